@@ -1,0 +1,8 @@
+"""`python -m cifar_tui`."""
+
+import sys
+
+from cifar_tui.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,47 @@
+"""From uint8 images in memory to normalised batches, in the order the tutorial's DataLoader gives them."""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from cifar_tui.engine.data.dataset import ImageSplit
+
+_PREPARED_IMAGES = 1024
+
+
+def normalize(images: Tensor) -> Tensor:
+    """`images`, uint8 (N, 3, 32, 32), as float32 in [-1, 1].
+
+    The same bits as torchvision's `ToTensor` and `Normalize((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))`.
+    """
+    return images.to(torch.float32).div_(255).sub_(0.5).div_(0.5)
+
+
+def shuffled_order(count: int) -> Tensor:
+    """The order, int64 (count,), in which `DataLoader(shuffle=True)` visits `count` images in its next epoch.
+
+    Draws from torch's global generator just what the DataLoader draws: first the base seed of its workers,
+    which nothing uses here, then the seed of the permutation.
+    """
+    _draw_seed()
+    generator = torch.Generator()
+    generator.manual_seed(_draw_seed())
+    return torch.randperm(count, generator=generator)
+
+
+def _draw_seed() -> int:
+    return int(torch.empty((), dtype=torch.int64).random_().item())
+
+
+def batches(split: ImageSplit, order: Tensor, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """The images of `split` in `order`, as (inputs, targets) of `batch_size`; the last batch may be smaller.
+
+    Inputs are normalised float32 (N, 3, 32, 32), targets int64 (N,), both on the device of `split`. Images
+    are gathered and normalised for many small batches at once: the same bits in fewer calls.
+    """
+    prepared = max(1, _PREPARED_IMAGES // batch_size) * batch_size
+    for indices in torch.split(order.to(split.targets.device), prepared):
+        inputs = normalize(split.images[indices])
+        targets = split.targets[indices]
+        yield from zip(torch.split(inputs, batch_size), torch.split(targets, batch_size), strict=True)

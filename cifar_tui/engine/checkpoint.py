@@ -1,0 +1,99 @@
+"""Checkpoints: atomic saves, and strict loads that never run code from a file."""
+
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from cifar_tui.engine.atomic import write_atomically
+from cifar_tui.engine.errors import ConfigError, RunFailedError
+
+
+def save_weights(path: Path, net: nn.Module) -> None:
+    """Write the plain `state_dict` of `net` on the CPU, as the tutorial does.
+
+    Raises:
+        RunFailedError: the file cannot be written.
+    """
+    _save(path, {name: tensor.detach().cpu() for name, tensor in net.state_dict().items()})
+
+
+def save_training_state(path: Path, state: Mapping[str, Any]) -> None:
+    """Write everything a training needs to go on; `state` holds tensors and plain values.
+
+    Raises:
+        RunFailedError: the file cannot be written.
+    """
+    _save(path, dict(state))
+
+
+def load_weights(path: Path) -> dict[str, Tensor]:
+    """The `state_dict` in `path`: plain, as the tutorial saves it, or inside a `last.pt`.
+
+    Raises:
+        ConfigError: the file cannot be read, is no checkpoint, is damaged, or could run code.
+    """
+    loaded = _load(path)
+    if isinstance(loaded, dict) and isinstance(loaded.get("model"), dict):
+        loaded = loaded["model"]
+    if not isinstance(loaded, dict) or not loaded:
+        raise ConfigError(f"{path} holds no state_dict; save one with torch.save(net.state_dict(), …)")
+    if not all(isinstance(name, str) and isinstance(value, Tensor) for name, value in loaded.items()):
+        raise ConfigError(f"{path} holds no state_dict; save one with torch.save(net.state_dict(), …)")
+    return loaded
+
+
+def load_into(net: nn.Module, state_dict: Mapping[str, Tensor], path: Path) -> None:
+    """Put `state_dict` into `net`, which must have exactly its names and shapes.
+
+    Raises:
+        ConfigError: it is of another architecture; the message names the first difference. `path` is for it.
+    """
+    expected = net.state_dict()
+    difference = _first_difference(expected, state_dict)
+    if difference:
+        raise ConfigError(f"{path} is of another architecture: {difference}")
+    net.load_state_dict(dict(state_dict))
+
+
+def _first_difference(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> str | None:
+    for name, tensor in expected.items():
+        if name not in found:
+            return f"it has no {name}"
+        if found[name].shape != tensor.shape:
+            shapes = f"{tuple(found[name].shape)} where {tuple(tensor.shape)} is needed"
+            return f"its {name} has the shape {shapes}"
+        if found[name].dtype != tensor.dtype:
+            return f"its {name} is {found[name].dtype} where {tensor.dtype} is needed"
+    extra = next((name for name in found if name not in expected), None)
+    return f"it has {extra} besides" if extra else None
+
+
+def _save(path: Path, content: object) -> None:
+    try:
+        write_atomically(path, lambda file: torch.save(content, file))
+    except (OSError, RuntimeError) as error:  # torch wraps a failed write into a RuntimeError
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise RunFailedError(
+            f"cannot save {path}: {reason}; free or change the place and save again"
+        ) from error
+
+
+def _load(path: Path) -> object:
+    try:
+        with path.open("rb") as file:
+            return torch.load(file, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {error.strerror}") from None
+    except pickle.UnpicklingError as error:
+        if "GLOBAL" in str(error) or "Unsupported" in str(error):
+            raise ConfigError(
+                f"{path} is refused: it is a pickle that could run code; save plain weights with "
+                "torch.save(net.state_dict(), …)"
+            ) from None
+        raise ConfigError(f"{path} is not a PyTorch checkpoint") from None
+    except Exception:  # noqa: BLE001 - what a damaged file makes the reader raise is not listed anywhere
+        raise ConfigError(f"{path} is not a PyTorch checkpoint, or it is damaged or cut short") from None

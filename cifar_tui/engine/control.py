@@ -1,0 +1,80 @@
+"""How a run is steered from outside its thread: pause, resume, save, evaluate, stop."""
+
+import threading
+
+
+class RunControl:
+    """Requests from any thread to the one that trains, which looks at them between two steps.
+
+    The trainer reads `pending`, one attribute, at every step; everything else happens only where it is set.
+    A stop is a request: the run has ended when its thread has returned.
+    """
+
+    def __init__(self) -> None:
+        self.pending = False
+        self._changed = threading.Condition()
+        self._paused = False
+        self._save = False
+        self._evaluate = False
+        self._stop = False
+
+    def pause(self) -> None:
+        """Hold training before its next step."""
+        self._request(paused=True)
+
+    def resume(self) -> None:
+        """Let a paused training go on."""
+        self._request(paused=False)
+
+    def save(self) -> None:
+        """Write a checkpoint before the next step."""
+        self._request(save=True)
+
+    def evaluate(self) -> None:
+        """Evaluate the test set before the next step."""
+        self._request(evaluate=True)
+
+    def stop(self) -> None:
+        """Save and end before the next step; cancels a load or a download."""
+        self._request(stop=True)
+
+    def _request(
+        self, *, paused: bool | None = None, save: bool = False, evaluate: bool = False, stop: bool = False
+    ) -> None:
+        with self._changed:
+            if paused is not None:
+                self._paused = paused
+            self._save |= save
+            self._evaluate |= evaluate
+            self._stop |= stop
+            self.pending = self._paused or self._save or self._evaluate or self._stop
+            self._changed.notify_all()
+
+    @property
+    def stop_requested(self) -> bool:
+        """Whether the run is to save and end."""
+        return self._stop
+
+    @property
+    def paused(self) -> bool:
+        """Whether training is to hold."""
+        return self._paused
+
+    def take_save(self) -> bool:
+        """Whether a checkpoint was asked for; asks no longer."""
+        with self._changed:
+            asked, self._save = self._save, False
+            self.pending = self._paused or self._evaluate or self._stop
+            return asked
+
+    def take_evaluate(self) -> bool:
+        """Whether an evaluation was asked for; asks no longer."""
+        with self._changed:
+            asked, self._evaluate = self._evaluate, False
+            self.pending = self._paused or self._save or self._stop
+            return asked
+
+    def wait_while_paused(self) -> None:
+        """Block until resumed, or until something else is asked for."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._paused or self._save or self._evaluate or self._stop)

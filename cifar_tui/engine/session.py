@@ -1,0 +1,257 @@
+"""What a run does from its first image to its report: the five steps of the tutorial, top to bottom."""
+
+import dataclasses
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from cifar_tui.engine.atomic import write_text_atomically
+from cifar_tui.engine.checkpoint import load_into, load_weights
+from cifar_tui.engine.config import TrainConfig
+from cifar_tui.engine.control import RunControl
+from cifar_tui.engine.data.dataset import Dataset, ImageSplit
+from cifar_tui.engine.data.load import load_dataset
+from cifar_tui.engine.errors import CancelledError, ConfigError, RunFailedError
+from cifar_tui.engine.evaluate import EvalReport, evaluate
+from cifar_tui.engine.events import (
+    Alert,
+    DataLoaded,
+    EvaluationProgress,
+    Event,
+    Message,
+    Phase,
+    PhaseChanged,
+    TrainingFinished,
+    TrainingStarted,
+)
+from cifar_tui.engine.files import REPORT_FILE, WEIGHTS_FILE
+from cifar_tui.engine.models import classes_told_apart, create_model
+from cifar_tui.engine.optim import create_optimizer
+from cifar_tui.engine.runtime import describe_device, intra_op_threads, select_device, training_threads
+from cifar_tui.engine.trainer import SAMPLE_IMAGES, Trainer
+
+_TUTORIAL_BATCH = 4
+_NAMED_FILES = 20
+
+
+class Session:
+    """One run, in the calling thread.
+
+    Args:
+        config: the settings.
+        emit: takes every event; it must not block.
+        control: what others want of this run; may be replaced between two jobs.
+
+    Attributes:
+        dataset: the images, on the CPU; None until they are loaded. Others may read it at any time.
+        report: the latest evaluation; None until there is one. Others may read it at any time.
+    """
+
+    def __init__(self, *, config: TrainConfig, emit: Callable[[Event], None], control: RunControl) -> None:
+        self.config = config
+        self.dataset: Dataset | None = None
+        self.report: EvalReport | None = None
+        self._test: ImageSplit | None = None
+        self._emit = emit
+        self.control = control
+
+    def train(self, create_folder: Callable[[], Path], *, interactive: bool) -> TrainingFinished:
+        """Load, train, save, load the saved weights again and evaluate them.
+
+        Args:
+            create_folder: makes the run's folder; called once the images are there, so that a run that cannot
+                start leaves nothing behind.
+            interactive: whether somebody can resume a run that paused itself; if not, it fails instead.
+
+        Raises:
+            UserError: anything the user can put right, in one sentence.
+            CancelledError: a stop was asked for before the first step, or while evaluating.
+        """
+        config, emit = self.config, self._emit
+        device = select_device(config.device)
+        dataset = self._load_data()
+        train, self._test = _on_device(dataset.train, device), _on_device(dataset.test, device)
+        folder = create_folder()
+        with _out_of_memory_explained(), intra_op_threads(training_threads(device, config.batch_size)):
+            torch.manual_seed(config.seed)
+            net = create_model(config.model, num_classes=len(dataset.class_names)).to(device)
+            trainer = Trainer(
+                config=config,
+                net=net,
+                optimizer=create_optimizer(net, config),
+                train=train,
+                samples=self._test.images[:SAMPLE_IMAGES],
+                folder=folder,
+                emit=emit,
+                control=self.control,
+                evaluate=lambda step: self._evaluate_meanwhile(net, step),
+                interactive=interactive,
+            )
+            emit(
+                TrainingStarted(
+                    run=folder.name,
+                    config=dataclasses.asdict(config),
+                    device=describe_device(device),
+                    parameters=sum(parameter.numel() for parameter in net.parameters()),
+                    steps_per_epoch=trainer.steps_per_epoch,
+                    total_steps=config.epochs * trainer.steps_per_epoch,
+                    torch_version=torch.__version__,
+                )
+            )
+            finished = trainer.fit()
+        if finished.completed:
+            self._evaluate_saved(folder, dataset, device, step=finished.step)
+        return finished
+
+    def evaluate_file(self, weights: Path, *, step: int = 0) -> EvalReport:
+        """Load the weights in a file into a fresh net and evaluate it on the test images.
+
+        Raises:
+            UserError: anything the user can put right, in one sentence.
+            CancelledError: a stop was asked for.
+        """
+        state_dict = load_weights(weights)
+        device = select_device(self.config.device)
+        dataset = self.dataset or self._load_data()
+        self._test = _on_device(dataset.test, device)
+        self._check_classes(state_dict, dataset, weights)
+        net = create_model(self.config.model, num_classes=len(dataset.class_names))
+        load_into(net, state_dict, weights)
+        with _out_of_memory_explained():
+            report = self._evaluate(net.to(device), step=step, final=True)
+        self._say_results(dataset, report)
+        return report
+
+    def _load_data(self) -> Dataset:
+        self._emit(PhaseChanged(phase=Phase.LOADING, message=f"data {self.config.data}"))
+        dataset = load_dataset(
+            self.config.data,
+            data_dir=Path(self.config.data_dir),
+            seed=self.config.seed,
+            report=self._emit,
+            cancelled=lambda: self.control.stop_requested,
+        )
+        skipped = dataset.skipped_files
+        if skipped:
+            named = "; ".join(skipped[:_NAMED_FILES]) + ("; …" if len(skipped) > _NAMED_FILES else "")
+            files = "file" if len(skipped) == 1 else "files"
+            self._emit(Alert(text=f"skipped {len(skipped):,} {files} that are no images: {named}"))
+        self._emit(
+            DataLoaded(
+                title=dataset.title,
+                synthetic=dataset.synthetic,
+                class_names=dataset.class_names,
+                train_images=len(dataset.train),
+                test_images=len(dataset.test),
+                skipped=len(skipped),
+                skipped_files=skipped[:_NAMED_FILES],
+            )
+        )
+        self.dataset = dataset
+        return dataset
+
+    def _check_classes(self, state_dict: dict[str, torch.Tensor], dataset: Dataset, path: Path) -> None:
+        found = classes_told_apart(self.config.model, state_dict)
+        wanted = len(dataset.class_names)
+        if found is not None and found != wanted:
+            raise ConfigError(
+                f"{path} tells {found} classes apart but {dataset.title} has {wanted}: "
+                "name the images it was trained on with --data"
+            )
+
+    def _evaluate_saved(self, folder: Path, dataset: Dataset, device: torch.device, *, step: int) -> None:
+        """The last step of the tutorial: the saved weights, in a fresh net, on the whole test set."""
+        net = create_model(self.config.model, num_classes=len(dataset.class_names))
+        path = folder / WEIGHTS_FILE
+        load_into(net, load_weights(path), path)
+        with _out_of_memory_explained():
+            report = self._evaluate(net.to(device), step=step, final=True)
+        write_report(folder / REPORT_FILE, report, step=step)
+        self._say_results(dataset, report)
+
+    def _evaluate(self, net: nn.Module, *, step: int, final: bool) -> EvalReport:
+        dataset, test = self.dataset, self._test
+        if dataset is None or test is None:
+            raise AssertionError("images are loaded before a net is evaluated")
+        self._emit(PhaseChanged(phase=Phase.EVALUATING))
+        total = len(test)
+        report = evaluate(
+            net,
+            test,
+            dataset.class_names,
+            progress=lambda done: self._emit(EvaluationProgress(done=done, total=total)),
+            cancelled=lambda: self.control.stop_requested,
+        )
+        self.report = report
+        evaluated = report.to_event(step=step, final=final)
+        self._emit(evaluated)
+        return report
+
+    def _evaluate_meanwhile(self, net: nn.Module, step: int) -> None:
+        """Evaluate between two steps of a training; a stop cancels that and is then seen by the trainer."""
+        try:
+            report = self._evaluate(net, step=step, final=False)
+        except CancelledError:
+            return
+        accuracy = 100 * report.correct / report.total
+        self._emit(Message(text=f"test accuracy after step {step:,}: {accuracy:.2f} %"))
+
+    def _say_results(self, dataset: Dataset, report: EvalReport) -> None:
+        """Print what the tutorial prints at its end, and the exact figure beside it."""
+        names = dataset.class_names
+        first = slice(0, _TUTORIAL_BATCH)
+        event = report.to_event(step=0, final=True)
+        exact = f"{100 * event.accuracy:.2f} % ({event.correct} of {event.total}), loss {event.loss:.4f}"
+        lines = [
+            "GroundTruth:  " + " ".join(f"{names[k]:5s}" for k in report.targets[first].tolist()),
+            "Predicted:    " + " ".join(f"{names[k]:5s}" for k in report.predicted[first].tolist()),
+            event.tutorial_line(),
+            f"Exactly {exact}" + (", on synthetic images" if dataset.synthetic else ""),
+        ]
+        for entry in event.per_class:
+            share = "no test images" if entry.accuracy is None else f"{100 * entry.accuracy:.1f} %"
+            lines.append(f"Accuracy for class: {entry.name:5s} is {share}")
+        for line in lines:
+            self._emit(Message(text=line.rstrip(), printed=True))
+
+
+def write_report(path: Path, report: EvalReport, *, step: int) -> None:
+    """Write the evaluation as JSON: the `test` object, loss, confusion (rows truth) and every prediction.
+
+    Raises:
+        RunFailedError: the file cannot be written.
+    """
+    content: dict[str, Any] = {
+        "schema": 1,
+        "step": step,
+        "loss": report.loss,
+        "test": report.to_dict(),
+        "class_names": list(report.class_names),
+        "confusion": report.confusion.tolist(),
+        "targets": report.targets.tolist(),
+        "predicted": report.predicted.tolist(),
+        "confidences": [round(confidence, 6) for confidence in report.confidences.tolist()],
+    }
+    try:
+        write_text_atomically(path, json.dumps(content))
+    except OSError as error:
+        raise RunFailedError(f"cannot write the report {path}: {error.strerror}") from error
+
+
+def _on_device(split: ImageSplit, device: torch.device) -> ImageSplit:
+    return ImageSplit(images=split.images.to(device), targets=split.targets.to(device))
+
+
+@contextmanager
+def _out_of_memory_explained() -> Iterator[None]:
+    try:
+        yield
+    except RuntimeError as error:
+        if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error):
+            raise RunFailedError("the device is out of memory: try a smaller batch size") from error
+        raise

@@ -1,0 +1,202 @@
+"""Training and evaluating without the dashboard: results on stdout, progress and messages on stderr."""
+
+import json
+import math
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from types import FrameType
+from typing import Any, Self, TextIO
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
+
+from cifar_tui.engine.config import TrainConfig
+from cifar_tui.engine.events import Phase
+from cifar_tui.engine.files import WEIGHTS_FILE
+from cifar_tui.runs.live import LiveRun
+from cifar_tui.runs.state import LogLine, RunSnapshot
+
+_POLL_SECONDS = 0.1
+_PLAIN_PROGRESS_SECONDS = 10.0
+
+
+def train_headless(config: TrainConfig, *, checkpoints: Path, as_json: bool) -> int:
+    """Train with `config` and return the exit code.
+
+    The lines of the tutorial go to stdout, or to stderr where `as_json` puts one object with results on stdout.
+    """
+    run = LiveRun(config, checkpoints=checkpoints, interactive=False)
+    with _signals_stop(run) as received:
+        run.start_training()
+        _follow(run, printed_to=sys.stderr if as_json else sys.stdout)
+    exit_code = _exit_code(run.snapshot(), received)
+    if as_json and run.snapshot().finished is not None:
+        print(json.dumps(_training_results(run)))
+    return exit_code
+
+
+def evaluate_headless(config: TrainConfig, weights: Path, *, checkpoints: Path, as_json: bool) -> int:
+    """Evaluate the weights in a file and return the exit code; output goes where `train_headless` puts it."""
+    run = LiveRun(config, checkpoints=checkpoints, interactive=False)
+    with _signals_stop(run) as received:
+        run.start_evaluation(weights)
+        _follow(run, printed_to=sys.stderr if as_json else sys.stdout)
+    session = run.session
+    if as_json and session is not None and session.report is not None:
+        report = session.report
+        print(json.dumps({"test": report.to_dict(), "confusion": report.confusion.tolist()}))
+    return _exit_code(run.snapshot(), received)
+
+
+def _training_results(run: LiveRun) -> dict[str, Any]:
+    finished = run.snapshot().finished
+    folder, session = run.folder, run.session
+    if finished is None or folder is None or session is None:
+        raise AssertionError("a finished training has a folder")
+    completed = run.snapshot().evaluated is not None and session.report is not None and finished.completed
+    seconds = finished.train_seconds
+    return {
+        "run": folder.name,
+        "steps": finished.step,
+        "epochs": finished.epoch,
+        "train_seconds": seconds,
+        "images_per_second": finished.images / seconds if seconds else None,
+        "final_loss": finished.final_loss if math.isfinite(finished.final_loss) else None,
+        "checkpoint": str(folder / WEIGHTS_FILE),
+        "test": session.report.to_dict() if completed and session.report is not None else None,
+    }
+
+
+def _exit_code(snapshot: RunSnapshot, received: list[int]) -> int:
+    if snapshot.ended is None:
+        raise AssertionError("a run whose thread has returned has ended")
+    if snapshot.ended.exit_code == 0 and received:
+        return 128 + received[0]
+    return snapshot.ended.exit_code
+
+
+@contextmanager
+def _signals_stop(run: LiveRun) -> Iterator[list[int]]:
+    """Let SIGINT and SIGTERM stop and save the run, and a second one end the process at once."""
+    received: list[int] = []
+
+    def stop(number: int, _frame: FrameType | None) -> None:
+        received.append(number)
+        if len(received) > 1:
+            os._exit(128 + number)
+        run.stop()
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield received
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _follow(run: LiveRun, *, printed_to: TextIO) -> None:
+    """Print what the run says until its thread has returned."""
+    with _Bar() if sys.stderr.isatty() else _PlainLines() as progress:
+        shown = 0
+        ended = False
+        while not ended:
+            ended = run.wait(_POLL_SECONDS)
+            lines = run.log_since(shown)
+            shown += len(lines)
+            for line in lines:
+                _print_line(line, printed_to)
+            progress.show(run.snapshot())
+
+
+def _print_line(line: LogLine, printed_to: TextIO) -> None:
+    if line.kind != "printed":
+        print(f"cifar-tui: {line.text}", file=sys.stderr, flush=True)
+        return
+    # sys.stdout is asked anew: the progress bar stands in for it where both are the same terminal
+    stream = sys.stdout if printed_to is sys.__stdout__ else sys.stderr
+    try:
+        print(line.text, file=stream, flush=True)
+    except BrokenPipeError:
+        # whoever read the lines has left; the training goes on
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.__stdout__.fileno() if sys.__stdout__ else 1)
+
+
+class _PlainLines:
+    """Progress for a file or a pipe: a line when the phase changes, and one every few seconds."""
+
+    def __init__(self) -> None:
+        self._phase: Phase | None = None
+        self._due = 0.0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def show(self, snapshot: RunSnapshot) -> None:
+        """Print a line if one is due."""
+        if snapshot.phase is self._phase and time.monotonic() < self._due:
+            return
+        self._phase, self._due = snapshot.phase, time.monotonic() + _PLAIN_PROGRESS_SECONDS
+        done, total, detail = _amounts(snapshot)
+        share = f" {100 * done // total} %" if total else ""
+        print(f"cifar-tui: {snapshot.phase}{share} {detail}".rstrip(), file=sys.stderr, flush=True)
+
+
+class _Bar:
+    """Progress for a terminal: a bar on stderr, with the lines of the log above it."""
+
+    def __init__(self) -> None:
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=None),
+            TextColumn("{task.percentage:>3.0f} %"),
+            TextColumn("{task.fields[detail]}"),
+            console=Console(stderr=True),
+            transient=True,
+            expand=True,
+            # a bar and lines on one terminal must take turns; a file gets its lines as they are
+            redirect_stdout=sys.stdout.isatty(),
+        )
+        self._task = self._progress.add_task(str(Phase.LOADING), total=None, detail="")
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def show(self, snapshot: RunSnapshot) -> None:
+        """Draw the bar anew."""
+        done, total, detail = _amounts(snapshot)
+        self._progress.update(
+            self._task, description=str(snapshot.phase), completed=done, total=total, detail=detail
+        )
+
+
+def _amounts(snapshot: RunSnapshot) -> tuple[int, int | None, str]:
+    """How much of the present phase is done, of how much, and the rest in words."""
+    if snapshot.phase is Phase.LOADING:
+        loading = snapshot.loading
+        return (
+            (0, None, snapshot.message) if loading is None else (loading.done, loading.total, loading.stage)
+        )
+    if snapshot.phase is Phase.EVALUATING and snapshot.evaluating is not None:
+        evaluating = snapshot.evaluating
+        return evaluating.done, evaluating.total, f"{evaluating.done:,} of {evaluating.total:,} images"
+    started = snapshot.started
+    if started is None:
+        return 0, None, snapshot.message
+    parts = [f"step {snapshot.step:,} of {started.total_steps:,}"]
+    if snapshot.images_per_second is not None:
+        parts.append(f"{snapshot.images_per_second:,.0f} images/s")
+    if snapshot.seconds_left:
+        parts.append(f"{timedelta(seconds=round(snapshot.seconds_left))} left")
+    return snapshot.step, started.total_steps, ", ".join(parts)

@@ -1,0 +1,1 @@
+"""A run on disk, and how a screen follows and steers it."""

@@ -1,0 +1,244 @@
+"""`LiveRun`: a run in a thread of this process."""
+
+import threading
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cifar_tui.engine.config import TrainConfig
+from cifar_tui.engine.control import RunControl
+from cifar_tui.engine.errors import CancelledError, UserError
+from cifar_tui.engine.events import Alert, Event, Message, Phase, PhaseChanged, RunEnded
+from cifar_tui.engine.files import LOG_FILE, WEIGHTS_FILE
+from cifar_tui.runs.event_log import EventLog
+from cifar_tui.runs.source import Sample, SampleBatch
+from cifar_tui.runs.state import Curves, LogLine, RunSnapshot, RunState
+from cifar_tui.runs.store import check_checkpoints, create_run_folder
+
+if TYPE_CHECKING:
+    from cifar_tui.engine.session import Session
+
+SAMPLE_BATCH = 4
+"""Test images to a batch of samples, as in the tutorial."""
+
+
+class LiveRun:
+    """A training or an evaluation in a thread of its own: a `RunSource`.
+
+    The thread appends to the event log and folds events into a `RunState`; it never waits for whoever looks
+    on. torch is imported in that thread, so that making a `LiveRun` takes no time.
+
+    Args:
+        config: the settings.
+        checkpoints: the folder in which a training makes its own.
+        interactive: whether somebody can resume a run that paused itself; if not, it fails instead.
+        on_folder: told the run's folder, in the run's thread, once there is one.
+    """
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        *,
+        checkpoints: Path,
+        interactive: bool = True,
+        on_folder: Callable[[Path], None] | None = None,
+    ) -> None:
+        self.config = config
+        self.folder: Path | None = None
+        self._checkpoints = checkpoints
+        self._interactive = interactive
+        self._on_folder = on_folder
+        self._state = RunState()
+        self._control = RunControl()
+        self._session: Session | None = None
+        self._event_log: EventLog | None = None
+        self._early_events: list[Event] = []
+        self._thread: threading.Thread | None = None
+
+    def start_training(self) -> None:
+        """Start the run's thread on a training from the beginning."""
+        self._start(self._train)
+
+    def start_evaluation(self, weights: Path) -> None:
+        """Start the run's thread on an evaluation of the weights in a file."""
+        self._start(lambda: self._evaluate(weights))
+
+    @property
+    def live(self) -> bool:
+        """Whether the run's thread still works."""
+        return self._thread is not None and self._thread.is_alive()
+
+    @property
+    def session(self) -> "Session | None":
+        """The engine's side of the run; None until torch is imported."""
+        return self._session
+
+    def wait(self, seconds: float) -> bool:
+        """Wait until the thread has returned, for at most `seconds`; true if it has."""
+        if self._thread is not None:
+            self._thread.join(seconds)
+        return not self.live
+
+    def snapshot(self) -> RunSnapshot:
+        """What the run looks like now."""
+        return self._state.snapshot()
+
+    def curves(self) -> Curves:
+        """The curves up to now."""
+        return self._state.curves()
+
+    def log_since(self, index: int) -> list[LogLine]:
+        """The lines of the log from line `index` (counted from 0) on."""
+        return self._state.log_since(index)
+
+    def pause(self) -> None:
+        """Hold training before its next step."""
+        self._control.pause()
+
+    def resume(self) -> None:
+        """Let it go on."""
+        self._control.resume()
+
+    def save(self) -> None:
+        """Write a checkpoint before the next step."""
+        self._control.save()
+
+    def stop(self) -> None:
+        """Save and end; it has ended when `live` is false."""
+        self._control.stop()
+
+    def evaluate(self) -> None:
+        """Evaluate the test set: before the next step, or the saved weights when training is over."""
+        if self.live:
+            self._control.evaluate()
+        elif self.folder is not None:
+            self._control = RunControl()
+            self._start(self._evaluate_again)
+
+    def sample_batch(self, number: int) -> SampleBatch | None:
+        """Batch `number` of the test images; None while there are no images. `number` wraps around."""
+        session = self._session
+        dataset = session.dataset if session is not None else None
+        if session is None or dataset is None:
+            return None
+        count = -(-len(dataset.test) // SAMPLE_BATCH)
+        first = number % count * SAMPLE_BATCH
+        indices = range(first, min(first + SAMPLE_BATCH, len(dataset.test)))
+        samples = self._state.snapshot().samples
+        evaluated = self._state.snapshot().evaluated
+        report = session.report
+        predictions: dict[int, tuple[int, float]] = {}
+        step = None
+        if (
+            report is not None
+            and evaluated is not None
+            and (samples is None or evaluated.step >= samples.step)
+        ):
+            step = evaluated.step
+            predictions = {k: (int(report.predicted[k]), float(report.confidences[k])) for k in indices}
+        elif samples is not None and indices.stop <= len(samples.predicted):
+            step = samples.step
+            predictions = {k: (samples.predicted[k], samples.confidences[k]) for k in indices}
+        return SampleBatch(
+            number=number % count,
+            count=count,
+            step=step,
+            samples=tuple(
+                Sample(
+                    index=k,
+                    image=dataset.test.images[k].permute(1, 2, 0).numpy(),
+                    ground_truth=dataset.class_names[int(dataset.test.targets[k])],
+                    predicted=dataset.class_names[predictions[k][0]] if k in predictions else None,
+                    confidence=predictions[k][1] if k in predictions else None,
+                )
+                for k in indices
+            ),
+        )
+
+    def _start(self, work: Callable[[], str]) -> None:
+        if self.live:
+            raise AssertionError("a run has one thread")
+        self._thread = threading.Thread(target=self._run, args=(work,), name="cifar-tui-run", daemon=True)
+        self._thread.start()
+
+    def _run(self, work: Callable[[], str]) -> None:
+        """Do `work`, which returns the message to end with, and say how it ended whatever happens."""
+        phase, ended = Phase.DONE, RunEnded(exit_code=0)
+        try:
+            message = work()
+        except CancelledError:
+            message = "stopped"
+        except UserError as error:
+            phase, message = Phase.FAILED, ""
+            ended = RunEnded(exit_code=error.exit_code, error=str(error))
+        except Exception as error:  # noqa: BLE001 - nothing may end the thread without a word
+            phase, message = Phase.FAILED, ""
+            ended = RunEnded(exit_code=4, error=self._explain_defect(error))
+        if phase is Phase.FAILED:
+            self._emit(PhaseChanged(phase=phase, message=ended.error))
+        else:
+            self._emit(PhaseChanged(phase=phase, message=message))
+        self._emit(ended)
+        if self._event_log is not None:
+            self._event_log.close()
+            self._event_log = None
+
+    def _train(self) -> str:
+        check_checkpoints(self._checkpoints)
+        finished = self._open_session().train(self._create_folder, interactive=self._interactive)
+        return "" if finished.completed else f"stopped and saved at step {finished.step:,}"
+
+    def _evaluate(self, weights: Path) -> str:
+        self._open_session().evaluate_file(weights)
+        return f"evaluated {weights}"
+
+    def _evaluate_again(self) -> str:
+        if self._session is None or self.folder is None:
+            raise AssertionError("a run has a session and a folder before it is evaluated again")
+        self._event_log = EventLog(self.folder)
+        self._session.control = self._control
+        self._session.evaluate_file(self.folder / WEIGHTS_FILE, step=self._state.snapshot().step)
+        return "evaluated the saved weights"
+
+    def _open_session(self) -> "Session":
+        self._emit(PhaseChanged(phase=Phase.LOADING, message="PyTorch"))
+        from cifar_tui.engine.session import Session
+
+        self._session = Session(config=self.config, emit=self._emit, control=self._control)
+        return self._session
+
+    def _create_folder(self) -> Path:
+        self.folder = folder = create_run_folder(self._checkpoints, self.config)
+        self._event_log = EventLog(folder)
+        for event in self._early_events:
+            self._event_log.append(event)
+        self._early_events.clear()
+        if self._on_folder is not None:
+            self._on_folder(folder)
+        return folder
+
+    def _emit(self, event: Event) -> None:
+        self._state.apply(event)
+        if self._event_log is None:
+            if not event.transient:
+                self._early_events.append(event)
+            return
+        try:
+            self._event_log.append(event)
+        except OSError as error:
+            self._event_log = None
+            self._state.apply(Alert(text=f"the event log is not written any more: {error.strerror}"))
+
+    def _explain_defect(self, error: Exception) -> str:
+        """Keep the traceback in the run's log, or in the screen's where there is none yet, and sum it up."""
+        details = "".join(traceback.format_exception(error))
+        where = ""
+        if self.folder is not None:
+            with (self.folder / LOG_FILE).open("a", encoding="utf-8") as file:
+                file.write(details)
+            where = f"; the details are in {self.folder / LOG_FILE}"
+        else:
+            for line in details.splitlines():
+                self._emit(Message(text=line))
+        return f"an error in the program itself, {type(error).__name__}: {error}{where}"

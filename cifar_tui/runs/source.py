@@ -1,0 +1,82 @@
+"""`RunSource`: one interface to a run for every screen."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cifar_tui.runs.state import Curves, LogLine, RunSnapshot
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Sample:
+    """One test image beside what is known of it.
+
+    Attributes:
+        image: uint8, shape (32, 32, 3), RGB.
+        ground_truth: name of the image's class.
+        predicted: name of the class the net takes it for; None while that is not known.
+        confidence: softmax probability (0-1) of `predicted`.
+    """
+
+    index: int
+    image: NDArray[np.uint8]
+    ground_truth: str
+    predicted: str | None
+    confidence: float | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class SampleBatch:
+    """A batch of test images: number `number` (from 0) of `count`; `step` is when the net predicted."""
+
+    number: int
+    count: int
+    step: int | None
+    samples: tuple[Sample, ...]
+
+
+class RunSource(Protocol):
+    """A run that a screen follows and steers; every method returns at once, on any thread."""
+
+    @property
+    def live(self) -> bool:
+        """Whether the run's thread still works."""
+        ...
+
+    def snapshot(self) -> RunSnapshot:
+        """What the run looks like now."""
+        ...
+
+    def curves(self) -> Curves:
+        """The curves up to now."""
+        ...
+
+    def log_since(self, index: int) -> list[LogLine]:
+        """The lines of the log from line `index` (counted from 0) on."""
+        ...
+
+    def sample_batch(self, number: int) -> SampleBatch | None:
+        """Batch `number` of the test images; None while there are no images. `number` wraps around."""
+        ...
+
+    def pause(self) -> None:
+        """Hold training before its next step."""
+        ...
+
+    def resume(self) -> None:
+        """Let it go on."""
+        ...
+
+    def save(self) -> None:
+        """Write a checkpoint before the next step."""
+        ...
+
+    def evaluate(self) -> None:
+        """Evaluate the test set before the next step."""
+        ...
+
+    def stop(self) -> None:
+        """Save and end; it has ended when `live` is false."""
+        ...

@@ -1,0 +1,234 @@
+"""Folds the events of a run into `RunState`: what every screen shows."""
+
+import threading
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from cifar_tui.engine.events import (
+    Alert,
+    CheckpointSaved,
+    DataLoaded,
+    EpochFinished,
+    Evaluated,
+    EvaluationProgress,
+    Event,
+    LoadingProgress,
+    LossPoint,
+    LossWindow,
+    Message,
+    Phase,
+    PhaseChanged,
+    RunEnded,
+    SamplesPredicted,
+    TrainingFinished,
+    TrainingStarted,
+)
+from cifar_tui.runs.series import Series
+
+LOG_LINES = 5000
+"""Lines of the log that are kept in memory; all of them are in the event log."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LogLine:
+    """A line of the log: `kind` is "printed" (the tutorial would print it), "message", "alert" or "error"."""
+
+    time: float
+    text: str
+    kind: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunSnapshot:
+    """What a run looks like at one moment. None stands for what is not known yet.
+
+    Attributes:
+        version: grows with every event; an equal version means that nothing changed.
+        message: more about the phase, such as what is being loaded.
+        loss: mean loss (nats) over the latest point of the chart.
+        images_per_second: training images a second over the last few points, pauses left out.
+        train_seconds: time spent training.
+        seconds_left: estimated training time left.
+        log_end: how many lines the log has had; see `RunState.log_since`.
+        curves_version: grows when a curve has a new point.
+    """
+
+    version: int = 0
+    phase: Phase = Phase.IDLE
+    message: str = ""
+    loading: LoadingProgress | None = None
+    data: DataLoaded | None = None
+    started: TrainingStarted | None = None
+    epoch: int = 0
+    batch: int = 0
+    step: int = 0
+    loss: float | None = None
+    accuracy: float | None = None
+    images_per_second: float | None = None
+    train_seconds: float = 0.0
+    seconds_left: float | None = None
+    samples: SamplesPredicted | None = None
+    evaluating: EvaluationProgress | None = None
+    evaluated: Evaluated | None = None
+    finished: TrainingFinished | None = None
+    checkpoint: CheckpointSaved | None = None
+    ended: RunEnded | None = None
+    alert: Alert | None = None
+    log_end: int = 0
+    curves_version: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Curves:
+    """The curves of the charts as (step, value) points: losses in nats, accuracies as shares (0-1)."""
+
+    loss: Sequence[tuple[float, float]] = ()
+    train_accuracy: Sequence[tuple[float, float]] = ()
+    test_accuracy: Sequence[tuple[float, float]] = ()
+
+
+@dataclass(slots=True)
+class _Throughput:
+    """Images a second over a short span of training time."""
+
+    span_seconds: float = 3.0
+    points: deque[tuple[float, int]] = field(default_factory=deque)
+    images: int = 0
+
+    def add(self, train_seconds: float, images: int) -> float | None:
+        """The throughput up to a point that ended at `train_seconds` and added `images`."""
+        if not self.points:
+            self.points.append((0.0, 0))
+        self.images += images
+        self.points.append((train_seconds, self.images))
+        while len(self.points) > 2 and train_seconds - self.points[1][0] >= self.span_seconds:
+            self.points.popleft()
+        seconds = train_seconds - self.points[0][0]
+        return (self.images - self.points[0][1]) / seconds if seconds > 0 else None
+
+
+class RunState:
+    """Everything known of a run, folded from its events. Bounded, and safe to use from several threads.
+
+    The thread that trains calls `apply`; a screen polls `snapshot`, and `curves` and `log_since` when the
+    snapshot says that they changed. The lock is only ever held for a few microseconds.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._snapshot = RunSnapshot()
+        self._loss = Series()
+        self._train_accuracy = Series()
+        self._test_accuracy = Series()
+        self._log: deque[LogLine] = deque(maxlen=LOG_LINES)
+        self._throughput = _Throughput()
+
+    def apply(self, event: Event) -> None:
+        """Take in the next event."""
+        with self._lock:
+            self._snapshot = replace(self._snapshot, version=self._snapshot.version + 1)
+            self._fold(event)
+            line = log_line(event)
+            if line is not None:
+                self._log.append(line)
+                self._update(log_end=self._snapshot.log_end + 1)
+
+    def snapshot(self) -> RunSnapshot:
+        """What the run looks like now."""
+        with self._lock:
+            return self._snapshot
+
+    def curves(self) -> Curves:
+        """The curves up to now."""
+        with self._lock:
+            return Curves(
+                loss=self._loss.points(),
+                train_accuracy=self._train_accuracy.points(),
+                test_accuracy=self._test_accuracy.points(),
+            )
+
+    def log_since(self, index: int) -> list[LogLine]:
+        """The lines of the log from line `index` (counted from 0) on, as far as they are kept."""
+        with self._lock:
+            wanted = max(0, min(len(self._log), self._snapshot.log_end - index))
+            return list(self._log)[len(self._log) - wanted :]
+
+    def _fold(self, event: Event) -> None:
+        match event:
+            case PhaseChanged():
+                self._update(phase=event.phase, message=event.message)
+            case LoadingProgress():
+                self._update(loading=event)
+            case DataLoaded():
+                self._update(data=event, loading=None)
+            case TrainingStarted():
+                self._update(started=event, step=0, epoch=1, batch=0)
+            case LossPoint():
+                self._fold_point(event)
+            case TrainingFinished():
+                self._update(
+                    finished=event, step=event.step, train_seconds=event.train_seconds, seconds_left=None
+                )
+            case SamplesPredicted():
+                self._update(samples=event)
+            case EvaluationProgress():
+                self._update(evaluating=event)
+            case Evaluated():
+                self._fold_evaluation(event)
+            case CheckpointSaved():
+                self._update(checkpoint=event)
+            case Alert():
+                self._update(alert=event)
+            case RunEnded():
+                self._update(ended=event)
+
+    def _fold_point(self, event: LossPoint) -> None:
+        self._loss.append(event.step, event.loss)
+        self._train_accuracy.append(event.step, event.accuracy)
+        started = self._snapshot.started
+        seconds_left = None
+        if started is not None and event.step:
+            seconds_left = (started.total_steps - event.step) * event.train_seconds / event.step
+        self._update(
+            step=event.step,
+            epoch=event.epoch,
+            batch=event.batch,
+            loss=event.loss,
+            accuracy=event.accuracy,
+            images_per_second=self._throughput.add(event.train_seconds, event.images),
+            train_seconds=event.train_seconds,
+            seconds_left=seconds_left,
+            curves_version=self._snapshot.curves_version + 1,
+        )
+
+    def _fold_evaluation(self, event: Evaluated) -> None:
+        self._test_accuracy.append(event.step, event.accuracy)
+        self._update(evaluated=event, evaluating=None, curves_version=self._snapshot.curves_version + 1)
+
+    def _update(self, **changes: object) -> None:
+        self._snapshot = replace(self._snapshot, **changes)  # type: ignore[arg-type]
+
+
+def log_line(event: Event) -> LogLine | None:
+    """The line that `event` puts into the log; None for an event that puts none."""
+    match event:
+        case DataLoaded():
+            counts = f"{event.train_images:,} training and {event.test_images:,} test images"
+            text, kind = f"{event.title}: {counts}, {len(event.class_names)} classes", "message"
+        case EpochFinished():
+            figures = f"loss {event.loss:.3f}, training accuracy {100 * event.accuracy:.1f} %"
+            text, kind = f"epoch {event.epoch}: {figures}, {event.train_seconds:.1f} s", "message"
+        case LossWindow():
+            text, kind = event.tutorial_line(), "printed"
+        case CheckpointSaved():
+            text, kind = f"saved {event.path} ({event.reason})", "message"
+        case Message():
+            text, kind = event.text, "printed" if event.printed else "message"
+        case Alert():
+            text, kind = event.text, "alert"
+        case RunEnded(error=error) if error:
+            text, kind = error, "error"
+        case _:
+            return None
+    return LogLine(time=event.time, text=text, kind=kind)

@@ -1,0 +1,77 @@
+"""Where runs are kept: making a run's folder, and finding one by its name."""
+
+import tempfile
+from datetime import datetime
+from pathlib import Path
+
+from cifar_tui.engine.atomic import write_text_atomically
+from cifar_tui.engine.config import TrainConfig, config_to_toml
+from cifar_tui.engine.errors import ConfigError, RunFailedError
+from cifar_tui.engine.files import CONFIG_FILE
+
+
+def check_checkpoints(checkpoints: Path) -> None:
+    """Make the folder for runs if it is missing, and see that it can be written.
+
+    Raises:
+        ConfigError: it cannot.
+    """
+    try:
+        checkpoints.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=checkpoints):
+            pass
+    except OSError as error:
+        raise ConfigError(
+            f"cannot write to the checkpoints folder {checkpoints}: {error.strerror}; "
+            "name another with --checkpoints"
+        ) from None
+
+
+def create_run_folder(checkpoints: Path, config: TrainConfig) -> Path:
+    """A new folder for a run, with its `config.toml`. Its name is the local time, so that names sort by age.
+
+    Raises:
+        RunFailedError: it cannot be written.
+    """
+    stamp = datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")
+    try:
+        folder = _make_new_folder(checkpoints, stamp)
+        write_text_atomically(folder / CONFIG_FILE, config_to_toml(config))
+    except OSError as error:
+        raise RunFailedError(
+            f"cannot make a folder for the run in {checkpoints}: {error.strerror}"
+        ) from error
+    return folder
+
+
+def find_run(checkpoints: Path, name: str) -> Path:
+    """The folder of the run `name`: its id, a prefix that only one has, or "latest".
+
+    Raises:
+        ConfigError: there is none, or more than one.
+    """
+    runs = sorted(path.parent for path in checkpoints.glob(f"*/{CONFIG_FILE}"))
+    if not runs:
+        raise ConfigError(
+            f"there are no runs in {checkpoints}; train one, or name its folder with --checkpoints"
+        )
+    if name == "latest":
+        return runs[-1]
+    matching = [run for run in runs if run.name == name] or [run for run in runs if run.name.startswith(name)]
+    if not matching:
+        raise ConfigError(f"there is no run {name!r} in {checkpoints}; the latest is {runs[-1].name}")
+    if len(matching) > 1:
+        raise ConfigError(f"{name!r} begins {len(matching)} runs in {checkpoints}; type more of it")
+    return matching[0]
+
+
+def _make_new_folder(checkpoints: Path, stamp: str) -> Path:
+    number = 1
+    while True:
+        folder = checkpoints / (stamp if number == 1 else f"{stamp}-{number}")
+        try:
+            folder.mkdir()
+        except FileExistsError:
+            number += 1
+        else:
+            return folder
