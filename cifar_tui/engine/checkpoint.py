@@ -1,6 +1,8 @@
 """Checkpoints: atomic saves, and strict loads that never run code from a file."""
 
+import io
 import pickle
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -84,12 +86,15 @@ def _save(path: Path, content: object) -> None:
 
 def _load(path: Path) -> object:
     try:
-        with path.open("rb") as file:
-            return torch.load(file, map_location="cpu", weights_only=True)
+        content = path.read_bytes()
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror}") from None
+    try:
+        with warnings.catch_warnings(action="ignore"):  # about odd files, which are refused below
+            return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        if "GLOBAL" in str(error) or "Unsupported" in str(error):
+        # a plain pickle of a newer protocol is refused at its first byte, before a global in it is seen
+        if "GLOBAL" in str(error) or (content.startswith(b"\x80") and len(content) > 1):
             raise ConfigError(
                 f"{path} is refused: it is a pickle that could run code; save plain weights with "
                 "torch.save(net.state_dict(), …)"

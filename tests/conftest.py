@@ -1,0 +1,43 @@
+"""What many tests need: small sets of images."""
+
+import pytest
+import torch
+
+from cifar_tui.engine.data.dataset import Dataset, ImageSplit
+
+
+def _split(count: int, classes: int, seed: int) -> ImageSplit:
+    generator = torch.Generator().manual_seed(seed)
+    targets = torch.randint(classes, (count,), generator=generator)
+    images = torch.randint(256, (count, 3, 32, 32), dtype=torch.uint8, generator=generator)
+    return ImageSplit(images=images, targets=targets)
+
+
+@pytest.fixture
+def noise_dataset() -> Dataset:
+    """840 training and 200 test images of noise, of 10 classes."""
+    return Dataset(
+        title="noise",
+        synthetic=True,
+        class_names=tuple("abcdefghij"),
+        train=_split(840, 10, seed=1),
+        test=_split(200, 10, seed=2),
+    )
+
+
+@pytest.fixture
+def image_folder(tmp_path):
+    """A folder of 3 classes with 8 training and 4 test images each: plain red, green and blue with some noise."""
+    from PIL import Image
+
+    root = tmp_path / "images"
+    generator = torch.Generator().manual_seed(3)
+    for part, count in (("train", 8), ("test", 4)):
+        for channel, name in enumerate(("red", "green", "blue")):
+            folder = root / part / name
+            folder.mkdir(parents=True)
+            for number in range(count):
+                pixels = torch.randint(0, 80, (32, 32, 3), dtype=torch.uint8, generator=generator)
+                pixels[..., channel] += 150
+                Image.fromarray(pixels.numpy()).save(folder / f"{number:02d}.png")
+    return root

@@ -1,0 +1,51 @@
+"""Device and threads."""
+
+import threading
+
+import pytest
+import torch
+
+from cifar_tui.engine.errors import ConfigError
+from cifar_tui.engine.runtime import available_threads, intra_op_threads, select_device, training_threads
+
+
+def test_auto_takes_a_device_that_is_there():
+    torch.zeros(1, device=select_device("auto"))
+
+
+def test_a_gpu_that_is_not_there_is_one_sentence(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    assert select_device("cuda") == torch.device("cuda", 0)
+    with pytest.raises(ConfigError, match="'cuda:1' is not there: torch sees 1 CUDA device;"):
+        select_device("cuda:1")
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    with pytest.raises(ConfigError, match="torch sees 0 CUDA devices;"):
+        select_device("cuda")
+
+
+def test_an_apple_gpu_that_is_not_there_is_one_sentence(monkeypatch):
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    with pytest.raises(ConfigError, match="'mps' is not there"):
+        select_device("mps")
+
+
+def test_a_tiny_batch_on_the_cpu_gets_one_thread():
+    cpu = torch.device("cpu")
+    assert training_threads(cpu, 4) == 1
+    assert training_threads(cpu, 512) == available_threads()
+    assert training_threads(torch.device("cuda", 0), 4) == available_threads()
+
+
+def test_threads_are_set_for_a_block_and_put_back():
+    seen = []
+
+    def work():
+        before = torch.get_num_threads()
+        with intra_op_threads(1):
+            seen.append(torch.get_num_threads())
+        seen.append(torch.get_num_threads() == before)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert seen == [1, True]

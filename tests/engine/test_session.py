@@ -1,0 +1,181 @@
+"""A whole run of the engine: the five steps on a folder of small images."""
+
+import json
+
+import pytest
+import torch
+
+from cifar_tui.engine.config import TrainConfig
+from cifar_tui.engine.control import RunControl
+from cifar_tui.engine.errors import CancelledError, ConfigError, DataUnavailableError
+from cifar_tui.engine.events import (
+    Alert,
+    DataLoaded,
+    Evaluated,
+    Message,
+    Phase,
+    PhaseChanged,
+    TrainingStarted,
+)
+from cifar_tui.engine.session import Session
+
+
+class Run:
+    def __init__(self, tmp_path, *, data, on_event=None, **settings):
+        self.events = []
+        self.folder = tmp_path / "run"
+        self.control = RunControl()
+        self.on_event = on_event
+        config = TrainConfig(
+            **{
+                "data": str(data),
+                "data_dir": str(tmp_path / "data"),
+                "epochs": 4,
+                "device": "cpu",
+                **settings,
+            }
+        )
+        self.session = Session(config=config, emit=self.emit, control=self.control)
+
+    def emit(self, event):
+        self.events.append(event)
+        if self.on_event is not None:
+            self.on_event(self, event)
+
+    def train(self):
+        return self.session.train(self.create_folder, interactive=True)
+
+    def create_folder(self):
+        self.folder.mkdir()
+        return self.folder
+
+    def of(self, kind):
+        return [event for event in self.events if isinstance(event, kind)]
+
+    def printed(self):
+        return [event.text for event in self.of(Message) if event.printed]
+
+
+def test_the_five_steps(tmp_path, image_folder):
+    run = Run(tmp_path, data=image_folder, learning_rate=0.01)
+    finished = run.train()
+    assert finished.completed
+    (data,) = run.of(DataLoaded)
+    assert data.class_names == ("blue", "green", "red")
+    assert (data.train_images, data.test_images, data.synthetic) == (24, 12, False)
+    (started,) = run.of(TrainingStarted)
+    assert started.total_steps == 24
+    assert started.device == "cpu"
+    assert started.config["epochs"] == 4
+    final = run.of(Evaluated)[-1]
+    assert final.final
+    assert final.total == 12
+    assert [e.final for e in run.of(Evaluated)] == [False, False, False, True]
+    printed = run.printed()
+    assert printed[0] == "Finished Training"
+    assert printed[1] == "GroundTruth:  blue  green red   blue"
+    assert printed[2].startswith("Predicted:    ")
+    assert printed[3] == final.tutorial_line()
+    assert printed[4].startswith(f"Exactly {100 * final.accuracy:.2f} % ({final.correct} of 12)")
+    assert [line.split(" is ")[0] for line in printed[5:]] == [
+        "Accuracy for class: blue ",
+        "Accuracy for class: green",
+        "Accuracy for class: red  ",
+    ]
+    phases = [event.phase for event in run.of(PhaseChanged)]
+    assert phases[0] is Phase.LOADING
+    assert phases[-2:] == [Phase.SAVING, Phase.EVALUATING]
+
+
+def test_the_report_has_the_numbers_of_the_saved_weights(tmp_path, image_folder):
+    run = Run(tmp_path, data=image_folder)
+    run.train()
+    report = json.loads((run.folder / "report.json").read_text())
+    again = Run(tmp_path, data=image_folder)
+    evaluated = again.session.evaluate_file(run.folder / "cifar_net.pth")
+    assert report["test"] == evaluated.to_dict()
+    assert report["confusion"] == evaluated.confusion.tolist()
+    assert report["predicted"] == evaluated.predicted.tolist()
+    assert sum(map(sum, report["confusion"])) == 12
+    assert torch.load(run.folder / "cifar_net.pth", weights_only=True)["fc3.bias"].shape == (3,)
+
+
+def test_a_stop_while_training_leaves_no_report(tmp_path, image_folder):
+    def stop(run, event):
+        if isinstance(event, TrainingStarted):
+            run.control.stop()
+
+    run = Run(tmp_path, data=image_folder, on_event=stop)
+    assert not run.train().completed
+    assert (run.folder / "cifar_net.pth").exists()
+    assert not (run.folder / "report.json").exists()
+
+
+def test_a_stop_during_an_evaluation_on_the_way_still_saves(tmp_path, image_folder):
+    def stop(run, event):
+        if isinstance(event, PhaseChanged) and event.phase is Phase.EVALUATING:
+            run.control.stop()
+
+    run = Run(tmp_path, data=image_folder, on_event=stop)
+    finished = run.train()
+    assert (finished.completed, finished.epoch) == (False, 1)
+    assert torch.load(run.folder / "last.pt", weights_only=True)["step"] == 6
+
+
+def test_a_stop_while_loading_leaves_nothing(tmp_path, image_folder):
+    run = Run(tmp_path, data=image_folder)
+    run.control.stop()
+    with pytest.raises(CancelledError):
+        run.train()
+    assert not run.folder.exists()
+
+
+def test_data_that_is_not_there_leaves_nothing(tmp_path):
+    run = Run(tmp_path, data=tmp_path / "none")
+    with pytest.raises(DataUnavailableError):
+        run.train()
+    assert not run.folder.exists()
+
+
+def test_files_that_are_no_images_are_named_in_an_alert(tmp_path, image_folder):
+    (image_folder / "train" / "red" / "notes.txt").write_text("not a picture")
+    run = Run(tmp_path, data=image_folder, epochs=1)
+    run.train()
+    (alert,) = run.of(Alert)
+    assert "skipped 1 file " in alert.text
+    assert "notes.txt" in alert.text
+    assert run.of(DataLoaded)[0].skipped == 1
+
+
+def test_weights_for_another_number_of_classes_are_refused(tmp_path, image_folder):
+    run = Run(tmp_path, data="synthetic", epochs=1)
+    from cifar_tui.engine.models import create_model
+
+    torch.save(create_model("net", num_classes=10).state_dict(), tmp_path / "ten.pth")
+    run = Run(tmp_path, data=image_folder)
+    with pytest.raises(ConfigError, match=r"tells 10 classes apart but .* has 3: name the images"):
+        run.session.evaluate_file(tmp_path / "ten.pth")
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_does_not(tmp_path, image_folder):
+    weights = []
+    for number, seed in enumerate((4, 4, 5)):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        run = Run(folder, data=image_folder, seed=seed)
+        run.train()
+        weights.append(torch.load(run.folder / "cifar_net.pth", weights_only=True)["fc1.weight"])
+    assert torch.equal(weights[0], weights[1])
+    assert not torch.equal(weights[0], weights[2])
+
+
+def test_a_device_out_of_memory_is_one_sentence(tmp_path, image_folder, monkeypatch):
+    from cifar_tui.engine import trainer
+    from cifar_tui.engine.errors import RunFailedError
+
+    def fail(*_):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(trainer.Trainer, "train_step", fail)
+    with pytest.raises(RunFailedError, match="out of memory: try a smaller batch size"):
+        Run(tmp_path, data=image_folder).train()
