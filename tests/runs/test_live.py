@@ -1,0 +1,168 @@
+"""`LiveRun`: a run in a thread of its own, from the start to every kind of end."""
+
+import json
+import time
+
+import pytest
+import torch
+
+from cifar_tui.engine.config import TrainConfig
+from cifar_tui.engine.events import Evaluated, Phase, TrainingFinished
+from cifar_tui.runs.event_log import read_events
+from cifar_tui.runs.live import LiveRun
+from cifar_tui.runs.state import RunState
+
+
+def wait_until(condition, seconds=60):
+    """Wait for `condition`, and fail when it does not come about."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "the condition did not come about"
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def make_run(tmp_path, image_folder):
+    runs = []
+
+    def make(**settings):
+        config = TrainConfig(
+            **{"data": str(image_folder), "data_dir": str(tmp_path / "data"), "device": "cpu", **settings}
+        )
+        run = LiveRun(config, checkpoints=tmp_path / "checkpoints")
+        runs.append(run)
+        return run
+
+    yield make
+    for run in runs:
+        run.stop()
+        assert run.wait(60)
+
+
+def test_a_whole_run_leaves_its_folder(make_run):
+    run = make_run()
+    run.start_training()
+    assert run.wait(60)
+    snapshot = run.snapshot()
+    assert (snapshot.phase, snapshot.ended.exit_code) == (Phase.DONE, 0)
+    names = {path.name for path in run.folder.iterdir()}
+    assert names == {"config.toml", "events.jsonl", "last.pt", "cifar_net.pth", "report.json"}
+    assert json.loads((run.folder / "report.json").read_text())["test"]["total"] == 12
+
+
+def test_the_event_log_rebuilds_what_the_screen_showed(make_run):
+    run = make_run()
+    run.start_training()
+    assert run.wait(60)
+    again = RunState()
+    for event in read_events(run.folder):
+        again.apply(event)
+    live, rebuilt = run.snapshot(), again.snapshot()
+    for name in (
+        "phase",
+        "data",
+        "started",
+        "step",
+        "loss",
+        "samples",
+        "evaluated",
+        "finished",
+        "ended",
+        "log_end",
+    ):
+        assert getattr(rebuilt, name) == getattr(live, name), name
+    assert again.curves() == run.curves()
+    assert again.log_since(0) == run.log_since(0)
+
+
+def test_a_paused_run_is_live_until_it_is_stopped(make_run):
+    run = make_run(epochs=100_000)
+    run.start_training()
+    wait_until(lambda: run.snapshot().step > 0)
+    run.pause()
+    wait_until(lambda: run.snapshot().phase is Phase.PAUSED)
+    assert run.live
+    run.stop()
+    assert run.wait(60)
+    finished = [event for event in read_events(run.folder) if isinstance(event, TrainingFinished)]
+    assert [event.completed for event in finished] == [False]
+    assert run.snapshot().message.startswith("stopped and saved at step")
+    assert torch.load(run.folder / "last.pt", weights_only=True)["step"] == finished[0].step
+
+
+def test_data_that_is_not_there_ends_with_3_and_no_folder(make_run, tmp_path):
+    run = make_run(data=str(tmp_path / "none"))
+    run.start_training()
+    assert run.wait(60)
+    snapshot = run.snapshot()
+    assert (snapshot.phase, snapshot.ended.exit_code) == (Phase.FAILED, 3)
+    assert "none" in snapshot.ended.error
+    assert list((tmp_path / "checkpoints").iterdir()) == []
+
+
+def test_a_place_that_cannot_be_written_ends_with_2_before_anything_is_loaded(make_run, tmp_path):
+    (tmp_path / "checkpoints").write_text("a file")
+    run = make_run()
+    run.start_training()
+    assert run.wait(60)
+    assert run.snapshot().ended.exit_code == 2
+    assert run.snapshot().data is None
+
+
+def test_a_defect_of_the_program_ends_the_run_with_a_word_and_a_traceback_in_its_log(make_run, monkeypatch):
+    from cifar_tui.engine.trainer import Trainer
+
+    def fail(*_):
+        raise ZeroDivisionError("a defect")
+
+    monkeypatch.setattr(Trainer, "train_step", fail)
+    run = make_run()
+    run.start_training()
+    assert run.wait(60)
+    ended = run.snapshot().ended
+    assert ended.exit_code == 4
+    assert ended.error == (
+        "an error in the program itself, ZeroDivisionError: a defect; "
+        f"the details are in {run.folder / 'run.log'}"
+    )
+    assert "Traceback" in (run.folder / "run.log").read_text()
+
+
+def test_samples_show_the_truth_first_and_then_what_the_net_takes_them_for(make_run):
+    run = make_run()
+    assert run.sample_batch(0) is None
+    run.start_training()
+    assert run.wait(60)
+    batch = run.sample_batch(0)
+    assert (batch.number, batch.count, batch.step) == (0, 3, 12)
+    assert [sample.ground_truth for sample in batch.samples] == ["blue", "green", "red", "blue"]
+    assert all(sample.image.shape == (32, 32, 3) for sample in batch.samples)
+    assert batch.samples[0].image.mean(axis=(0, 1)).argmax() == 2, "the blue picture is blue"
+    predicted = run.session.report.predicted.tolist()
+    names = run.session.report.class_names
+    assert [sample.predicted for sample in batch.samples] == [names[k] for k in predicted[:4]]
+    assert run.sample_batch(-1).number == 2
+    assert run.sample_batch(3).number == 0
+
+
+def test_the_saved_weights_can_be_evaluated_again_after_the_end(make_run):
+    run = make_run()
+    run.start_training()
+    assert run.wait(60)
+    first = run.snapshot().evaluated
+    run.evaluate()
+    assert run.wait(60)
+    evaluated = [event for event in read_events(run.folder) if isinstance(event, Evaluated)]
+    assert [event.correct for event in evaluated[-2:]] == [first.correct] * 2
+    assert run.snapshot().phase is Phase.DONE
+
+
+def test_a_file_of_weights_can_be_evaluated_without_a_training(make_run):
+    trained = make_run()
+    trained.start_training()
+    assert trained.wait(60)
+    run = make_run()
+    run.start_evaluation(trained.folder / "cifar_net.pth")
+    assert run.wait(60)
+    assert run.snapshot().evaluated.correct == trained.snapshot().evaluated.correct
+    assert run.folder is None

@@ -1,0 +1,165 @@
+"""`RunState` folds events into what a screen shows."""
+
+import pytest
+
+from cifar_tui.engine.events import (
+    Alert,
+    CheckpointSaved,
+    ClassAccuracy,
+    DataLoaded,
+    EpochFinished,
+    Evaluated,
+    EvaluationProgress,
+    LoadingProgress,
+    LossPoint,
+    LossWindow,
+    Message,
+    Phase,
+    PhaseChanged,
+    RunEnded,
+    TrainingFinished,
+    TrainingStarted,
+)
+from cifar_tui.runs.state import LOG_LINES, RunState, log_line
+
+STARTED = TrainingStarted(
+    run="20260101-120000",
+    config={},
+    device="cpu",
+    parameters=62006,
+    steps_per_epoch=1000,
+    total_steps=2000,
+    torch_version="2",
+)
+
+
+def point(step, *, train_seconds, images=200, loss=2.0):
+    return LossPoint(
+        step=step,
+        steps=50,
+        epoch=1,
+        batch=step,
+        loss=loss,
+        loss_min=loss,
+        loss_max=loss,
+        accuracy=0.5,
+        learning_rate=0.001,
+        images=images,
+        train_seconds=train_seconds,
+    )
+
+
+def folded(*events):
+    state = RunState()
+    for event in events:
+        state.apply(event)
+    return state
+
+
+def test_nothing_is_known_at_first():
+    snapshot = RunState().snapshot()
+    assert snapshot.phase is Phase.IDLE
+    assert snapshot.loss is None
+    assert snapshot.version == 0
+
+
+def test_every_event_makes_a_new_version():
+    state = folded(PhaseChanged(phase=Phase.LOADING), Message(text="a"))
+    assert state.snapshot().version == 2
+
+
+def test_a_point_moves_the_counters_and_the_curves():
+    snapshot = folded(STARTED, point(500, train_seconds=2.0, loss=1.25)).snapshot()
+    assert (snapshot.step, snapshot.epoch, snapshot.batch, snapshot.loss) == (500, 1, 500, 1.25)
+    assert snapshot.curves_version == 1
+
+
+def test_the_time_left_is_estimated_from_the_steps_made():
+    snapshot = folded(STARTED, point(500, train_seconds=2.0)).snapshot()
+    assert snapshot.seconds_left == pytest.approx(6.0)
+
+
+def test_the_speed_is_of_the_last_few_seconds():
+    state = folded(STARTED)
+    for second in range(1, 101):
+        state.apply(point(second, train_seconds=float(second), images=100 if second <= 50 else 400))
+    assert state.snapshot().images_per_second == pytest.approx(400)
+
+
+def test_loading_gives_way_to_the_data():
+    data = DataLoaded(title="x", synthetic=False, class_names=("a", "b"), train_images=5, test_images=2)
+    state = folded(LoadingProgress(stage="decoding", done=1, total=7, unit="images"))
+    assert state.snapshot().loading is not None
+    state.apply(data)
+    assert state.snapshot().loading is None
+    assert state.snapshot().data == data
+
+
+def test_an_evaluation_becomes_a_point_of_the_test_accuracy():
+    evaluated = Evaluated(
+        step=1000,
+        final=False,
+        correct=3,
+        total=4,
+        loss=1.0,
+        seconds=1.0,
+        per_class=(ClassAccuracy(name="a", correct=3, total=4),),
+    )
+    state = folded(STARTED, EvaluationProgress(done=2, total=4), evaluated)
+    assert state.curves().test_accuracy == ((1000, 0.75),)
+    assert state.snapshot().evaluating is None
+    assert state.snapshot().evaluated == evaluated
+
+
+def test_the_end_has_the_exact_step_and_time():
+    finished = TrainingFinished(
+        completed=False, epoch=1, step=77, train_seconds=1.5, images=308, final_loss=2.0
+    )
+    snapshot = folded(STARTED, point(50, train_seconds=1.0), finished, RunEnded(exit_code=0)).snapshot()
+    assert (snapshot.step, snapshot.train_seconds, snapshot.seconds_left) == (77, 1.5, None)
+    assert snapshot.ended is not None
+
+
+@pytest.mark.parametrize(
+    ("event", "text", "kind"),
+    [
+        (LossWindow(epoch=1, batch=2000, step=2000, loss=2.21), "[1,  2000] loss: 2.210", "printed"),
+        (Message(text="Finished Training", printed=True), "Finished Training", "printed"),
+        (Message(text="a word"), "a word", "message"),
+        (Alert(text="careful"), "careful", "alert"),
+        (RunEnded(exit_code=4, error="it broke"), "it broke", "error"),
+        (
+            CheckpointSaved(path="x/last.pt", step=1, epoch=1, reason="asked for"),
+            "saved x/last.pt (asked for)",
+            "message",
+        ),
+        (
+            EpochFinished(epoch=2, step=9, loss=1.5, accuracy=0.4567, train_seconds=3.25),
+            "epoch 2: loss 1.500, training accuracy 45.7 %, 3.2 s",
+            "message",
+        ),
+    ],
+)
+def test_what_stands_in_the_log(event, text, kind):
+    line = log_line(event)
+    assert (line.text, line.kind, line.time) == (text, kind, event.time)
+
+
+def test_events_without_a_line():
+    assert log_line(RunEnded(exit_code=0)) is None
+    assert log_line(PhaseChanged(phase=Phase.DONE)) is None
+
+
+def test_the_log_is_read_from_where_the_reader_stopped():
+    state = folded(*(Message(text=str(k)) for k in range(5)))
+    assert [line.text for line in state.log_since(3)] == ["3", "4"]
+    assert state.log_since(5) == []
+    assert len(state.log_since(0)) == 5
+
+
+def test_the_log_in_memory_is_bounded_and_keeps_the_latest():
+    state = folded(*(Message(text=str(k)) for k in range(LOG_LINES + 10)))
+    lines = state.log_since(0)
+    assert len(lines) == LOG_LINES
+    assert lines[-1].text == str(LOG_LINES + 9)
+    assert state.snapshot().log_end == LOG_LINES + 10
