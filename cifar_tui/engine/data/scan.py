@@ -1,0 +1,163 @@
+"""Finds the files of an image folder and their classes, without opening any of them."""
+
+import hashlib
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from cifar_tui.engine.data.progress import Progress
+from cifar_tui.engine.errors import DataUnavailableError
+
+EXPECTED = "expected is one folder of images per class, at least two, in train/ and test/ or directly in it"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FoundFile:
+    """A file below a class folder.
+
+    Attributes:
+        path: relative to the image folder.
+        target: index of its class.
+        test: whether it is below `test/`.
+        size: in bytes.
+        regular: False for what must not be opened, such as a pipe or a link that leads nowhere.
+    """
+
+    path: str
+    target: int
+    test: bool
+    size: int
+    regular: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FoundFolder:
+    """What an image folder holds.
+
+    Attributes:
+        class_names: the names of the class folders, sorted.
+        files: the training files class by class as `torchvision.datasets.ImageFolder` orders them, then the
+            test files in the same way; all as training files where the folder has no split.
+        has_split: whether there are both a `train/` and a `test/`.
+        fingerprint: changes with the path, size or time of change of any file.
+    """
+
+    class_names: tuple[str, ...]
+    files: tuple[FoundFile, ...]
+    has_split: bool
+    fingerprint: str
+
+
+def printable(text: str) -> str:
+    """`text` without anything that a terminal would act on or an encoder would refuse."""
+    return "".join(
+        character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text
+    )
+
+
+def scan_folder(root: Path, progress: Progress) -> FoundFolder:
+    """List the files of the image folder `root`; names that start with a dot are passed over.
+
+    Raises:
+        DataUnavailableError: the folder is missing or unreadable, or has fewer than two class folders.
+        CancelledError: the user asked to stop.
+    """
+    parts = _class_folders(root)
+    names = sorted({name for folders in parts.values() for name in folders})
+    if len(names) < 2:
+        held = f"only one class folder ({printable(names[0])})" if names else "no class folder"
+        raise DataUnavailableError(f"the folder {printable(str(root))} has {held}: {EXPECTED}")
+    has_split = len(parts) == 2
+    files: list[FoundFile] = []
+    digest = hashlib.sha256(repr(list(parts)).encode())
+    for part, folders in parts.items():
+        for name in folders:
+            target = names.index(name)
+            for path, status in _files(root, Path(part, name), progress):
+                regular = status is not None and stat.S_ISREG(status.st_mode)
+                test, size = has_split and part == "test", status.st_size if status else 0
+                files.append(FoundFile(path=path, target=target, test=test, size=size, regular=regular))
+                changed = status.st_mtime_ns if status else 0
+                digest.update(os.fsencode(path) + f"\0{regular} {size} {changed}\0".encode())
+                progress.update(len(files))
+    return FoundFolder(
+        class_names=tuple(printable(name) for name in names),
+        files=tuple(files),
+        has_split=has_split,
+        fingerprint=digest.hexdigest(),
+    )
+
+
+def _class_folders(root: Path) -> dict[str, list[str]]:
+    """The class folders in each of `train` and `test`, or under "" where these are no parts but classes."""
+    folders = _subfolders(root)
+    parts: dict[str, list[str]] = {
+        part: _subfolders(root / part) for part in ("train", "test") if part in folders
+    }
+    # A "train" that holds no folders is a class (of vehicles, say) where there are other classes beside it.
+    if any(parts.values()) or (parts and len(parts) == len(folders)):
+        return parts
+    return {"": folders}
+
+
+def _subfolders(folder: Path) -> list[str]:
+    return sorted(entry.name for entry in _entries(folder) if _is_folder(entry))
+
+
+def _entries(folder: Path) -> list["os.DirEntry[str]"]:
+    try:
+        with os.scandir(folder) as entries:
+            return [entry for entry in entries if not entry.name.startswith(".")]
+    except FileNotFoundError:
+        reason = "there is no folder"
+    except NotADirectoryError:
+        reason = "a file and no folder is"
+    except OSError as error:
+        raise DataUnavailableError(
+            f"cannot read the folder {printable(str(folder))} ({error.strerror}): make it readable"
+        ) from None
+    except ValueError:  # a null character
+        reason = "there can be no folder"
+    raise DataUnavailableError(
+        f"{reason} {printable(str(folder))}: --data takes auto, cifar10, synthetic or the path of a folder"
+    )
+
+
+def _is_folder(entry: "os.DirEntry[str]") -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads in a circle
+        return False
+
+
+def _files(root: Path, class_folder: Path, progress: Progress) -> Iterator[tuple[str, os.stat_result | None]]:
+    """The files below a class folder in the order of `ImageFolder`: by folder, then by name.
+
+    Links are followed; a folder that was seen already is not entered again, so that no circle is endless.
+    """
+    found: list[tuple[str, str, os.stat_result | None]] = []
+    seen: set[tuple[int, int]] = set()
+    waiting = [class_folder]
+    while waiting:
+        folder = waiting.pop()
+        progress.check()
+        here = (root / folder).stat()
+        if (here.st_dev, here.st_ino) in seen:
+            continue
+        seen.add((here.st_dev, here.st_ino))
+        for entry in _entries(root / folder):
+            if _is_folder(entry):
+                waiting.append(folder / entry.name)
+            else:
+                found.append((str(folder), entry.name, _status(entry)))
+    for folder_name, name, status in sorted(found, key=lambda item: item[:2]):
+        yield f"{folder_name}/{name}", status
+
+
+def _status(entry: "os.DirEntry[str]") -> os.stat_result | None:
+    try:
+        return entry.stat()
+    except OSError:  # a link that leads nowhere, or a file that is just being removed
+        return None

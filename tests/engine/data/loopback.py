@@ -1,0 +1,105 @@
+"""A loopback server that misbehaves on demand, and a small archive in the official layout."""
+
+import io
+import pickle
+import tarfile
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler
+
+import numpy as np
+
+IMAGES_PER_BATCH = 20
+
+
+@dataclass(kw_only=True)
+class Plan:
+    """How the server answers one request."""
+
+    status: int = 200
+    knows_ranges: bool = True
+    cut_after: int | None = None  # bytes of the body, then the connection is closed
+    stall_after: int | None = None  # bytes of the body, then silence
+    before: Callable[[], object] = lambda: None
+
+
+@dataclass(kw_only=True)
+class LoopbackServer:
+    url: str
+    payload: bytes
+    etag: str = '"first"'
+    plans: list[Plan] = field(default_factory=list)
+    ranges: list[str | None] = field(default_factory=list)
+    conditions: list[str | None] = field(default_factory=list)
+    bytes_sent: list[int] = field(default_factory=list)
+    stalled: threading.Event = field(default_factory=threading.Event)
+    released: threading.Event = field(default_factory=threading.Event)
+
+
+def handler(state: LoopbackServer) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            plan = state.plans.pop(0) if state.plans else Plan()
+            plan.before()
+            asked = self.headers.get("Range")
+            condition = self.headers.get("If-Range")
+            state.ranges.append(asked)
+            state.conditions.append(condition)
+            state.bytes_sent.append(0)
+            if plan.status != 200:
+                self.send_error(plan.status)
+                return
+            start = 0
+            if asked and plan.knows_ranges and condition in (None, state.etag):
+                start = int(asked.removeprefix("bytes=").removesuffix("-"))
+                if start >= len(state.payload):
+                    self.send_error(416)
+                    return
+            body = state.payload[start:]
+            self.send_response(206 if start else 200)
+            if start:
+                end = len(state.payload)
+                self.send_header("Content-Range", f"bytes {start}-{end - 1}/{end}")
+            self.send_header("Content-Length", str(len(body)))
+            self.send_header("ETag", state.etag)
+            self.end_headers()
+            limits = [limit for limit in (plan.cut_after, plan.stall_after) if limit is not None]
+            sent = body[: min(limits)] if limits else body
+            state.bytes_sent[-1] = len(sent)
+            self.wfile.write(sent)
+            self.wfile.flush()
+            if plan.stall_after is not None:
+                state.stalled.set()
+                state.released.wait(60)
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+            pass
+
+    return Handler
+
+
+def batch_files() -> dict[str, bytes]:
+    """Files in the official layout, with 20 images in each."""
+    generator = np.random.default_rng(0)
+    files = {}
+    for name in [*(f"data_batch_{k}" for k in range(1, 6)), "test_batch"]:
+        data = generator.integers(0, 256, (IMAGES_PER_BATCH, 3072), dtype=np.uint8)
+        labels = [k % 10 for k in range(IMAGES_PER_BATCH)]
+        files[name] = pickle.dumps({"data": data, "labels": labels}, protocol=2)
+    files["batches.meta"] = pickle.dumps({"label_names": [f"class {k}" for k in range(10)]}, protocol=2)
+    return files
+
+
+def make_archive(files: dict[str, bytes]) -> bytes:
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w:gz") as tar:
+        for name, content in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    return stream.getvalue()
+
+
+def official_archive() -> bytes:
+    return make_archive({f"cifar-10-batches-py/{name}": data for name, data in batch_files().items()})

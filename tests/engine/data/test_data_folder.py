@@ -1,0 +1,376 @@
+import os
+import shutil
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torchvision.datasets import ImageFolder
+
+from cifar_tui.engine.data import decode
+from cifar_tui.engine.data import folder as folder_module
+from cifar_tui.engine.data.dataset import Dataset
+from cifar_tui.engine.data.decode import Pixels
+from cifar_tui.engine.data.folder import choose_test_images, load_folder
+from cifar_tui.engine.data.progress import Progress
+from cifar_tui.engine.errors import CancelledError, DataUnavailableError
+from cifar_tui.engine.events import LoadingProgress
+
+
+def ignore(event: LoadingProgress) -> None:
+    """Take a report and do nothing."""
+
+
+@pytest.fixture
+def decoded_counts(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many files each call decoded."""
+    counts: list[int] = []
+    real = folder_module.decode_files
+
+    def counting(paths: Sequence[Path], *, threads: int, progress: Progress) -> tuple[Pixels, dict[int, str]]:
+        counts.append(len(paths))
+        return real(paths, threads=threads, progress=progress)
+
+    monkeypatch.setattr(folder_module, "decode_files", counting)
+    return counts
+
+
+@pytest.fixture
+def both(tmp_path: Path, picture: Callable[..., Path]) -> Path:
+    """Three classes, one of them only in train: 12 training and 5 test images."""
+    root = tmp_path / "images"
+    for value in range(5):
+        picture(root / "train" / "cat" / f"{value}.png", value)
+        picture(root / "train" / "dog" / f"{value}.png", 100 + value)
+    for value in range(3):
+        picture(root / "test" / "dog" / f"{value}.png", 150 + value)
+    for value in range(2):
+        picture(root / "train" / "ape" / f"{value}.png", 200 + value)
+        picture(root / "test" / "cat" / f"{value}.png", 50 + value)
+    return root
+
+
+def load(root: Path, *, seed: int = 0) -> Dataset:
+    data_dir = root.parent / "data"
+    return load_folder(root, data_dir=data_dir, seed=seed, report=ignore, cancelled=lambda: False)
+
+
+def reds(images: torch.Tensor) -> list[int]:
+    """The `value` of every picture."""
+    return images[:, 0, 0, 0].tolist()
+
+
+def test_train_and_test(both: Path) -> None:
+    dataset = load(both)
+    assert dataset.class_names == ("ape", "cat", "dog")
+    assert dataset.title == f"folder {both}"
+    assert not dataset.synthetic
+    assert dataset.train.images.dtype == torch.uint8
+    assert dataset.train.targets.dtype == torch.int64
+    assert dataset.train.images.shape == (12, 3, 32, 32)
+    assert reds(dataset.train.images) == [200, 201, 0, 1, 2, 3, 4, 100, 101, 102, 103, 104]
+    assert dataset.train.targets.tolist() == [0, 0, *[1] * 5, *[2] * 5]
+    assert reds(dataset.test.images) == [50, 150, 51, 151, 152]
+    assert dataset.test.targets.tolist() == [1, 2, 1, 2, 2]
+    assert (dataset.train.images[:, 1] == 255 - dataset.train.images[:, 0]).all()
+    assert (dataset.train.images[:, 2] == 7).all()
+
+
+def test_order_is_that_of_torchvision(tmp_path: Path, picture: Callable[..., Path]) -> None:
+    root = tmp_path / "images"
+    names = [
+        "b/10.png",
+        "b/9.png",
+        "b/sub/1.png",
+        "b/sub-2/1.png",
+        "a/z.png",
+        "a/y/0.png",
+        "B/x.png",
+        "b/sub/a/1.png",
+    ]
+    for value, name in enumerate(names):
+        picture(root / "train" / name, value)
+    picture(root / "test" / "a" / "0.png")
+    expected = [
+        names.index(str(Path(path).relative_to(root / "train")))
+        for path, _ in ImageFolder(root / "train").samples
+    ]
+    assert reds(load(root).train.images) == expected
+
+
+@pytest.mark.parametrize("layout", ["train", "test", ""])
+def test_one_part_or_none_is_split(tmp_path: Path, picture: Callable[..., Path], layout: str) -> None:
+    root = tmp_path / "images"
+    for value in range(12):
+        picture(root / layout / "cat" / f"{value:02}.png", value)
+        picture(root / layout / "dog" / f"{value:02}.png", 100 + value)
+    for value in range(2):
+        picture(root / layout / "eel" / f"{value:02}.png", 200 + value)
+    dataset = load(root)
+    assert dataset.class_names == ("cat", "dog", "eel")
+    assert torch.bincount(dataset.train.targets).tolist() == [10, 10, 1]
+    assert torch.bincount(dataset.test.targets).tolist() == [2, 2, 1]
+    assert dataset.test.targets.tolist() == [0, 1, 2, 0, 1]
+    every = reds(dataset.train.images) + reds(dataset.test.images)
+    assert sorted(every) == [*range(12), *range(100, 112), 200, 201]
+    assert reds(load(root).test.images) == reds(dataset.test.images)
+    assert any(reds(load(root, seed=seed).test.images) != reds(dataset.test.images) for seed in range(1, 5))
+
+
+def test_split_takes_one_in_six() -> None:
+    targets = torch.tensor([0] * 6000 + [1] * 600 + [2])
+    test = choose_test_images(targets, seed=3)
+    assert torch.bincount(targets[test], minlength=3).tolist() == [1000, 100, 0]
+
+
+def test_class_that_is_called_train(tmp_path: Path, picture: Callable[..., Path]) -> None:
+    for name in ("bus", "train"):
+        for value in range(2):
+            picture(tmp_path / "images" / name / f"{value}.png", value)
+    assert load(tmp_path / "images").class_names == ("bus", "train")
+
+
+def test_hidden_files_and_folders_are_passed_over(both: Path, picture: Callable[..., Path]) -> None:
+    picture(both / "train" / ".hidden" / "a.png")
+    picture(both / "train" / "cat" / ".thumbnails" / "a.png")
+    (both / "train" / "cat" / ".DS_Store").write_bytes(b"x")
+    dataset = load(both)
+    assert dataset.class_names == ("ape", "cat", "dog")
+    assert len(dataset.train) == 12
+    assert dataset.skipped_files == ()
+
+
+def test_broken_files_are_skipped_and_named(both: Path) -> None:
+    (both / "train" / "cat" / "notes.txt").write_text("no image")
+    (both / "test" / "dog" / "empty.png").write_bytes(b"")
+    whole = (both / "train" / "dog" / "0.png").read_bytes()
+    (both / "train" / "dog" / "half.png").write_bytes(whole[: len(whole) - 30])
+    (both / "train" / "dog" / "gone.png").symlink_to("nowhere")
+    os.mkfifo(both / "train" / "dog" / "pipe.png")
+    for _ in range(2):  # decoded, then from the cache
+        dataset = load(both)
+        assert (len(dataset.train), len(dataset.test)) == (12, 5)
+        assert reds(dataset.train.images)[-5:] == [100, 101, 102, 103, 104]
+        assert [line.split(": ")[0] for line in dataset.skipped_files] == [
+            "test/dog/empty.png",
+            "train/cat/notes.txt",
+            "train/dog/gone.png",
+            "train/dog/half.png",
+            "train/dog/pipe.png",
+        ]
+        assert dataset.skipped_files[1].endswith("no image")
+        assert "truncated" in dataset.skipped_files[3]
+
+
+def test_names_cannot_act_on_a_terminal(both: Path, picture: Callable[..., Path]) -> None:
+    picture(both / "train" / "\x1b[31mred" / "a.png")
+    (both / "train" / "cat" / os.fsdecode(b"\xff\n.png")).write_bytes(b"")
+    dataset = load(both)
+    text = "".join([*dataset.class_names, *dataset.skipped_files])
+    assert text.isprintable()
+    assert text.encode()
+
+
+def test_links_in_a_circle_end(both: Path) -> None:
+    (both / "train" / "cat" / "loop").symlink_to(both, target_is_directory=True)
+    (both / "train" / "cat" / "self").symlink_to("self")
+    dataset = load(both)
+    assert dataset.class_names == ("ape", "cat", "dog")
+    assert len(dataset.train) == 12 + 12  # every image but those of the class itself once more
+
+
+def test_linked_class_folder_is_followed(both: Path, tmp_path: Path, picture: Callable[..., Path]) -> None:
+    picture(tmp_path / "elsewhere" / "a.png", 77)
+    (both / "train" / "zebra").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
+    assert reds(load(both).train.images)[-1] == 77
+
+
+def test_second_load_decodes_nothing(both: Path, decoded_counts: list[int]) -> None:
+    first, second = load(both), load(both)
+    assert decoded_counts == [17]
+    assert torch.equal(first.train.images, second.train.images)
+    assert torch.equal(first.test.targets, second.test.targets)
+
+
+def test_another_seed_needs_no_decoding(both: Path, decoded_counts: list[int]) -> None:
+    shutil.rmtree(both / "test")
+    load(both, seed=1)
+    load(both, seed=2)
+    assert decoded_counts == [12]
+
+
+@pytest.mark.parametrize("change", ["add", "remove", "touch", "rewrite", "rename", "new class"])
+def test_changed_folder_is_decoded_again(
+    both: Path, decoded_counts: list[int], picture: Callable[..., Path], change: str
+) -> None:
+    load(both)
+    cat = both / "train" / "cat"
+    if change == "add":
+        picture(cat / "9.png", 99)
+    elif change == "remove":
+        (cat / "0.png").unlink()
+    elif change == "touch":
+        os.utime(cat / "0.png", ns=(1, 1))
+    elif change == "rewrite":
+        status = (cat / "0.png").stat()
+        (cat / "0.png").write_bytes((cat / "0.png").read_bytes() + b"x")
+        os.utime(cat / "0.png", ns=(status.st_atime_ns, status.st_mtime_ns))
+    elif change == "rename":
+        (cat / "0.png").rename(cat / "8.png")
+    else:
+        picture(both / "train" / "yak" / "0.png", 9)
+    load(both)
+    assert len(decoded_counts) == 2
+    assert len(list((both.parent / "data" / "cache").iterdir())) == 1
+
+
+@pytest.mark.parametrize("damage", ["truncated", "flipped", "text", "empty", "other"])
+def test_damaged_cache_is_made_anew(both: Path, decoded_counts: list[int], damage: str) -> None:
+    first = load(both)
+    (cache,) = (both.parent / "data" / "cache").iterdir()
+    data = bytearray(cache.read_bytes())
+    if damage == "truncated":
+        cache.write_bytes(data[: len(data) // 2])
+    elif damage == "flipped":
+        position = data.find(bytes([7]) * 1000)  # inside the blue plane of an image
+        assert position > 0
+        data[position + 500] ^= 1
+        cache.write_bytes(data)
+    elif damage == "other":
+        torch.save({"key": [1]}, cache)
+    else:
+        cache.write_bytes(b"text" if damage == "text" else b"")
+    again = load(both)
+    assert torch.equal(first.train.images, again.train.images)
+    assert len(decoded_counts) == 2
+    load(both)
+    assert len(decoded_counts) == 2
+
+
+def test_cache_that_cannot_be_written_is_no_error(both: Path, decoded_counts: list[int]) -> None:
+    (both.parent / "data").write_text("a file where the folder would be")
+    load(both)
+    assert len(load(both).train) == 12
+    assert len(decoded_counts) == 2
+
+
+def test_images_outlive_the_cache_file(both: Path) -> None:
+    load(both)
+    dataset = load(both)
+    (cache,) = (both.parent / "data" / "cache").iterdir()
+    os.truncate(cache, 0)
+    assert reds(dataset.train.images)[:2] == [200, 201]
+
+
+def test_cancel_while_decoding_leaves_nothing(both: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decode, "_FILES_PER_TASK", 4)
+    stop = threading.Event()
+    stages = []
+
+    def report(event: LoadingProgress) -> None:
+        stages.append(event.stage)
+        if event.stage == "decoding images":
+            stop.set()
+
+    for value in range(40):
+        shutil.copy(both / "train" / "cat" / "0.png", both / "train" / "cat" / f"copy {value}.png")
+    with pytest.raises(CancelledError):
+        load_folder(both, data_dir=both.parent / "data", seed=0, report=report, cancelled=stop.is_set)
+    assert stages[-1] == "decoding images"
+    assert not (both.parent / "data").exists()
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("decode")]
+
+
+def test_cancel_ends_the_decoding_soon(both: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stop, never = threading.Event(), threading.Event()
+    decoded: list[Path] = []
+
+    def slow(path: Path) -> Pixels:
+        if decoded:
+            stop.wait(20)
+            never.wait(0.02)
+        decoded.append(path)
+        return np.zeros((32, 32, 3), dtype=np.uint8)
+
+    def report(event: LoadingProgress) -> None:
+        if event.stage == "decoding images":
+            stop.set()
+
+    monkeypatch.setattr(decode, "decode_image", slow)
+    monkeypatch.setattr(decode, "_FILES_PER_TASK", 1)
+    with pytest.raises(CancelledError):
+        load_folder(both, data_dir=both.parent / "data", seed=0, report=report, cancelled=stop.is_set)
+    assert len(decoded) < 17
+
+
+def test_progress_counts_the_images(both: Path) -> None:
+    events = []
+    load_folder(both, data_dir=both.parent / "data", seed=0, report=events.append, cancelled=lambda: False)
+    last = [event for event in events if event.stage == "decoding images"][-1]
+    assert (last.done, last.total, last.unit) == (17, 17, "images")
+
+
+def assert_refused(root: Path, pattern: str) -> None:
+    with pytest.raises(DataUnavailableError, match=pattern) as caught:
+        load(root)
+    assert caught.value.exit_code == 3
+    assert str(caught.value).isprintable()
+
+
+def test_missing_folder(tmp_path: Path) -> None:
+    assert_refused(tmp_path / "nowhere", r"there is no folder .*nowhere: --data takes")
+
+
+def test_path_that_is_a_file(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    assert_refused(tmp_path / "file", "a file and no folder")
+
+
+def test_empty_folder(tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    assert_refused(tmp_path / "images", "has no class folder: expected is")
+
+
+@pytest.mark.parametrize("layout", ["train", ""])
+def test_one_class(tmp_path: Path, picture: Callable[..., Path], layout: str) -> None:
+    picture(tmp_path / "images" / layout / "cat" / "0.png")
+    assert_refused(tmp_path / "images", r"only one class folder \(\w+\): expected is")
+
+
+def test_images_without_class_folders(tmp_path: Path, picture: Callable[..., Path]) -> None:
+    picture(tmp_path / "images" / "train" / "0.png")
+    picture(tmp_path / "images" / "test" / "0.png")
+    assert_refused(tmp_path / "images", "has no class folder: expected is")
+
+
+def test_class_without_images(both: Path) -> None:
+    (both / "train" / "yak").mkdir()
+    (both / "train" / "yak" / "a.png").write_bytes(b"")
+    assert_refused(both, r"no image of the class yak.*yak/a\.png: no image")
+
+
+def test_no_images_at_all(tmp_path: Path) -> None:
+    for name in ("cat", "dog"):
+        (tmp_path / "images" / name).mkdir(parents=True)
+        (tmp_path / "images" / name / "a.txt").write_text("text")
+    assert_refused(tmp_path / "images", r"no image in its class folders.*cat/a\.txt")
+
+
+def test_part_without_images(both: Path) -> None:
+    for path in (both / "test").rglob("*.png"):
+        path.unlink()
+    assert_refused(both, "no image for the test part: put images into test/")
+
+
+def test_unreadable_folder(both: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = os.scandir
+
+    def refusing(path: Path) -> object:
+        if str(path).endswith("cat"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)  # file modes do not keep root out
+    assert_refused(both, r"cannot read the folder .*cat \(Permission denied\)")
