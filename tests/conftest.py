@@ -27,7 +27,7 @@ def noise_dataset() -> Dataset:
 
 @pytest.fixture
 def image_folder(tmp_path):
-    """A folder of 3 classes with 8 training and 4 test images each: plain red, green and blue with some noise."""
+    """A folder of 3 classes with 8 training and 4 test images each: red, green and blue, with some noise."""
     from PIL import Image
 
     root = tmp_path / "images"

@@ -1,0 +1,285 @@
+"""`CifarApp` owns the run, the keys, quitting and signals."""
+
+import asyncio
+import signal
+from collections.abc import Iterable
+from functools import partial
+from pathlib import Path
+from typing import ClassVar
+
+from textual.app import App, SystemCommand
+from textual.binding import BindingType
+from textual.screen import Screen
+
+from cifar_tui.app.commands import bindings, palette_commands
+from cifar_tui.app.native_output import native_output_off_screen, native_output_to_run_log
+from cifar_tui.app.screens.dashboard import Dashboard
+from cifar_tui.app.screens.dialogs import DataDialog, QuitDialog
+from cifar_tui.app.screens.help import HelpScreen
+from cifar_tui.engine.config import TrainConfig
+from cifar_tui.engine.events import Phase
+from cifar_tui.runs.live import LiveRun
+
+_NUMBERS_SECONDS = 0.1
+_CHARTS_SECONDS = 0.5
+
+_DATA_UNAVAILABLE = 3
+
+
+class CifarApp(App[int]):
+    """The dashboard as a program.
+
+    Args:
+        config: what the form starts with.
+        checkpoints: the folder in which runs are kept.
+        start: whether to train at once.
+        weights: weights to evaluate at once.
+    """
+
+    TITLE = "cifar-tui"
+    CSS_PATH = "styles/app.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings()]
+    ENABLE_COMMAND_PALETTE = True
+
+    def __init__(
+        self, config: TrainConfig, *, checkpoints: Path, start: bool = False, weights: Path | None = None
+    ) -> None:
+        super().__init__()
+        self._config = config
+        self._checkpoints = checkpoints
+        self._start = start
+        self._weights = weights
+        self._run: LiveRun | None = None
+        self._handled_end = True
+        self._leaving = False
+        self._suspended_run: LiveRun | None = None
+        self._signal = 0
+
+    def on_mount(self) -> None:
+        """Open the dashboard; torch is imported only once a run starts, in its thread."""
+        self.theme = "tokyo-night"
+        self.push_screen(Dashboard(self._config))
+        self.set_interval(_NUMBERS_SECONDS, self._poll)
+        self.set_interval(_CHARTS_SECONDS, self._poll_curves)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self._on_signal, signal.SIGTERM)
+        if self._start:
+            self.call_after_refresh(self.action_train)
+        elif self._weights is not None:
+            self.call_after_refresh(self._start_evaluation, self._weights)
+
+    @property
+    def dashboard(self) -> Dashboard:
+        """The screen under all dialogs."""
+        return next(screen for screen in self.screen_stack if isinstance(screen, Dashboard))
+
+    @property
+    def live(self) -> bool:
+        """Whether a run's thread works."""
+        return self._run is not None and self._run.live
+
+    def farewell(self) -> str:
+        """What the terminal shows when the screen is gone: what became of the run, and where it is."""
+        if self._run is None or self._run.folder is None:
+            return ""
+        snapshot = self._run.snapshot()
+        lines = [f"run {self._run.folder.name} in {self._run.folder}: {snapshot.message or snapshot.phase}"]
+        if snapshot.evaluated is not None and snapshot.evaluated.final:
+            lines.append(snapshot.evaluated.tutorial_line())
+        return "\n".join(lines)
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        """The palette has the commands of the table that can be used now, and the theme."""
+        del screen
+        for command in palette_commands():
+            if self.check_action(command.action.partition("(")[0], ()):
+                run = partial(self.run_action, command.action)
+                yield SystemCommand(f"{command.name} ({command.key_label})", command.description, run)
+        yield SystemCommand("Theme", "Change the colours", self.action_change_theme)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Hide what cannot be done now."""
+        del parameters
+        phase = self._run.snapshot().phase if self._run is not None else Phase.IDLE
+        match action:
+            case "train":
+                return not self.live
+            case "stop":
+                return self.live
+            case "pause_or_resume" | "save":
+                return self.live and phase not in {Phase.LOADING, Phase.SAVING}
+            case "evaluate":
+                return self._run is not None and (self._run.folder is not None)
+            case _:
+                return True
+
+    def action_train(self) -> None:
+        """Train with the settings in the form."""
+        config = self.dashboard.configuration.read()
+        if config is None:
+            self.dashboard.show_pane("configuration")
+            self.notify("A setting is wrong: see the field that is marked.", severity="error")
+            return
+        self._follow(LiveRun(config, checkpoints=self._checkpoints, on_folder=native_output_to_run_log))
+        if self._run is not None:
+            self._run.start_training()
+        self.dashboard.show_pane("training")
+
+    def _start_evaluation(self, weights: Path) -> None:
+        self._follow(LiveRun(self._config, checkpoints=self._checkpoints))
+        if self._run is not None:
+            self._run.start_evaluation(weights)
+        self.dashboard.show_pane("summary")
+
+    def _follow(self, run: LiveRun) -> None:
+        self._run = run
+        self._handled_end = False
+        self.dashboard.forget_run()
+
+    def action_pause_or_resume(self) -> None:
+        """Hold training, or let it go on."""
+        if self._run is None:
+            return
+        if self._run.snapshot().phase is Phase.PAUSED:
+            self._run.resume()
+        else:
+            self._run.pause()
+
+    def action_save(self) -> None:
+        """Ask for a checkpoint."""
+        if self._run is not None:
+            self._run.save()
+            self.notify("A checkpoint is written before the next step.")
+
+    def action_stop(self) -> None:
+        """Ask the run to save and end."""
+        if self._run is not None:
+            self._run.stop()
+
+    def action_evaluate(self) -> None:
+        """Ask for an evaluation."""
+        if self._run is not None:
+            self._run.evaluate()
+            self._handled_end = False
+
+    def action_show_pane(self, name: str) -> None:
+        """Go to a pane."""
+        self.dashboard.show_pane(name)
+
+    def action_leave_field(self) -> None:
+        """Move the cursor out of a field, to its pane."""
+        if self.dashboard.configuration.has_focus_within:
+            self.dashboard.set_focus(self.dashboard.configuration)
+
+    def action_sample_batch(self, step: int) -> None:
+        """Show another batch of test images."""
+        self.dashboard.sample_number += step
+
+    def action_log_scale(self) -> None:
+        """Switch the scale of the loss chart."""
+        self.dashboard.training.toggle_log_scale()
+
+    def action_smoothing(self) -> None:
+        """Smooth the curves more, or not at all."""
+        self.dashboard.training.cycle_smoothing()
+
+    def action_zoom(self, step: int) -> None:
+        """Show less of the charts, or more."""
+        if step > 0:
+            self.dashboard.training.zoom_in()
+        else:
+            self.dashboard.training.zoom_out()
+
+    def action_other_chart(self) -> None:
+        """Where there is room for one chart only, show the other one."""
+        self.dashboard.training.swap_chart()
+
+    def action_help(self) -> None:
+        """Show all keys."""
+        self.push_screen(HelpScreen())
+
+    def action_suspend(self) -> None:
+        """Back to the shell, where all threads stand still: a training is paused first and goes on after."""
+        run = self._run
+        if run is None or not run.live or run.snapshot().phase is not Phase.TRAINING:
+            self.action_suspend_process()
+            return
+        run.pause()
+        self._suspended_run = run
+
+    async def action_quit(self) -> None:
+        """Leave; ask first while a run is live."""
+        if self._leaving:
+            self.exit(self._exit_code())
+        elif self.live:
+            self.push_screen(QuitDialog(), self._on_quit_answer)
+        else:
+            self.exit(self._exit_code())
+
+    def _on_quit_answer(self, leave: bool | None) -> None:
+        if leave:
+            self._leave()
+
+    def _leave(self) -> None:
+        """Stop the run; `_poll` leaves when its thread has returned."""
+        self._leaving = True
+        if self._run is not None:
+            self._run.stop()
+        self.notify("Saving and leaving… (ctrl+c leaves at once)", timeout=60)
+
+    def _on_signal(self, number: int) -> None:
+        self._signal = number
+        self._leave()
+
+    def _exit_code(self) -> int:
+        if self._signal:
+            return 128 + self._signal
+        ended = self._run.snapshot().ended if self._run is not None else None
+        asked_for_a_run = self._start or self._weights is not None
+        return ended.exit_code if ended is not None and asked_for_a_run else 0
+
+    def _poll(self) -> None:
+        """Show what changed, and act once on the end of a run."""
+        run = self._run
+        live = self.live
+        if run is not None:
+            self.dashboard.show_run(run)
+            if not live and not self._handled_end:
+                self._handled_end = True
+                self._on_run_ended(run)
+        if self._suspended_run is not None and self._suspended_run.snapshot().phase is not Phase.TRAINING:
+            suspended, self._suspended_run = self._suspended_run, None
+            self.action_suspend_process()
+            suspended.resume()
+        if self._leaving and not live:
+            self.exit(self._exit_code())
+        self.refresh_bindings()
+
+    def _poll_curves(self) -> None:
+        if self._run is not None:
+            self.dashboard.show_curves(self._run)
+
+    def _on_run_ended(self, run: LiveRun) -> None:
+        self.dashboard.show_curves(run)
+        ended = run.snapshot().ended
+        if ended is None or ended.exit_code == 0 or self._leaving:
+            return
+        if ended.exit_code == _DATA_UNAVAILABLE:
+            self.push_screen(DataDialog(ended.error, run.config.data), self._on_data_answer)
+        else:
+            self.notify(ended.error, severity="error", timeout=15, markup=False)
+
+    def _on_data_answer(self, data: str | None) -> None:
+        if data is not None:
+            self.dashboard.configuration.set("data", data)
+            self.action_train()
+
+
+def run_dashboard(config: TrainConfig, *, checkpoints: Path, start: bool, weights: Path | None) -> int:
+    """Show the dashboard until the user leaves, and return the program's exit code."""
+    app = CifarApp(config, checkpoints=checkpoints, start=start, weights=weights)
+    with native_output_off_screen():
+        exit_code = app.run()
+    farewell = app.farewell()
+    if farewell:
+        print(farewell)
+    return exit_code if exit_code is not None else app.return_code or 0

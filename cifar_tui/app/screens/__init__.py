@@ -1,0 +1,1 @@
+"""Whole screens: the dashboard, help and dialogs."""

@@ -1,0 +1,141 @@
+"""The dashboard: all panes side by side where there is room, one at a time where there is not."""
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Grid
+from textual.screen import Screen
+from textual.widgets import Footer, Static
+
+from cifar_tui.app.commands import PANES
+from cifar_tui.app.widgets.configuration import ConfigurationPane
+from cifar_tui.app.widgets.log import LogPane
+from cifar_tui.app.widgets.pane import Pane
+from cifar_tui.app.widgets.pane_tabs import PaneTabs
+from cifar_tui.app.widgets.samples import SamplesPane
+from cifar_tui.app.widgets.summary import SummaryPane
+from cifar_tui.app.widgets.title_line import TitleLine
+from cifar_tui.app.widgets.training import TrainingPane
+from cifar_tui.engine.config import TrainConfig
+from cifar_tui.runs.source import RunSource, SampleBatch
+from cifar_tui.runs.state import RunSnapshot
+
+MINIMUM_SIZE = (80, 24)
+
+
+class Dashboard(Screen[None]):
+    """Shows a run and holds the form for the next one; knows no run but through what `follow` is given."""
+
+    CSS_PATH: ClassVar = [
+        f"../styles/{name}.tcss"
+        for name in ("panes", "configuration", "training", "samples", "summary", "log", "dashboard")
+    ]
+    AUTO_FOCUS = ""
+    # with priority they act before the next key is read: what is typed ahead ends up in the right field
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("tab", "app.focus_next", "Next field", show=False, priority=True),
+        Binding("shift+tab", "app.focus_previous", "Previous field", show=False, priority=True),
+    ]
+    HORIZONTAL_BREAKPOINTS = [  # noqa: RUF012 - declared by the base class as it is
+        (0, "-too-narrow"),
+        (MINIMUM_SIZE[0], "-narrow"),
+        (110, "-wide"),
+        (170, "-very-wide"),
+    ]
+    VERTICAL_BREAKPOINTS = [  # noqa: RUF012
+        (0, "-too-low"),
+        (MINIMUM_SIZE[1], "-low"),
+        (36, "-high"),
+    ]
+
+    def __init__(self, config: TrainConfig) -> None:
+        super().__init__()
+        self._config = config
+        self._shown_version = -1
+        self._shown_curves_version = -1
+        self._shown_log_end = 0
+        self._shown_samples: object = None
+        self.sample_number = 0
+
+    def compose(self) -> ComposeResult:
+        """The panes, and what stands around them."""
+        yield TitleLine()
+        yield PaneTabs()
+        with Grid(id="panes"):
+            yield ConfigurationPane(self._config, id="configuration")
+            yield TrainingPane(id="training")
+            yield SamplesPane(id="samples")
+            yield SummaryPane(id="summary")
+            yield LogPane(id="log")
+        yield Static(id="too-small")
+        yield Footer(compact=True, show_command_palette=False)
+
+    def on_mount(self) -> None:
+        """Start with the form."""
+        self.show_pane("configuration", focus=False)
+
+    def on_resize(self) -> None:
+        """Say the size where it is too small."""
+        width, height = self.size
+        needed = f"it needs {MINIMUM_SIZE[0]}×{MINIMUM_SIZE[1]}"
+        self.query_one("#too-small", Static).update(f"The terminal is too small: {width}×{height}; {needed}.")
+
+    @property
+    def configuration(self) -> ConfigurationPane:
+        """The form."""
+        return self.query_one(ConfigurationPane)
+
+    @property
+    def training(self) -> TrainingPane:
+        """The charts."""
+        return self.query_one(TrainingPane)
+
+    def show_pane(self, name: str, *, focus: bool = True) -> None:
+        """Bring the pane `name` to the front where only one is seen, and move the cursor to it."""
+        for pane in PANES:
+            self.query_one(f"#{pane}").set_class(pane == name, "-front")
+        self.query_one(PaneTabs).front = name
+        if focus:
+            # at once: keys typed ahead are for where the cursor goes
+            self.set_focus(self.query_one(f"#{name}", Pane).first_focusable())
+
+    def forget_run(self) -> None:
+        """Begin anew, for another run."""
+        self.query_one(LogPane).clear_lines()
+        self._shown_version = self._shown_curves_version = -1
+        self._shown_log_end = 0
+        self._shown_samples = None
+        self.sample_number = 0
+
+    def show_run(self, run: RunSource) -> None:
+        """Show what changed in `run` since the last call; cheap when nothing did."""
+        snapshot = run.snapshot()
+        if snapshot.version != self._shown_version:
+            self._shown_version = snapshot.version
+            self.query_one(TitleLine).show(snapshot)
+            self.training.show(snapshot)
+            self.query_one(SummaryPane).show(snapshot)
+            lines = run.log_since(self._shown_log_end)
+            self._shown_log_end += len(lines)
+            if lines:
+                self.query_one(LogPane).add(lines)
+        self._show_samples(run, snapshot)
+        self.configuration.locked = run.live
+
+    def show_curves(self, run: RunSource) -> None:
+        """Draw the charts anew if there are new points."""
+        version = run.snapshot().curves_version
+        if version != self._shown_curves_version:
+            self._shown_curves_version = version
+            self.training.show_curves(run.curves())
+
+    def _show_samples(self, run: RunSource, snapshot: RunSnapshot) -> None:
+        wanted = (snapshot.data, snapshot.samples, snapshot.evaluated, self.sample_number)
+        if wanted == self._shown_samples:
+            return
+        self._shown_samples = wanted
+        batch: SampleBatch | None = run.sample_batch(self.sample_number)
+        if batch is None:
+            self._shown_samples = None
+        self.query_one(SamplesPane).show(batch)

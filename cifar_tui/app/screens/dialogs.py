@@ -1,0 +1,98 @@
+"""Questions the program asks: before it leaves a live run, and when there are no images."""
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical
+from textual.screen import ModalScreen
+from textual.widgets import Button, Input, Label, Static
+
+
+class QuitDialog(ModalScreen[bool]):
+    """Asks whether to leave while a run is live; true if so."""
+
+    BINDINGS: ClassVar = [
+        ("escape,n", "answer(False)", "Go on"),
+        ("y,q,ctrl+c,ctrl+q", "answer(True)", "Leave"),
+    ]
+
+    def compose(self) -> ComposeResult:
+        """The question and its answers."""
+        with Vertical(classes="dialog") as dialog:
+            dialog.border_title = "A run is live"
+            yield Static("Stop it, save it and leave?")
+            with Horizontal(classes="dialog-buttons"):
+                yield Button("Stop, save and leave (y)", id="leave", variant="warning", compact=True)
+                yield Button("Go on training (esc)", id="stay", variant="primary", compact=True)
+
+    def on_mount(self) -> None:
+        """The harmless answer is the one that enter gives."""
+        self.query_one("#stay").focus()
+
+    def on_button_pressed(self, event: Button.Pressed) -> None:
+        """Give the answer of the button."""
+        self.dismiss(event.button.id == "leave")
+
+    def action_answer(self, leave: bool) -> None:
+        """Give the answer of a key."""
+        self.dismiss(leave)
+
+
+class DataDialog(ModalScreen[str | None]):
+    """Offers the ways to images when there are none: the data setting to start again with, or None.
+
+    Args:
+        reason: why there are none.
+        data: the data setting that failed, for another try.
+    """
+
+    BINDINGS: ClassVar = [("escape,ctrl+c", "cancel", "Cancel")]
+
+    def __init__(self, reason: str, data: str) -> None:
+        super().__init__()
+        self._reason = reason
+        self._data = data
+
+    def compose(self) -> ComposeResult:
+        """The question and its answers."""
+        with Vertical(classes="dialog", id="data-dialog") as dialog:
+            dialog.border_title = "There are no images to train on"
+            yield Static(self._reason, markup=False, id="data-reason")
+            yield Label("A folder of images, train/<class>/… and test/<class>/…:")
+            yield Input(placeholder="path of the folder; enter takes it", compact=True, id="data-folder")
+            with Horizontal(classes="dialog-buttons"):
+                yield Button("Try again", id="again", variant="primary", compact=True)
+                yield Button("Use the folder", id="folder", compact=True)
+                yield Button("Use synthetic images", id="synthetic", compact=True)
+                yield Button("Cancel", id="cancel", compact=True)
+
+    def on_mount(self) -> None:
+        """Another try is what enter gives."""
+        self.query_one("#again").focus()
+
+    def on_button_pressed(self, event: Button.Pressed) -> None:
+        """Go the way of the button."""
+        match event.button.id:
+            case "again":
+                self.dismiss(self._data)
+            case "synthetic":
+                self.dismiss("synthetic")
+            case "folder":
+                self._take_folder()
+            case _:
+                self.dismiss(None)
+
+    def on_input_submitted(self) -> None:
+        """Take the folder that was typed."""
+        self._take_folder()
+
+    def action_cancel(self) -> None:
+        """Leave things as they are."""
+        self.dismiss(None)
+
+    def _take_folder(self) -> None:
+        folder = self.query_one("#data-folder", Input)
+        if folder.value.strip():
+            self.dismiss(folder.value.strip())
+        else:
+            folder.focus()

@@ -1,0 +1,173 @@
+"""The form in which a run is set up: every field is checked when it is left."""
+
+from typing import Any
+
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.events import DescendantBlur, DescendantFocus
+from textual.reactive import reactive
+from textual.suggester import SuggestFromList
+from textual.widget import Widget
+from textual.widgets import Input, Label, Select, Static
+
+from cifar_tui.app.widgets.pane import Pane
+from cifar_tui.engine.config import (
+    DATA_KEYWORDS,
+    MODELS,
+    PRESETS,
+    SETTINGS,
+    TrainConfig,
+    build_config,
+    parse_setting,
+)
+from cifar_tui.engine.errors import ConfigError
+
+_CHOICES: dict[str, tuple[str, ...]] = {"preset": tuple(PRESETS), "model": MODELS}
+_HINT = "t trains · tab moves on · esc leaves a field"
+_LOCKED = "locked while the run is live"
+_SUGGESTIONS: dict[str, tuple[str, ...]] = {
+    "data": DATA_KEYWORDS,
+    "device": ("auto", "cpu", "cuda", "cuda:0", "mps"),
+}
+
+
+class SettingRow(Vertical):
+    """One setting: its label, its field and, when the value is wrong, the reason below."""
+
+    def __init__(self, name: str, value: Any) -> None:  # noqa: ANN401
+        super().__init__(id=f"setting-{name}")
+        self.setting = name
+        self._value = value
+
+    def compose(self) -> ComposeResult:
+        """Label and field side by side, the reason below."""
+        metadata = SETTINGS[self.setting].metadata
+        with Horizontal():
+            yield Label(metadata["label"], classes="setting-label")
+            if self.setting in _CHOICES:
+                yield Select.from_values(
+                    _CHOICES[self.setting], value=self._value, allow_blank=False, compact=True
+                )
+            else:
+                suggestions = _SUGGESTIONS.get(self.setting)
+                yield Input(
+                    str(self._value),
+                    compact=True,
+                    suggester=SuggestFromList(suggestions) if suggestions else None,
+                )
+        reason = Label(classes="setting-error", markup=False)
+        reason.display = False
+        yield reason
+
+    @property
+    def field(self) -> "Input | Select[str]":
+        """The widget that holds the value."""
+        return self.query_one("Input, Select")  # type: ignore[return-value]
+
+    def read(self) -> Any:  # noqa: ANN401
+        """The value in the field.
+
+        Raises:
+            ConfigError: it is wrong.
+        """
+        return parse_setting(self.setting, str(self.field.value))
+
+    def write(self, value: Any) -> None:  # noqa: ANN401
+        """Put `value` into the field."""
+        self.field.value = str(value)
+        self.check()
+
+    def check(self) -> bool:
+        """Whether the value is right; says below the field why it is not."""
+        try:
+            self.read()
+        except ConfigError as error:
+            self.show_error(str(error).removeprefix(f"{self.setting} "))
+            return False
+        self.show_error("")
+        return True
+
+    def show_error(self, reason: str) -> None:
+        """Say below the field why its value is wrong; "" if it is right."""
+        label = self.query_one(".setting-error", Label)
+        label.update(f"✗ {reason}")
+        label.display = bool(reason)
+        self.set_class(bool(reason), "-wrong")
+
+
+class ConfigurationPane(Pane):
+    """All settings of the next run; locked while one is live."""
+
+    BORDER_TITLE = "1 Configuration"
+    BINDINGS = VerticalScroll.BINDINGS
+    can_focus = True
+    locked: reactive[bool] = reactive(default=False)
+
+    def __init__(self, config: TrainConfig, **arguments: Any) -> None:  # noqa: ANN401
+        super().__init__(**arguments)
+        self._config = config
+        self._preset = config.preset
+
+    def compose(self) -> ComposeResult:
+        """A row for every setting."""
+        for name in SETTINGS:
+            yield SettingRow(name, getattr(self._config, name))
+        yield Static(id="configuration-hint")
+
+    def read(self) -> TrainConfig | None:
+        """The settings in the form; None when one is wrong, and then the cursor is in its field."""
+        wrong = [row for row in self._rows() if not row.check()]
+        if wrong:
+            wrong[0].field.focus()
+            return None
+        values = {row.setting: row.read() for row in self._rows()}
+        return build_config(values, base=self._config)
+
+    def set(self, name: str, value: Any) -> None:  # noqa: ANN401
+        """Put `value` into the field of the setting `name`."""
+        self._row(name).write(value)
+
+    def show_error(self, name: str, reason: str) -> None:
+        """Say below the field of `name` why its value is wrong, as only a run could find out."""
+        self._row(name).show_error(reason)
+
+    def watch_locked(self, locked: bool) -> None:
+        """Let the fields be edited, or not."""
+        for row in self._rows():
+            row.field.disabled = locked
+        self._hint(_LOCKED if locked else _HINT)
+        self.set_class(locked, "-locked")
+
+    def on_descendant_focus(self, event: DescendantFocus) -> None:
+        """Say what the field is about."""
+        row = _row_around(event.widget)
+        if row is not None:
+            self._hint(f"{SETTINGS[row.setting].metadata['description']}\n{_HINT}")
+
+    def on_descendant_blur(self, event: DescendantBlur) -> None:
+        """Check the field that was left."""
+        row = _row_around(event.widget)
+        if row is not None:
+            row.check()
+            self._hint(_LOCKED if self.locked else _HINT)
+
+    def on_select_changed(self, event: Select.Changed) -> None:
+        """Fill in the settings of a preset that was chosen."""
+        # the field also says so when it is first filled, and then the other settings are as they should be
+        if event.select is self._row("preset").field and event.value != self._preset:
+            self._preset = str(event.value)
+            for name, value in PRESETS[self._preset].items():
+                self.set(name, value)
+
+    def _hint(self, text: str) -> None:
+        self.query_one("#configuration-hint", Static).update(text)
+
+    def _rows(self) -> list[SettingRow]:
+        return list(self.query(SettingRow))
+
+    def _row(self, name: str) -> SettingRow:
+        return self.query_one(f"#setting-{name}", SettingRow)
+
+
+def _row_around(widget: Widget) -> SettingRow | None:
+    return next((node for node in widget.ancestors if isinstance(node, SettingRow)), None)

@@ -1,0 +1,36 @@
+"""One line that says what a run is doing, by a sign and a word as well as by colour."""
+
+from textual.content import Content
+
+from cifar_tui.engine.events import Phase
+from cifar_tui.runs.state import RunSnapshot
+
+SIGNS: dict[Phase, tuple[str, str]] = {
+    Phase.IDLE: ("○", "$foreground 60%"),
+    Phase.LOADING: ("↓", "$text-accent"),
+    Phase.TRAINING: ("▶", "$text-success"),
+    Phase.PAUSED: ("‖", "$text-warning"),
+    Phase.EVALUATING: ("◎", "$text-accent"),
+    Phase.SAVING: ("▼", "$text-accent"),
+    Phase.DONE: ("✓", "$text-success"),
+    Phase.FAILED: ("✗", "$text-error"),
+}
+"""Sign and colour of every phase."""
+
+
+def state_line(snapshot: RunSnapshot) -> Content:
+    """`▶ training · CIFAR-10 · cpu`; what went wrong stands here, too."""
+    sign, colour = SIGNS[snapshot.phase]
+    parts: list[Content | tuple[str, str]] = [(f"{sign} {snapshot.phase}", f"bold {colour}")]
+    message = snapshot.message
+    if snapshot.phase is Phase.FAILED and snapshot.ended and snapshot.ended.error:
+        message = snapshot.ended.error
+    if message:
+        parts.append((f" · {message}", "$text-error" if snapshot.phase is Phase.FAILED else ""))
+    if snapshot.data:
+        parts.append((f" · {snapshot.data.title}", ""))
+        if snapshot.data.synthetic:
+            parts.append((" · SYNTHETIC images, not CIFAR-10", "bold $text-warning"))
+    if snapshot.started:
+        parts.append((f" · {snapshot.started.device}", "$foreground 60%"))
+    return Content.assemble(*parts)

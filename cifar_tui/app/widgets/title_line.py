@@ -1,0 +1,24 @@
+"""The line on top: the program, the run and what it is doing."""
+
+from textual.content import Content
+from textual.widgets import Static
+
+from cifar_tui.runs.state import RunSnapshot
+
+
+class TitleLine(Static):
+    """Program, run id and data, on one line."""
+
+    def on_mount(self) -> None:
+        """Before the first run there is only the program's name."""
+        self.show(RunSnapshot())
+
+    def show(self, snapshot: RunSnapshot) -> None:
+        """Show the run in `snapshot`."""
+        parts = ["[b]cifar-tui[/b]"]
+        if snapshot.started is not None:
+            parts.append(snapshot.started.run)
+        if snapshot.data is not None:
+            parts.append("[b]SYNTHETIC IMAGES[/b]" if snapshot.data.synthetic else "$title")
+        title = snapshot.data.title if snapshot.data is not None else ""
+        self.update(Content.from_markup(" · ".join(parts), title=title))

@@ -1,0 +1,115 @@
+"""The samples pane shows test images, as large as fits, above what the net takes them for."""
+
+import pytest
+from textual.pilot import Pilot
+
+from cifar_tui.app.widgets.canvas import Canvas
+from cifar_tui.app.widgets.samples import SamplesPane, SampleTable, arrange
+from cifar_tui.runs.source import SampleBatch
+from tests.app.panes import PaneApp, batch, settled, until
+
+
+async def show(pilot: Pilot[None], shown: SampleBatch | None) -> list[str]:
+    pilot.app.query_one(SamplesPane).show(shown)
+    await settled(pilot)
+    assert isinstance(pilot.app, PaneApp)
+    return pilot.app.text().splitlines()
+
+
+def line_of(lines: list[str], *parts: str) -> str:
+    return next(line for line in lines if all(part in line for part in parts))
+
+
+async def test_without_images_it_says_what_will_be_here() -> None:
+    async with PaneApp(SamplesPane()).run_test(size=(80, 18)) as pilot:
+        assert line_of(await show(pilot, None), "test images stand here")
+
+
+async def test_right_and_wrong_differ_by_sign_and_word() -> None:
+    async with PaneApp(SamplesPane()).run_test(size=(80, 18)) as pilot:
+        lines = await show(pilot, batch())
+        assert "✓ right" in line_of(lines, "cat", "25.0 %")
+        assert "✗ wrong" in line_of(lines, "ship", "car", "37.5 %")
+        assert sum("✓ right" in line for line in lines) == 3
+
+
+async def test_the_title_tells_the_batch_and_the_step_and_the_keys_stand_below() -> None:
+    async with PaneApp(SamplesPane()).run_test(size=(80, 18)) as pilot:
+        lines = await show(pilot, batch(2))
+        assert "3 Samples · batch 3 of 2,500 · predicted at step 12,000" in lines[0]
+        assert "[ previous batch · ] next batch" in lines[-1]
+
+
+async def test_unknown_predictions_are_dashes() -> None:
+    async with PaneApp(SamplesPane()).run_test(size=(80, 18)) as pilot:
+        lines = await show(pilot, batch(predicted=(None,) * 4))
+        assert "not predicted yet" in lines[0]
+        assert line_of(lines, " cat", "–").count("–") == 2
+        assert not any("✓" in line or "✗" in line for line in lines)
+
+
+@pytest.mark.parametrize("size", [(78, 18), (80, 18), (68, 48), (150, 20)])
+async def test_nothing_is_cut_off(size: tuple[int, int]) -> None:
+    async with PaneApp(SamplesPane()).run_test(size=size) as pilot:
+        lines = await show(pilot, batch())
+        pane = pilot.app.query_one(SamplesPane)
+        for widget in (pilot.app.query_one(Canvas), pilot.app.query_one(SampleTable)):
+            assert pane.content_region.contains_region(widget.region)
+        for part in ("Image", "GroundTruth", "Predicted", "Confidence", "✗ wrong"):
+            assert line_of(lines, part)
+        assert not pilot.app.query_one(SampleTable).show_vertical_scrollbar
+        assert not pilot.app.query_one(SampleTable).show_horizontal_scrollbar
+
+
+async def test_another_batch_takes_the_place_of_the_first() -> None:
+    async with PaneApp(SamplesPane()).run_test(size=(80, 18)) as pilot:
+        await show(pilot, batch(2))
+        before = pilot.app.query_one(Canvas).plain
+        lines = await show(pilot, batch(3, ("dog", "dog", "dog", "dog")))
+        assert "batch 4 of" in lines[0]
+        assert pilot.app.query_one(Canvas).plain != before
+        assert sum("✗ wrong" in line for line in lines) == 4
+        smaller = batch(4)
+        only = SampleBatch(number=4, count=5, step=1, samples=smaller.samples[:1])
+        await show(pilot, only)
+        assert pilot.app.query_one(SampleTable).row_count == 1
+
+
+async def test_the_table_moves_by_letters_and_keeps_its_place() -> None:
+    async with PaneApp(SamplesPane()).run_test(size=(80, 18)) as pilot:
+        await show(pilot, batch())
+        pilot.app.query_one(SamplesPane).focus()
+        await pilot.press("j", "j", "down", "k")
+        assert pilot.app.query_one(SampleTable).cursor_row == 2
+        await show(pilot, batch(3))
+        assert pilot.app.query_one(SampleTable).cursor_row == 2
+
+
+async def test_pictures_are_drawn_again_only_for_other_images_or_another_size(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    drawn: list[object] = []
+    async with PaneApp(SamplesPane()).run_test(size=(80, 18)) as pilot:
+        canvas = pilot.app.query_one(Canvas)
+        monkeypatch.setattr(canvas, "show", drawn.append)
+        await show(pilot, batch())
+        await show(pilot, batch(predicted=("dog",) * 4))
+        assert len(drawn) == 1
+        await pilot.resize_terminal(150, 40)
+        await until(pilot, lambda: len(drawn) == 2)
+
+
+@pytest.mark.parametrize(
+    ("count", "width", "height", "expected"),
+    [
+        (4, 66, 41, (2, 32)),
+        (4, 134, 17, (4, 32)),
+        (4, 76, 11, (4, 16)),
+        (4, 30, 60, (1, 28)),
+        (4, 30, 4, (0, 0)),
+    ],
+)
+def test_the_largest_grid_that_fits_is_chosen(
+    count: int, width: int, height: int, expected: tuple[int, int]
+) -> None:
+    assert arrange(count, width, height) == expected

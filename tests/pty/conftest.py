@@ -1,0 +1,142 @@
+"""A real pseudo-terminal around the program, with a terminal emulator that reads what it draws."""
+
+import codecs
+import fcntl
+import os
+import pty
+import re
+import select
+import signal
+import struct
+import sys
+import termios
+import time
+
+import pyte
+import pytest
+
+KEYS = {"enter": "\r", "tab": "\t", "escape": "\x1b", "space": " ", "down": "\x1b[B", "up": "\x1b[A"}
+ENTER_SCREEN, LEAVE_SCREEN = b"\x1b[?1049h", b"\x1b[?1049l"
+
+
+class Terminal:
+    """`cifar-tui` with `arguments` in a terminal of `size` (columns, rows)."""
+
+    def __init__(self, arguments, *, cwd, size, environment):
+        self.received = bytearray()
+        self.screen = pyte.Screen(*size)
+        self.stream = pyte.Stream(self.screen)
+        self.decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self.started = time.monotonic()
+        self.pid, self.descriptor = pty.fork()
+        if self.pid == 0:
+            os.chdir(cwd)
+            fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", size[1], size[0], 0, 0))
+            # given explicitly: readline leaves a size in the environment that os.environ does not know
+            os.execve(sys.executable, [sys.executable, "-m", "cifar_tui", *map(str, arguments)], environment)
+        self.status = None
+
+    def pump(self, seconds=0.02):
+        """Read what the program draws for a moment."""
+        if self.descriptor is None or not select.select([self.descriptor], [], [], seconds)[0]:
+            return
+        try:
+            data = os.read(self.descriptor, 65536)
+        except OSError:  # the other end is closed
+            data = b""
+        if not data:
+            self.descriptor = None
+            return
+        self.received += data
+        # pyte takes the private forms of some sequences for others
+        self.stream.feed(re.sub(r"\x1b\[[<>=][0-9;]*[a-zA-Z]", "", self.decoder.decode(data)))
+
+    def text(self):
+        """The screen as lines of text."""
+        return "\n".join(line.rstrip() for line in self.screen.display)
+
+    def until(self, pattern, seconds=30):
+        """Wait until the screen's text matches `pattern`."""
+        return self._wait(lambda: re.search(pattern, self.text()), pattern, seconds)
+
+    def until_gone(self, pattern, seconds=60):
+        """Wait until the screen's text does not match `pattern`."""
+        self._wait(lambda: not re.search(pattern, self.text()), pattern, seconds)
+
+    def _wait(self, condition, what, seconds):
+        end = time.monotonic() + seconds
+        while not (met := condition()):
+            if time.monotonic() > end or self.descriptor is None:
+                pytest.fail(f"{what!r} was not met; the screen showed:\n{self.text()}")
+            self.pump()
+        return met
+
+    def press(self, *keys):
+        """Send keys by name, or characters."""
+        for key in keys:
+            control = re.fullmatch(r"ctrl\+(.)", key)
+            data = chr(ord(control[1]) & 0x1F) if control else KEYS.get(key, key)
+            os.write(self.descriptor, data.encode())
+            self.pump(0.05)
+
+    def resize(self, columns, rows):
+        """Change the window's size."""
+        fcntl.ioctl(self.descriptor, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+        self.screen.resize(rows, columns)
+        os.kill(self.pid, signal.SIGWINCH)
+
+    def kill(self, number):
+        """Send a signal."""
+        os.kill(self.pid, number)
+
+    def wait_for_exit(self, seconds=60):
+        """The exit status, when the program has ended."""
+        end = time.monotonic() + seconds
+        while self.ended() is None:
+            if time.monotonic() > end:
+                pytest.fail(f"the program did not end; the screen showed:\n{self.text()}")
+            self.pump()
+        while self.descriptor is not None and select.select([self.descriptor], [], [], 0)[0]:
+            self.pump()
+        return self.status
+
+    def ended(self):
+        if self.status is None:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            if pid:
+                self.status = os.waitstatus_to_exitcode(status)
+        return self.status
+
+    def left_clean(self):
+        """Whether the alternate screen was left, the cursor shown and the mouse given back at last."""
+        data = bytes(self.received)
+        return (
+            data.rfind(LEAVE_SCREEN) > data.rfind(ENTER_SCREEN)
+            and data.rfind(b"\x1b[?25h") > data.rfind(b"\x1b[?25l")
+            and data.rfind(b"\x1b[?1000l") >= data.rfind(b"\x1b[?1000h")
+        )
+
+    def close(self):
+        if self.ended() is None:
+            os.kill(self.pid, signal.SIGKILL)
+            self.status = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+        if self.descriptor is not None:
+            os.close(self.descriptor)
+            self.descriptor = None
+
+
+@pytest.fixture
+def open_terminal(tmp_path):
+    """Opens programs in terminals, in `tmp_path`, and ends them after the test."""
+    terminals = []
+
+    def open_one(*arguments, size=(120, 40), **environment):
+        inherited = {name: value for name, value in os.environ.items() if name not in {"COLUMNS", "LINES"}}
+        environment = inherited | {"TERM": "xterm-256color", "COLORTERM": "truecolor"} | environment
+        terminal = Terminal(arguments, cwd=tmp_path, size=size, environment=environment)
+        terminals.append(terminal)
+        return terminal
+
+    yield open_one
+    for terminal in terminals:
+        terminal.close()
