@@ -29,7 +29,7 @@ _PLAIN_PROGRESS_SECONDS = 10.0
 def train_headless(config: TrainConfig, *, checkpoints: Path, as_json: bool) -> int:
     """Train with `config` and return the exit code.
 
-    The lines of the tutorial go to stdout, or to stderr where `as_json` puts one object with results on stdout.
+    The tutorial's lines go to stdout, or to stderr where `as_json` puts one object with results on stdout.
     """
     run = LiveRun(config, checkpoints=checkpoints, interactive=False)
     with _signals_stop(run) as received:
