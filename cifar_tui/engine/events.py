@@ -185,6 +185,7 @@ class ClassAccuracy:
 class Evaluated(Event):
     """The whole test set was evaluated after `step` steps; `final` when on the saved weights after training.
 
+    `step` is 0 where it is not known, as for weights from a file.
     `loss` is the mean cross-entropy (nats), `seconds` the time it took.
     """
 

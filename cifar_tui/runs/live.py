@@ -135,7 +135,7 @@ class LiveRun:
             and evaluated is not None
             and (samples is None or evaluated.step >= samples.step)
         ):
-            step = evaluated.step
+            step = evaluated.step or None  # a file of weights does not say how many steps are behind it
             predictions = {k: (int(report.predicted[k]), float(report.confidences[k])) for k in indices}
         elif samples is not None and indices.stop <= len(samples.predicted):
             step = samples.step

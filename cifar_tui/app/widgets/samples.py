@@ -161,5 +161,11 @@ def _cells(sample: Sample) -> list[Content | str]:
 def _title(batch: SampleBatch | None) -> Content:
     if batch is None:
         return Content(TITLE)
-    when = "not predicted yet" if batch.step is None else f"predicted at step {batch.step:,}"
+    when = _when_predicted(batch)
     return Content(f"{TITLE} · batch {batch.number + 1:,} of {batch.count:,} · {when}")
+
+
+def _when_predicted(batch: SampleBatch) -> str:
+    if any(sample.predicted is None for sample in batch.samples):
+        return "not predicted yet"
+    return "predicted" if batch.step is None else f"predicted at step {batch.step:,}"

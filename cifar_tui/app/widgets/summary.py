@@ -99,8 +99,9 @@ def _overall(snapshot: RunSnapshot, evaluated: Evaluated) -> list[Content]:
 
 
 def _which_weights(evaluated: Evaluated) -> Content:
+    trained = f" · step {evaluated.step:,}" if evaluated.step else ""
     if evaluated.final:
-        return Content.assemble(("✓ ", "$text-success"), f"final weights · step {evaluated.step:,}")
+        return Content.assemble(("✓ ", "$text-success"), f"final weights{trained}")
     return Content.assemble(
         ("~ ", "bold $text-warning"), f"interim, not the final weights · step {evaluated.step:,}"
     )

@@ -33,7 +33,7 @@ TALL_HEADER, DIGITS_HEADER = 16, 12
 
 
 IDLE_TEXT = Content.assemble(
-    ("no run yet", "$foreground 60%"),
+    ("no training yet", "$foreground 60%"),
     "\n\n",
     ("t", "bold $text-accent"),
     " trains with the settings in Configuration",
