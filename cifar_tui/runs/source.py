@@ -29,8 +29,9 @@ class Sample:
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class SampleBatch:
-    """A batch of test images: number `number` (from 0) of `count`; `step` is when the net
-    predicted; None where that is not known.
+    """A batch of test images: number `number` (from 0) of `count`.
+
+    `step` is when the net predicted; None where that is not known.
     """
 
     number: int
