@@ -203,6 +203,14 @@ COMMANDS = (
 )
 
 
+FIELD_BINDINGS = (
+    # with priority they act before the next key is read: what is typed ahead ends up in the right field
+    Binding("tab", "app.focus_next", "Next field", show=False, priority=True),
+    Binding("shift+tab", "app.focus_previous", "Previous field", show=False, priority=True),
+)
+"""How every screen moves between its fields."""
+
+
 def bindings() -> list[Binding]:
     """The key bindings of the app."""
     return [

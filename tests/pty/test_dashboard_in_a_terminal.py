@@ -74,7 +74,9 @@ def test_configure_train_pause_resume_evaluate_page_help_palette_and_quit(
 
     terminal.press("ctrl+p")
     terminal.until("Search for commands")
+    terminal.until("Configuration \\(1\\)")
     terminal.press(*"checkp")
+    terminal.until_gone("Configuration \\(1\\)")
     terminal.until("Write a checkpoint now")
     terminal.press("enter")
     terminal.until("A checkpoint is written before the next")

@@ -3,12 +3,12 @@
 from typing import ClassVar
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Grid
 from textual.screen import Screen
 from textual.widgets import Footer, Static
 
-from cifar_tui.app.commands import PANES
+from cifar_tui.app.commands import FIELD_BINDINGS, PANES
 from cifar_tui.app.widgets.configuration import ConfigurationPane
 from cifar_tui.app.widgets.log import LogPane
 from cifar_tui.app.widgets.pane import Pane
@@ -32,11 +32,7 @@ class Dashboard(Screen[None]):
         for name in ("panes", "configuration", "training", "samples", "summary", "log", "dashboard")
     ]
     AUTO_FOCUS = ""
-    # with priority they act before the next key is read: what is typed ahead ends up in the right field
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("tab", "app.focus_next", "Next field", show=False, priority=True),
-        Binding("shift+tab", "app.focus_previous", "Previous field", show=False, priority=True),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [*FIELD_BINDINGS]
     HORIZONTAL_BREAKPOINTS = [  # noqa: RUF012 - declared by the base class as it is
         (0, "-too-narrow"),
         (MINIMUM_SIZE[0], "-narrow"),

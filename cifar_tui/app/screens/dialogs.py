@@ -3,15 +3,19 @@
 from typing import ClassVar
 
 from textual.app import ComposeResult
+from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Label, Static
+
+from cifar_tui.app.commands import FIELD_BINDINGS
 
 
 class QuitDialog(ModalScreen[bool]):
     """Asks whether to leave while a run is live; true if so."""
 
-    BINDINGS: ClassVar = [
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *FIELD_BINDINGS,
         ("escape,n", "answer(False)", "Go on"),
         ("y,q,ctrl+c,ctrl+q", "answer(True)", "Leave"),
     ]
@@ -46,7 +50,7 @@ class DataDialog(ModalScreen[str | None]):
         data: the data setting that failed, for another try.
     """
 
-    BINDINGS: ClassVar = [("escape,ctrl+c", "cancel", "Cancel")]
+    BINDINGS: ClassVar[list[BindingType]] = [*FIELD_BINDINGS, ("escape,ctrl+c", "cancel", "Cancel")]
 
     def __init__(self, reason: str, data: str) -> None:
         super().__init__()
