@@ -79,7 +79,7 @@ def test_configure_train_pause_resume_evaluate_page_help_palette_and_quit(
     terminal.until_gone("Configuration \\(1\\)")
     terminal.until("Write a checkpoint now")
     terminal.press("enter")
-    terminal.until("A checkpoint is written before the next")
+    terminal.until("A checkpoint is written before")
 
     terminal.press("q")
     terminal.until("Stop it, save it and leave")
