@@ -35,7 +35,7 @@ def test_imports_run_from_the_app_to_the_engine():
         ("cifar_tui.cli", {"torch", "textual", "rich", "plotext", "numpy"}),
         ("cifar_tui.engine.session", {"textual", "rich", "plotext", "cifar_tui.runs", "cifar_tui.app"}),
         ("cifar_tui.runs.live", {"textual", "rich", "plotext", "torch", "cifar_tui.app"}),
-        ("cifar_tui.app.app", {"torch", "torchvision", "plotext"}),
+        ("cifar_tui.app.app", {"torch", "torchvision", "plotext", "numpy"}),
     ],
 )
 def test_a_fresh_interpreter_imports_no_more_than_a_module_needs(module, absent):

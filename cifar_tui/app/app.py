@@ -37,7 +37,10 @@ class CifarApp(App[int]):
     """
 
     TITLE = "cifar-tui"
-    CSS_PATH = "styles/app.tcss"
+    CSS_PATH: ClassVar = [
+        f"styles/{name}.tcss"
+        for name in ("app", "panes", "configuration", "training", "samples", "summary", "log", "dashboard")
+    ]
     BINDINGS: ClassVar[list[BindingType]] = [*bindings()]
     ENABLE_COMMAND_PALETTE = True
 
@@ -55,10 +58,13 @@ class CifarApp(App[int]):
         self._suspended_run: LiveRun | None = None
         self._signal = 0
 
+    def get_default_screen(self) -> Dashboard:
+        """The dashboard; torch is imported only once a run starts, in its thread."""
+        return Dashboard(self._config)
+
     def on_mount(self) -> None:
-        """Open the dashboard; torch is imported only once a run starts, in its thread."""
+        """Begin to look at the run, and start the one that was asked for."""
         self.theme = "tokyo-night"
-        self.push_screen(Dashboard(self._config))
         self.set_interval(_NUMBERS_SECONDS, self._poll)
         self.set_interval(_CHARTS_SECONDS, self._poll_curves)
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self._on_signal, signal.SIGTERM)

@@ -1,12 +1,13 @@
 """`RunSource`: one interface to a run for every screen."""
 
 from dataclasses import dataclass
-from typing import Protocol
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Protocol
 
 from cifar_tui.runs.state import Curves, LogLine, RunSnapshot
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -21,7 +22,7 @@ class Sample:
     """
 
     index: int
-    image: NDArray[np.uint8]
+    image: "NDArray[np.uint8]"
     ground_truth: str
     predicted: str | None
     confidence: float | None

@@ -27,10 +27,6 @@ MINIMUM_SIZE = (80, 24)
 class Dashboard(Screen[None]):
     """Shows a run and holds the form for the next one; knows no run but through what `follow` is given."""
 
-    CSS_PATH: ClassVar = [
-        f"../styles/{name}.tcss"
-        for name in ("panes", "configuration", "training", "samples", "summary", "log", "dashboard")
-    ]
     AUTO_FOCUS = ""
     BINDINGS: ClassVar[list[BindingType]] = [*FIELD_BINDINGS]
     HORIZONTAL_BREAKPOINTS = [  # noqa: RUF012 - declared by the base class as it is
