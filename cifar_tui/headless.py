@@ -59,7 +59,9 @@ def _training_results(run: LiveRun) -> dict[str, Any]:
     folder, session = run.folder, run.session
     if finished is None or folder is None or session is None:
         raise AssertionError("a finished training has a folder")
-    completed = run.snapshot().evaluated is not None and session.report is not None and finished.completed
+    evaluated = run.snapshot().evaluated
+    # a report from the way is not one of the saved weights
+    report = session.report if evaluated is not None and evaluated.final else None
     seconds = finished.train_seconds
     return {
         "run": folder.name,
@@ -69,7 +71,7 @@ def _training_results(run: LiveRun) -> dict[str, Any]:
         "images_per_second": finished.images / seconds if seconds else None,
         "final_loss": finished.final_loss if math.isfinite(finished.final_loss) else None,
         "checkpoint": str(folder / WEIGHTS_FILE),
-        "test": session.report.to_dict() if completed and session.report is not None else None,
+        "test": report.to_dict() if report is not None else None,
     }
 
 

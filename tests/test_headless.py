@@ -11,6 +11,12 @@ import time
 import pytest
 import torch
 
+from cifar_tui.engine.config import TrainConfig
+from cifar_tui.engine.errors import CancelledError
+from cifar_tui.engine.session import Session
+from cifar_tui.headless import _training_results
+from cifar_tui.runs.live import LiveRun
+
 COMMAND = [sys.executable, "-m", "cifar_tui"]
 
 
@@ -218,6 +224,21 @@ def test_a_signal_stops_and_saves_and_ends_with_128_and_its_number(image_folder,
     assert values["test"] is None
     saved = torch.load(tmp_path / "checkpoints" / values["run"] / "last.pt", weights_only=True)
     assert saved["step"] == values["steps"]
+
+
+def test_a_stop_in_the_last_evaluation_reports_no_accuracy_of_earlier_weights(
+    image_folder, tmp_path, monkeypatch
+):
+    def stopped(*_, **__):
+        raise CancelledError
+
+    monkeypatch.setattr(Session, "_evaluate_saved", stopped)
+    config = TrainConfig(data=str(image_folder), data_dir=str(tmp_path / "data"), device="cpu")
+    run = LiveRun(config, checkpoints=tmp_path / "checkpoints", interactive=False)
+    run.start_training()
+    assert run.wait(60)
+    assert run.snapshot().evaluated is not None, "there was one after the first epoch"
+    assert _training_results(run)["test"] is None
 
 
 def wait_for_line(stream, start):

@@ -17,7 +17,7 @@ from cifar_tui.app.screens.dashboard import Dashboard
 from cifar_tui.app.screens.dialogs import DataDialog, QuitDialog
 from cifar_tui.app.screens.help import HelpScreen
 from cifar_tui.engine.config import TrainConfig
-from cifar_tui.engine.events import Phase
+from cifar_tui.engine.events import Alert, Phase
 from cifar_tui.runs.live import LiveRun
 
 _NUMBERS_SECONDS = 0.1
@@ -56,6 +56,7 @@ class CifarApp(App[int]):
         self._handled_end = True
         self._leaving = False
         self._suspended_run: LiveRun | None = None
+        self._shown_alert: Alert | None = None
         self._signal = 0
 
     def get_default_screen(self) -> Dashboard:
@@ -249,6 +250,10 @@ class CifarApp(App[int]):
         live = self.live
         if run is not None:
             self.dashboard.show_run(run)
+            alert = run.snapshot().alert
+            if alert is not None and alert is not self._shown_alert:
+                self._shown_alert = alert
+                self.notify(alert.text, severity="warning", timeout=15, markup=False)
             if not live and not self._handled_end:
                 self._handled_end = True
                 self._on_run_ended(run)

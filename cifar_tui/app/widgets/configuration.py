@@ -127,10 +127,6 @@ class ConfigurationPane(Pane):
         """Put `value` into the field of the setting `name`."""
         self._row(name).write(value)
 
-    def show_error(self, name: str, reason: str) -> None:
-        """Say below the field of `name` why its value is wrong, as only a run could find out."""
-        self._row(name).show_error(reason)
-
     def watch_locked(self, locked: bool) -> None:
         """Let the fields be edited, or not."""
         for row in self._rows():
