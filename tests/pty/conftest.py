@@ -63,6 +63,10 @@ class Terminal:
         """Wait until the screen's text does not match `pattern`."""
         self._wait(lambda: not re.search(pattern, self.text()), pattern, seconds)
 
+    def until_true(self, condition, seconds=30):
+        """Wait until `condition` holds, while the program goes on drawing."""
+        self._wait(condition, "the condition", seconds)
+
     def _wait(self, condition, what, seconds):
         end = time.monotonic() + seconds
         while not (met := condition()):

@@ -80,15 +80,15 @@ def test_configure_train_pause_resume_evaluate_page_help_palette_and_quit(
     terminal.until("Write a checkpoint now")
     terminal.press("enter")
     terminal.until("A checkpoint is written before")
+    (folder,) = (tmp_path / "checkpoints").iterdir()
+    terminal.until_true(lambda: '"reason":"asked for"' in (folder / "events.jsonl").read_text())
 
     terminal.press("q")
     terminal.until("Stop it, save it and leave")
     terminal.press("y")
     assert terminal.wait_for_exit() == 0
     assert terminal.left_clean()
-    (folder,) = (tmp_path / "checkpoints").iterdir()
     assert torch.load(folder / "last.pt", weights_only=True)["step"] > 0
-    assert '"reason":"asked for"' in (folder / "events.jsonl").read_text()
     assert f"run {folder.name} in" in bytes(terminal.received).decode(), "it says where the run is"
 
 
@@ -161,7 +161,7 @@ def test_a_resize_while_training_shows_the_other_layout(open_terminal, image_fol
     for size, visible in (((80, 24), 1), ((120, 40), 5), ((200, 50), 5), ((100, 30), 1)):
         terminal.resize(*size)
         titles = ("1 Configuration ─", "2 Training ─", "3 Samples", "4 Summary ─", "5 Log ─")
-        terminal._wait(lambda: sum(f"╭─ {t}" in terminal.text() for t in titles) == visible, f"{size}", 30)  # noqa: B023
+        terminal.until_true(lambda n=visible: sum(f"╭─ {t}" in terminal.text() for t in titles) == n)
 
 
 def test_keys_are_text_while_a_field_is_typed_in(open_terminal):
