@@ -158,9 +158,9 @@ def test_a_terminal_that_is_too_small_says_so_at_any_time(open_terminal):
 def test_a_resize_while_training_shows_the_other_layout(open_terminal, image_folder):
     terminal = open_terminal("train", "--data", image_folder, "--epochs", "9000", size=(200, 50))
     terminal.until(r"Epoch \d+ of 9,000")
+    titles = ("1 Configuration ─", "2 Training ─", "3 Samples", "4 Summary ─", "5 Log ─")
     for size, visible in (((80, 24), 1), ((120, 40), 5), ((200, 50), 5), ((100, 30), 1)):
         terminal.resize(*size)
-        titles = ("1 Configuration ─", "2 Training ─", "3 Samples", "4 Summary ─", "5 Log ─")
         terminal.until_true(lambda n=visible: sum(f"╭─ {t}" in terminal.text() for t in titles) == n)
 
 
