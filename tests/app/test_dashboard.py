@@ -80,7 +80,7 @@ async def test_the_palette_offers_what_can_be_done_now(app):
 
 
 @pytest.mark.parametrize(
-    ("key", "pane"), enumerate(["configuration", "training", "samples", "summary", "log"], 1)
+    ("key", "pane"), list(enumerate(["configuration", "training", "samples", "summary", "log"], 1))
 )
 async def test_a_number_brings_its_pane_to_the_front(app, key, pane):
     async with app.run_test(size=(80, 24)) as pilot:
