@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from types import FrameType
-from typing import Any, Self, TextIO
+from typing import Any, Self
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
@@ -20,10 +20,11 @@ from cifar_tui.engine.config import TrainConfig
 from cifar_tui.engine.events import Phase
 from cifar_tui.engine.files import WEIGHTS_FILE
 from cifar_tui.runs.live import LiveRun
-from cifar_tui.runs.state import LogLine, RunSnapshot
+from cifar_tui.runs.state import RunSnapshot
 
 _POLL_SECONDS = 0.1
 _PLAIN_PROGRESS_SECONDS = 10.0
+_STDOUT, _STDERR = 1, 2
 
 
 def train_headless(config: TrainConfig, *, checkpoints: Path, as_json: bool) -> int:
@@ -34,11 +35,10 @@ def train_headless(config: TrainConfig, *, checkpoints: Path, as_json: bool) -> 
     run = LiveRun(config, checkpoints=checkpoints, interactive=False)
     with _signals_stop(run) as received:
         run.start_training()
-        _follow(run, printed_to=sys.stderr if as_json else sys.stdout)
-    exit_code = _exit_code(run.snapshot(), received)
+        _follow(run, results_to_stderr=as_json)
     if as_json and run.snapshot().finished is not None:
-        print(json.dumps(_training_results(run)))
-    return exit_code
+        _say(json.dumps(_training_results(run)), to_stderr=False)
+    return _exit_code(run.snapshot(), received)
 
 
 def evaluate_headless(config: TrainConfig, weights: Path, *, checkpoints: Path, as_json: bool) -> int:
@@ -46,11 +46,12 @@ def evaluate_headless(config: TrainConfig, weights: Path, *, checkpoints: Path, 
     run = LiveRun(config, checkpoints=checkpoints, interactive=False)
     with _signals_stop(run) as received:
         run.start_evaluation(weights)
-        _follow(run, printed_to=sys.stderr if as_json else sys.stdout)
+        _follow(run, results_to_stderr=as_json)
     session = run.session
     if as_json and session is not None and session.report is not None:
         report = session.report
-        print(json.dumps({"test": report.to_dict(), "confusion": report.confusion.tolist()}))
+        results = {"test": report.to_dict(), "confusion": report.confusion.tolist()}
+        _say(json.dumps(results), to_stderr=False)
     return _exit_code(run.snapshot(), received)
 
 
@@ -102,7 +103,7 @@ def _signals_stop(run: LiveRun) -> Iterator[list[int]]:
             signal.signal(number, handler)
 
 
-def _follow(run: LiveRun, *, printed_to: TextIO) -> None:
+def _follow(run: LiveRun, *, results_to_stderr: bool) -> None:
     """Print what the run says until its thread has returned."""
     with _Bar() if sys.stderr.isatty() else _PlainLines() as progress:
         shown = 0
@@ -112,21 +113,22 @@ def _follow(run: LiveRun, *, printed_to: TextIO) -> None:
             lines = run.log_since(shown)
             shown += len(lines)
             for line in lines:
-                _print_line(line, printed_to)
+                if line.kind == "printed":
+                    _say(line.text, to_stderr=results_to_stderr)
+                else:
+                    _say(f"cifar-tui: {line.text}", to_stderr=True)
             progress.show(run.snapshot())
 
 
-def _print_line(line: LogLine, printed_to: TextIO) -> None:
-    if line.kind != "printed":
-        print(f"cifar-tui: {line.text}", file=sys.stderr, flush=True)
-        return
-    # sys.stdout is asked anew: the progress bar stands in for it where both are the same terminal
-    stream = sys.stdout if printed_to is sys.__stdout__ else sys.stderr
+def _say(text: str, *, to_stderr: bool) -> None:
+    """Print a line; where whoever read the stream has left, the run goes on without it."""
     try:
-        print(line.text, file=stream, flush=True)
-    except BrokenPipeError:
-        # whoever read the lines has left; the training goes on
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.__stdout__.fileno() if sys.__stdout__ else 1)
+        # asked anew: the progress bar stands in for a stream that is its terminal
+        print(text, file=sys.stderr if to_stderr else sys.stdout, flush=True)
+    except OSError:
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, _STDERR if to_stderr else _STDOUT)
+        os.close(null)
 
 
 class _PlainLines:
@@ -148,7 +150,7 @@ class _PlainLines:
         self._phase, self._due = snapshot.phase, time.monotonic() + _PLAIN_PROGRESS_SECONDS
         done, total, detail = _amounts(snapshot)
         share = f" {100 * done // total} %" if total else ""
-        print(f"cifar-tui: {snapshot.phase}{share} {detail}".rstrip(), file=sys.stderr, flush=True)
+        _say(f"cifar-tui: {snapshot.phase}{share} {detail}".rstrip(), to_stderr=True)
 
 
 class _Bar:

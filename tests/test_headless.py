@@ -248,17 +248,29 @@ def wait_for_line(stream, start):
     pytest.fail(f"the program ended before it said {start!r}")
 
 
-def test_training_goes_on_when_nobody_reads_its_lines_any_more(image_folder, tmp_path):
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_training_goes_on_when_nobody_reads_its_lines_any_more(image_folder, tmp_path, stream):
     process = subprocess.Popen(
         [*COMMAND, "train", "--headless", "--data", str(image_folder), "--set", "loss_window=1"],
         cwd=tmp_path,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
+        **{"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, stream: subprocess.PIPE},
     )
-    process.stdout.close()
+    getattr(process, stream).close()
     assert process.wait(60) == 0
     (folder,) = (tmp_path / "checkpoints").iterdir()
     assert (folder / "report.json").exists()
+
+
+def test_results_reach_stdout_when_nobody_reads_the_messages(image_folder, tmp_path):
+    process = subprocess.Popen(
+        [*COMMAND, "train", "--json", "--data", str(image_folder), "--set", "loss_window=1"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    process.stderr.close()
+    assert json.loads(process.stdout.read())["steps"] == 12
+    assert process.wait(60) == 0
 
 
 def test_help_and_version_import_neither_torch_nor_textual():

@@ -1,6 +1,7 @@
 """`CifarApp` owns the run, the keys, quitting and signals."""
 
 import asyncio
+import dataclasses
 import signal
 from collections.abc import Iterable
 from functools import partial
@@ -9,6 +10,7 @@ from typing import ClassVar
 
 from textual.app import App, SystemCommand
 from textual.binding import BindingType
+from textual.command import CommandPalette
 from textual.screen import Screen
 
 from cifar_tui.app.commands import bindings, palette_commands
@@ -19,11 +21,13 @@ from cifar_tui.app.screens.help import HelpScreen
 from cifar_tui.engine.config import TrainConfig
 from cifar_tui.engine.events import Alert, Phase
 from cifar_tui.runs.live import LiveRun
+from cifar_tui.runs.state import RunSnapshot
 
 _NUMBERS_SECONDS = 0.1
 _CHARTS_SECONDS = 0.5
 
 _DATA_UNAVAILABLE = 3
+_INTERRUPTED = 128 + signal.SIGINT
 
 
 class CifarApp(App[int]):
@@ -58,6 +62,8 @@ class CifarApp(App[int]):
         self._suspended_run: LiveRun | None = None
         self._shown_alert: Alert | None = None
         self._signal = 0
+        self._failure = 0
+        self._evaluated_file: Path | None = None
 
     def get_default_screen(self) -> Dashboard:
         """The dashboard; torch is imported only once a run starts, in its thread."""
@@ -68,11 +74,12 @@ class CifarApp(App[int]):
         self.theme = "tokyo-night"
         self.set_interval(_NUMBERS_SECONDS, self._poll)
         self.set_interval(_CHARTS_SECONDS, self._poll_curves)
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self._on_signal, signal.SIGTERM)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, self._on_signal, number)
         if self._start:
             self.call_after_refresh(self.action_train)
         elif self._weights is not None:
-            self.call_after_refresh(self._start_evaluation, self._weights)
+            self.call_after_refresh(self._start_evaluation, self._weights, self._config)
 
     @property
     def dashboard(self) -> Dashboard:
@@ -86,10 +93,15 @@ class CifarApp(App[int]):
 
     def farewell(self) -> str:
         """What the terminal shows when the screen is gone: what became of the run, and where it is."""
-        if self._run is None or self._run.folder is None:
+        if self._run is None:
             return ""
         snapshot = self._run.snapshot()
-        lines = [f"run {self._run.folder.name} in {self._run.folder}: {snapshot.message or snapshot.phase}"]
+        lines = []
+        if self._run.folder is not None:
+            what = f"run {self._run.folder.name} in {self._run.folder}"
+            lines.append(f"{what}: {snapshot.message or snapshot.phase}")
+        elif snapshot.message and snapshot.ended is not None:
+            lines.append(f"cifar-tui: {snapshot.message}")
         if snapshot.evaluated is not None and snapshot.evaluated.final:
             lines.append(snapshot.evaluated.tutorial_line())
         return "\n".join(lines)
@@ -106,50 +118,52 @@ class CifarApp(App[int]):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Hide what cannot be done now."""
         del parameters
-        phase = self._run.snapshot().phase if self._run is not None else Phase.IDLE
+        snapshot = self._run.snapshot() if self._run is not None else RunSnapshot()
+        training = self.live and snapshot.started is not None and snapshot.finished is None
         match action:
             case "train":
                 return not self.live
             case "stop":
                 return self.live
             case "pause_or_resume" | "save":
-                return self.live and phase not in {Phase.LOADING, Phase.SAVING}
+                return training
             case "evaluate":
-                return self._run is not None and (self._run.folder is not None)
+                return training or (not self.live and snapshot.checkpoint is not None)
             case _:
                 return True
 
     def action_train(self) -> None:
         """Train with the settings in the form."""
+        if self.live:
+            return
         config = self.dashboard.configuration.read()
         if config is None:
             self.dashboard.show_pane("configuration")
             self.notify("A setting is wrong: see the field that is marked.", severity="error")
             return
-        self._follow(LiveRun(config, checkpoints=self._checkpoints, on_folder=native_output_to_run_log))
-        if self._run is not None:
-            self._run.start_training()
+        self._evaluated_file = None
+        run = LiveRun(config, checkpoints=self._checkpoints, on_folder=native_output_to_run_log)
+        self._follow(run)
+        run.start_training()
         self.dashboard.show_pane("training")
 
-    def _start_evaluation(self, weights: Path) -> None:
-        self._follow(LiveRun(self._config, checkpoints=self._checkpoints))
-        if self._run is not None:
-            self._run.start_evaluation(weights)
+    def _start_evaluation(self, weights: Path, config: TrainConfig) -> None:
+        self._evaluated_file = weights
+        run = LiveRun(config, checkpoints=self._checkpoints)
+        self._follow(run)
+        run.start_evaluation(weights)
         self.dashboard.show_pane("summary")
 
     def _follow(self, run: LiveRun) -> None:
         self._run = run
         self._handled_end = False
+        self._failure = 0
         self.dashboard.forget_run()
 
     def action_pause_or_resume(self) -> None:
         """Hold training, or let it go on."""
-        if self._run is None:
-            return
-        if self._run.snapshot().phase is Phase.PAUSED:
-            self._run.resume()
-        else:
-            self._run.pause()
+        if self._run is not None:
+            self._run.pause_or_resume()
 
     def action_save(self) -> None:
         """Ask for a checkpoint."""
@@ -214,13 +228,21 @@ class CifarApp(App[int]):
         self._suspended_run = run
 
     async def action_quit(self) -> None:
-        """Leave; ask first while a run is live."""
-        if self._leaving:
-            self.exit(self._exit_code())
-        elif self.live:
-            self.push_screen(QuitDialog(), self._on_quit_answer)
-        else:
-            self.exit(self._exit_code())
+        """Leave; ask first while a run is live. In a dialog it is the key of that dialog."""
+        match self.screen:
+            case QuitDialog():
+                self.screen.dismiss(result=True)
+            case DataDialog():
+                self.screen.dismiss(None)
+            case HelpScreen() | CommandPalette():
+                self.screen.dismiss()
+            case _ if self._leaving:
+                # the second time: at once, with the code of an interruption if something is lost by it
+                self.exit(_INTERRUPTED if self.live else self._exit_code())
+            case _ if self.live:
+                self.push_screen(QuitDialog(), self._on_quit_answer)
+            case _:
+                self.exit(self._exit_code())
 
     def _on_quit_answer(self, leave: bool | None) -> None:
         if leave:
@@ -234,18 +256,24 @@ class CifarApp(App[int]):
         self.notify("Saving and leaving… (ctrl+c leaves at once)", timeout=60)
 
     def _on_signal(self, number: int) -> None:
+        if self._signal:
+            self.exit(128 + number)
+            return
         self._signal = number
         self._leave()
 
     def _exit_code(self) -> int:
         if self._signal:
             return 128 + self._signal
+        if not self._start and self._weights is None:
+            return 0
         ended = self._run.snapshot().ended if self._run is not None else None
-        asked_for_a_run = self._start or self._weights is not None
-        return ended.exit_code if ended is not None and asked_for_a_run else 0
+        return self._failure or (ended.exit_code if ended is not None else 0)
 
     def _poll(self) -> None:
         """Show what changed, and act once on the end of a run."""
+        if not self.is_running:  # the screens are being closed while the timers still tick
+            return
         run = self._run
         live = self.live
         if run is not None:
@@ -266,12 +294,14 @@ class CifarApp(App[int]):
         self.refresh_bindings()
 
     def _poll_curves(self) -> None:
-        if self._run is not None:
+        if self._run is not None and self.is_running:
             self.dashboard.show_curves(self._run)
 
     def _on_run_ended(self, run: LiveRun) -> None:
         self.dashboard.show_curves(run)
         ended = run.snapshot().ended
+        if ended is not None:
+            self._failure = self._failure or ended.exit_code
         if ended is None or ended.exit_code == 0 or self._leaving:
             return
         if ended.exit_code == _DATA_UNAVAILABLE:
@@ -282,7 +312,11 @@ class CifarApp(App[int]):
     def _on_data_answer(self, data: str | None) -> None:
         if data is not None:
             self.dashboard.configuration.set("data", data)
-            self.action_train()
+            if self._evaluated_file is not None and self._run is not None:
+                config = dataclasses.replace(self._run.config, data=data)
+                self._start_evaluation(self._evaluated_file, config)
+            else:
+                self.action_train()
 
 
 def run_dashboard(config: TrainConfig, *, checkpoints: Path, start: bool, weights: Path | None) -> int:

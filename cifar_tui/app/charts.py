@@ -210,12 +210,12 @@ def _draw(
 
     # plotext keeps one global figure, and clips it to what it takes for the size of the terminal.
     plotext.clear_figure()
-    plotext.limit_size(False, False)  # noqa: FBT003
+    plotext.limit_size(False, False)
     plotext.plotsize(width, height - 1)
     plotext.theme("clear")
     plotext.ticks_color(_rgb(palette.axis))
-    plotext.xaxes(True, False)  # noqa: FBT003
-    plotext.yaxes(True, False)  # noqa: FBT003
+    plotext.xaxes(True, False)
+    plotext.yaxes(True, False)
     for layer in layers:
         draw = plotext.plot if layer.joined else plotext.scatter
         xs, ys = [point[0] for point in layer.points], [point[1] for point in layer.points]

@@ -25,12 +25,12 @@ def native_output_off_screen() -> Iterator[None]:
         tempfile.TemporaryFile() as nowhere,
     ):
         sys.stdout, sys.stderr = terminal_stdout, terminal_stderr
-        sys.__stdout__, sys.__stderr__ = terminal_stdout, terminal_stderr  # type: ignore[misc]
+        sys.__stdout__, sys.__stderr__ = terminal_stdout, terminal_stderr  # type: ignore[misc]  # declared final, but it is what a program may replace
         _point_output_at(nowhere.fileno())
         try:
             yield
         finally:
-            sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__ = streams  # type: ignore[misc]
+            sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__ = streams  # type: ignore[misc]  # declared final, but it is what a program may replace
             for number, descriptor in kept.items():
                 os.dup2(descriptor, number)
                 os.close(descriptor)

@@ -20,7 +20,7 @@ MODELS = ("net",)
 _MAX_SEED = 2**63 - 1
 
 
-def _setting(default: Any, label: str, description: str, check: Callable[[Any], str | None]) -> Any:  # noqa: ANN401
+def _setting(default: Any, label: str, description: str, check: Callable[[Any], str | None]) -> Any:  # noqa: ANN401 - a setting has its own type
     """A dataclass field that knows how the form labels it and why a value is wrong (None: it is right)."""
     return dataclasses.field(
         default=default, metadata={"label": label, "description": description, "check": check}
@@ -109,7 +109,7 @@ class TrainConfig:
             if reason:
                 raise ConfigError(f"{field.name} {value!r} {reason}", field=field.name)
 
-    def replace(self, **values: Any) -> "TrainConfig":  # noqa: ANN401
+    def replace(self, **values: Any) -> "TrainConfig":  # noqa: ANN401 - a setting has its own type
         """A copy with `values` in place of the old ones, checked again."""
         return dataclasses.replace(self, **values)
 
@@ -142,7 +142,7 @@ def preset_config(preset: str) -> TrainConfig:
     return TrainConfig(**{"preset": preset, **PRESETS.get(preset, {})})
 
 
-def parse_setting(name: str, text: str) -> Any:  # noqa: ANN401
+def parse_setting(name: str, text: str) -> Any:  # noqa: ANN401 - a setting has its own type
     """The value of the setting `name` that the user wrote as `text`.
 
     Raises:
@@ -211,12 +211,12 @@ def _field(name: str) -> "dataclasses.Field[Any]":
     return SETTINGS[name]
 
 
-def _suggestion(name: str, known: Any) -> str:  # noqa: ANN401
+def _suggestion(name: str, known: Any) -> str:  # noqa: ANN401 - a setting has its own type
     close = difflib.get_close_matches(name, list(known), n=1)
     return f"; did you mean {close[0]!r}?" if close else ""
 
 
-def _widened(name: str, value: Any) -> Any:  # noqa: ANN401
+def _widened(name: str, value: Any) -> Any:  # noqa: ANN401 - a setting has its own type
     """A whole number where a float is wanted as that float; `TrainConfig` checks anything else."""
     if SETTINGS[name].type is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)

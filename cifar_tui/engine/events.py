@@ -5,6 +5,7 @@ Events marked `transient` are for the screen only and are not logged.
 """
 
 import dataclasses
+import math
 import time
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -235,7 +236,10 @@ class Alert(Event):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunEnded(Event):
-    """Nothing follows. `exit_code` is the program's (0: done); `error` tells the user why it failed."""
+    """The work is over; only an evaluation of what was saved may follow.
+
+    `exit_code` is the program's (0: done); `error` tells the user why it failed.
+    """
 
     exit_code: int
     error: str = ""
@@ -245,12 +249,30 @@ _EVENT_TYPES: dict[str, type[Event]] = {cls.__name__: cls for cls in Event.__sub
 
 
 def event_to_dict(event: Event) -> dict[str, Any]:
-    """`event` as a dictionary that `json.dumps` takes, with its type under "event"."""
-    return {"event": type(event).__name__, **dataclasses.asdict(event)}
+    """`event` as a dictionary that is strict JSON, with its type under "event".
+
+    A number that is not finite becomes None, for JSON has none.
+    """
+    return {"event": type(event).__name__, **finite_or_none(dataclasses.asdict(event))}
+
+
+def finite_or_none(value: Any) -> Any:  # noqa: ANN401 - any JSON value in, any out
+    """`value`, made of dictionaries, lists, tuples and plain values, with None for what is not finite."""
+    match value:
+        case float():
+            return value if math.isfinite(value) else None
+        case dict():
+            return {key: finite_or_none(entry) for key, entry in value.items()}
+        case list() | tuple():
+            return [finite_or_none(entry) for entry in value]
+        case _:
+            return value
 
 
 def event_from_dict(values: dict[str, Any]) -> Event | None:
     """The event that `event_to_dict` made `values` of; None for a type this version does not know.
+
+    Where a number is needed and there is none, it was not finite: it comes back as NaN.
 
     Raises:
         TypeError, KeyError: the fields are not those of the event's type.
@@ -263,5 +285,12 @@ def event_from_dict(values: dict[str, Any]) -> Event | None:
         fields["phase"] = Phase(fields["phase"])
     if cls is Evaluated:
         fields["per_class"] = [ClassAccuracy(**entry) for entry in fields["per_class"]]
-    tuples = {name: tuple(value) for name, value in fields.items() if isinstance(value, list)}
-    return cls(**(fields | tuples))
+    if cls is SamplesPredicted:
+        fields["confidences"] = [math.nan if value is None else value for value in fields["confidences"]]
+    for entry in dataclasses.fields(cls):
+        value = fields.get(entry.name)
+        if isinstance(value, list):
+            fields[entry.name] = tuple(value)
+        elif value is None and entry.name in fields and entry.type is float:
+            fields[entry.name] = math.nan
+    return cls(**fields)

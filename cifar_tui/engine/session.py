@@ -28,6 +28,7 @@ from cifar_tui.engine.events import (
     PhaseChanged,
     TrainingFinished,
     TrainingStarted,
+    finite_or_none,
 )
 from cifar_tui.engine.files import REPORT_FILE, WEIGHTS_FILE
 from cifar_tui.engine.models import classes_told_apart, create_model
@@ -108,8 +109,13 @@ class Session:
             self._evaluate_saved(folder, dataset, device, step=finished.step)
         return finished
 
-    def evaluate_file(self, weights: Path, *, step: int = 0) -> EvalReport:
+    def evaluate_file(self, weights: Path, *, step: int = 0, report_to: Path | None = None) -> EvalReport:
         """Load the weights in a file into a fresh net and evaluate it on the test images.
+
+        Args:
+            weights: a `state_dict` or a `last.pt`.
+            step: the steps behind them; 0 where that is not known.
+            report_to: where the report is written; None to write none.
 
         Raises:
             UserError: anything the user can put right, in one sentence.
@@ -124,6 +130,8 @@ class Session:
         load_into(net, state_dict, weights)
         with _out_of_memory_explained():
             report = self._evaluate(net.to(device), step=step, final=True)
+        if report_to is not None:
+            write_report(report_to, report, step=step)
         self._say_results(dataset, report)
         return report
 
@@ -229,7 +237,7 @@ def write_report(path: Path, report: EvalReport, *, step: int) -> None:
     content: dict[str, Any] = {
         "schema": 1,
         "step": step,
-        "loss": report.loss,
+        "loss": report.loss,  # null where it is not finite, as a confidence is
         "test": report.to_dict(),
         "class_names": list(report.class_names),
         "confusion": report.confusion.tolist(),
@@ -238,7 +246,7 @@ def write_report(path: Path, report: EvalReport, *, step: int) -> None:
         "confidences": [round(confidence, 6) for confidence in report.confidences.tolist()],
     }
     try:
-        write_text_atomically(path, json.dumps(content))
+        write_text_atomically(path, json.dumps(finite_or_none(content), allow_nan=False))
     except OSError as error:
         raise RunFailedError(f"cannot write the report {path}: {error.strerror}") from error
 

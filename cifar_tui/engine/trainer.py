@@ -93,6 +93,7 @@ class Trainer:
         self._epoch_loss = _Mean()
         self._epoch_correct = 0
         self._window_loss: float | None = None
+        self._diverged = False
 
     def fit(self) -> TrainingFinished:
         """Train all epochs, or until a stop is asked for; either way the last state is saved."""
@@ -154,7 +155,16 @@ class Trainer:
         return loss.detach(), logits.detach()
 
     def save(self, reason: str) -> None:
-        """Write `last.pt`, with all that a training needs to go on, and the plain weights."""
+        """Write `last.pt`, with all that a training needs to go on, and the plain weights.
+
+        Raises:
+            RunFailedError: a file cannot be written, or the weights are not finite.
+        """
+        if not all(bool(tensor.isfinite().all()) for tensor in self.net.state_dict().values()):
+            raise RunFailedError(
+                f"not saved at step {self.step:,}: the weights are not finite; what was saved before is "
+                "kept, train again with a lower learning rate"
+            )
         save_training_state(self._folder / LAST_FILE, self.state_dict())
         save_weights(self._folder / WEIGHTS_FILE, self.net)
         path = str(self._folder / WEIGHTS_FILE)
@@ -210,8 +220,11 @@ class Trainer:
             self._epoch_loss.add(loss)
         self._epoch_correct += correct
         if not all(map(math.isfinite, losses)):
-            self._report_non_finite(losses)
+            if not self._diverged:
+                self._diverged = True
+                self._report_non_finite(losses)
             return
+        self._diverged = False
         self._emit(
             LossPoint(
                 step=self.step,
@@ -230,9 +243,7 @@ class Trainer:
 
     def _report_window(self) -> None:
         mean = self._window.value
-        line = LossWindow(epoch=self.epoch, batch=self.batch, step=self.step, loss=mean)
-        # a number that is not finite is no JSON: the line goes as text
-        self._emit(line if math.isfinite(mean) else Message(text=line.tutorial_line(), printed=True))
+        self._emit(LossWindow(epoch=self.epoch, batch=self.batch, step=self.step, loss=mean))
         self._window_loss = mean
         self._window = _Mean()
         self._predict_samples()

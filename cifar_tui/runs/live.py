@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from cifar_tui.engine.config import TrainConfig
 from cifar_tui.engine.control import RunControl
-from cifar_tui.engine.errors import CancelledError, UserError
+from cifar_tui.engine.errors import CancelledError, RunFailedError, UserError
 from cifar_tui.engine.events import Alert, Event, Message, Phase, PhaseChanged, RunEnded
-from cifar_tui.engine.files import LOG_FILE, WEIGHTS_FILE
+from cifar_tui.engine.files import LOG_FILE, REPORT_FILE, WEIGHTS_FILE
 from cifar_tui.runs.event_log import EventLog
 from cifar_tui.runs.source import Sample, SampleBatch
 from cifar_tui.runs.state import Curves, LogLine, RunSnapshot, RunState
@@ -108,11 +108,18 @@ class LiveRun:
         """Save and end; it has ended when `live` is false."""
         self._control.stop()
 
+    def pause_or_resume(self) -> None:
+        """Hold training, or let it go on if it was asked to hold."""
+        if self._control.paused:
+            self._control.resume()
+        else:
+            self._control.pause()
+
     def evaluate(self) -> None:
         """Evaluate the test set: before the next step, or the saved weights when training is over."""
         if self.live:
             self._control.evaluate()
-        elif self.folder is not None:
+        elif self._state.snapshot().checkpoint is not None:
             self._control = RunControl()
             self._start(self._evaluate_again)
 
@@ -194,11 +201,14 @@ class LiveRun:
         return f"evaluated {weights}"
 
     def _evaluate_again(self) -> str:
-        if self._session is None or self.folder is None:
-            raise AssertionError("a run has a session and a folder before it is evaluated again")
-        self._event_log = EventLog(self.folder)
+        saved = self._state.snapshot().checkpoint
+        if self._session is None or self.folder is None or saved is None:
+            raise AssertionError("only what a training saved is evaluated again")
+        self._event_log = _open_event_log(self.folder)
         self._session.control = self._control
-        self._session.evaluate_file(self.folder / WEIGHTS_FILE, step=self._state.snapshot().step)
+        self._session.evaluate_file(
+            self.folder / WEIGHTS_FILE, step=saved.step, report_to=self.folder / REPORT_FILE
+        )
         return "evaluated the saved weights"
 
     def _open_session(self) -> "Session":
@@ -210,7 +220,7 @@ class LiveRun:
 
     def _create_folder(self) -> Path:
         self.folder = folder = create_run_folder(self._checkpoints, self.config)
-        self._event_log = EventLog(folder)
+        self._event_log = _open_event_log(folder)
         for event in self._early_events:
             self._event_log.append(event)
         self._early_events.clear()
@@ -221,7 +231,7 @@ class LiveRun:
     def _emit(self, event: Event) -> None:
         self._state.apply(event)
         if self._event_log is None:
-            if not event.transient:
+            if self.folder is None and not event.transient:
                 self._early_events.append(event)
             return
         try:
@@ -235,10 +245,21 @@ class LiveRun:
         details = "".join(traceback.format_exception(error))
         where = ""
         if self.folder is not None:
-            with (self.folder / LOG_FILE).open("a", encoding="utf-8") as file:
-                file.write(details)
-            where = f"; the details are in {self.folder / LOG_FILE}"
-        else:
+            path = self.folder / LOG_FILE
+            try:
+                with path.open("a", encoding="utf-8") as file:
+                    file.write(details)
+                where = f"; the details are in {path}"
+            except OSError as unwritable:
+                self._emit(Alert(text=f"cannot write {path}: {unwritable.strerror}"))
+        if not where:
             for line in details.splitlines():
                 self._emit(Message(text=line))
         return f"an error in the program itself, {type(error).__name__}: {error}{where}"
+
+
+def _open_event_log(folder: Path) -> EventLog:
+    try:
+        return EventLog(folder)
+    except OSError as error:
+        raise RunFailedError(f"cannot write the event log in {folder}: {error.strerror}") from error

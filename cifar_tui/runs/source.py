@@ -77,8 +77,12 @@ class RunSource(Protocol):
         """Write a checkpoint before the next step."""
         ...
 
+    def pause_or_resume(self) -> None:
+        """Hold training, or let it go on if it was asked to hold."""
+        ...
+
     def evaluate(self) -> None:
-        """Evaluate the test set before the next step."""
+        """Evaluate the test set: before the next step, or the saved weights when training is over."""
         ...
 
     def stop(self) -> None:

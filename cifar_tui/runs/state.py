@@ -207,7 +207,7 @@ class RunState:
         self._update(evaluated=event, evaluating=None, curves_version=self._snapshot.curves_version + 1)
 
     def _update(self, **changes: object) -> None:
-        self._snapshot = replace(self._snapshot, **changes)  # type: ignore[arg-type]
+        self._snapshot = replace(self._snapshot, **changes)  # type: ignore[arg-type]  # names are checked at run time
 
 
 def log_line(event: Event) -> LogLine | None:

@@ -11,6 +11,7 @@ from textual.pilot import Pilot
 
 import cifar_tui
 from cifar_tui.app.widgets.pane import Pane
+from cifar_tui.engine.data.synthetic import TITLE as SYNTHETIC_TITLE
 from cifar_tui.engine.events import (
     CheckpointSaved,
     ClassAccuracy,
@@ -70,7 +71,7 @@ async def settled(pilot: Pilot[None]) -> None:
 
 
 def loaded(*, synthetic: bool = False) -> list[Event]:
-    title = "synthetic shapes" if synthetic else "CIFAR-10"
+    title = SYNTHETIC_TITLE if synthetic else "CIFAR-10"
     return [
         PhaseChanged(phase=Phase.LOADING),
         DataLoaded(

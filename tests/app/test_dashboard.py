@@ -1,13 +1,17 @@
 """The dashboard as a whole: form, commands and dialogs, without a terminal."""
 
+from pathlib import Path
+
 import pytest
 from textual.widgets import Input
 
 from cifar_tui.app.app import CifarApp
 from cifar_tui.app.commands import COMMANDS, palette_commands
+from cifar_tui.app.screens.dialogs import DataDialog, QuitDialog
 from cifar_tui.app.screens.help import HelpScreen
 from cifar_tui.app.widgets.configuration import SettingRow
 from cifar_tui.engine.config import TrainConfig
+from cifar_tui.engine.events import TrainingFinished, TrainingStarted
 from cifar_tui.runs.live import LiveRun
 
 
@@ -68,6 +72,67 @@ async def test_every_command_has_its_binding_its_action_and_its_line_of_help(app
         assert isinstance(app.screen, HelpScreen)
         await pilot.press("escape")
         assert not isinstance(app.screen, HelpScreen)
+
+
+class Started:
+    """What was asked of runs that are not really started."""
+
+    def __init__(self, monkeypatch):
+        self.trained, self.evaluated = [], []
+        monkeypatch.setattr(LiveRun, "start_training", lambda run: self.trained.append(run.config))
+        monkeypatch.setattr(
+            LiveRun, "start_evaluation", lambda run, weights: self.evaluated.append((run.config, weights))
+        )
+
+
+async def test_after_an_evaluation_without_images_other_images_are_evaluated(tmp_path, monkeypatch):
+    started = Started(monkeypatch)
+    weights = tmp_path / "net.pth"
+    app = CifarApp(TrainConfig(epochs=7), checkpoints=tmp_path, weights=weights)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        app.push_screen(DataDialog("none", "auto"), app._on_data_answer)
+        await pilot.pause()
+        await pilot.click("#synthetic")
+        await pilot.pause()
+    assert started.trained == []
+    assert started.evaluated[1:] == [(TrainConfig(epochs=7, data="synthetic"), weights)]
+
+
+@pytest.mark.parametrize(
+    ("screen", "answer"),
+    [(QuitDialog(), [True]), (DataDialog("none", "auto"), [None]), (HelpScreen(), [None])],
+)
+async def test_ctrl_c_in_a_dialog_is_a_key_of_that_dialog(app, screen, answer):
+    answers = []
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        app.push_screen(screen, answers.append)
+        await pilot.pause()
+        await pilot.press("ctrl+c")
+        await pilot.pause()
+        assert answers == answer
+        assert app.screen is app.dashboard
+        assert app.is_running
+
+
+async def test_a_training_is_steered_only_while_it_trains(app, monkeypatch):
+    started = TrainingStarted(
+        run="r", config={}, device="cpu", parameters=1, steps_per_epoch=1, total_steps=1, torch_version=""
+    )
+    finished = TrainingFinished(completed=True, epoch=1, step=1, train_seconds=1.0, images=1, final_loss=1.0)
+    run = LiveRun(TrainConfig(), checkpoints=Path())
+    monkeypatch.setattr(LiveRun, "live", True)
+    async with app.run_test(size=(120, 40)):
+        app._run = run
+        steering = ("pause_or_resume", "save", "evaluate")
+        assert not any(app.check_action(action, ()) for action in steering), "it loads"
+        run._emit(started)
+        assert all(app.check_action(action, ()) for action in steering)
+        run._emit(finished)
+        assert not any(app.check_action(action, ()) for action in steering), "the last evaluation runs"
+        assert app.check_action("stop", ())
+        app._run = None
 
 
 async def test_the_palette_offers_what_can_be_done_now(app):

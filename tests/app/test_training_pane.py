@@ -140,7 +140,7 @@ async def test_the_view_of_the_charts_changes() -> None:
 
 async def test_synthetic_images_are_called_synthetic() -> None:
     async with PaneApp(TrainingPane()).run_test(size=(78, 16)) as pilot:
-        assert "SYNTHETIC images, not CIFAR-10" in await show(pilot, [*loaded(synthetic=True)])
+        assert "synthetic shapes, not CIFAR-10" in await show(pilot, [*loaded(synthetic=True)])
 
 
 async def test_a_failure_is_told_in_full() -> None:

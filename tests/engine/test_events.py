@@ -1,6 +1,7 @@
 """Events survive the way through a line of JSON."""
 
 import json
+import math
 
 import pytest
 
@@ -40,6 +41,16 @@ def through_json(event):
 )
 def test_an_event_comes_back_equal(event):
     assert through_json(event) == event
+
+
+def test_numbers_that_are_not_finite_are_strict_json_and_come_back_as_nan():
+    event = SamplesPredicted(step=3, predicted=(1, 2), confidences=(math.nan, 0.5))
+    text = json.dumps(event_to_dict(event), allow_nan=False)
+    again = event_from_dict(json.loads(text))
+    assert math.isnan(again.confidences[0])
+    assert again.confidences[1] == 0.5
+    line = through_json(LossWindow(epoch=1, batch=5, step=5, loss=math.inf))
+    assert math.isnan(line.loss)
 
 
 def test_an_unknown_event_is_passed_over():

@@ -224,12 +224,32 @@ def test_a_loss_that_is_not_finite_pauses_the_run_and_says_so(noise_dataset, tmp
             run.control.stop()
 
     run = Run(noise_dataset, tmp_path, on_event=on_event)
-    finished = run.trainer.fit()
-    assert not finished.completed
+    with pytest.raises(RunFailedError, match="not saved at step 100: the weights are not finite"):
+        run.trainer.fit()
     assert Phase.PAUSED in run.phases()
     (alert,) = run.of(Alert)
     assert "not finite at step 51" in alert.text
     assert all(math.isfinite(p.loss) for p in run.of(LossPoint))
+
+
+def test_weights_that_are_not_finite_never_replace_a_checkpoint(noise_dataset, tmp_path):
+    def on_event(run, event):
+        if isinstance(event, LossPoint) and event.step == 210:
+            with torch.no_grad():
+                run.net.fc3.bias[0] = math.nan
+        if isinstance(event, PhaseChanged) and event.phase is Phase.PAUSED:
+            run.control.save()
+            run.control.resume()
+
+    run = Run(noise_dataset, tmp_path, on_event=on_event, epochs=3)
+    run.control.save()
+    with pytest.raises(RunFailedError, match="not finite"):
+        run.trainer.fit()
+    assert run.phases().count(Phase.PAUSED) == 1, "who goes on knows it"
+    assert [alert.text for alert in run.of(Alert) if "not saved" in alert.text]
+    saved = torch.load(tmp_path / "last.pt", weights_only=True)
+    assert saved["step"] < 210
+    assert all(tensor.isfinite().all() for tensor in saved["model"].values())
 
 
 def test_without_anybody_to_resume_it_fails_and_keeps_the_last_checkpoint(noise_dataset, tmp_path):

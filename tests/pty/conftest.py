@@ -55,7 +55,7 @@ class Terminal:
         """The screen as lines of text."""
         return "\n".join(line.rstrip() for line in self.screen.display)
 
-    def until(self, pattern, seconds=30):
+    def until(self, pattern, seconds=60):
         """Wait until the screen's text matches `pattern`."""
         return self._wait(lambda: re.search(pattern, self.text()), pattern, seconds)
 
@@ -63,7 +63,7 @@ class Terminal:
         """Wait until the screen's text does not match `pattern`."""
         self._wait(lambda: not re.search(pattern, self.text()), pattern, seconds)
 
-    def until_true(self, condition, seconds=30):
+    def until_true(self, condition, seconds=60):
         """Wait until `condition` holds, while the program goes on drawing."""
         self._wait(condition, "the condition", seconds)
 

@@ -128,6 +128,48 @@ def test_a_defect_of_the_program_ends_the_run_with_a_word_and_a_traceback_in_its
     assert "Traceback" in (run.folder / "run.log").read_text()
 
 
+def test_a_run_that_diverges_pauses_and_keeps_its_last_checkpoint(make_run):
+    run = make_run(learning_rate=100.0, epochs=1000, point_every=1)
+    run.start_training()
+    wait_until(lambda: run.snapshot().phase is Phase.PAUSED)
+    assert any("not finite at step" in line.text for line in run.log_since(0) if line.kind == "alert")
+    run.stop()
+    assert run.wait(60)
+    ended = run.snapshot().ended
+    assert ended.exit_code == 4
+    assert "the weights are not finite" in ended.error
+    assert list(read_events(run.folder))[-1] == ended
+
+
+def test_a_disk_that_fails_under_a_defect_leaves_a_word_of_both(make_run, monkeypatch):
+    from cifar_tui.engine.trainer import Trainer
+
+    run = make_run()
+
+    def fail(*_):
+        (run.folder / "run.log").mkdir()
+        raise ZeroDivisionError("a defect")
+
+    monkeypatch.setattr(Trainer, "train_step", fail)
+    run.start_training()
+    assert run.wait(60)
+    assert "ZeroDivisionError" in run.snapshot().ended.error
+    assert any("Traceback" in line.text for line in run.log_since(0))
+    assert "run.log" in run.snapshot().alert.text
+
+
+def test_an_event_log_that_cannot_be_made_ends_the_run_with_4(make_run, monkeypatch):
+    def refuse(_folder):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("cifar_tui.runs.live.EventLog", refuse)
+    run = make_run()
+    run.start_training()
+    assert run.wait(60)
+    assert run.snapshot().ended.exit_code == 4
+    assert "event log" in run.snapshot().ended.error
+
+
 def test_samples_show_the_truth_first_and_then_what_the_net_takes_them_for(make_run):
     run = make_run()
     assert run.sample_batch(0) is None
@@ -155,6 +197,20 @@ def test_the_saved_weights_can_be_evaluated_again_after_the_end(make_run):
     evaluated = [event for event in read_events(run.folder) if isinstance(event, Evaluated)]
     assert [event.correct for event in evaluated[-2:]] == [first.correct] * 2
     assert run.snapshot().phase is Phase.DONE
+
+
+def test_an_evaluation_of_a_stopped_run_is_of_what_it_saved_and_writes_its_report(make_run):
+    run = make_run(epochs=100_000)
+    run.start_training()
+    wait_until(lambda: run.snapshot().step > 0)
+    run.stop()
+    assert run.wait(60)
+    assert not (run.folder / "report.json").exists()
+    run.evaluate()
+    assert run.wait(60)
+    saved = torch.load(run.folder / "last.pt", weights_only=True)["step"]
+    assert run.snapshot().evaluated.step == saved
+    assert json.loads((run.folder / "report.json").read_text())["step"] == saved
 
 
 def test_a_file_of_weights_can_be_evaluated_without_a_training(make_run):

@@ -35,7 +35,7 @@ class Dashboard(Screen[None]):
         (110, "-wide"),
         (170, "-very-wide"),
     ]
-    VERTICAL_BREAKPOINTS = [  # noqa: RUF012
+    VERTICAL_BREAKPOINTS = [  # noqa: RUF012 - the same
         (0, "-too-low"),
         (MINIMUM_SIZE[1], "-low"),
         (36, "-high"),

@@ -17,7 +17,7 @@ class QuitDialog(ModalScreen[bool]):
     BINDINGS: ClassVar[list[BindingType]] = [
         *FIELD_BINDINGS,
         ("escape,n", "answer(False)", "Go on"),
-        ("y,q,ctrl+c,ctrl+q", "answer(True)", "Leave"),
+        ("y,q", "answer(True)", "Leave"),
     ]
 
     def compose(self) -> ComposeResult:
@@ -50,7 +50,7 @@ class DataDialog(ModalScreen[str | None]):
         data: the data setting that failed, for another try.
     """
 
-    BINDINGS: ClassVar[list[BindingType]] = [*FIELD_BINDINGS, ("escape,ctrl+c", "cancel", "Cancel")]
+    BINDINGS: ClassVar[list[BindingType]] = [*FIELD_BINDINGS, ("escape", "cancel", "Cancel")]
 
     def __init__(self, reason: str, data: str) -> None:
         super().__init__()
@@ -60,7 +60,7 @@ class DataDialog(ModalScreen[str | None]):
     def compose(self) -> ComposeResult:
         """The question and its answers."""
         with Vertical(classes="dialog", id="data-dialog") as dialog:
-            dialog.border_title = "There are no images to train on"
+            dialog.border_title = "There are no images"
             yield Static(self._reason, markup=False, id="data-reason")
             yield Label("A folder of images, train/<class>/… and test/<class>/…:")
             yield Input(placeholder="path of the folder; enter takes it", compact=True, id="data-folder")

@@ -27,7 +27,7 @@ class HelpScreen(ModalScreen[None]):
     """All commands by group; any of escape, ? and q closes it."""
 
     BINDINGS: ClassVar = [
-        ("escape,question_mark,q,f1,ctrl+c", "dismiss", "Close"),
+        ("escape,question_mark,q,f1", "dismiss", "Close"),
         ("j", "scroll(1)", "Down"),
         ("k", "scroll(-1)", "Up"),
     ]

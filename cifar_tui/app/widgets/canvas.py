@@ -11,7 +11,7 @@ from textual.widget import Widget
 class Canvas(Widget):
     """Shows lines that something else drew, and repaints only those that changed."""
 
-    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's name
+    def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._lines: list[Strip] = []
 

@@ -34,7 +34,7 @@ _SUGGESTIONS: dict[str, tuple[str, ...]] = {
 class SettingRow(Vertical):
     """One setting: its label, its field and, when the value is wrong, the reason below."""
 
-    def __init__(self, name: str, value: Any) -> None:  # noqa: ANN401
+    def __init__(self, name: str, value: Any) -> None:  # noqa: ANN401 - a setting has its own type
         super().__init__(id=f"setting-{name}")
         self.setting = name
         self._value = value
@@ -62,9 +62,9 @@ class SettingRow(Vertical):
     @property
     def field(self) -> "Input | Select[str]":
         """The widget that holds the value."""
-        return self.query_one("Input, Select")  # type: ignore[return-value]
+        return self.query_one("Input, Select")  # type: ignore[return-value]  # one of the two
 
-    def read(self) -> Any:  # noqa: ANN401
+    def read(self) -> Any:  # noqa: ANN401 - a setting has its own type
         """The value in the field.
 
         Raises:
@@ -72,7 +72,7 @@ class SettingRow(Vertical):
         """
         return parse_setting(self.setting, str(self.field.value))
 
-    def write(self, value: Any) -> None:  # noqa: ANN401
+    def write(self, value: Any) -> None:  # noqa: ANN401 - a setting has its own type
         """Put `value` into the field."""
         self.field.value = str(value)
         self.check()
@@ -103,7 +103,7 @@ class ConfigurationPane(Pane):
     can_focus = True
     locked: reactive[bool] = reactive(default=False)
 
-    def __init__(self, config: TrainConfig, **arguments: Any) -> None:  # noqa: ANN401
+    def __init__(self, config: TrainConfig, **arguments: Any) -> None:  # noqa: ANN401 - a setting has its own type
         super().__init__(**arguments)
         self._config = config
         self._preset = config.preset
@@ -123,7 +123,7 @@ class ConfigurationPane(Pane):
         values = {row.setting: row.read() for row in self._rows()}
         return build_config(values, base=self._config)
 
-    def set(self, name: str, value: Any) -> None:  # noqa: ANN401
+    def set(self, name: str, value: Any) -> None:  # noqa: ANN401 - a setting has its own type
         """Put `value` into the field of the setting `name`."""
         self._row(name).write(value)
 

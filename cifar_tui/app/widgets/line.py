@@ -7,7 +7,7 @@ from textual.widgets import Static
 class Line(Static):
     """Text, one row unless a style says otherwise, that is only painted again when the text differs."""
 
-    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002
+    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
         self._shown = Content()
 

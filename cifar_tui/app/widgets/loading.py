@@ -43,7 +43,7 @@ class Speed:
 class LoadingView(Vertical):
     """Shows `LoadingProgress`."""
 
-    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002
+    def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._speed = Speed()
         self._progress: LoadingProgress | None = None

@@ -46,7 +46,7 @@ class SamplesPane(Pane):
 
     BORDER_TITLE = TITLE
 
-    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002
+    def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._batch: SampleBatch | None = None
         self._drawn: tuple[int, ...] | None = None
@@ -83,8 +83,8 @@ class SamplesPane(Pane):
                 table.add_row(*cells)
                 continue
             for column, cell in enumerate(cells):
-                if table.get_cell_at((row, column)) != cell:  # type: ignore[arg-type]
-                    table.update_cell_at((row, column), cell)  # type: ignore[arg-type]
+                if table.get_cell_at((row, column)) != cell:  # type: ignore[arg-type]  # any pair of numbers does
+                    table.update_cell_at((row, column), cell)  # type: ignore[arg-type]  # any pair of numbers does
 
     def _draw_pictures(self) -> None:
         canvas = self.query_one("#pictures", Canvas)

@@ -28,9 +28,7 @@ def state_line(snapshot: RunSnapshot) -> Content:
     if message:
         parts.append((f" · {message}", "$text-error" if snapshot.phase is Phase.FAILED else ""))
     if snapshot.data:
-        parts.append((f" · {snapshot.data.title}", ""))
-        if snapshot.data.synthetic:
-            parts.append((" · SYNTHETIC images, not CIFAR-10", "bold $text-warning"))
+        parts.append((f" · {snapshot.data.title}", "bold $text-warning" if snapshot.data.synthetic else ""))
     if snapshot.started:
         parts.append((f" · {snapshot.started.device}", "$foreground 60%"))
     return Content.assemble(*parts)

@@ -42,7 +42,7 @@ class SummaryPane(Pane):
 
     BORDER_TITLE = "4 Summary"
 
-    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002
+    def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._snapshot = RunSnapshot()
         self._shown: tuple[object, ...] = ()

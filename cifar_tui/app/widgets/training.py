@@ -43,7 +43,7 @@ IDLE_TEXT = Content.assemble(
 class Chart(Canvas):
     """A chart that draws itself again when its size changes."""
 
-    def __init__(self, draw: Callable[[int, int], Text], *, id: str) -> None:  # noqa: A002
+    def __init__(self, draw: Callable[[int, int], Text], *, id: str) -> None:
         super().__init__(id=id)
         self._draw = draw
 
@@ -69,7 +69,7 @@ class TrainingPane(Pane):
     accuracy_first = reactive(default=False, init=False)
     """Where there is room for one chart only, whether it is the accuracy."""
 
-    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002
+    def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._snapshot = RunSnapshot()
         self._curves = Curves()

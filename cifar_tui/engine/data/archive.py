@@ -1,7 +1,6 @@
 """The official archive: the MD5 of it and of every file in it, and unpacking it safely."""
 
 import hashlib
-import os
 import shutil
 import tarfile
 import tempfile
@@ -10,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from cifar_tui.engine.atomic import sync_to_disk
 from cifar_tui.engine.data.progress import Progress
 from cifar_tui.engine.errors import DataUnavailableError
 from cifar_tui.engine.events import LoadingProgress
@@ -117,10 +117,10 @@ def unpack(
                 f"{path} does not hold the official files: remove it to download it again, or {OTHER_WAYS}"
             ) from None
         for name in archive.file_md5s:
-            _sync(folder / name)
+            sync_to_disk(folder / name)
         target = path.parent / archive.folder_name
         folder.rename(target)
-        _sync(path.parent)
+        sync_to_disk(path.parent)
         return target
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -140,12 +140,3 @@ def _extract(path: Path, target: Path, progress: Progress) -> None:
         ) from None
     except (tarfile.TarError, EOFError, zlib.error) as error:
         raise DataUnavailableError(f"{path} is damaged ({error}): {advice}") from None
-
-
-def _sync(path: Path) -> None:
-    """Have the content of a file, or the names in a folder, on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

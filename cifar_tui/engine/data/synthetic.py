@@ -16,7 +16,7 @@ from cifar_tui.engine.data.dataset import Dataset, ImageSplit
 from cifar_tui.engine.data.progress import Progress
 from cifar_tui.engine.events import LoadingProgress
 
-TITLE = "synthetic shapes (drawn by this program)"
+TITLE = "synthetic shapes, not CIFAR-10"
 TRAIN_IMAGES = 30_000
 TEST_IMAGES = 6_000
 
