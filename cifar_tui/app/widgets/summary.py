@@ -1,5 +1,6 @@
 """The pane that says how good the net is."""
 
+from pathlib import Path
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -94,7 +95,8 @@ def _overall(snapshot: RunSnapshot, evaluated: Evaluated) -> list[Content]:
             figures.append(f"{throughput(finished.images / finished.train_seconds)} overall")
     lines.append(Content(" · ".join(figures)))
     if snapshot.checkpoint is not None:
-        lines.append(Content.assemble(("saved in ", "$foreground 60%"), snapshot.checkpoint.path))
+        folder = str(Path(snapshot.checkpoint.path).parent)
+        lines.append(Content.assemble(("saved in ", "$foreground 60%"), folder))
     return [*lines, Content()]
 
 
