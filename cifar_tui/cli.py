@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from cifar_tui import __version__
 
 if TYPE_CHECKING:
+    from cifar_tui.background import Shell
     from cifar_tui.engine.config import TrainConfig
 
 _DESCRIPTION = "Train and understand CIFAR-10 image classifiers in the terminal."
@@ -32,6 +33,12 @@ def main(arguments: list[str] | None = None) -> int:
                 return _train(options)
             case "eval":
                 return _evaluate(options)
+            case "attach":
+                return _attach(options)
+            case "runs":
+                from cifar_tui.runs_command import list_command
+
+                return list_command(_checkpoints(options), options.names, as_json=options.json)
             case _:
                 return _open_dashboard(_configuration(options), options)
     except UserError as error:
@@ -58,6 +65,15 @@ def _parser() -> argparse.ArgumentParser:
         "--json", action="store_true", help="print the results as one JSON object (implies --headless)"
     )
 
+    train.add_argument(
+        "--detach", action="store_true", help="in the background; prints the run's id once it has loaded"
+    )
+    train.add_argument(
+        "--resume",
+        metavar="RUN",
+        help="go on with a run from its last checkpoint; only epochs and places may change",
+    )
+
     text = "evaluate a run or a file of weights on the test images"
     evaluate = commands.add_parser("eval", parents=[shared], help=text, description=text)
     evaluate.add_argument(
@@ -65,6 +81,20 @@ def _parser() -> argparse.ArgumentParser:
     )
     evaluate.add_argument("--headless", action="store_true", help="without the dashboard")
     evaluate.add_argument("--json", action="store_true", help="print the results as one JSON object")
+
+    text = "open the dashboard over a run of another process, or over one that has ended"
+    attach = commands.add_parser("attach", parents=[shared], help=text, description=text)
+    attach.add_argument(
+        "name",
+        metavar="RUN",
+        nargs="?",
+        help="a run's id or a prefix of it (default: the live run, else the latest)",
+    )
+
+    text = "list runs; with several named, side by side"
+    runs = commands.add_parser("runs", parents=[shared], help=text, description=text)
+    runs.add_argument("names", metavar="RUN", nargs="*", help="a run's id, a prefix of it, or latest")
+    runs.add_argument("--json", action="store_true", help="as JSON")
     return parser
 
 
@@ -124,12 +154,45 @@ def _checkpoints(options: argparse.Namespace) -> Path:
 
 
 def _train(options: argparse.Namespace) -> int:
-    config = _configuration(options)
+    from cifar_tui.engine.errors import ConfigError
+
+    checkpoints = _checkpoints(options)
+    resume: Path | None = None
+    if options.resume is None:
+        config = _configuration(options)
+    else:
+        from cifar_tui.engine.config import build_config, read_config_file
+        from cifar_tui.engine.files import CONFIG_FILE
+        from cifar_tui.runs.resume import config_to_resume
+        from cifar_tui.runs.store import find_run
+
+        resume = find_run(checkpoints, options.resume)
+        own = build_config(read_config_file(resume / CONFIG_FILE))
+        config = config_to_resume(resume, _configuration(options, base=own))
+    if options.detach:
+        if options.json:
+            raise ConfigError("--json waits for results and --detach does not: leave one of them out")
+        from cifar_tui.background import run_in_child
+
+        def work(shell: "Shell") -> int:
+            from cifar_tui.headless import train_headless
+
+            return train_headless(config, checkpoints=checkpoints, as_json=False, resume=resume, shell=shell)
+
+        return run_in_child(work)
     if options.headless or options.json:
         from cifar_tui.headless import train_headless
 
-        return train_headless(config, checkpoints=_checkpoints(options), as_json=options.json)
-    return _open_dashboard(config, options, start=True)
+        return train_headless(config, checkpoints=checkpoints, as_json=options.json, resume=resume)
+    return _open_dashboard(config, options, start=resume is None, resume=resume)
+
+
+def _attach(options: argparse.Namespace) -> int:
+    from cifar_tui.runs.store import find_run, find_run_to_attach
+
+    checkpoints = _checkpoints(options)
+    folder = find_run_to_attach(checkpoints) if options.name is None else find_run(checkpoints, options.name)
+    return _open_dashboard(_configuration(options), options, attach=folder)
 
 
 def _evaluate(options: argparse.Namespace) -> int:
@@ -156,6 +219,8 @@ def _open_dashboard(
     *,
     start: bool = False,
     weights: Path | None = None,
+    resume: Path | None = None,
+    attach: Path | None = None,
 ) -> int:
     from cifar_tui.engine.errors import ConfigError
 
@@ -163,9 +228,22 @@ def _open_dashboard(
         raise ConfigError(
             "the dashboard needs a terminal and there is none here; use: cifar-tui train --headless"
         )
-    from cifar_tui.app.app import run_dashboard
+    from cifar_tui.background import run_in_child
 
-    return run_dashboard(config, checkpoints=_checkpoints(options), start=start, weights=weights)
+    def work(shell: "Shell") -> int:
+        from cifar_tui.app.run_dashboard import run_dashboard
+
+        return run_dashboard(
+            config,
+            shell=shell,
+            checkpoints=_checkpoints(options),
+            start=start,
+            weights=weights,
+            resume=resume,
+            attach=attach,
+        )
+
+    return run_in_child(work)
 
 
 def _has_terminal() -> bool:

@@ -1,5 +1,6 @@
 """Training and evaluating without the dashboard: results on stdout, progress and messages on stderr."""
 
+import contextlib
 import json
 import math
 import os
@@ -16,26 +17,45 @@ from typing import Any, Self
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
+from cifar_tui.background import Shell
 from cifar_tui.engine.config import TrainConfig
 from cifar_tui.engine.events import Phase
-from cifar_tui.engine.files import WEIGHTS_FILE
+from cifar_tui.engine.files import LOG_FILE, WEIGHTS_FILE
 from cifar_tui.runs.live import LiveRun
 from cifar_tui.runs.state import RunSnapshot
+from cifar_tui.runs.store import how_to_come_back
 
 _POLL_SECONDS = 0.1
 _PLAIN_PROGRESS_SECONDS = 10.0
 _STDOUT, _STDERR = 1, 2
 
 
-def train_headless(config: TrainConfig, *, checkpoints: Path, as_json: bool) -> int:
-    """Train with `config` and return the exit code.
+def train_headless(
+    config: TrainConfig,
+    *,
+    checkpoints: Path,
+    as_json: bool,
+    resume: Path | None = None,
+    shell: Shell | None = None,
+) -> int:
+    """Train with `config`, or go on with the run in the folder `resume`, and return the exit code.
 
     The tutorial's lines go to stdout, or to stderr where `as_json` puts one object with results on stdout.
+    With a `shell` the terminal is left as soon as the run has a folder; it goes on in the background.
+    Where the terminal is hung up the run goes on, too; output goes to its log.
     """
-    run = LiveRun(config, checkpoints=checkpoints, interactive=False)
-    with _signals_stop(run) as received:
+    terminal = _Terminal()
+
+    def on_folder(folder: Path) -> None:
+        terminal.folder = folder
+        if shell is not None:
+            terminal.leave()
+            shell.leave(how_to_come_back(folder, checkpoints))
+
+    run = LiveRun(config, checkpoints=checkpoints, interactive=False, on_folder=on_folder, resume=resume)
+    with _signals_stop(run, terminal) as received:
         run.start_training()
-        _follow(run, results_to_stderr=as_json)
+        _follow(run, terminal, results_to_stderr=as_json)
     if as_json and run.snapshot().finished is not None:
         _say(json.dumps(_training_results(run)), to_stderr=False)
     return _exit_code(run.snapshot(), received)
@@ -44,9 +64,10 @@ def train_headless(config: TrainConfig, *, checkpoints: Path, as_json: bool) -> 
 def evaluate_headless(config: TrainConfig, weights: Path, *, checkpoints: Path, as_json: bool) -> int:
     """Evaluate the weights in a file and return the exit code; output goes where `train_headless` puts it."""
     run = LiveRun(config, checkpoints=checkpoints, interactive=False)
-    with _signals_stop(run) as received:
+    terminal = _Terminal()
+    with _signals_stop(run, terminal) as received:
         run.start_evaluation(weights)
-        _follow(run, results_to_stderr=as_json)
+        _follow(run, terminal, results_to_stderr=as_json)
     session = run.session
     if as_json and session is not None and session.report is not None:
         report = session.report
@@ -84,9 +105,36 @@ def _exit_code(snapshot: RunSnapshot, received: list[int]) -> int:
     return snapshot.ended.exit_code
 
 
+class _Terminal:
+    """What the output goes to, until it is left or hung up.
+
+    Attributes:
+        folder: the run's, once there is one; its log takes the output over.
+        left: whether nobody sees the output any more.
+    """
+
+    def __init__(self) -> None:
+        self.folder: Path | None = None
+        self.left = False
+
+    def leave(self) -> None:
+        """Have the output go to the run's log, and read from nowhere."""
+        self.left = True
+        path = os.devnull if self.folder is None else self.folder / LOG_FILE
+        try:
+            output = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        except OSError:  # a full disk must not end the run
+            output = os.open(os.devnull, os.O_WRONLY)
+        null = os.open(os.devnull, os.O_RDONLY)
+        for number, descriptor in ((0, null), (_STDOUT, output), (_STDERR, output)):
+            os.dup2(descriptor, number)
+        os.close(output)
+        os.close(null)
+
+
 @contextmanager
-def _signals_stop(run: LiveRun) -> Iterator[list[int]]:
-    """Let SIGINT and SIGTERM stop and save the run, and a second one end the process at once."""
+def _signals_stop(run: LiveRun, terminal: _Terminal) -> Iterator[list[int]]:
+    """Let SIGINT and SIGTERM stop and save the run, a second one end the process at once, SIGHUP go on."""
     received: list[int] = []
 
     def stop(number: int, _frame: FrameType | None) -> None:
@@ -95,7 +143,12 @@ def _signals_stop(run: LiveRun) -> Iterator[list[int]]:
             os._exit(128 + number)
         run.stop()
 
+    def leave(_number: int, _frame: FrameType | None) -> None:
+        terminal.leave()
+
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as nohup leaves it
+        before[signal.SIGHUP] = signal.signal(signal.SIGHUP, leave)
     try:
         yield received
     finally:
@@ -103,13 +156,21 @@ def _signals_stop(run: LiveRun) -> Iterator[list[int]]:
             signal.signal(number, handler)
 
 
-def _follow(run: LiveRun, *, results_to_stderr: bool) -> None:
+def _follow(run: LiveRun, terminal: _Terminal, *, results_to_stderr: bool) -> None:
     """Print what the run says until its thread has returned."""
-    with _Bar() if sys.stderr.isatty() else _PlainLines() as progress:
-        shown = 0
-        ended = False
+    shown, log_version = 0, 0
+    ended = False
+    with contextlib.ExitStack() as stack:
+        progress: _Bar | _PlainLines = _Bar() if sys.stderr.isatty() else _PlainLines()
+        stack.enter_context(progress)
         while not ended:
             ended = run.wait(_POLL_SECONDS)
+            if terminal.left:
+                stack.close()  # a bar is nothing for a file
+            snapshot = run.snapshot()
+            if snapshot.log_version != log_version:
+                # a resume took back what was said of later steps, by another process
+                shown, log_version = snapshot.log_end, snapshot.log_version
             lines = run.log_since(shown)
             shown += len(lines)
             for line in lines:
@@ -117,7 +178,8 @@ def _follow(run: LiveRun, *, results_to_stderr: bool) -> None:
                     _say(line.text, to_stderr=results_to_stderr)
                 else:
                     _say(f"cifar-tui: {line.text}", to_stderr=True)
-            progress.show(run.snapshot())
+            if not terminal.left:
+                progress.show(snapshot)
 
 
 def _say(text: str, *, to_stderr: bool) -> None:

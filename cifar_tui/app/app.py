@@ -1,8 +1,11 @@
 """`CifarApp` owns the run, the keys, quitting and signals."""
 
 import asyncio
+import contextlib
 import dataclasses
+import os
 import signal
+import time
 from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
@@ -14,17 +17,25 @@ from textual.command import CommandPalette
 from textual.screen import Screen
 
 from cifar_tui.app.commands import bindings, palette_commands
-from cifar_tui.app.native_output import native_output_off_screen, native_output_to_run_log
+from cifar_tui.app.native_output import native_output_to_run_log
 from cifar_tui.app.screens.dashboard import Dashboard
-from cifar_tui.app.screens.dialogs import DataDialog, QuitDialog
+from cifar_tui.app.screens.dialogs import AwayDialog, DataDialog, QuitDialog
 from cifar_tui.app.screens.help import HelpScreen
+from cifar_tui.app.screens.runs import RunChoice, RunsScreen
 from cifar_tui.engine.config import TrainConfig
+from cifar_tui.engine.errors import UserError
 from cifar_tui.engine.events import Alert, Phase
+from cifar_tui.runs.attached import AttachedRun
+from cifar_tui.runs.away import mark_seen
 from cifar_tui.runs.live import LiveRun
+from cifar_tui.runs.resume import config_to_resume
+from cifar_tui.runs.source import RunSource
 from cifar_tui.runs.state import RunSnapshot
+from cifar_tui.runs.store import how_to_come_back
 
 _NUMBERS_SECONDS = 0.1
 _CHARTS_SECONDS = 0.5
+_SEEN_SECONDS = 3.0
 
 _DATA_UNAVAILABLE = 3
 _INTERRUPTED = 128 + signal.SIGINT
@@ -38,25 +49,51 @@ class CifarApp(App[int]):
         checkpoints: the folder in which runs are kept.
         start: whether to train at once.
         weights: weights to evaluate at once.
+        resume: the folder of a run to go on with at once.
+        attach: the folder of a run to follow at once.
     """
 
     TITLE = "cifar-tui"
     CSS_PATH: ClassVar = [
         f"styles/{name}.tcss"
-        for name in ("app", "panes", "configuration", "training", "samples", "summary", "log", "dashboard")
+        for name in (
+            "app",
+            "panes",
+            "configuration",
+            "training",
+            "samples",
+            "summary",
+            "log",
+            "dashboard",
+            "runs",
+        )
     ]
     BINDINGS: ClassVar[list[BindingType]] = [*bindings()]
     ENABLE_COMMAND_PALETTE = True
 
     def __init__(
-        self, config: TrainConfig, *, checkpoints: Path, start: bool = False, weights: Path | None = None
+        self,
+        config: TrainConfig,
+        *,
+        checkpoints: Path,
+        start: bool = False,
+        weights: Path | None = None,
+        resume: Path | None = None,
+        attach: Path | None = None,
     ) -> None:
         super().__init__()
         self._config = config
         self._checkpoints = checkpoints
         self._start = start
         self._weights = weights
-        self._run: LiveRun | None = None
+        self._resume_at_start = resume
+        self._attach_at_start = attach
+        self._run: RunSource | None = None
+        self._told_away = True
+        self._seen_at = 0.0
+        self.detached = False
+        self.left_at_once = False
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._handled_end = True
         self._leaving = False
         self._suspended_run: LiveRun | None = None
@@ -74,9 +111,12 @@ class CifarApp(App[int]):
         self.theme = "tokyo-night"
         self.set_interval(_NUMBERS_SECONDS, self._poll)
         self.set_interval(_CHARTS_SECONDS, self._poll_curves)
-        for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, self._on_signal, number)
-        if self._start:
+        self._loop = asyncio.get_running_loop()
+        if self._resume_at_start is not None:
+            self.call_after_refresh(self._resume, self._resume_at_start, self._config)
+        elif self._attach_at_start is not None:
+            self.call_after_refresh(self._open_run, self._attach_at_start)
+        elif self._start:
             self.call_after_refresh(self.action_train)
         elif self._weights is not None:
             self.call_after_refresh(self._start_evaluation, self._weights, self._config)
@@ -88,13 +128,20 @@ class CifarApp(App[int]):
 
     @property
     def live(self) -> bool:
-        """Whether a run's thread works."""
+        """Whether somebody works on the run that is shown."""
         return self._run is not None and self._run.live
+
+    @property
+    def own_run(self) -> LiveRun | None:
+        """The run of this process, if it is shown one."""
+        return self._run if isinstance(self._run, LiveRun) else None
 
     def farewell(self) -> str:
         """What the terminal shows when the screen is gone: what became of the run, and where it is."""
         if self._run is None:
             return ""
+        if self.detached and self._run.folder is not None:
+            return how_to_come_back(self._run.folder, self._checkpoints)
         snapshot = self._run.snapshot()
         lines = []
         if self._run.folder is not None:
@@ -128,7 +175,12 @@ class CifarApp(App[int]):
             case "pause_or_resume" | "save":
                 return training
             case "evaluate":
-                return training or (not self.live and snapshot.checkpoint is not None)
+                saved = self.own_run is not None and not self.live and snapshot.checkpoint is not None
+                return training or saved
+            case "detach":
+                return self.live and self._run is not None and self._run.folder is not None
+            case "resume_run":
+                return self._run is not None and self._run.folder is not None and not self.live
             case _:
                 return True
 
@@ -154,11 +206,77 @@ class CifarApp(App[int]):
         run.start_evaluation(weights)
         self.dashboard.show_pane("summary")
 
-    def _follow(self, run: LiveRun) -> None:
+    def _open_run(self, folder: Path) -> None:
+        """Show the run in `folder`, whoever owns it."""
+        try:
+            run = AttachedRun(folder)
+        except UserError as error:
+            self.notify(str(error), severity="error", timeout=15, markup=False)
+            return
+        self._follow(run)
+        self._told_away = False
+        self.dashboard.configuration.show(run.config)
+        run.start()
+        self.dashboard.show_pane("training")
+
+    def _resume(self, folder: Path, config: TrainConfig) -> None:
+        """Go on with the run in `folder` in this process."""
+        self._evaluated_file = None
+        run = LiveRun(
+            config, checkpoints=self._checkpoints, on_folder=native_output_to_run_log, resume=folder
+        )
+        self._follow(run)
+        self.dashboard.configuration.show(config)
+        run.start_training()
+        self.dashboard.show_pane("training")
+
+    def _follow(self, run: RunSource) -> None:
+        if isinstance(self._run, AttachedRun):
+            self._run.close()
         self._run = run
         self._handled_end = False
+        self._told_away = True
         self._failure = 0
         self.dashboard.forget_run()
+
+    def action_resume_run(self) -> None:
+        """Go on with the run that is shown."""
+        if self._run is not None and self._run.folder is not None and not self.live:
+            self._resume_or_explain(self._run.folder)
+
+    def _resume_or_explain(self, folder: Path) -> None:
+        try:
+            config = config_to_resume(folder)
+        except UserError as error:
+            self.notify(str(error), severity="error", timeout=15, markup=False)
+            return
+        self._resume(folder, config)
+
+    def action_runs(self) -> None:
+        """Show all runs."""
+        self.push_screen(RunsScreen(self._checkpoints), self._on_run_chosen)
+
+    def _on_run_chosen(self, choice: RunChoice | None) -> None:
+        if choice is None:
+            return
+        if self.own_run is not None and self.live:
+            self.notify(
+                "A run is live here: stop it with s or detach from it with d first.", severity="warning"
+            )
+        elif choice.action == "resume":
+            self._resume_or_explain(choice.folder)
+        else:
+            self._open_run(choice.folder)
+
+    def action_detach(self) -> None:
+        """Leave the run to itself."""
+        if self.live:
+            self.leave_run_to_itself()
+
+    def leave_run_to_itself(self) -> None:
+        """Leave the screen; a run of this process goes on without one."""
+        self.detached = True
+        self.exit(0)
 
     def action_pause_or_resume(self) -> None:
         """Hold training, or let it go on."""
@@ -220,7 +338,7 @@ class CifarApp(App[int]):
 
     def action_suspend(self) -> None:
         """Back to the shell, where all threads stand still: a training is paused first and goes on after."""
-        run = self._run
+        run = self.own_run
         if run is None or not run.live or run.snapshot().phase is not Phase.TRAINING:
             self.action_suspend_process()
             return
@@ -231,41 +349,60 @@ class CifarApp(App[int]):
         """Leave; ask first while a run is live. In a dialog it is the key of that dialog."""
         match self.screen:
             case QuitDialog():
-                self.screen.dismiss(result=True)
-            case DataDialog():
+                self.screen.dismiss("stop")
+            case DataDialog() | AwayDialog():
                 self.screen.dismiss(None)
             case HelpScreen() | CommandPalette():
                 self.screen.dismiss()
             case _ if self._leaving:
                 # the second time: at once, with the code of an interruption if something is lost by it
+                self.left_at_once = True
                 self.exit(_INTERRUPTED if self.live else self._exit_code())
-            case _ if self.live:
+            case _ if self.own_run is not None and self.live:
                 self.push_screen(QuitDialog(), self._on_quit_answer)
             case _:
                 self.exit(self._exit_code())
 
-    def _on_quit_answer(self, leave: bool | None) -> None:
-        if leave:
+    def _on_quit_answer(self, answer: str | None) -> None:
+        if answer == "stop":
             self._leave()
+        elif answer == "detach":
+            self.action_detach()
 
     def _leave(self) -> None:
-        """Stop the run; `_poll` leaves when its thread has returned."""
+        """Stop a run of this process; `_poll` leaves when its thread has returned."""
         self._leaving = True
-        if self._run is not None:
-            self._run.stop()
+        if self.own_run is not None:
+            self.own_run.stop()
         self.notify("Saving and leaving… (ctrl+c leaves at once)", timeout=60)
 
-    def _on_signal(self, number: int) -> None:
-        if self._signal:
-            self.exit(128 + number)
-            return
+    def on_signal(self, number: int) -> None:
+        """Stop, save and leave with 128 + `number`; at once the second time. In a signal's handler."""
+        self.left_at_once = self._signal != 0
         self._signal = number
-        self._leave()
+        if self.own_run is not None:
+            self.own_run.stop()
+        if self._loop is not None and self._loop.is_running():
+            leave = partial(self.exit, 128 + number) if self.left_at_once else self._leave
+            self._loop.call_soon_threadsafe(leave)
+        elif self._loop is None or self.left_at_once:
+            os._exit(128 + number)
+
+    @property
+    def signal_exit_code(self) -> int:
+        """128 + the number of the signal that ended the program; 0 where none did."""
+        return 128 + self._signal if self._signal else 0
+
+    def on_terminal_lost(self) -> None:
+        """Leave the screen, which nobody sees; on any thread."""
+        self.detached = True
+        if self._loop is not None and self._loop.is_running():
+            self._loop.call_soon_threadsafe(self.leave_run_to_itself)
 
     def _exit_code(self) -> int:
         if self._signal:
-            return 128 + self._signal
-        if not self._start and self._weights is None:
+            return self.signal_exit_code
+        if self.own_run is None or not (self._start or self._weights or self._resume_at_start):
             return 0
         ended = self._run.snapshot().ended if self._run is not None else None
         return self._failure or (ended.exit_code if ended is not None else 0)
@@ -278,6 +415,8 @@ class CifarApp(App[int]):
         live = self.live
         if run is not None:
             self.dashboard.show_run(run)
+            self._mark_seen(run)
+            self._tell_away(run)
             alert = run.snapshot().alert
             if alert is not None and alert is not self._shown_alert:
                 self._shown_alert = alert
@@ -293,18 +432,32 @@ class CifarApp(App[int]):
             self.exit(self._exit_code())
         self.refresh_bindings()
 
+    def _mark_seen(self, run: RunSource) -> None:
+        if run.folder is not None and self._told_away and time.monotonic() - self._seen_at > _SEEN_SECONDS:
+            self._seen_at = time.monotonic()
+            with contextlib.suppress(OSError):  # a full disk has an alert of its own
+                mark_seen(run.folder)
+
+    def _tell_away(self, run: RunSource) -> None:
+        """Say once what happened since the last look, as soon as the log is read."""
+        if self._told_away or not isinstance(run, AttachedRun) or not run.loaded:
+            return
+        self._told_away = True
+        if run.away:
+            self.push_screen(AwayDialog(run.away))
+
     def _poll_curves(self) -> None:
         if self._run is not None and self.is_running:
             self.dashboard.show_curves(self._run)
 
-    def _on_run_ended(self, run: LiveRun) -> None:
+    def _on_run_ended(self, run: RunSource) -> None:
         self.dashboard.show_curves(run)
         ended = run.snapshot().ended
         if ended is not None:
             self._failure = self._failure or ended.exit_code
         if ended is None or ended.exit_code == 0 or self._leaving:
             return
-        if ended.exit_code == _DATA_UNAVAILABLE:
+        if ended.exit_code == _DATA_UNAVAILABLE and self.own_run is not None:
             self.push_screen(DataDialog(ended.error, run.config.data), self._on_data_answer)
         else:
             self.notify(ended.error, severity="error", timeout=15, markup=False)
@@ -317,14 +470,3 @@ class CifarApp(App[int]):
                 self._start_evaluation(self._evaluated_file, config)
             else:
                 self.action_train()
-
-
-def run_dashboard(config: TrainConfig, *, checkpoints: Path, start: bool, weights: Path | None) -> int:
-    """Show the dashboard until the user leaves, and return the program's exit code."""
-    app = CifarApp(config, checkpoints=checkpoints, start=start, weights=weights)
-    with native_output_off_screen():
-        exit_code = app.run()
-    farewell = app.farewell()
-    if farewell:
-        print(farewell)
-    return exit_code if exit_code is not None else app.return_code or 0

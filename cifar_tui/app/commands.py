@@ -79,6 +79,33 @@ COMMANDS = (
         group="Run",
         in_footer=True,
     ),
+    Command(
+        action="detach",
+        key="d",
+        key_label="d",
+        name="Detach",
+        description="Leave the screen; the run goes on, and 'cifar-tui attach' comes back to it",
+        group="Run",
+        in_footer=True,
+    ),
+    Command(
+        action="resume_run",
+        key="u",
+        key_label="u",
+        name="Resume run",
+        description="Go on with the run that is shown, from its last checkpoint",
+        group="Run",
+        in_footer=True,
+    ),
+    Command(
+        action="runs",
+        key="r",
+        key_label="r",
+        name="Runs",
+        description="Show all runs: open, resume, compare and delete them",
+        group="Run",
+        in_footer=True,
+    ),
     *(
         Command(
             action=f"show_pane('{pane}')",

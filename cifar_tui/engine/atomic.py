@@ -2,38 +2,49 @@
 
 import os
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO
 
 
-def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
-    """Replace `path` by what `write` puts into the open binary file it is given.
+def write_atomically(path: Path, content: bytes) -> None:
+    """Replace `path` by `content`.
 
     The content goes to a temporary file in the same folder, is flushed to the disk and then renamed over
-    `path`; if anything fails, `path` is as it was and the temporary file is gone.
+    `path`; if anything fails, `path` is as it was and the temporary file is gone. A process that is killed
+    on the way leaves `path` as it was or new, and perhaps the temporary file.
 
     Raises:
         OSError: the folder cannot be written or the disk is full.
     """
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-    temporary = Path(name)
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
     try:
-        with os.fdopen(descriptor, "wb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.chmod(0o666 & ~_umask())
-        temporary.replace(path)
+        try:
+            rest = memoryview(content)
+            while rest:
+                rest = rest[os.write(descriptor, rest) :]
+            os.fchmod(descriptor, 0o666 & ~_umask())
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        os.replace(temporary, path)  # noqa: PTH105 - the calls of the system, one by one
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        Path(temporary).unlink(missing_ok=True)
         raise
     sync_to_disk(path.parent)  # makes the rename itself durable
 
 
 def write_text_atomically(path: Path, text: str) -> None:
     """Replace `path` by `text` in UTF-8, as `write_atomically` does."""
-    write_atomically(path, lambda file: file.write(text.encode()))
+    write_atomically(path, text.encode())
+
+
+def remove_leftovers(folder: Path, name: str) -> None:
+    """Remove what writers of `folder / name` that were killed have left behind.
+
+    Raises:
+        OSError: a file cannot be removed.
+    """
+    for leftover in folder.glob(f".{name}.*.tmp"):
+        leftover.unlink(missing_ok=True)
 
 
 def _umask() -> int:

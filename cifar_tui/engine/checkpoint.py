@@ -4,6 +4,7 @@ import io
 import pickle
 import warnings
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,24 +13,61 @@ from torch import Tensor, nn
 
 from cifar_tui.engine.atomic import write_atomically
 from cifar_tui.engine.errors import ConfigError, RunFailedError
+from cifar_tui.engine.files import LAST_FILE, WEIGHTS_FILE
+
+REQUIRED_STATE = {"model", "optimizer", "config", "step", "epoch", "batch", "epoch_rng_state", "rng_state"}
+"""What a `last.pt` has at least."""
 
 
-def save_weights(path: Path, net: nn.Module) -> None:
-    """Write the plain `state_dict` of `net` on the CPU, as the tutorial does.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Checkpoint:
+    """A training at one moment, as the bytes of its files.
+
+    Attributes:
+        state: of `last.pt`: everything a training needs to go on.
+        weights: of `cifar_net.pth`: the plain `state_dict` on the CPU, as the tutorial saves it.
+        reason: why it is saved, for the user.
+    """
+
+    state: bytes
+    weights: bytes
+    step: int
+    epoch: int
+    reason: str
+
+
+def serialized(content: object) -> bytes:
+    """`content`, tensors and plain values, as `torch.save` writes it."""
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    return buffer.getvalue()
+
+
+def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
+    """Write `last.pt` and then `cifar_net.pth`, each atomically.
 
     Raises:
-        RunFailedError: the file cannot be written.
+        RunFailedError: one of them cannot be written; each is as it was, or new.
     """
-    _save(path, {name: tensor.detach().cpu() for name, tensor in net.state_dict().items()})
+    for name, content in ((LAST_FILE, checkpoint.state), (WEIGHTS_FILE, checkpoint.weights)):
+        try:
+            write_atomically(folder / name, content)
+        except OSError as error:
+            raise RunFailedError(
+                f"cannot save {folder / name}: {error.strerror}; free or change the place and save again"
+            ) from error
 
 
-def save_training_state(path: Path, state: Mapping[str, Any]) -> None:
-    """Write everything a training needs to go on; `state` holds tensors and plain values.
+def load_training_state(path: Path) -> dict[str, Any]:
+    """What `last.pt` holds.
 
     Raises:
-        RunFailedError: the file cannot be written.
+        ConfigError: the file cannot be read, is no checkpoint of a training, is damaged, or could run code.
     """
-    _save(path, dict(state))
+    loaded = _load(path)
+    if not isinstance(loaded, dict) or not loaded.keys() >= REQUIRED_STATE:
+        raise ConfigError(f"{path} is no checkpoint that a training can go on from")
+    return loaded
 
 
 def load_weights(path: Path) -> dict[str, Tensor]:
@@ -72,16 +110,6 @@ def _first_difference(expected: Mapping[str, Tensor], found: Mapping[str, Tensor
             return f"its {name} is {found[name].dtype} where {tensor.dtype} is needed"
     extra = next((name for name in found if name not in expected), None)
     return f"it has {extra} besides" if extra else None
-
-
-def _save(path: Path, content: object) -> None:
-    try:
-        write_atomically(path, lambda file: torch.save(content, file))
-    except (OSError, RuntimeError) as error:  # torch wraps a failed write into a RuntimeError
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise RunFailedError(
-            f"cannot save {path}: {reason}; free or change the place and save again"
-        ) from error
 
 
 def _load(path: Path) -> object:

@@ -102,6 +102,13 @@ class TrainConfig:
         _whole(0, 100_000),
     )
 
+    checkpoint_every: int = _setting(
+        1, "save every", "epochs between checkpoints; 0: none at epochs", _whole(0, 100_000)
+    )
+    checkpoint_minutes: float = _setting(
+        3.0, "save minutes", "minutes between checkpoints; 0: none by the clock", _number(0, 100_000)
+    )
+
     def __post_init__(self) -> None:
         for field in SETTINGS.values():
             value = getattr(self, field.name)

@@ -17,6 +17,7 @@ class RunControl:
         self._save = False
         self._evaluate = False
         self._stop = False
+        self.stops = 0
 
     def pause(self) -> None:
         """Hold training before its next step."""
@@ -36,7 +37,14 @@ class RunControl:
 
     def stop(self) -> None:
         """Save and end before the next step; cancels a load or a download."""
+        with self._changed:
+            self.stops += 1
         self._request(stop=True)
+
+    def wait_for_stop(self, stops: int, seconds: float) -> bool:
+        """Wait until a stop was asked for more than `stops` times, for at most `seconds`; true if it was."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self.stops > stops, seconds)
 
     def _request(
         self, *, paused: bool | None = None, save: bool = False, evaluate: bool = False, stop: bool = False

@@ -23,6 +23,8 @@ class Phase(StrEnum):
     SAVING = "saving"
     DONE = "done"
     FAILED = "failed"
+    CRASHED = "crashed"
+    """Never said by a run itself: its process died."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -30,7 +32,7 @@ class Event:
     """Base of all events. `time` is in Unix seconds."""
 
     transient: ClassVar[bool] = False
-    time: float = field(default_factory=time.time)
+    time: float = field(default_factory=lambda: round(time.time(), 3))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -82,6 +84,16 @@ class TrainingStarted(Event):
     steps_per_epoch: int
     total_steps: int
     torch_version: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Resumed(Event):
+    """Training goes on from the checkpoint of `step`: what was logged of later steps is superseded."""
+
+    step: int
+    epoch: int
+    batch: int
+    train_seconds: float
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -246,6 +258,10 @@ class RunEnded(Event):
 
 
 _EVENT_TYPES: dict[str, type[Event]] = {cls.__name__: cls for cls in Event.__subclasses__()}
+_NUMBERS = {
+    cls: {entry.name for entry in dataclasses.fields(cls) if entry.type is float}
+    for cls in _EVENT_TYPES.values()
+}
 
 
 def event_to_dict(event: Event) -> dict[str, Any]:
@@ -287,10 +303,9 @@ def event_from_dict(values: dict[str, Any]) -> Event | None:
         fields["per_class"] = [ClassAccuracy(**entry) for entry in fields["per_class"]]
     if cls is SamplesPredicted:
         fields["confidences"] = [math.nan if value is None else value for value in fields["confidences"]]
-    for entry in dataclasses.fields(cls):
-        value = fields.get(entry.name)
+    for name, value in fields.items():
         if isinstance(value, list):
-            fields[entry.name] = tuple(value)
-        elif value is None and entry.name in fields and entry.type is float:
-            fields[entry.name] = math.nan
+            fields[name] = tuple(value)
+        elif value is None and name in _NUMBERS[cls]:
+            fields[name] = math.nan
     return cls(**fields)

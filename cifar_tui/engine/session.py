@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -30,10 +30,12 @@ from cifar_tui.engine.events import (
     TrainingStarted,
     finite_or_none,
 )
-from cifar_tui.engine.files import REPORT_FILE, WEIGHTS_FILE
+from cifar_tui.engine.files import LAST_FILE, REPORT_FILE, SAMPLES_FILE, WEIGHTS_FILE
 from cifar_tui.engine.models import classes_told_apart, create_model
 from cifar_tui.engine.optim import create_optimizer
+from cifar_tui.engine.origin import origin_differences, state_origin
 from cifar_tui.engine.runtime import describe_device, intra_op_threads, select_device, training_threads
+from cifar_tui.engine.sample_images import write_samples
 from cifar_tui.engine.trainer import SAMPLE_IMAGES, Trainer
 
 _TUTORIAL_BATCH = 4
@@ -61,13 +63,20 @@ class Session:
         self._emit = emit
         self.control = control
 
-    def train(self, create_folder: Callable[[], Path], *, interactive: bool) -> TrainingFinished:
+    def train(
+        self,
+        create_folder: Callable[[], Path],
+        *,
+        interactive: bool,
+        resume_from: Mapping[str, Any] | None = None,
+    ) -> TrainingFinished:
         """Load, train, save, load the saved weights again and evaluate them.
 
         Args:
             create_folder: makes the run's folder; called once the images are there, so that a run that cannot
                 start leaves nothing behind.
             interactive: whether somebody can resume a run that paused itself; if not, it fails instead.
+            resume_from: what the run's `last.pt` holds, to go on from there.
 
         Raises:
             UserError: anything the user can put right, in one sentence.
@@ -78,6 +87,8 @@ class Session:
         dataset = self._load_data()
         train, self._test = _on_device(dataset.train, device), _on_device(dataset.test, device)
         folder = create_folder()
+        write_samples(folder / SAMPLES_FILE, dataset, count=SAMPLE_IMAGES)
+        origin = state_origin(dataset, describe_device(device))
         with _out_of_memory_explained(), intra_op_threads(training_threads(device, config.batch_size)):
             torch.manual_seed(config.seed)
             net = create_model(config.model, num_classes=len(dataset.class_names)).to(device)
@@ -92,6 +103,7 @@ class Session:
                 control=self.control,
                 evaluate=lambda step: self._evaluate_meanwhile(net, step),
                 interactive=interactive,
+                origin=origin,
             )
             emit(
                 TrainingStarted(
@@ -104,6 +116,10 @@ class Session:
                     torch_version=torch.__version__,
                 )
             )
+            if resume_from is not None:
+                for difference in origin_differences(resume_from.get("origin"), origin):
+                    emit(Alert(text=f"the resumed run may come out differently: {difference}"))
+                _load_state(trainer, resume_from, folder / LAST_FILE)
             finished = trainer.fit()
         if finished.completed:
             self._evaluate_saved(folder, dataset, device, step=finished.step)
@@ -200,14 +216,13 @@ class Session:
         self._emit(evaluated)
         return report
 
-    def _evaluate_meanwhile(self, net: nn.Module, step: int) -> None:
-        """Evaluate between two steps of a training; a stop cancels that and is then seen by the trainer."""
+    def _evaluate_meanwhile(self, net: nn.Module, step: int) -> bool:
+        """Evaluate between two steps of a training; false if a stop ended it."""
         try:
-            report = self._evaluate(net, step=step, final=False)
+            self._evaluate(net, step=step, final=False)
         except CancelledError:
-            return
-        accuracy = 100 * report.correct / report.total
-        self._emit(Message(text=f"test accuracy after step {step:,}: {accuracy:.2f} %"))
+            return False
+        return True
 
     def _say_results(self, dataset: Dataset, report: EvalReport) -> None:
         """Print what the tutorial prints at its end, and the exact figure beside it."""
@@ -249,6 +264,16 @@ def write_report(path: Path, report: EvalReport, *, step: int) -> None:
         write_text_atomically(path, json.dumps(finite_or_none(content), allow_nan=False))
     except OSError as error:
         raise RunFailedError(f"cannot write the report {path}: {error.strerror}") from error
+
+
+def _load_state(trainer: Trainer, state: Mapping[str, Any], path: Path) -> None:
+    try:
+        trainer.load_state_dict(state)
+    except (KeyError, RuntimeError, TypeError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise ConfigError(
+            f"{path} does not fit this run ({reason}): train anew, or on its own images"
+        ) from error
 
 
 def _on_device(split: ImageSplit, device: torch.device) -> ImageSplit:

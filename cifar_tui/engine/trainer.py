@@ -1,9 +1,10 @@
 """The training loop of the tutorial, with events, pauses, saves and stops between its steps."""
 
+import contextlib
 import dataclasses
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ from torch.nn import functional
 from torch.optim import Optimizer
 
 from cifar_tui.engine.batches import batches, shuffled_order
-from cifar_tui.engine.checkpoint import save_training_state, save_weights
+from cifar_tui.engine.checkpoint import Checkpoint, serialized
+from cifar_tui.engine.checkpoint_writer import CheckpointWriter
 from cifar_tui.engine.config import TrainConfig
 from cifar_tui.engine.control import RunControl
 from cifar_tui.engine.data.dataset import ImageSplit
@@ -29,15 +31,21 @@ from cifar_tui.engine.events import (
     Message,
     Phase,
     PhaseChanged,
+    Resumed,
     SamplesPredicted,
     TrainingFinished,
 )
-from cifar_tui.engine.files import LAST_FILE, WEIGHTS_FILE
+from cifar_tui.engine.files import WEIGHTS_FILE
+from cifar_tui.engine.meters import Mean, Stopwatch
 
 SAMPLE_IMAGES = 64
 """How many of the first test images are predicted again and again while training."""
 
 _IMAGES_PER_POINT = 200
+_BATCHES_PER_LOOK = 10
+_RETRY_SECONDS = 20.0
+_LAST_RETRY_SECONDS = 5.0
+_LAST_RETRIES_SECONDS = 600.0
 
 
 class Trainer:
@@ -52,8 +60,10 @@ class Trainer:
         folder: where checkpoints are written.
         emit: takes every event; it must not block.
         control: what others want of this run.
-        evaluate: evaluates the net on the test set after a given step and emits the result.
+        evaluate: evaluates the net on the test set after a given step and emits the result; false if a stop
+            cancelled it.
         interactive: whether somebody can resume a run that paused itself; if not, it fails instead.
+        origin: what the outcome depends on besides the settings; it is kept in every checkpoint.
     """
 
     def __init__(
@@ -67,8 +77,9 @@ class Trainer:
         folder: Path,
         emit: Callable[[Event], None],
         control: RunControl,
-        evaluate: Callable[[int], None],
+        evaluate: Callable[[int], bool],
         interactive: bool,
+        origin: Mapping[str, Any] | None = None,
     ) -> None:
         self.config = config
         self.net = net
@@ -84,29 +95,47 @@ class Trainer:
         self._control = control
         self._evaluate = evaluate
         self._interactive = interactive
-        self._clock = _Stopwatch()
+        self._origin = dict(origin or {})
+        self._clock = Stopwatch()
         self._point_every = config.point_every or max(1, _IMAGES_PER_POINT // config.batch_size)
         self._losses: list[Tensor] = []
         self._correct: list[Tensor] = []
         self._unreported_images = 0
-        self._window = _Mean()
-        self._epoch_loss = _Mean()
+        self._window = Mean()
+        self._epoch_loss = Mean()
         self._epoch_correct = 0
         self._window_loss: float | None = None
+        self._on_cuda = train.targets.is_cuda
         self._diverged = False
+        self._epoch_done = False
+        self._evaluation_due = False
+        self._epoch_rng_state = torch.get_rng_state()
+        self._writer = CheckpointWriter(folder, on_written=self._say_saved, on_failed=self._say_not_saved)
+        self._save_due = self._next_save()
+        self._not_saved = ""
 
     def fit(self) -> TrainingFinished:
         """Train all epochs, or until a stop is asked for; either way the last state is saved."""
+        try:
+            return self._fit()
+        finally:
+            self._writer.drain()
+
+    def _fit(self) -> TrainingFinished:
         self._emit(PhaseChanged(phase=Phase.TRAINING))
-        self._predict_samples()
-        for epoch in range(1, self.config.epochs + 1):
+        if self.step == 0:
+            self._predict_samples()
+        if self._evaluation_due:
+            self._evaluate_epoch()
+        first = self.epoch + 1 if self._epoch_done else self.epoch
+        for epoch in range(first, self.config.epochs + 1):
             if not self.train_epoch(epoch):
                 break
         completed = self.step == self.config.epochs * self.steps_per_epoch
         if completed:
             self._emit(Message(text="Finished Training", printed=True))
         self._emit(PhaseChanged(phase=Phase.SAVING))
-        self.save("end of training" if completed else "stopped")
+        self._save_at_last("end of training" if completed else "stopped")
         finished = TrainingFinished(
             completed=completed,
             epoch=self.epoch,
@@ -119,13 +148,17 @@ class Trainer:
         return finished
 
     def train_epoch(self, epoch: int) -> bool:
-        """Train on every image once; false if a stop ended it early."""
-        self.epoch, self.batch = epoch, 0
-        self._window, self._epoch_loss, self._epoch_correct = _Mean(), _Mean(), 0
-        self._epoch_rng_state = torch.get_rng_state()
-        order = shuffled_order(len(self._train))
+        """Train on every image once, or on what a resumed epoch has left; false if a stop ended it early."""
+        if self.batch == 0 or self._epoch_done:
+            self.epoch, self.batch, self._epoch_done = epoch, 0, False
+            self._window, self._epoch_loss, self._epoch_correct = Mean(), Mean(), 0
+            self._epoch_rng_state = torch.get_rng_state()
+            order = shuffled_order(len(self._train))
+        else:
+            order = self._order_of_this_epoch()
         self._clock.start()
-        for inputs, targets in batches(self._train, order, self.config.batch_size):
+        rest = order[self.batch * self.config.batch_size :]
+        for inputs, targets in batches(self._train, rest, self.config.batch_size):
             if self._control.pending:
                 self._clock.stop()
                 if not self._serve_requests():
@@ -155,27 +188,69 @@ class Trainer:
         return loss.detach(), logits.detach()
 
     def save(self, reason: str) -> None:
-        """Write `last.pt`, with all that a training needs to go on, and the plain weights.
+        """Have `last.pt`, with all that a training needs to go on, and the plain weights written meanwhile.
 
         Raises:
-            RunFailedError: a file cannot be written, or the weights are not finite.
+            RunFailedError: the weights are not finite.
         """
         if not all(bool(tensor.isfinite().all()) for tensor in self.net.state_dict().values()):
             raise RunFailedError(
                 f"not saved at step {self.step:,}: the weights are not finite; what was saved before is "
                 "kept, train again with a lower learning rate"
             )
-        save_training_state(self._folder / LAST_FILE, self.state_dict())
-        save_weights(self._folder / WEIGHTS_FILE, self.net)
-        path = str(self._folder / WEIGHTS_FILE)
-        self._emit(CheckpointSaved(path=path, step=self.step, epoch=self.epoch, reason=reason))
+        weights = {name: tensor.detach().cpu() for name, tensor in self.net.state_dict().items()}
+        self._save_due = self._next_save()
+        self._writer.submit(
+            Checkpoint(
+                state=serialized(self.state_dict()),
+                weights=serialized(weights),
+                step=self.step,
+                epoch=self.epoch,
+                reason=reason,
+            )
+        )
 
-    def _try_save(self, reason: str) -> None:
+    def _next_save(self) -> float:
+        minutes = self.config.checkpoint_minutes
+        return time.monotonic() + 60 * minutes if minutes else math.inf
+
+    def _try_save(self, reason: str, *, wait: bool = False) -> None:
         """Save in the middle of a run; where that fails, say so and go on training."""
         try:
             self.save(reason)
         except RunFailedError as error:
             self._emit(Alert(text=str(error)))
+            return
+        if wait:
+            with contextlib.suppress(RunFailedError):  # the writer has said so
+                self._writer.wait()
+
+    def _save_at_last(self, reason: str) -> None:
+        """Save what would be lost otherwise: on a full disk, wait for room until told to stop again."""
+        give_up = time.monotonic() + _LAST_RETRIES_SECONDS
+        stops = self._control.stops
+        while True:
+            self.save(reason)
+            try:
+                self._writer.wait()
+            except RunFailedError:
+                if time.monotonic() > give_up or self._control.wait_for_stop(stops, _LAST_RETRY_SECONDS):
+                    raise
+            else:
+                return
+
+    def _say_saved(self, checkpoint: Checkpoint) -> None:
+        self._not_saved = ""
+        path = str(self._folder / WEIGHTS_FILE)
+        self._emit(
+            CheckpointSaved(path=path, step=checkpoint.step, epoch=checkpoint.epoch, reason=checkpoint.reason)
+        )
+
+    def _say_not_saved(self, error: RunFailedError) -> None:
+        self._save_due = time.monotonic() + _RETRY_SECONDS
+        if str(error) != self._not_saved:
+            self._not_saved = str(error)
+            self._emit(Alert(text=f"{error}; it is tried again, and what was saved before is kept"))
 
     def state_dict(self) -> dict[str, Any]:
         """Weights, optimizer, position and random numbers, as tensors and plain values."""
@@ -183,6 +258,7 @@ class Trainer:
             "model": self.net.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "config": dataclasses.asdict(self.config),
+            "origin": self._origin,
             "step": self.step,
             "epoch": self.epoch,
             "batch": self.batch,
@@ -190,9 +266,52 @@ class Trainer:
             "window_loss": dataclasses.asdict(self._window),
             "epoch_loss": dataclasses.asdict(self._epoch_loss),
             "epoch_correct": self._epoch_correct,
+            "epoch_done": self._epoch_done,
+            "evaluation_due": self._evaluation_due,
+            "last_window_loss": self._window_loss,
+            "unreported_losses": torch.stack(self._losses).tolist() if self._losses else [],
+            "unreported_correct": int(torch.stack(self._correct).sum().item()) if self._correct else 0,
+            "unreported_images": self._unreported_images,
             "epoch_rng_state": self._epoch_rng_state,
             "rng_state": torch.get_rng_state(),
+            "cuda_rng_states": torch.cuda.get_rng_state_all() if self._on_cuda else [],
         }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from what `state_dict` gave: the same steps follow, to the bit on a CPU.
+
+        Raises:
+            KeyError, RuntimeError, TypeError, ValueError: `state` is not one of this net and optimizer.
+        """
+        self.net.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.step, self.epoch, self.batch = state["step"], state["epoch"], state["batch"]
+        self._clock = Stopwatch(finished=state["train_seconds"])
+        self._window = Mean(**state["window_loss"])
+        self._epoch_loss = Mean(**state["epoch_loss"])
+        self._epoch_correct = state["epoch_correct"]
+        self._epoch_done = state["epoch_done"]
+        self._evaluation_due = state["evaluation_due"]
+        self._window_loss = state["last_window_loss"]
+        device = self._train.targets.device
+        self._losses = list(torch.tensor(state["unreported_losses"], device=device).unbind())
+        self._correct = [torch.tensor(state["unreported_correct"], device=device)] if self._losses else []
+        self._unreported_images = state["unreported_images"]
+        self._epoch_rng_state = state["epoch_rng_state"]
+        torch.set_rng_state(state["rng_state"])
+        if self._on_cuda and len(state["cuda_rng_states"]) == torch.cuda.device_count():
+            torch.cuda.set_rng_state_all(state["cuda_rng_states"])
+        self._emit(
+            Resumed(step=self.step, epoch=self.epoch, batch=self.batch, train_seconds=self._clock.seconds)
+        )
+
+    def _order_of_this_epoch(self) -> Tensor:
+        """The order that was drawn when the epoch began, with the generator left as it is now."""
+        now = torch.get_rng_state()
+        torch.set_rng_state(self._epoch_rng_state)
+        order = shuffled_order(len(self._train))
+        torch.set_rng_state(now)
+        return order
 
     def _record(self, loss: Tensor, logits: Tensor, targets: Tensor) -> None:
         """Keep a step's figures on the device, and read them only where a point or a line is due."""
@@ -206,6 +325,10 @@ class Trainer:
             self._report_point()
         if window_ends:
             self._report_window()
+        # at the last batch the epoch is first brought to its end
+        look = self.batch % _BATCHES_PER_LOOK == 0 and self.batch < self.steps_per_epoch
+        if look and time.monotonic() >= self._save_due:
+            self._try_save("by the clock")
 
     def _report_point(self) -> None:
         if not self._losses:
@@ -237,7 +360,7 @@ class Trainer:
                 accuracy=correct / images,
                 learning_rate=self.optimizer.param_groups[0]["lr"],
                 images=images,
-                train_seconds=self._clock.seconds,
+                train_seconds=round(self._clock.seconds, 3),
             )
         )
 
@@ -245,7 +368,7 @@ class Trainer:
         mean = self._window.value
         self._emit(LossWindow(epoch=self.epoch, batch=self.batch, step=self.step, loss=mean))
         self._window_loss = mean
-        self._window = _Mean()
+        self._window = Mean()
         self._predict_samples()
 
     def _report_non_finite(self, losses: list[float]) -> None:
@@ -267,26 +390,36 @@ class Trainer:
             )
         )
         self._predict_samples()
+        self._epoch_done = True
         if self.epoch == self.config.epochs:
             return
-        self._try_save(f"end of epoch {self.epoch}")
         every = self.config.evaluate_every
+        self._evaluation_due = bool(every) and self.epoch % every == 0
+        if self._evaluation_due:
+            self._evaluate_epoch()
+        every = self.config.checkpoint_every
         if every and self.epoch % every == 0:
-            self._evaluate(self.step)
-            self._emit(PhaseChanged(phase=Phase.TRAINING))
+            self._try_save(f"end of epoch {self.epoch}")
+
+    def _evaluate_epoch(self) -> None:
+        self._evaluation_due = not self._evaluate(self.step)
+        self._emit(PhaseChanged(phase=Phase.TRAINING))
 
     def _serve_requests(self) -> bool:
         """Do what was asked for from outside; false if that was to stop."""
-        self._report_point()
+        held = False
         while self._control.pending:
             if self._control.stop_requested:
                 return False
             if self._control.take_save():
                 self._emit(PhaseChanged(phase=Phase.SAVING))
-                self._try_save("asked for")
+                self._try_save("asked for", wait=True)
             if self._control.take_evaluate():
                 self._evaluate(self.step)
             if self._control.paused:
+                if not held:
+                    self._try_save("paused", wait=True)
+                held = True
                 self._emit(PhaseChanged(phase=Phase.PAUSED))
                 self._control.wait_while_paused()
         self._emit(PhaseChanged(phase=Phase.TRAINING))
@@ -296,7 +429,9 @@ class Trainer:
         predicted, confidences = predict(self.net, self._samples)
         self._emit(
             SamplesPredicted(
-                step=self.step, predicted=tuple(predicted.tolist()), confidences=tuple(confidences.tolist())
+                step=self.step,
+                predicted=tuple(predicted.tolist()),
+                confidences=tuple(round(confidence, 4) for confidence in confidences.tolist()),
             )
         )
 
@@ -304,38 +439,3 @@ class Trainer:
         return (self.epoch - 1) * len(self._train) + min(
             self.batch * self.config.batch_size, len(self._train)
         )
-
-
-@dataclasses.dataclass(slots=True)
-class _Mean:
-    """A mean as the tutorial takes it: a running sum, divided at the end."""
-
-    total: float = 0.0
-    count: int = 0
-
-    def add(self, value: float) -> None:
-        self.total += value
-        self.count += 1
-
-    @property
-    def value(self) -> float:
-        return self.total / self.count if self.count else math.nan
-
-
-@dataclasses.dataclass(slots=True)
-class _Stopwatch:
-    """Seconds spent between `start` and `stop`, summed."""
-
-    finished: float = 0.0
-    started: float | None = None
-
-    def start(self) -> None:
-        self.started = time.perf_counter()
-
-    def stop(self) -> None:
-        self.finished, self.started = self.seconds, None
-
-    @property
-    def seconds(self) -> float:
-        running = 0.0 if self.started is None else time.perf_counter() - self.started
-        return self.finished + running

@@ -8,19 +8,18 @@ from typing import TYPE_CHECKING
 
 from cifar_tui.engine.config import TrainConfig
 from cifar_tui.engine.control import RunControl
-from cifar_tui.engine.errors import CancelledError, RunFailedError, UserError
+from cifar_tui.engine.errors import CancelledError, UserError
 from cifar_tui.engine.events import Alert, Event, Message, Phase, PhaseChanged, RunEnded
-from cifar_tui.engine.files import LOG_FILE, REPORT_FILE, WEIGHTS_FILE
-from cifar_tui.runs.event_log import EventLog
-from cifar_tui.runs.source import Sample, SampleBatch
+from cifar_tui.engine.files import LAST_FILE, LOG_FILE, REPORT_FILE, WEIGHTS_FILE
+from cifar_tui.runs.event_log import read_events
+from cifar_tui.runs.possession import Possession
+from cifar_tui.runs.source import SAMPLE_BATCH, Sample, SampleBatch
 from cifar_tui.runs.state import Curves, LogLine, RunSnapshot, RunState
-from cifar_tui.runs.store import check_checkpoints, create_run_folder
+from cifar_tui.runs.store import check_checkpoints, create_run_folder, write_config
 
 if TYPE_CHECKING:
+    from cifar_tui.engine.events import TrainingFinished
     from cifar_tui.engine.session import Session
-
-SAMPLE_BATCH = 4
-"""Test images to a batch of samples, as in the tutorial."""
 
 
 class LiveRun:
@@ -33,7 +32,8 @@ class LiveRun:
         config: the settings.
         checkpoints: the folder in which a training makes its own.
         interactive: whether somebody can resume a run that paused itself; if not, it fails instead.
-        on_folder: told the run's folder, in the run's thread, once there is one.
+        on_folder: told the run's folder, in the run's thread, once there is one and it is this process's.
+        resume: the folder of a run to go on with, instead of a new one.
     """
 
     def __init__(
@@ -43,26 +43,34 @@ class LiveRun:
         checkpoints: Path,
         interactive: bool = True,
         on_folder: Callable[[Path], None] | None = None,
+        resume: Path | None = None,
     ) -> None:
         self.config = config
-        self.folder: Path | None = None
+        self._folder = resume
+        self._resume = resume
         self._checkpoints = checkpoints
         self._interactive = interactive
         self._on_folder = on_folder
         self._state = RunState()
         self._control = RunControl()
         self._session: Session | None = None
-        self._event_log: EventLog | None = None
         self._early_events: list[Event] = []
+        self._possession: Possession | None = None
+        self._log_failed = False
         self._thread: threading.Thread | None = None
 
     def start_training(self) -> None:
-        """Start the run's thread on a training from the beginning."""
+        """Start the run's thread on a training, from its beginning or from the checkpoint to resume."""
         self._start(self._train)
 
     def start_evaluation(self, weights: Path) -> None:
         """Start the run's thread on an evaluation of the weights in a file."""
         self._start(lambda: self._evaluate(weights))
+
+    @property
+    def folder(self) -> Path | None:
+        """The run's folder; None while it has none, as before its images are there."""
+        return self._folder
 
     @property
     def live(self) -> bool:
@@ -171,30 +179,38 @@ class LiveRun:
 
     def _run(self, work: Callable[[], str]) -> None:
         """Do `work`, which returns the message to end with, and say how it ended whatever happens."""
-        phase, ended = Phase.DONE, RunEnded(exit_code=0)
+        exit_code = 0
         try:
             message = work()
         except CancelledError:
             message = "stopped"
         except UserError as error:
-            phase, message = Phase.FAILED, ""
-            ended = RunEnded(exit_code=error.exit_code, error=str(error))
+            exit_code, message = error.exit_code, str(error)
         except Exception as error:  # noqa: BLE001 - nothing may end the thread without a word
-            phase, message = Phase.FAILED, ""
-            ended = RunEnded(exit_code=4, error=self._explain_defect(error))
-        if phase is Phase.FAILED:
-            self._emit(PhaseChanged(phase=phase, message=ended.error))
-        else:
-            self._emit(PhaseChanged(phase=phase, message=message))
-        self._emit(ended)
-        if self._event_log is not None:
-            self._event_log.close()
-            self._event_log = None
+            exit_code, message = 4, self._explain_defect(error)
+        self._emit(PhaseChanged(phase=Phase.FAILED if exit_code else Phase.DONE, message=message))
+        self._emit(RunEnded(exit_code=exit_code, error=message if exit_code else ""))
+        self._give_up_folder()
 
     def _train(self) -> str:
-        check_checkpoints(self._checkpoints)
-        finished = self._open_session().train(self._create_folder, interactive=self._interactive)
+        if self._resume is None:
+            check_checkpoints(self._checkpoints)
+            finished = self._open_session().train(self._create_folder, interactive=self._interactive)
+        else:
+            finished = self._train_on(self._resume)
         return "" if finished.completed else f"stopped and saved at step {finished.step:,}"
+
+    def _train_on(self, folder: Path) -> "TrainingFinished":
+        """Go on with the run in `folder`, from its last checkpoint."""
+        self._own(folder)
+        for event in read_events(folder):
+            self._state.apply(event)
+        session = self._open_session()
+        from cifar_tui.engine.checkpoint import load_training_state
+
+        state = load_training_state(folder / LAST_FILE)
+        write_config(folder, self.config)
+        return session.train(lambda: folder, interactive=self._interactive, resume_from=state)
 
     def _evaluate(self, weights: Path) -> str:
         self._open_session().evaluate_file(weights)
@@ -204,7 +220,7 @@ class LiveRun:
         saved = self._state.snapshot().checkpoint
         if self._session is None or self.folder is None or saved is None:
             raise AssertionError("only what a training saved is evaluated again")
-        self._event_log = _open_event_log(self.folder)
+        self._own(self.folder)
         self._session.control = self._control
         self._session.evaluate_file(
             self.folder / WEIGHTS_FILE, step=saved.step, report_to=self.folder / REPORT_FILE
@@ -219,26 +235,69 @@ class LiveRun:
         return self._session
 
     def _create_folder(self) -> Path:
-        self.folder = folder = create_run_folder(self._checkpoints, self.config)
-        self._event_log = _open_event_log(folder)
+        folder = create_run_folder(self._checkpoints, self.config)
+        self._own(folder)
+        self._folder = folder
+        return folder
+
+    def _own(self, folder: Path) -> None:
+        """Make the run this process's: lock, event log and control socket, and the log of what was before."""
+        self._possession = Possession(folder, self.config, self._answer)
         for event in self._early_events:
-            self._event_log.append(event)
+            self._log(event)
         self._early_events.clear()
         if self._on_folder is not None:
             self._on_folder(folder)
-        return folder
+
+    def _give_up_folder(self) -> None:
+        possession, self._possession = self._possession, None
+        if possession is not None:
+            try:
+                possession.close()
+            except OSError as error:
+                self._state.apply(Alert(text=f"the end of the event log is not written: {error.strerror}"))
+
+    def _answer(self, request: str) -> str | None:
+        """Do what another process asks for; what is wrong with it, if anything."""
+        snapshot = self._state.snapshot()
+        training = snapshot.started is not None and snapshot.finished is None
+        match request:
+            case "stop":
+                self.stop()
+            case "pause" | "resume" | "save" | "evaluate" if not training:
+                return f"the run is {snapshot.phase} and does not train"
+            case "pause":
+                self.pause()
+            case "resume":
+                self.resume()
+            case "save":
+                self.save()
+            case "evaluate":
+                self.evaluate()
+            case _:
+                return f"{request} is no request this run knows"
+        return None
 
     def _emit(self, event: Event) -> None:
         self._state.apply(event)
-        if self._event_log is None:
-            if self.folder is None and not event.transient:
-                self._early_events.append(event)
+        if self._possession is not None:
+            self._log(event)
+        elif self.folder is None and not event.transient:
+            self._early_events.append(event)
+
+    def _log(self, event: Event) -> None:
+        """Append to the event log; where the disk is full, say so once and go on: it is tried again."""
+        if self._possession is None:
             return
         try:
-            self._event_log.append(event)
+            self._possession.append(event)
         except OSError as error:
-            self._event_log = None
-            self._state.apply(Alert(text=f"the event log is not written any more: {error.strerror}"))
+            if not self._log_failed:
+                self._log_failed = True
+                text = f"the event log cannot be written now: {error.strerror}; it is tried again"
+                self._state.apply(Alert(text=text))
+        else:
+            self._log_failed = False
 
     def _explain_defect(self, error: Exception) -> str:
         """Keep the traceback in the run's log, or in the screen's where there is none yet, and sum it up."""
@@ -256,10 +315,3 @@ class LiveRun:
             for line in details.splitlines():
                 self._emit(Message(text=line))
         return f"an error in the program itself, {type(error).__name__}: {error}{where}"
-
-
-def _open_event_log(folder: Path) -> EventLog:
-    try:
-        return EventLog(folder)
-    except OSError as error:
-        raise RunFailedError(f"cannot write the event log in {folder}: {error.strerror}") from error

@@ -22,6 +22,11 @@ class Series:
             self._points = decimate(self._points, self._capacity // 2)
         self._points.append((x, y))
 
+    def cut(self, x: float) -> None:
+        """Take away all points to the right of `x`."""
+        while self._points and self._points[-1][0] > x:
+            self._points.pop()
+
     def points(self) -> tuple[tuple[float, float], ...]:
         """The points kept, in the order of x."""
         return tuple(self._points)

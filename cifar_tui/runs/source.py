@@ -1,13 +1,19 @@
 """`RunSource`: one interface to a run for every screen."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from cifar_tui.engine.config import TrainConfig
 from cifar_tui.runs.state import Curves, LogLine, RunSnapshot
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+
+SAMPLE_BATCH = 4
+"""Test images to a batch of samples, as in the tutorial."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -44,9 +50,16 @@ class SampleBatch:
 class RunSource(Protocol):
     """A run that a screen follows and steers; every method returns at once, on any thread."""
 
+    config: TrainConfig
+
+    @property
+    def folder(self) -> Path | None:
+        """The run's folder; None while it has none."""
+        ...
+
     @property
     def live(self) -> bool:
-        """Whether the run's thread still works."""
+        """Whether somebody works on the run now."""
         ...
 
     def snapshot(self) -> RunSnapshot:

@@ -1,9 +1,12 @@
 """Folds the events of a run into `RunState`: what every screen shows."""
 
+import dataclasses
+import math
 import threading
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from cifar_tui.engine.events import (
     Alert,
@@ -19,6 +22,7 @@ from cifar_tui.engine.events import (
     Message,
     Phase,
     PhaseChanged,
+    Resumed,
     RunEnded,
     SamplesPredicted,
     TrainingFinished,
@@ -32,11 +36,15 @@ LOG_LINES = 5000
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LogLine:
-    """A line of the log: `kind` is "printed" (the tutorial would print it), "message", "alert" or "error"."""
+    """A line of the log: `kind` is "printed" (the tutorial would print it), "message", "alert" or "error".
+
+    `step` is the step it tells of, None for what a resume from an earlier step does not supersede.
+    """
 
     time: float
     text: str
     kind: str
+    step: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,6 +59,7 @@ class RunSnapshot:
         train_seconds: time spent training.
         seconds_left: estimated training time left.
         log_end: how many lines the log has had; see `RunState.log_since`.
+        log_version: grows when lines were taken out of the log; then they are counted anew.
         curves_version: grows when a curve has a new point.
     """
 
@@ -76,6 +85,7 @@ class RunSnapshot:
     ended: RunEnded | None = None
     alert: Alert | None = None
     log_end: int = 0
+    log_version: int = 0
     curves_version: int = 0
 
 
@@ -93,13 +103,14 @@ class _Throughput:
     """Images a second over a short span of training time."""
 
     span_seconds: float = 3.0
+    start_seconds: float = 0.0
     points: deque[tuple[float, int]] = field(default_factory=deque)
     images: int = 0
 
     def add(self, train_seconds: float, images: int) -> float | None:
         """The throughput up to a point that ended at `train_seconds` and added `images`."""
         if not self.points:
-            self.points.append((0.0, 0))
+            self.points.append((self.start_seconds, 0))
         self.images += images
         self.points.append((train_seconds, self.images))
         while len(self.points) > 2 and train_seconds - self.points[1][0] >= self.span_seconds:
@@ -118,6 +129,8 @@ class RunState:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._snapshot = RunSnapshot()
+        self._values: dict[str, Any] = dataclasses.asdict(self._snapshot)
+        self._stale = False
         self._loss = Series()
         self._train_accuracy = Series()
         self._test_accuracy = Series()
@@ -127,16 +140,24 @@ class RunState:
     def apply(self, event: Event) -> None:
         """Take in the next event."""
         with self._lock:
-            self._snapshot = replace(self._snapshot, version=self._snapshot.version + 1)
-            self._fold(event)
+            self._values["version"] += 1
+            self._stale = True
             line = log_line(event)
+            if isinstance(event, Message) and event.printed and line is not None:
+                # it tells of the training's end, or of what comes after it
+                started = self._values["started"]
+                over = started is not None and self._values["step"] >= started.total_steps
+                line = replace(line, step=math.inf if over else self._values["step"])
+            self._fold(event)
             if line is not None:
                 self._log.append(line)
-                self._update(log_end=self._snapshot.log_end + 1)
+                self._values["log_end"] += 1
 
     def snapshot(self) -> RunSnapshot:
         """What the run looks like now."""
         with self._lock:
+            if self._stale:
+                self._snapshot, self._stale = RunSnapshot(**self._values), False
             return self._snapshot
 
     def curves(self) -> Curves:
@@ -151,7 +172,7 @@ class RunState:
     def log_since(self, index: int) -> list[LogLine]:
         """The lines of the log from line `index` (counted from 0) on, as far as they are kept."""
         with self._lock:
-            wanted = max(0, min(len(self._log), self._snapshot.log_end - index))
+            wanted = max(0, min(len(self._log), self._values["log_end"] - index))
             return list(self._log)[len(self._log) - wanted :]
 
     def _fold(self, event: Event) -> None:
@@ -163,7 +184,9 @@ class RunState:
             case DataLoaded():
                 self._update(data=event, loading=None)
             case TrainingStarted():
-                self._update(started=event, step=0, epoch=1, batch=0)
+                self._update(started=event, step=0, epoch=1, batch=0, finished=None, ended=None)
+            case Resumed():
+                self._supersede(event)
             case LossPoint():
                 self._fold_point(event)
             case TrainingFinished():
@@ -186,7 +209,7 @@ class RunState:
     def _fold_point(self, event: LossPoint) -> None:
         self._loss.append(event.step, event.loss)
         self._train_accuracy.append(event.step, event.accuracy)
-        started = self._snapshot.started
+        started = self._values["started"]
         seconds_left = None
         if started is not None and event.step:
             seconds_left = (started.total_steps - event.step) * event.train_seconds / event.step
@@ -199,30 +222,59 @@ class RunState:
             images_per_second=self._throughput.add(event.train_seconds, event.images),
             train_seconds=event.train_seconds,
             seconds_left=seconds_left,
-            curves_version=self._snapshot.curves_version + 1,
+            curves_version=self._values["curves_version"] + 1,
         )
 
     def _fold_evaluation(self, event: Evaluated) -> None:
         self._test_accuracy.append(event.step, event.accuracy)
-        self._update(evaluated=event, evaluating=None, curves_version=self._snapshot.curves_version + 1)
+        self._update(evaluated=event, evaluating=None, curves_version=self._values["curves_version"] + 1)
+
+    def _supersede(self, event: Resumed) -> None:
+        """Take back what was told of the steps that are trained again."""
+        for series in (self._loss, self._train_accuracy, self._test_accuracy):
+            series.cut(event.step)
+        kept = [line for line in self._log if line.step is None or line.step <= event.step]
+        taken = len(self._log) - len(kept)
+        self._log = deque(kept, maxlen=LOG_LINES)
+        self._throughput = _Throughput(start_seconds=event.train_seconds)
+        for name in ("samples", "evaluated", "checkpoint"):
+            value = self._values[name]
+            if value is not None and value.step > event.step:
+                self._values[name] = None
+        self._update(
+            step=event.step,
+            epoch=event.epoch,
+            batch=event.batch,
+            train_seconds=event.train_seconds,
+            images_per_second=None,
+            log_end=self._values["log_end"] - taken,
+            log_version=self._values["log_version"] + (1 if taken else 0),
+            curves_version=self._values["curves_version"] + 1,
+        )
 
     def _update(self, **changes: object) -> None:
-        self._snapshot = replace(self._snapshot, **changes)  # type: ignore[arg-type]  # names are checked at run time
+        self._values.update(changes)
 
 
 def log_line(event: Event) -> LogLine | None:
     """The line that `event` puts into the log; None for an event that puts none."""
+    step: int | None = None
     match event:
         case DataLoaded():
             counts = f"{event.train_images:,} training and {event.test_images:,} test images"
             text, kind = f"{event.title}: {counts}, {len(event.class_names)} classes", "message"
-        case EpochFinished():
+        case EpochFinished(step=step):
             figures = f"loss {event.loss:.3f}, training accuracy {100 * event.accuracy:.1f} %"
             text, kind = f"epoch {event.epoch}: {figures}, {event.train_seconds:.1f} s", "message"
-        case LossWindow():
+        case Evaluated(step=step, final=False):
+            text = f"test accuracy after step {event.step:,}: {100 * event.accuracy:.2f} %"
+            kind = "message"
+        case LossWindow(step=step):
             text, kind = event.tutorial_line(), "printed"
-        case CheckpointSaved():
+        case CheckpointSaved(step=step):
             text, kind = f"saved {event.path} ({event.reason})", "message"
+        case Resumed():
+            text, kind = f"resumed from the checkpoint of step {event.step:,}", "message"
         case Message():
             text, kind = event.text, "printed" if event.printed else "message"
         case Alert():
@@ -231,4 +283,4 @@ def log_line(event: Event) -> LogLine | None:
             text, kind = error, "error"
         case _:
             return None
-    return LogLine(time=event.time, text=text, kind=kind)
+    return LogLine(time=event.time, text=text, kind=kind, step=step)

@@ -1,5 +1,6 @@
 """Where runs are kept: making a run's folder, and finding one by its name."""
 
+import shlex
 import tempfile
 from datetime import datetime
 from pathlib import Path
@@ -8,6 +9,7 @@ from cifar_tui.engine.atomic import write_text_atomically
 from cifar_tui.engine.config import TrainConfig, config_to_toml
 from cifar_tui.engine.errors import ConfigError, RunFailedError
 from cifar_tui.engine.files import CONFIG_FILE
+from cifar_tui.runs.owner import owner_of
 
 
 def check_checkpoints(checkpoints: Path) -> None:
@@ -36,12 +38,24 @@ def create_run_folder(checkpoints: Path, config: TrainConfig) -> Path:
     stamp = datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")
     try:
         folder = _make_new_folder(checkpoints, stamp)
-        write_text_atomically(folder / CONFIG_FILE, config_to_toml(config))
     except OSError as error:
         raise RunFailedError(
             f"cannot make a folder for the run in {checkpoints}: {error.strerror}"
         ) from error
+    write_config(folder, config)
     return folder
+
+
+def write_config(folder: Path, config: TrainConfig) -> None:
+    """Write the settings of the run in `folder`.
+
+    Raises:
+        RunFailedError: they cannot be written.
+    """
+    try:
+        write_text_atomically(folder / CONFIG_FILE, config_to_toml(config))
+    except OSError as error:
+        raise RunFailedError(f"cannot write {folder / CONFIG_FILE}: {error.strerror}") from error
 
 
 def find_run(checkpoints: Path, name: str) -> Path:
@@ -65,12 +79,32 @@ def find_run(checkpoints: Path, name: str) -> Path:
     return matching[0]
 
 
+def find_run_to_attach(checkpoints: Path) -> Path:
+    """The folder of the latest live run, or of the latest run where none is live.
+
+    Raises:
+        ConfigError: there is no run.
+    """
+    latest = find_run(checkpoints, "latest")
+    runs = sorted((path.parent for path in checkpoints.glob(f"*/{CONFIG_FILE}")), reverse=True)
+    return next((run for run in runs if owner_of(run).live), latest)
+
+
+def how_to_come_back(folder: Path, checkpoints: Path) -> str:
+    """The sentence for who leaves a live run."""
+    elsewhere = "" if str(checkpoints) == "checkpoints" else f" --checkpoints {shlex.quote(str(checkpoints))}"
+    return (
+        f"run {folder.name} goes on in the background; come back with: "
+        f"cifar-tui attach {folder.name}{elsewhere}"
+    )
+
+
 def _make_new_folder(checkpoints: Path, stamp: str) -> Path:
     number = 1
     while True:
         folder = checkpoints / (stamp if number == 1 else f"{stamp}-{number}")
         try:
-            folder.mkdir()
+            folder.mkdir(mode=0o700)  # the control socket in it is for the owner alone
         except FileExistsError:
             number += 1
         else:

@@ -7,7 +7,7 @@ from textual.widgets import Input
 
 from cifar_tui.app.app import CifarApp
 from cifar_tui.app.commands import COMMANDS, palette_commands
-from cifar_tui.app.screens.dialogs import DataDialog, QuitDialog
+from cifar_tui.app.screens.dialogs import AwayDialog, DataDialog, QuitDialog
 from cifar_tui.app.screens.help import HelpScreen
 from cifar_tui.app.widgets.configuration import SettingRow
 from cifar_tui.engine.config import TrainConfig
@@ -101,7 +101,12 @@ async def test_after_an_evaluation_without_images_other_images_are_evaluated(tmp
 
 @pytest.mark.parametrize(
     ("screen", "answer"),
-    [(QuitDialog(), [True]), (DataDialog("none", "auto"), [None]), (HelpScreen(), [None])],
+    [
+        (QuitDialog(), ["stop"]),
+        (DataDialog("none", "auto"), [None]),
+        (AwayDialog(["a line"]), [None]),
+        (HelpScreen(), [None]),
+    ],
 )
 async def test_ctrl_c_in_a_dialog_is_a_key_of_that_dialog(app, screen, answer):
     answers = []

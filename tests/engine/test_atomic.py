@@ -1,11 +1,14 @@
 """`write_atomically`: the old content or the new one, never a part."""
 
 import os
+import signal
 import stat
+import subprocess
+import sys
 
 import pytest
 
-from cifar_tui.engine.atomic import write_atomically, write_text_atomically
+from cifar_tui.engine.atomic import remove_leftovers, write_atomically, write_text_atomically
 
 
 def test_the_new_content_replaces_the_old(tmp_path):
@@ -16,16 +19,16 @@ def test_the_new_content_replaces_the_old(tmp_path):
     assert os.listdir(tmp_path) == ["file"]
 
 
-def test_a_failed_write_leaves_the_old_content_and_nothing_else(tmp_path):
+def test_a_failed_write_leaves_the_old_content_and_nothing_else(tmp_path, monkeypatch):
     path = tmp_path / "file"
     path.write_text("old")
 
-    def fail(file):
-        file.write(b"half")
+    def fail(_descriptor):
         raise OSError(28, "No space left on device")
 
+    monkeypatch.setattr(os, "fsync", fail)
     with pytest.raises(OSError, match="No space"):
-        write_atomically(path, fail)
+        write_atomically(path, b"new")
     assert path.read_text() == "old"
     assert os.listdir(tmp_path) == ["file"]
 
@@ -37,14 +40,55 @@ def test_the_file_has_the_permissions_of_an_ordinary_one(tmp_path):
     assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == stat.S_IMODE(ordinary.stat().st_mode)
 
 
-def test_a_reader_never_sees_a_part(tmp_path):
+STEPS = ("open", "write", "fchmod", "fsync", "close", "replace", "open", "fsync", "close")
+"""The system calls of a save, in their order: the last three make the rename durable."""
+
+KILLED_AT = """
+import os, signal, sys
+from pathlib import Path
+from cifar_tui.engine.atomic import write_atomically
+
+path, stop_at, when = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+names = []
+
+def counted(owner, name):
+    original = getattr(owner, name)
+    def call(*arguments, **options):
+        number = len(names)
+        names.append(name)
+        if number == stop_at and when == "before":
+            os.kill(os.getpid(), signal.SIGKILL)
+        result = original(*arguments, **options)
+        if number == stop_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return result
+    setattr(owner, name, call)
+
+for name in ("write", "fchmod", "fsync", "close", "replace", "open"):
+    counted(os, name)
+write_atomically(path, b"new" * 100_000)
+print(*names)
+"""
+
+
+def killed_at(path, step, when):
+    command = [sys.executable, "-c", KILLED_AT, str(path), str(step), when]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_the_steps_of_a_save_are_those_at_which_it_is_killed_below(tmp_path):
+    result = killed_at(tmp_path / "file", len(STEPS), "before")
+    assert tuple(result.stdout.split()) == STEPS, result.stderr
+
+
+@pytest.mark.parametrize("step", range(len(STEPS)))
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_process_killed_at_any_step_leaves_the_old_content_or_the_new(tmp_path, step, when):
     path = tmp_path / "file"
-    write_text_atomically(path, "old")
-
-    def look_while_writing(file):
-        file.write(b"new")
-        file.flush()
-        assert path.read_text() == "old"
-
-    write_atomically(path, look_while_writing)
-    assert path.read_text() == "new"
+    path.write_bytes(b"old" * 100_000)
+    assert killed_at(path, step, when).returncode == -signal.SIGKILL
+    replaced = STEPS.index("replace")
+    new = step > replaced or (step == replaced and when == "after")
+    assert path.read_bytes() == (b"new" if new else b"old") * 100_000
+    remove_leftovers(tmp_path, "file")
+    assert os.listdir(tmp_path) == ["file"]

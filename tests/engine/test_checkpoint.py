@@ -7,7 +7,14 @@ import pytest
 import torch
 from torch import nn
 
-from cifar_tui.engine.checkpoint import load_into, load_weights, save_training_state, save_weights
+from cifar_tui.engine.checkpoint import (
+    Checkpoint,
+    load_into,
+    load_training_state,
+    load_weights,
+    serialized,
+    write_checkpoint,
+)
 from cifar_tui.engine.errors import ConfigError, RunFailedError
 from cifar_tui.engine.models import create_model
 
@@ -28,7 +35,7 @@ def refusal(path):
 
 
 def test_saved_weights_are_a_plain_state_dict(net, tmp_path):
-    save_weights(tmp_path / "cifar_net.pth", net)
+    (tmp_path / "cifar_net.pth").write_bytes(serialized(net.state_dict()))
     loaded = torch.load(tmp_path / "cifar_net.pth", weights_only=True)
     assert list(loaded) == [
         f"{n}.{p}" for n in ("conv1", "conv2", "fc1", "fc2", "fc3") for p in ("weight", "bias")
@@ -44,7 +51,7 @@ def test_a_file_saved_by_the_bare_tutorial_loads(net, tmp_path):
 
 
 def test_the_weights_inside_a_training_state_load(net, tmp_path):
-    save_training_state(tmp_path / "last.pt", {"model": net.state_dict(), "step": 3})
+    (tmp_path / "last.pt").write_bytes(serialized({"model": net.state_dict(), "step": 3}))
     assert list(load_weights(tmp_path / "last.pt")) == list(net.state_dict())
 
 
@@ -87,7 +94,7 @@ def test_a_whole_pickled_net_is_refused(net, tmp_path):
 
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9, 0.999])
 def test_a_part_of_a_file_is_refused(net, tmp_path, share):
-    save_weights(tmp_path / "whole.pth", net)
+    (tmp_path / "whole.pth").write_bytes(serialized(net.state_dict()))
     content = (tmp_path / "whole.pth").read_bytes()
     path = tmp_path / "part.pth"
     path.write_bytes(content[: int(len(content) * share)])
@@ -136,4 +143,14 @@ def test_another_net_is_refused(net, tmp_path):
 
 def test_a_place_that_cannot_be_written_is_one_sentence(net, tmp_path):
     with pytest.raises(RunFailedError, match=r"cannot save .*No such file"):
-        save_weights(tmp_path / "none" / "cifar_net.pth", net)
+        write_checkpoint(
+            tmp_path / "none", Checkpoint(state=b"", weights=b"", step=1, epoch=1, reason="a test")
+        )
+
+
+@pytest.mark.parametrize("content", [{"model": {}}, [1, 2], "text"])
+def test_what_a_training_cannot_go_on_from_is_refused(tmp_path, content):
+    path = tmp_path / "last.pt"
+    path.write_bytes(serialized(content))
+    with pytest.raises(ConfigError, match="no checkpoint that a training can go on from"):
+        load_training_state(path)

@@ -227,8 +227,7 @@ def test_a_loss_that_is_not_finite_pauses_the_run_and_says_so(noise_dataset, tmp
     with pytest.raises(RunFailedError, match="not saved at step 100: the weights are not finite"):
         run.trainer.fit()
     assert Phase.PAUSED in run.phases()
-    (alert,) = run.of(Alert)
-    assert "not finite at step 51" in alert.text
+    assert "not finite at step 51" in run.of(Alert)[0].text
     assert all(math.isfinite(p.loss) for p in run.of(LossPoint))
 
 

@@ -1,6 +1,7 @@
 """A real pseudo-terminal around the program, with a terminal emulator that reads what it draws."""
 
 import codecs
+import contextlib
 import fcntl
 import os
 import pty
@@ -15,14 +16,17 @@ import time
 import pyte
 import pytest
 
+from cifar_tui.runs.owner import owner_of
+
 KEYS = {"enter": "\r", "tab": "\t", "escape": "\x1b", "space": " ", "down": "\x1b[B", "up": "\x1b[A"}
 ENTER_SCREEN, LEAVE_SCREEN = b"\x1b[?1049h", b"\x1b[?1049l"
 
 
 class Terminal:
-    """`cifar-tui` with `arguments` in a terminal of `size` (columns, rows)."""
+    """A program in a terminal of `size` (columns, rows)."""
 
-    def __init__(self, arguments, *, cwd, size, environment):
+    def __init__(self, command, *, cwd, size, environment):
+        self.cwd = cwd
         self.received = bytearray()
         self.screen = pyte.Screen(*size)
         self.stream = pyte.Stream(self.screen)
@@ -33,7 +37,7 @@ class Terminal:
             os.chdir(cwd)
             fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", size[1], size[0], 0, 0))
             # given explicitly: readline leaves a size in the environment that os.environ does not know
-            os.execve(sys.executable, [sys.executable, "-m", "cifar_tui", *map(str, arguments)], environment)
+            os.execvpe(command[0], command, environment)
         self.status = None
 
     def pump(self, seconds=0.02):
@@ -120,24 +124,38 @@ class Terminal:
             and data.rfind(b"\x1b[?1000l") >= data.rfind(b"\x1b[?1000h")
         )
 
+    def hang_up(self):
+        """Close the terminal, as a window that is closed."""
+        os.close(self.descriptor)
+        self.descriptor = None
+
     def close(self):
         if self.ended() is None:
-            os.kill(self.pid, signal.SIGKILL)
+            # the program works in a child of the process that was started
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.pid, signal.SIGKILL)
             self.status = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
         if self.descriptor is not None:
-            os.close(self.descriptor)
-            self.descriptor = None
+            self.hang_up()
+        for folder in self.cwd.glob("checkpoints/*"):
+            owner = owner_of(folder)
+            if owner.live:
+                os.kill(owner.pid, signal.SIGKILL)
 
 
 @pytest.fixture
 def open_terminal(tmp_path):
-    """Opens programs in terminals, in `tmp_path`, and ends them after the test."""
+    """Opens programs in terminals, in `tmp_path`, and ends them after the test.
+
+    The arguments are those of `cifar-tui`, unless there is a `command`.
+    """
     terminals = []
 
-    def open_one(*arguments, size=(120, 40), **environment):
+    def open_one(*arguments, command=None, size=(120, 40), **environment):
+        command = command or [sys.executable, "-m", "cifar_tui", *map(str, arguments)]
         inherited = {name: value for name, value in os.environ.items() if name not in {"COLUMNS", "LINES"}}
         environment = inherited | {"TERM": "xterm-256color", "COLORTERM": "truecolor"} | environment
-        terminal = Terminal(arguments, cwd=tmp_path, size=size, environment=environment)
+        terminal = Terminal(command, cwd=tmp_path, size=size, environment=environment)
         terminals.append(terminal)
         return terminal
 

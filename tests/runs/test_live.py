@@ -46,7 +46,17 @@ def test_a_whole_run_leaves_its_folder(make_run):
     snapshot = run.snapshot()
     assert (snapshot.phase, snapshot.ended.exit_code) == (Phase.DONE, 0)
     names = {path.name for path in run.folder.iterdir()}
-    assert names == {"config.toml", "events.jsonl", "last.pt", "cifar_net.pth", "report.json"}
+    assert names == {
+        "config.toml",
+        "events.jsonl",
+        "summary.json",
+        "samples.npz",
+        "last.pt",
+        "cifar_net.pth",
+        "report.json",
+        "lock",
+    }
+    assert (run.folder / "lock").read_bytes() == b"", "nobody owns it"
     assert json.loads((run.folder / "report.json").read_text())["test"]["total"] == 12
 
 
@@ -162,12 +172,12 @@ def test_an_event_log_that_cannot_be_made_ends_the_run_with_4(make_run, monkeypa
     def refuse(_folder):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("cifar_tui.runs.live.EventLog", refuse)
+    monkeypatch.setattr("cifar_tui.runs.possession.EventLog", refuse)
     run = make_run()
     run.start_training()
     assert run.wait(60)
     assert run.snapshot().ended.exit_code == 4
-    assert "event log" in run.snapshot().ended.error
+    assert "No space left" in run.snapshot().ended.error
 
 
 def test_samples_show_the_truth_first_and_then_what_the_net_takes_them_for(make_run):

@@ -47,6 +47,7 @@ class Dashboard(Screen[None]):
         self._shown_version = -1
         self._shown_curves_version = -1
         self._shown_log_end = 0
+        self._shown_log_version = 0
         self._shown_samples: object = None
         self.sample_number = 0
 
@@ -96,7 +97,7 @@ class Dashboard(Screen[None]):
         """Begin anew, for another run."""
         self.query_one(LogPane).clear_lines()
         self._shown_version = self._shown_curves_version = -1
-        self._shown_log_end = 0
+        self._shown_log_end = self._shown_log_version = 0
         self._shown_samples = None
         self.sample_number = 0
 
@@ -108,6 +109,10 @@ class Dashboard(Screen[None]):
             self.query_one(TitleLine).show(snapshot)
             self.training.show(snapshot)
             self.query_one(SummaryPane).show(snapshot)
+            if snapshot.log_version != self._shown_log_version:
+                # a resume took lines back
+                self._shown_log_version, self._shown_log_end = snapshot.log_version, 0
+                self.query_one(LogPane).clear_lines()
             lines = run.log_since(self._shown_log_end)
             self._shown_log_end += len(lines)
             if lines:

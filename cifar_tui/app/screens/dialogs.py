@@ -11,23 +11,25 @@ from textual.widgets import Button, Input, Label, Static
 from cifar_tui.app.commands import FIELD_BINDINGS
 
 
-class QuitDialog(ModalScreen[bool]):
-    """Asks whether to leave while a run is live; true if so."""
+class QuitDialog(ModalScreen[str]):
+    """Asks what becomes of a live run: "stop", "detach" or "stay"."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         *FIELD_BINDINGS,
-        ("escape,n", "answer(False)", "Go on"),
-        ("y,q", "answer(True)", "Leave"),
+        ("escape,n", "answer('stay')", "Go on"),
+        ("y,q", "answer('stop')", "Stop it and leave"),
+        ("d", "answer('detach')", "Detach"),
     ]
 
     def compose(self) -> ComposeResult:
         """The question and its answers."""
         with Vertical(classes="dialog") as dialog:
             dialog.border_title = "A run is live"
-            yield Static("Stop it, save it and leave?")
+            yield Static("Stop it, save it and leave? Detached, it goes on without a screen.")
             with Horizontal(classes="dialog-buttons"):
-                yield Button("Stop, save and leave (y)", id="leave", variant="warning", compact=True)
-                yield Button("Go on training (esc)", id="stay", variant="primary", compact=True)
+                yield Button("Stop and save (y)", id="stop", variant="warning", compact=True)
+                yield Button("Detach (d)", id="detach", compact=True)
+                yield Button("Stay (esc)", id="stay", variant="primary", compact=True)
 
     def on_mount(self) -> None:
         """The harmless answer is the one that enter gives."""
@@ -35,11 +37,44 @@ class QuitDialog(ModalScreen[bool]):
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
         """Give the answer of the button."""
-        self.dismiss(event.button.id == "leave")
+        self.dismiss(event.button.id)
 
-    def action_answer(self, leave: bool) -> None:
+    def action_answer(self, answer: str) -> None:
         """Give the answer of a key."""
-        self.dismiss(leave)
+        self.dismiss(answer)
+
+
+class AwayDialog(ModalScreen[None]):
+    """Tells what happened since the last look.
+
+    Args:
+        lines: what happened.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *FIELD_BINDINGS,
+        ("escape,q,space", "dismiss", "Close"),
+    ]
+
+    def __init__(self, lines: list[str]) -> None:
+        super().__init__()
+        self._lines = lines
+
+    def compose(self) -> ComposeResult:
+        """The lines and a way on."""
+        with Vertical(classes="dialog") as dialog:
+            dialog.border_title = "While you were away"
+            yield Static("\n".join(self._lines), markup=False, id="away")
+            with Horizontal(classes="dialog-buttons"):
+                yield Button("To the run (enter)", id="on", variant="primary", compact=True)
+
+    def on_mount(self) -> None:
+        """Enter closes it."""
+        self.query_one("#on").focus()
+
+    def on_button_pressed(self) -> None:
+        """Go on to the run."""
+        self.dismiss()
 
 
 class DataDialog(ModalScreen[str | None]):

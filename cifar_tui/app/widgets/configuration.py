@@ -127,6 +127,12 @@ class ConfigurationPane(Pane):
         """Put `value` into the field of the setting `name`."""
         self._row(name).write(value)
 
+    def show(self, config: TrainConfig) -> None:
+        """Put all settings of `config` into the form."""
+        self._config, self._preset = config, config.preset
+        for name in SETTINGS:
+            self.set(name, getattr(config, name))
+
     def watch_locked(self, locked: bool) -> None:
         """Let the fields be edited, or not."""
         for row in self._rows():

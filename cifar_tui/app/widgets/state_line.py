@@ -14,6 +14,7 @@ SIGNS: dict[Phase, tuple[str, str]] = {
     Phase.SAVING: ("▼", "$text-accent"),
     Phase.DONE: ("✓", "$text-success"),
     Phase.FAILED: ("✗", "$text-error"),
+    Phase.CRASHED: ("!", "$text-error"),
 }
 """Sign and colour of every phase."""
 

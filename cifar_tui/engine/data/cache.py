@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from cifar_tui.engine.atomic import write_atomically
+from cifar_tui.engine.checkpoint import serialized
 
 _VERSION = f"1 {PIL.__version__}"  # another Pillow may decode to other pixels
 
@@ -75,6 +76,6 @@ def write_cache(path: Path, fingerprint: str, decoded: DecodedFolder) -> None:
         "test": decoded.test,
         "skipped_files": list(decoded.skipped_files),
     }
-    with contextlib.suppress(OSError, RuntimeError):  # torch reports a full disk as RuntimeError
+    with contextlib.suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, lambda file: torch.save(content, file))
+        write_atomically(path, serialized(content))

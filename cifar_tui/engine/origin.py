@@ -1,0 +1,44 @@
+"""What the outcome of a run depends on besides its settings: the images, the versions, the device."""
+
+import platform
+import zlib
+from typing import Any
+
+import torch
+
+from cifar_tui import __version__
+from cifar_tui.engine.data.dataset import Dataset
+
+_NAMES = {
+    "images": "the training images are not the same",
+    "classes": "the classes are not the same",
+    "version": "this is version {new} of cifar-tui and the checkpoint is of {old}",
+    "torch": "this is PyTorch {new} and the checkpoint is of {old}",
+    "device": "it runs on {new} and ran on {old}",
+    "machine": "this is a {new} and it was a {old}",
+}
+
+
+def state_origin(dataset: Dataset, device: str) -> dict[str, str]:
+    """What a checkpoint remembers of where it came from. `device` is as the user sees it."""
+    checksum = zlib.crc32(dataset.train.targets.numpy().data)
+    checksum = zlib.crc32(dataset.train.images.numpy().data, checksum)
+    return {
+        "images": f"{len(dataset.train)} {checksum:08x}",
+        "classes": " ".join(dataset.class_names),
+        "version": __version__,
+        "torch": str(torch.__version__),
+        "device": device,
+        "machine": platform.machine(),
+    }
+
+
+def origin_differences(old: Any, new: dict[str, str]) -> list[str]:  # noqa: ANN401 - comes from a file
+    """What differs between the origin in a checkpoint and this one, as sentences."""
+    if not isinstance(old, dict):
+        return ["the checkpoint does not say what it was trained on"]
+    return [
+        sentence.format(old=old.get(name, "unknown"), new=new[name])
+        for name, sentence in _NAMES.items()
+        if old.get(name) != new[name]
+    ]

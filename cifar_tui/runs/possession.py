@@ -1,0 +1,62 @@
+"""What makes a run this process's own: its lock, its event log, its summary and its control socket."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from cifar_tui.engine.config import TrainConfig
+from cifar_tui.engine.errors import RunFailedError
+from cifar_tui.engine.events import Event
+from cifar_tui.runs.control_server import ControlServer
+from cifar_tui.runs.event_log import EventLog
+from cifar_tui.runs.owner import BEAT_SECONDS, RunLock
+from cifar_tui.runs.summary import SummaryWriter
+
+
+class Possession:
+    """Owns the run in `folder` from now until `close`.
+
+    Args:
+        folder: the run's folder.
+        config: its settings.
+        answer: does what another process asks for through the socket, in the socket's thread; returns a
+            sentence where it is refused.
+
+    Raises:
+        ConfigError: another process owns the run.
+        RunFailedError: a file of it cannot be written.
+    """
+
+    def __init__(self, folder: Path, config: TrainConfig, answer: Callable[[str], str | None]) -> None:
+        self._lock = RunLock(folder)
+        self._lock.acquire()
+        try:
+            self._event_log = EventLog(folder)
+            self._summary = SummaryWriter(folder, config)
+            self._server = ControlServer(folder, answer, beat=self._lock.beat, beat_seconds=BEAT_SECONDS)
+            self._server.start()
+        except OSError as error:
+            self._lock.release()
+            raise RunFailedError(f"cannot write in {folder}: {error.strerror}") from error
+
+    def append(self, event: Event) -> None:
+        """Append `event` to the event log and to the summary.
+
+        Raises:
+            OSError: one of them cannot be written now.
+        """
+        try:
+            self._event_log.append(event)
+        finally:
+            self._summary.apply(event)
+
+    def close(self) -> None:
+        """Give the run back.
+
+        Raises:
+            OSError: the end of the event log cannot be written.
+        """
+        self._server.close()
+        try:
+            self._event_log.close()
+        finally:
+            self._lock.release()

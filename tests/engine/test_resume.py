@@ -1,0 +1,114 @@
+"""A training that goes on from a checkpoint makes the steps that an uninterrupted one makes, to the bit."""
+
+import pytest
+import torch
+
+from cifar_tui.engine.checkpoint import load_training_state
+from cifar_tui.engine.config import TrainConfig
+from cifar_tui.engine.control import RunControl
+from cifar_tui.engine.events import EpochFinished, LossPoint, LossWindow, Resumed
+from cifar_tui.engine.models import create_model
+from cifar_tui.engine.optim import create_optimizer
+from cifar_tui.engine.trainer import Trainer
+
+STEPS_PER_EPOCH = 210
+
+
+class Training:
+    """A trainer that may stop at a step, with what it said and the steps it was evaluated at."""
+
+    def __init__(self, dataset, folder, *, stop_at=None, state=None, evaluation_works=True):
+        folder.mkdir(exist_ok=True)
+        self.events, self.evaluated = [], []
+        self.control = RunControl()
+        self.stop_at = stop_at
+        config = TrainConfig(epochs=3, loss_window=70, learning_rate=0.01, weight_decay=0.001)
+        torch.manual_seed(config.seed)
+        self.net = create_model("net", num_classes=10)
+        self.trainer = Trainer(
+            config=config,
+            net=self.net,
+            optimizer=create_optimizer(self.net, config),
+            train=dataset.train,
+            samples=dataset.test.images[:8],
+            folder=folder,
+            emit=self.events.append,
+            control=self.control,
+            evaluate=self.evaluate,
+            interactive=False,
+        )
+        self.evaluation_works = evaluation_works
+        train_step = self.trainer.train_step
+
+        def count_and_train(inputs, targets):
+            result = train_step(inputs, targets)
+            if self.trainer.step + 1 == self.stop_at:
+                self.control.stop()
+            return result
+
+        self.trainer.train_step = count_and_train
+        if state is not None:
+            torch.manual_seed(12345)  # whatever the generator was used for in the meantime
+            self.trainer.load_state_dict(state)
+        self.finished = self.trainer.fit()
+
+    def evaluate(self, step):
+        if self.evaluation_works:
+            self.evaluated.append(step)
+        else:
+            self.control.stop()
+        return self.evaluation_works
+
+    def losses(self):
+        return [
+            (type(event).__name__, event.step, event.loss)
+            for event in self.events
+            if isinstance(event, LossPoint | LossWindow | EpochFinished)
+        ]
+
+
+@pytest.fixture
+def uninterrupted(noise_dataset, tmp_path):
+    return Training(noise_dataset, tmp_path / "uninterrupted")
+
+
+def assert_equal(uninterrupted, parts):
+    assert parts[-1].finished.completed
+    losses = [loss for part in parts for loss in part.losses()]
+    assert losses == uninterrupted.losses()
+    assert parts[-1].finished.final_loss == uninterrupted.finished.final_loss
+    assert [step for part in parts for step in part.evaluated] == uninterrupted.evaluated
+    for a, b in zip(parts[-1].net.parameters(), uninterrupted.net.parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
+@pytest.mark.parametrize("stop_at", [1, 33, 50, 70, 209, 210, 211, 420, 425, 629])
+def test_every_loss_and_every_weight_is_that_of_an_uninterrupted_training(
+    noise_dataset, tmp_path, uninterrupted, stop_at
+):
+    first = Training(noise_dataset, tmp_path / "run", stop_at=stop_at)
+    assert (first.finished.completed, first.finished.step) == (False, stop_at)
+    state = load_training_state(tmp_path / "run" / "last.pt")
+    second = Training(noise_dataset, tmp_path / "run", state=state)
+    (resumed,) = [event for event in second.events if isinstance(event, Resumed)]
+    assert resumed.step == stop_at
+    assert_equal(uninterrupted, [first, second])
+
+
+def test_a_training_that_is_stopped_again_and_again_comes_out_the_same(
+    noise_dataset, tmp_path, uninterrupted
+):
+    parts, state = [], None
+    for stop_at in (7, 8, 140, 210, 330, 421, None):
+        parts.append(Training(noise_dataset, tmp_path / "run", stop_at=stop_at, state=state))
+        state = load_training_state(tmp_path / "run" / "last.pt")
+    assert_equal(uninterrupted, parts)
+
+
+def test_an_evaluation_that_a_stop_cancelled_is_made_up_for(noise_dataset, tmp_path, uninterrupted):
+    first = Training(noise_dataset, tmp_path / "run", evaluation_works=False)
+    assert first.finished.step == STEPS_PER_EPOCH
+    second = Training(
+        noise_dataset, tmp_path / "run", state=load_training_state(tmp_path / "run" / "last.pt")
+    )
+    assert_equal(uninterrupted, [first, second])
