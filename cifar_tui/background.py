@@ -63,8 +63,9 @@ def _wait_for(pid: int, says: int) -> int:
     while block := os.read(says, 4096):
         heard += block
         if heard.endswith(b"\0"):
-            with contextlib.suppress(OSError):  # the terminal may be gone
-                os.write(sys.stdout.fileno(), heard[:-1] + b"\n")
+            if heard[:-1]:  # else the terminal is gone, or hangs
+                with contextlib.suppress(OSError):
+                    os.write(sys.stdout.fileno(), heard[:-1] + b"\n")
             return 0
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     _, status = os.waitpid(pid, 0)

@@ -9,7 +9,6 @@ from typing import Any
 
 from rich.cells import cell_len
 from rich.console import Console
-from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -148,11 +147,7 @@ def _comparison_table(comparison: Comparison) -> Table:
 def _print_table(table: Table) -> None:
     """Print `table`; where standard output is no terminal, in plain text as wide as it needs."""
     if sys.stdout.isatty():
-        console = Console(highlight=False)
-        console.width = max(
-            console.width, Measurement.get(console, console.options.update(width=_ENDLESS), table).minimum
-        )
-        console.print(table, crop=False)
+        Console(highlight=False).print(table, crop=False)  # ids stay whole on the narrowest terminal
         return
     console = Console(file=sys.stdout, width=_ENDLESS, color_system=None, highlight=False)
     with console.capture() as captured:

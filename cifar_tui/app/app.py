@@ -16,12 +16,14 @@ from textual.binding import BindingType
 from textual.command import CommandPalette
 from textual.screen import Screen
 
+from cifar_tui.app.availability import can_be_done
 from cifar_tui.app.commands import bindings, palette_commands
+from cifar_tui.app.farewell import farewell
 from cifar_tui.app.native_output import native_output_to_run_log
 from cifar_tui.app.screens.dashboard import Dashboard
 from cifar_tui.app.screens.dialogs import AwayDialog, DataDialog, QuitDialog
 from cifar_tui.app.screens.help import HelpScreen
-from cifar_tui.app.screens.runs import RunChoice, RunsScreen
+from cifar_tui.app.screens.runs import ComparisonScreen, DeleteDialog, RunChoice, RunsScreen
 from cifar_tui.engine.config import TrainConfig
 from cifar_tui.engine.errors import UserError
 from cifar_tui.engine.events import Alert, Phase
@@ -30,8 +32,6 @@ from cifar_tui.runs.away import mark_seen
 from cifar_tui.runs.live import LiveRun
 from cifar_tui.runs.resume import config_to_resume
 from cifar_tui.runs.source import RunSource
-from cifar_tui.runs.state import RunSnapshot
-from cifar_tui.runs.store import how_to_come_back
 
 _NUMBERS_SECONDS = 0.1
 _CHARTS_SECONDS = 0.5
@@ -91,6 +91,7 @@ class CifarApp(App[int]):
         self._run: RunSource | None = None
         self._told_away = True
         self._seen_at = 0.0
+        self.polled_at = time.monotonic()
         self.detached = False
         self.left_at_once = False
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -131,27 +132,14 @@ class CifarApp(App[int]):
         """Whether somebody works on the run that is shown."""
         return self._run is not None and self._run.live
 
+    def farewell(self) -> str:
+        """What the terminal shows when the screen is gone."""
+        return farewell(self._run, self._checkpoints, detached=self.detached)
+
     @property
     def own_run(self) -> LiveRun | None:
         """The run of this process, if it is shown one."""
         return self._run if isinstance(self._run, LiveRun) else None
-
-    def farewell(self) -> str:
-        """What the terminal shows when the screen is gone: what became of the run, and where it is."""
-        if self._run is None:
-            return ""
-        if self.detached and self._run.folder is not None:
-            return how_to_come_back(self._run.folder, self._checkpoints)
-        snapshot = self._run.snapshot()
-        lines = []
-        if self._run.folder is not None:
-            what = f"run {self._run.folder.name} in {self._run.folder}"
-            lines.append(f"{what}: {snapshot.message or snapshot.phase}")
-        elif snapshot.message and snapshot.ended is not None:
-            lines.append(f"cifar-tui: {snapshot.message}")
-        if snapshot.evaluated is not None and snapshot.evaluated.final:
-            lines.append(snapshot.evaluated.tutorial_line())
-        return "\n".join(lines)
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """The palette has the commands of the table that can be used now, and the theme."""
@@ -165,24 +153,7 @@ class CifarApp(App[int]):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Hide what cannot be done now."""
         del parameters
-        snapshot = self._run.snapshot() if self._run is not None else RunSnapshot()
-        training = self.live and snapshot.started is not None and snapshot.finished is None
-        match action:
-            case "train":
-                return not self.live
-            case "stop":
-                return self.live
-            case "pause_or_resume" | "save":
-                return training
-            case "evaluate":
-                saved = self.own_run is not None and not self.live and snapshot.checkpoint is not None
-                return training or saved
-            case "detach":
-                return self.live and self._run is not None and self._run.folder is not None
-            case "resume_run":
-                return self._run is not None and self._run.folder is not None and not self.live
-            case _:
-                return True
+        return can_be_done(action, self._run)
 
     def action_train(self) -> None:
         """Train with the settings in the form."""
@@ -270,7 +241,9 @@ class CifarApp(App[int]):
 
     def action_detach(self) -> None:
         """Leave the run to itself."""
-        if self.live:
+        if self._run is not None and self.live:
+            self._seen_at = 0.0
+            self._mark_seen(self._run)
             self.leave_run_to_itself()
 
     def leave_run_to_itself(self) -> None:
@@ -350,7 +323,9 @@ class CifarApp(App[int]):
         match self.screen:
             case QuitDialog():
                 self.screen.dismiss("stop")
-            case DataDialog() | AwayDialog():
+            case DeleteDialog():
+                self.screen.dismiss(result=False)
+            case DataDialog() | AwayDialog() | ComparisonScreen():
                 self.screen.dismiss(None)
             case HelpScreen() | CommandPalette():
                 self.screen.dismiss()
@@ -411,6 +386,7 @@ class CifarApp(App[int]):
         """Show what changed, and act once on the end of a run."""
         if not self.is_running:  # the screens are being closed while the timers still tick
             return
+        self.polled_at = time.monotonic()
         run = self._run
         live = self.live
         if run is not None:

@@ -3,12 +3,13 @@
 import contextlib
 import os
 import sys
+import time
 from pathlib import Path
 from typing import NoReturn
 
 from cifar_tui.app.app import CifarApp
 from cifar_tui.app.native_output import NativeOutput
-from cifar_tui.app.terminal_watch import TerminalWatch
+from cifar_tui.app.terminal_watch import PATIENCE_SECONDS, TerminalWatch
 from cifar_tui.background import Shell
 from cifar_tui.engine.config import TrainConfig
 
@@ -39,14 +40,18 @@ def run_dashboard(
             app.on_terminal_lost()
 
         def take_over() -> NoReturn:
-            """The screen hangs on a terminal that is gone: nothing is to be expected of the main thread."""
-            _leave_terminal(output, shell, farewell="")
+            """The screen hangs on its terminal: nothing is to be expected of the main thread."""
+            output.lose_terminal()
+            if not app.signal_exit_code:
+                output.leave_terminal()
+                shell.leave("")
             os._exit(_outlive(app))
 
         watch = TerminalWatch(
             [sys.stdin.fileno(), shell.descriptor],
             on_lost=on_lost,
             on_signal=app.on_signal,
+            is_alive=lambda: time.monotonic() - app.polled_at < PATIENCE_SECONDS,
             take_over=take_over,
         )
         watch.start()

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from types import FrameType
 
 _LOOK_MILLISECONDS = 500
-_PATIENCE_SECONDS = 10.0
+PATIENCE_SECONDS = 10.0
+"""How long a screen may take to leave, and to answer."""
 _GONE = select.POLLHUP | select.POLLERR | select.POLLNVAL
 
 
@@ -22,7 +23,8 @@ class TerminalWatch:
         descriptors: of the terminal, and of whatever else ends with it.
         on_lost: called once when the terminal is gone; it asks the screen to leave.
         on_signal: called with SIGINT or SIGTERM.
-        take_over: called in the watch's thread when the screen has not left ten seconds after it should have;
+        is_alive: whether the screen still works.
+        take_over: called in the watch's thread when the screen should have left, and hangs for ten seconds;
             does not return.
     """
 
@@ -32,11 +34,13 @@ class TerminalWatch:
         *,
         on_lost: Callable[[], None],
         on_signal: Callable[[int], None],
+        is_alive: Callable[[], bool],
         take_over: Callable[[], None],
     ) -> None:
         self._descriptors = descriptors
         self._on_lost = on_lost
         self._on_signal = on_signal
+        self._is_alive = is_alive
         self._take_over = take_over
         self._stopped = threading.Event()
         self._leave_by: float | None = None
@@ -54,10 +58,6 @@ class TerminalWatch:
         """The screen has left by itself."""
         self._stopped.set()
 
-    def expect_leave(self) -> None:
-        """The screen should leave now: see that it does."""
-        self._leave_by = time.monotonic() + _PATIENCE_SECONDS
-
     @property
     def lost(self) -> bool:
         """Whether the terminal is gone."""
@@ -67,12 +67,13 @@ class TerminalWatch:
         if number == signal.SIGHUP:
             self._lose()
         else:
+            self._leave_by = time.monotonic() + PATIENCE_SECONDS
             self._on_signal(number)
 
     def _lose(self) -> None:
         if not self._lost.is_set():
             self._lost.set()
-            self.expect_leave()
+            self._leave_by = time.monotonic() + PATIENCE_SECONDS
             self._on_lost()
 
     def _watch(self) -> None:
@@ -84,5 +85,5 @@ class TerminalWatch:
                 self._stopped.wait(_LOOK_MILLISECONDS / 1000)
             elif any(happened & _GONE for _, happened in poll.poll(_LOOK_MILLISECONDS)):
                 self._lose()
-            if self._leave_by is not None and time.monotonic() > self._leave_by:
+            if self._leave_by is not None and time.monotonic() > self._leave_by and not self._is_alive():
                 self._take_over()

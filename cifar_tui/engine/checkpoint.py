@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from cifar_tui.engine.atomic import write_atomically
 from cifar_tui.engine.errors import ConfigError, RunFailedError
-from cifar_tui.engine.files import LAST_FILE, WEIGHTS_FILE
+from cifar_tui.engine.files import BEST_FILE, LAST_FILE, WEIGHTS_FILE
 
 REQUIRED_STATE = {"model", "optimizer", "config", "step", "epoch", "batch", "epoch_rng_state", "rng_state"}
 """What a `last.pt` has at least."""
@@ -26,11 +26,13 @@ class Checkpoint:
     Attributes:
         state: of `last.pt`: everything a training needs to go on.
         weights: of `cifar_net.pth`: the plain `state_dict` on the CPU, as the tutorial saves it.
+        best: of `best.pt`: the weights of the best epoch; None while it is another's, or none is chosen.
         reason: why it is saved, for the user.
     """
 
     state: bytes
     weights: bytes
+    best: bytes | None = None
     step: int
     epoch: int
     reason: str
@@ -44,12 +46,16 @@ def serialized(content: object) -> bytes:
 
 
 def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
-    """Write `last.pt` and then `cifar_net.pth`, each atomically.
+    """Write `best.pt`, if it is new, `last.pt` and `cifar_net.pth`, each atomically.
 
     Raises:
         RunFailedError: one of them cannot be written; each is as it was, or new.
     """
-    for name, content in ((LAST_FILE, checkpoint.state), (WEIGHTS_FILE, checkpoint.weights)):
+    # a kill after the first leaves a checkpoint from which the same best epoch is found again
+    files = [(LAST_FILE, checkpoint.state), (WEIGHTS_FILE, checkpoint.weights)]
+    if checkpoint.best is not None:
+        files.insert(0, (BEST_FILE, checkpoint.best))
+    for name, content in files:
         try:
             write_atomically(folder / name, content)
         except OSError as error:

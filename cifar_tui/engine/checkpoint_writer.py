@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from cifar_tui.engine.checkpoint import Checkpoint, write_checkpoint
@@ -29,12 +30,16 @@ class CheckpointWriter:
         self._on_failed = on_failed
         self._changed = threading.Condition()
         self._waiting: Checkpoint | None = None
+        self._unwritten_best: bytes | None = None
         self._writing = False
         self._error: RunFailedError | None = None
 
     def submit(self, checkpoint: Checkpoint) -> None:
         """Have `checkpoint` written; returns at once."""
         with self._changed:
+            if checkpoint.best is None:
+                checkpoint = replace(checkpoint, best=self._unwritten_best)
+            self._unwritten_best = checkpoint.best
             self._waiting = checkpoint
             if not self._writing:
                 self._writing = True
@@ -71,6 +76,9 @@ class CheckpointWriter:
                 error = failure
             self._error = error
             if error is None:
+                with self._changed:
+                    if self._unwritten_best is checkpoint.best:
+                        self._unwritten_best = None
                 self._on_written(checkpoint)
             else:
                 self._on_failed(error)

@@ -102,6 +102,12 @@ class TrainConfig:
         _whole(0, 100_000),
     )
 
+    validation_images: int = _setting(
+        0,
+        "validation",
+        "training images held out, on which the best epoch is chosen; 0: none",
+        _whole(0, 10_000_000),
+    )
     checkpoint_every: int = _setting(
         1, "save every", "epochs between checkpoints; 0: none at epochs", _whole(0, 100_000)
     )

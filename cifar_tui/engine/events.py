@@ -144,6 +144,23 @@ class EpochFinished(Event):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Validated(Event):
+    """The images held out were classified after an epoch; `best` if better than after any before."""
+
+    epoch: int
+    step: int
+    correct: int
+    total: int
+    loss: float
+    best: bool
+
+    @property
+    def accuracy(self) -> float:
+        """Share (0-1) of them classified rightly."""
+        return self.correct / self.total
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class TrainingFinished(Event):
     """The last step was made (`completed`), or a stop was asked for and the run was saved.
 

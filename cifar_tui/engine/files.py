@@ -3,6 +3,7 @@
 CONFIG_FILE = "config.toml"
 EVENTS_FILE = "events.jsonl"
 LAST_FILE = "last.pt"
+BEST_FILE = "best.pt"
 WEIGHTS_FILE = "cifar_net.pth"
 SAMPLES_FILE = "samples.npz"
 LOCK_FILE = "lock"

@@ -14,7 +14,7 @@ from cifar_tui.engine.atomic import write_text_atomically
 from cifar_tui.engine.checkpoint import load_into, load_weights
 from cifar_tui.engine.config import TrainConfig
 from cifar_tui.engine.control import RunControl
-from cifar_tui.engine.data.dataset import Dataset, ImageSplit
+from cifar_tui.engine.data.dataset import Dataset, ImageSplit, hold_out
 from cifar_tui.engine.data.load import load_dataset
 from cifar_tui.engine.errors import CancelledError, ConfigError, RunFailedError
 from cifar_tui.engine.evaluate import EvalReport, evaluate
@@ -85,7 +85,8 @@ class Session:
         config, emit = self.config, self._emit
         device = select_device(config.device)
         dataset = self._load_data()
-        train, self._test = _on_device(dataset.train, device), _on_device(dataset.test, device)
+        kept, held_out = hold_out(dataset.train, self.config.validation_images, seed=config.seed)
+        train, self._test = _on_device(kept, device), _on_device(dataset.test, device)
         folder = create_folder()
         write_samples(folder / SAMPLES_FILE, dataset, count=SAMPLE_IMAGES)
         origin = state_origin(dataset, describe_device(device))
@@ -103,6 +104,7 @@ class Session:
                 control=self.control,
                 evaluate=lambda step: self._evaluate_meanwhile(net, step),
                 interactive=interactive,
+                validate=self._validation_of(net, held_out, device),
                 origin=origin,
             )
             emit(
@@ -223,6 +225,14 @@ class Session:
         except CancelledError:
             return False
         return True
+
+    def _validation_of(
+        self, net: nn.Module, held_out: ImageSplit | None, device: torch.device
+    ) -> Callable[[], EvalReport] | None:
+        if held_out is None or self.dataset is None:
+            return None
+        split, class_names = _on_device(held_out, device), self.dataset.class_names
+        return lambda: evaluate(net, split, class_names)
 
     def _say_results(self, dataset: Dataset, report: EvalReport) -> None:
         """Print what the tutorial prints at its end, and the exact figure beside it."""

@@ -1,9 +1,7 @@
 """The training loop of the tutorial, with events, pauses, saves and stops between its steps."""
 
-import contextlib
 import dataclasses
 import math
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,15 +13,13 @@ from torch.optim import Optimizer
 
 from cifar_tui.engine.batches import batches, shuffled_order
 from cifar_tui.engine.checkpoint import Checkpoint, serialized
-from cifar_tui.engine.checkpoint_writer import CheckpointWriter
 from cifar_tui.engine.config import TrainConfig
 from cifar_tui.engine.control import RunControl
 from cifar_tui.engine.data.dataset import ImageSplit
 from cifar_tui.engine.errors import RunFailedError
-from cifar_tui.engine.evaluate import predict
+from cifar_tui.engine.evaluate import EvalReport, predict
 from cifar_tui.engine.events import (
     Alert,
-    CheckpointSaved,
     EpochFinished,
     Event,
     LossPoint,
@@ -34,18 +30,16 @@ from cifar_tui.engine.events import (
     Resumed,
     SamplesPredicted,
     TrainingFinished,
+    Validated,
 )
-from cifar_tui.engine.files import WEIGHTS_FILE
 from cifar_tui.engine.meters import Mean, Stopwatch
+from cifar_tui.engine.saver import Saver
 
 SAMPLE_IMAGES = 64
 """How many of the first test images are predicted again and again while training."""
 
 _IMAGES_PER_POINT = 200
-_BATCHES_PER_LOOK = 10
-_RETRY_SECONDS = 20.0
-_LAST_RETRY_SECONDS = 5.0
-_LAST_RETRIES_SECONDS = 600.0
+_STEPS_PER_LOOK = 10
 
 
 class Trainer:
@@ -63,6 +57,7 @@ class Trainer:
         evaluate: evaluates the net on the test set after a given step and emits the result; false if a stop
             cancelled it.
         interactive: whether somebody can resume a run that paused itself; if not, it fails instead.
+        validate: evaluates the net on images held out from `train`, on which the best epoch is chosen.
         origin: what the outcome depends on besides the settings; it is kept in every checkpoint.
     """
 
@@ -79,6 +74,7 @@ class Trainer:
         control: RunControl,
         evaluate: Callable[[int], bool],
         interactive: bool,
+        validate: Callable[[], EvalReport] | None = None,
         origin: Mapping[str, Any] | None = None,
     ) -> None:
         self.config = config
@@ -90,11 +86,13 @@ class Trainer:
         self.steps_per_epoch = math.ceil(len(train) / config.batch_size)
         self._train = train
         self._samples = samples
-        self._folder = folder
         self._emit = emit
         self._control = control
         self._evaluate = evaluate
         self._interactive = interactive
+        self._validate = validate
+        self._best_correct = -1
+        self._best_weights: bytes | None = None
         self._origin = dict(origin or {})
         self._clock = Stopwatch()
         self._point_every = config.point_every or max(1, _IMAGES_PER_POINT // config.batch_size)
@@ -110,16 +108,16 @@ class Trainer:
         self._epoch_done = False
         self._evaluation_due = False
         self._epoch_rng_state = torch.get_rng_state()
-        self._writer = CheckpointWriter(folder, on_written=self._say_saved, on_failed=self._say_not_saved)
-        self._save_due = self._next_save()
-        self._not_saved = ""
+        self._saver = Saver(
+            folder, make=self._checkpoint, emit=emit, control=control, minutes=config.checkpoint_minutes
+        )
 
     def fit(self) -> TrainingFinished:
         """Train all epochs, or until a stop is asked for; either way the last state is saved."""
         try:
             return self._fit()
         finally:
-            self._writer.drain()
+            self._saver.drain()
 
     def _fit(self) -> TrainingFinished:
         self._emit(PhaseChanged(phase=Phase.TRAINING))
@@ -135,7 +133,7 @@ class Trainer:
         if completed:
             self._emit(Message(text="Finished Training", printed=True))
         self._emit(PhaseChanged(phase=Phase.SAVING))
-        self._save_at_last("end of training" if completed else "stopped")
+        self._saver.save_at_last("end of training" if completed else "stopped")
         finished = TrainingFinished(
             completed=completed,
             epoch=self.epoch,
@@ -187,8 +185,8 @@ class Trainer:
         self.optimizer.step()
         return loss.detach(), logits.detach()
 
-    def save(self, reason: str) -> None:
-        """Have `last.pt`, with all that a training needs to go on, and the plain weights written meanwhile.
+    def _checkpoint(self, reason: str) -> Checkpoint:
+        """The training as it is now; it must stand between two steps.
 
         Raises:
             RunFailedError: the weights are not finite.
@@ -198,59 +196,18 @@ class Trainer:
                 f"not saved at step {self.step:,}: the weights are not finite; what was saved before is "
                 "kept, train again with a lower learning rate"
             )
-        weights = {name: tensor.detach().cpu() for name, tensor in self.net.state_dict().items()}
-        self._save_due = self._next_save()
-        self._writer.submit(
-            Checkpoint(
-                state=serialized(self.state_dict()),
-                weights=serialized(weights),
-                step=self.step,
-                epoch=self.epoch,
-                reason=reason,
-            )
+        best, self._best_weights = self._best_weights, None
+        return Checkpoint(
+            state=serialized(self.state_dict()),
+            weights=self._weights(),
+            best=best,
+            step=self.step,
+            epoch=self.epoch,
+            reason=reason,
         )
 
-    def _next_save(self) -> float:
-        minutes = self.config.checkpoint_minutes
-        return time.monotonic() + 60 * minutes if minutes else math.inf
-
-    def _try_save(self, reason: str, *, wait: bool = False) -> None:
-        """Save in the middle of a run; where that fails, say so and go on training."""
-        try:
-            self.save(reason)
-        except RunFailedError as error:
-            self._emit(Alert(text=str(error)))
-            return
-        if wait:
-            with contextlib.suppress(RunFailedError):  # the writer has said so
-                self._writer.wait()
-
-    def _save_at_last(self, reason: str) -> None:
-        """Save what would be lost otherwise: on a full disk, wait for room until told to stop again."""
-        give_up = time.monotonic() + _LAST_RETRIES_SECONDS
-        stops = self._control.stops
-        while True:
-            self.save(reason)
-            try:
-                self._writer.wait()
-            except RunFailedError:
-                if time.monotonic() > give_up or self._control.wait_for_stop(stops, _LAST_RETRY_SECONDS):
-                    raise
-            else:
-                return
-
-    def _say_saved(self, checkpoint: Checkpoint) -> None:
-        self._not_saved = ""
-        path = str(self._folder / WEIGHTS_FILE)
-        self._emit(
-            CheckpointSaved(path=path, step=checkpoint.step, epoch=checkpoint.epoch, reason=checkpoint.reason)
-        )
-
-    def _say_not_saved(self, error: RunFailedError) -> None:
-        self._save_due = time.monotonic() + _RETRY_SECONDS
-        if str(error) != self._not_saved:
-            self._not_saved = str(error)
-            self._emit(Alert(text=f"{error}; it is tried again, and what was saved before is kept"))
+    def _weights(self) -> bytes:
+        return serialized({name: tensor.detach().cpu() for name, tensor in self.net.state_dict().items()})
 
     def state_dict(self) -> dict[str, Any]:
         """Weights, optimizer, position and random numbers, as tensors and plain values."""
@@ -268,6 +225,7 @@ class Trainer:
             "epoch_correct": self._epoch_correct,
             "epoch_done": self._epoch_done,
             "evaluation_due": self._evaluation_due,
+            "best_correct": self._best_correct,
             "last_window_loss": self._window_loss,
             "unreported_losses": torch.stack(self._losses).tolist() if self._losses else [],
             "unreported_correct": int(torch.stack(self._correct).sum().item()) if self._correct else 0,
@@ -292,6 +250,7 @@ class Trainer:
         self._epoch_correct = state["epoch_correct"]
         self._epoch_done = state["epoch_done"]
         self._evaluation_due = state["evaluation_due"]
+        self._best_correct = state["best_correct"]
         self._window_loss = state["last_window_loss"]
         device = self._train.targets.device
         self._losses = list(torch.tensor(state["unreported_losses"], device=device).unbind())
@@ -326,9 +285,9 @@ class Trainer:
         if window_ends:
             self._report_window()
         # at the last batch the epoch is first brought to its end
-        look = self.batch % _BATCHES_PER_LOOK == 0 and self.batch < self.steps_per_epoch
-        if look and time.monotonic() >= self._save_due:
-            self._try_save("by the clock")
+        look = self.step % _STEPS_PER_LOOK == 0 and self.batch < self.steps_per_epoch
+        if look and self._saver.due:
+            self._saver.try_save("by the clock")
 
     def _report_point(self) -> None:
         if not self._losses:
@@ -391,6 +350,8 @@ class Trainer:
         )
         self._predict_samples()
         self._epoch_done = True
+        if self._validate is not None:
+            self._take_validation(self._validate())
         if self.epoch == self.config.epochs:
             return
         every = self.config.evaluate_every
@@ -398,8 +359,24 @@ class Trainer:
         if self._evaluation_due:
             self._evaluate_epoch()
         every = self.config.checkpoint_every
-        if every and self.epoch % every == 0:
-            self._try_save(f"end of epoch {self.epoch}")
+        if (every and self.epoch % every == 0) or self._best_weights is not None:
+            self._saver.try_save(f"end of epoch {self.epoch}")
+
+    def _take_validation(self, report: EvalReport) -> None:
+        """Keep the weights if no epoch was better on the images held out."""
+        best = report.correct > self._best_correct
+        if best:
+            self._best_correct, self._best_weights = report.correct, self._weights()
+        self._emit(
+            Validated(
+                epoch=self.epoch,
+                step=self.step,
+                correct=report.correct,
+                total=report.total,
+                loss=report.loss,
+                best=best,
+            )
+        )
 
     def _evaluate_epoch(self) -> None:
         self._evaluation_due = not self._evaluate(self.step)
@@ -413,12 +390,12 @@ class Trainer:
                 return False
             if self._control.take_save():
                 self._emit(PhaseChanged(phase=Phase.SAVING))
-                self._try_save("asked for", wait=True)
+                self._saver.try_save("asked for", wait=True)
             if self._control.take_evaluate():
                 self._evaluate(self.step)
             if self._control.paused:
                 if not held:
-                    self._try_save("paused", wait=True)
+                    self._saver.try_save("paused", wait=True)
                 held = True
                 self._emit(PhaseChanged(phase=Phase.PAUSED))
                 self._control.wait_while_paused()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from cifar_tui.engine.config import TrainConfig, build_config, read_config_file
 from cifar_tui.engine.errors import ConfigError, UserError
 from cifar_tui.engine.events import Alert, Message, Phase
-from cifar_tui.engine.files import CONFIG_FILE, EVENTS_FILE, SAMPLES_FILE
+from cifar_tui.engine.files import CONFIG_FILE, EVENTS_FILE, LAST_FILE, SAMPLES_FILE
 from cifar_tui.runs.away import Absence, last_seen
 from cifar_tui.runs.control_client import send_request
 from cifar_tui.runs.event_log import EventReader
@@ -68,6 +68,13 @@ class AttachedRun:
         return self._owner
 
     @property
+    def standing(self) -> str:
+        """Whose the run is, for the title of the screen."""
+        if self._owner.live:
+            return f"attached to process {self._owner.pid}"
+        return "crashed, read-only" if self._owner.crashed else "ended, read-only"
+
+    @property
     def loaded(self) -> bool:
         """Whether the log that was there at the start is read."""
         return self._loaded.is_set()
@@ -79,9 +86,14 @@ class AttachedRun:
 
     def snapshot(self) -> RunSnapshot:
         """What the run looks like now; `Phase.CRASHED` where its process died."""
-        snapshot = self._state.snapshot()
-        if not self.live and self.loaded and snapshot.phase not in {Phase.DONE, Phase.FAILED}:
-            message = f"its process died after step {snapshot.step:,}; resume it with u"
+        return self._with_crash(self._state.snapshot()) if self.loaded else self._state.snapshot()
+
+    def _with_crash(self, snapshot: RunSnapshot) -> RunSnapshot:
+        """`snapshot` as it is for a run that nobody may own any more."""
+        if not self.live and snapshot.phase not in {Phase.DONE, Phase.FAILED}:
+            message = f"its process died after step {snapshot.step:,}"
+            if (self.folder / LAST_FILE).is_file():
+                message += "; u resumes it"
             return replace(snapshot, phase=Phase.CRASHED, message=message, seconds_left=None)
         return snapshot
 
@@ -156,7 +168,7 @@ class AttachedRun:
     def _follow(self) -> None:
         absence = Absence(since=last_seen(self.folder))
         self._read(absence)
-        self._away = absence.lines(self._state.snapshot())
+        self._away = absence.lines(self._with_crash(self._state.snapshot()))
         self._loaded.set()
         looked = time.monotonic()
         while not self._closed.wait(_FOLLOW_SECONDS):
@@ -180,6 +192,6 @@ class AttachedRun:
         if owner != self._owner:
             self._owner = owner
             if owner.crashed:
-                self._state.apply(Alert(text="the process that trained this run died; resume it with u"))
+                self._state.apply(Alert(text="the process that trained this run died"))
             elif owner.live:
                 self._state.apply(Message(text="a process goes on with this run"))

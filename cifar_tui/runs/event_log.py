@@ -24,6 +24,9 @@ class EventLog:
     Safe to use from several threads. Where the disk is full the lines stay in memory and are written with
     the next ones; a line is in the file as a whole or not at all.
 
+    Attributes:
+        behind: whether the last attempt to write failed.
+
     Raises:
         OSError: the file cannot be opened or written, here or in `append` and `close`.
     """
@@ -76,7 +79,7 @@ class EventLog:
     def _flush(self) -> None:
         self._flushed = time.monotonic()
         data = b"".join(self._pending)
-        written = 0
+        written, self.behind = 0, True
         try:
             while written < len(data):
                 written += os.pwrite(self._descriptor, data[written:], self._end + written)
@@ -85,6 +88,7 @@ class EventLog:
             raise
         self._end += written
         self._pending.clear()
+        self.behind = False
 
 
 class EventReader:

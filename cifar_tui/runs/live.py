@@ -78,6 +78,11 @@ class LiveRun:
         return self._thread is not None and self._thread.is_alive()
 
     @property
+    def standing(self) -> str:
+        """Nothing to say: it is this process's own."""
+        return ""
+
+    @property
     def session(self) -> "Session | None":
         """The engine's side of the run; None until torch is imported."""
         return self._session
@@ -297,7 +302,7 @@ class LiveRun:
                 text = f"the event log cannot be written now: {error.strerror}; it is tried again"
                 self._state.apply(Alert(text=text))
         else:
-            self._log_failed = False
+            self._log_failed = self._log_failed and self._possession.behind
 
     def _explain_defect(self, error: Exception) -> str:
         """Keep the traceback in the run's log, or in the screen's where there is none yet, and sum it up."""

@@ -1,5 +1,6 @@
 """What makes a run this process's own: its lock, its event log, its summary and its control socket."""
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -27,6 +28,7 @@ class Possession:
     """
 
     def __init__(self, folder: Path, config: TrainConfig, answer: Callable[[str], str | None]) -> None:
+        self._appending = threading.Lock()
         self._lock = RunLock(folder)
         self._lock.acquire()
         try:
@@ -39,15 +41,21 @@ class Possession:
             raise RunFailedError(f"cannot write in {folder}: {error.strerror}") from error
 
     def append(self, event: Event) -> None:
-        """Append `event` to the event log and to the summary.
+        """Append `event` to the event log and to the summary; safe to use from several threads.
 
         Raises:
             OSError: one of them cannot be written now.
         """
-        try:
-            self._event_log.append(event)
-        finally:
-            self._summary.apply(event)
+        with self._appending:
+            try:
+                self._event_log.append(event)
+            finally:
+                self._summary.apply(event)
+
+    @property
+    def behind(self) -> bool:
+        """Whether something is not written yet that should be."""
+        return self._event_log.behind or self._summary.behind
 
     def close(self) -> None:
         """Give the run back.

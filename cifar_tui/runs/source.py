@@ -62,6 +62,11 @@ class RunSource(Protocol):
         """Whether somebody works on the run now."""
         ...
 
+    @property
+    def standing(self) -> str:
+        """Whose the run is, for the title of the screen; "" for a run of this process."""
+        ...
+
     def snapshot(self) -> RunSnapshot:
         """What the run looks like now."""
         ...

@@ -27,6 +27,7 @@ from cifar_tui.engine.events import (
     SamplesPredicted,
     TrainingFinished,
     TrainingStarted,
+    Validated,
 )
 from cifar_tui.runs.series import Series
 
@@ -268,6 +269,10 @@ def log_line(event: Event) -> LogLine | None:
             text, kind = f"epoch {event.epoch}: {figures}, {event.train_seconds:.1f} s", "message"
         case Evaluated(step=step, final=False):
             text = f"test accuracy after step {event.step:,}: {100 * event.accuracy:.2f} %"
+            kind = "message"
+        case Validated(step=step):
+            share = f"{100 * event.accuracy:.2f} %, loss {event.loss:.3f}"
+            text = f"validation accuracy of epoch {event.epoch}: {share}{', the best' if event.best else ''}"
             kind = "message"
         case LossWindow(step=step):
             text, kind = event.tutorial_line(), "printed"

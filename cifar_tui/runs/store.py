@@ -64,7 +64,7 @@ def find_run(checkpoints: Path, name: str) -> Path:
     Raises:
         ConfigError: there is none, or more than one.
     """
-    runs = sorted(path.parent for path in checkpoints.glob(f"*/{CONFIG_FILE}"))
+    runs = _runs(checkpoints)
     if not runs:
         raise ConfigError(
             f"there are no runs in {checkpoints}; train one, or name its folder with --checkpoints"
@@ -86,8 +86,13 @@ def find_run_to_attach(checkpoints: Path) -> Path:
         ConfigError: there is no run.
     """
     latest = find_run(checkpoints, "latest")
-    runs = sorted((path.parent for path in checkpoints.glob(f"*/{CONFIG_FILE}")), reverse=True)
-    return next((run for run in runs if owner_of(run).live), latest)
+    return next((run for run in reversed(_runs(checkpoints)) if owner_of(run).live), latest)
+
+
+def _runs(checkpoints: Path) -> list[Path]:
+    """The folders of all runs, the oldest first; those being deleted are hidden."""
+    runs = (path.parent for path in checkpoints.glob(f"*/{CONFIG_FILE}"))
+    return sorted(run for run in runs if not run.name.startswith("."))
 
 
 def how_to_come_back(folder: Path, checkpoints: Path) -> str:

@@ -99,6 +99,9 @@ class SummaryWriter:
         folder: the run's folder.
         config: its settings.
 
+    Attributes:
+        behind: whether the last attempt to write failed.
+
     Raises:
         OSError: the event log cannot be read.
     """
@@ -113,6 +116,7 @@ class SummaryWriter:
             pass  # a new run
         self._fold.settings(dataclasses.asdict(config))
         self._tried = 0.0
+        self.behind = False
 
     def apply(self, event: Event) -> None:
         """Take in the next event, and write where it tells something; points only every few seconds.
@@ -124,8 +128,9 @@ class SummaryWriter:
         now = time.monotonic()
         due = isinstance(event, LossPoint) and now - self._tried >= _POINT_SECONDS
         if due or isinstance(event, _TELLING):
-            self._tried = now
+            self._tried, self.behind = now, True
             _replace(self._path, self._fold.summary)
+            self.behind = False
 
 
 def read_summary(folder: Path) -> RunSummary | None:
@@ -246,7 +251,7 @@ class _Fold:
 
 def _checked(values: object) -> RunSummary | None:
     """The summary that `values` are; None where they are none of this version."""
-    if not isinstance(values, dict) :
+    if not isinstance(values, dict) or values.get("schema") != SUMMARY_SCHEMA:
         return None
     checked: dict[str, Any] = {}
     for name, kind in _FIELDS.items():
@@ -285,14 +290,14 @@ def _replace(path: Path, summary: RunSummary) -> None:
 
 
 def _ends(log: BinaryIO) -> Iterator[bytes]:
-    """The lines of `log`; of a large one those of its first and last part."""
+    """The lines of `log`; of a large one those of its first and last part, the torn ones between included."""
     size = os.fstat(log.fileno()).st_size
     if size <= 2 * _PART_OF_LOG:
         yield from log.read(2 * _PART_OF_LOG).splitlines()
         return
-    yield from log.read(_PART_OF_LOG).splitlines()[:-1]
+    yield from log.read(_PART_OF_LOG).splitlines()
     log.seek(-_PART_OF_LOG, os.SEEK_END)
-    yield from log.read(_PART_OF_LOG).splitlines()[1:]
+    yield from log.read(_PART_OF_LOG).splitlines()
 
 
 def _parsed(line: bytes) -> dict[str, Any] | None:

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 import pytest
 from textual.app import App
+from textual.events import Key
 
 import cifar_tui
 from cifar_tui.app.screens import runs as runs_screen
@@ -139,6 +140,15 @@ async def test_the_columns_that_fit_are_shown_whole(app, size, columns):
         assert f" {NEW} " in app.text()
 
 
+async def test_the_rows_are_never_wider_than_the_screen(app):
+    async with app.run_test(size=(120, 24)) as pilot:
+        await listed(pilot)
+        for width in range(110, 50, -2):
+            await pilot.resize_terminal(width, 24)
+            await until(pilot, lambda width=width: app.table.size.width == width)
+            await until(pilot, lambda: app.table.virtual_size.width <= app.table.size.width)
+
+
 async def test_a_terminal_that_grows_shows_more(app):
     async with app.run_test(size=(80, 24)) as pilot:
         await listed(pilot)
@@ -207,7 +217,7 @@ async def test_a_list_that_is_scrolled_stays_where_it_is(app, make_run, monkeypa
     monkeypatch.setattr(runs_screen, "REFRESH_SECONDS", 0.05)
     async with app.run_test(size=(80, 24)) as pilot:
         await listed(pilot, 63)
-        await pilot.press(*["j"] * 40)
+        await pilot.press("pagedown", "pagedown", "j")
         current = app.current()
         await until(pilot, lambda: app.table.scroll_y > 0)
         make_run("20260104-100000")
@@ -288,6 +298,14 @@ async def test_the_filter_takes_every_key_and_escape_shows_all_again(app):
         assert not app.runs.query_one("#runs-filter").display
         assert app.focused is app.table
         assert app.current() == STOPPED
+
+
+async def test_what_is_typed_ahead_of_the_filter_reaches_it(app):
+    async with app.run_test(size=(80, 24)) as pilot:
+        await listed(pilot)
+        for key, character in (("slash", "/"), ("d", "d"), ("o", "o"), ("x", "x")):
+            app.post_message(Key(key, character))
+        await until(pilot, lambda: app.runs.query_one(FilterInput).value == "dox")
 
 
 async def test_the_filter_can_be_kept_and_escape_lifts_it_before_it_leaves(app):

@@ -128,7 +128,7 @@ def test_a_pause_holds_between_two_steps_until_resumed(noise_dataset, tmp_path):
 
 def test_time_spent_paused_is_not_training_time(noise_dataset, tmp_path, monkeypatch):
     now = [0.0]
-    monkeypatch.setattr("cifar_tui.engine.trainer.time.perf_counter", lambda: now[0])
+    monkeypatch.setattr("cifar_tui.engine.meters.time.perf_counter", lambda: now[0])
 
     def pass_time(run, event):
         if isinstance(event, LossPoint):

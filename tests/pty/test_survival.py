@@ -195,3 +195,36 @@ def test_detaching_gives_the_prompt_back_and_says_how_to_come_back(open_terminal
     assert back, said
     assert owner_of(run.folder).pid == run.pid
     come_back_and_stop(open_terminal(*back[1].split()), run)
+
+
+def test_a_terminal_that_ends_without_a_signal(open_terminal, image_folder, tmp_path):
+    ignoring = (
+        "import os, signal, sys; signal.signal(signal.SIGHUP, signal.SIG_IGN);"
+        "os.execv(sys.argv[1], sys.argv[1:])"
+    )
+    program = [sys.executable, "-m", "cifar_tui", *arguments(image_folder).split()]
+    terminal = open_terminal(command=[sys.executable, "-c", ignoring, *program])
+    run = start_training(terminal, tmp_path)
+    before = run.rates(terminal.pump)
+    terminal.hang_up()
+    assert_survived(run, before, pause_for_a_moment)
+    come_back_and_stop(open_terminal("attach"), run)
+
+
+def test_a_screen_that_hangs_on_its_terminal_does_not_keep_a_signal_from_saving(
+    open_terminal, image_folder, tmp_path
+):
+    terminal = open_terminal(*arguments(image_folder).split())
+    run = start_training(terminal, tmp_path)
+    step = run.step
+    deadline = time.monotonic() + 120
+    while run.step < step + 300:  # while nobody reads what is drawn of them
+        assert time.monotonic() < deadline
+        pause_for_a_moment()
+    terminal.kill(signal.SIGTERM)
+    while terminal.ended() is None:
+        assert time.monotonic() < deadline
+        pause_for_a_moment()
+    assert terminal.status == 128 + signal.SIGTERM
+    assert not owner_of(run.folder).live
+    assert (run.folder / "last.pt").exists()

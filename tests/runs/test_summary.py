@@ -42,7 +42,7 @@ def evaluated(step, correct):
     )
 
 
-def started(config=CONFIG):
+def started(config=CONFIG, *, time=1000.0):
     return TrainingStarted(
         run="run",
         config=dataclasses.asdict(config),
@@ -51,7 +51,7 @@ def started(config=CONFIG):
         steps_per_epoch=100,
         total_steps=100 * config.epochs,
         torch_version="2",
-        time=1000.0,
+        time=time,
     )
 
 
@@ -182,7 +182,7 @@ def test_a_disk_that_is_full_is_the_callers_and_leaves_the_old_summary(tmp_path,
 
 def test_a_resumed_run_goes_on_with_its_figures(work):
     work(beginning())
-    resumed = work([started(), Resumed(step=100, epoch=2, batch=0, train_seconds=1.0), *end()])
+    resumed = work([started(time=1500.0), Resumed(step=100, epoch=2, batch=0, train_seconds=1.0), *end()])
     assert (resumed.started, resumed.best_accuracy, resumed.loss) == (1000.0, 0.6, 1.5)
 
 

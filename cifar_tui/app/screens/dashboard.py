@@ -44,7 +44,7 @@ class Dashboard(Screen[None]):
     def __init__(self, config: TrainConfig) -> None:
         super().__init__()
         self._config = config
-        self._shown_version = -1
+        self._shown: object = None
         self._shown_curves_version = -1
         self._shown_log_end = 0
         self._shown_log_version = 0
@@ -96,7 +96,8 @@ class Dashboard(Screen[None]):
     def forget_run(self) -> None:
         """Begin anew, for another run."""
         self.query_one(LogPane).clear_lines()
-        self._shown_version = self._shown_curves_version = -1
+        self._shown = None
+        self._shown_curves_version = -1
         self._shown_log_end = self._shown_log_version = 0
         self._shown_samples = None
         self.sample_number = 0
@@ -104,9 +105,11 @@ class Dashboard(Screen[None]):
     def show_run(self, run: RunSource) -> None:
         """Show what changed in `run` since the last call; cheap when nothing did."""
         snapshot = run.snapshot()
-        if snapshot.version != self._shown_version:
-            self._shown_version = snapshot.version
-            self.query_one(TitleLine).show(snapshot)
+        # the last two change without an event when the process that owns the run goes
+        now = (snapshot.version, snapshot.phase, run.standing)
+        if now != self._shown:
+            self._shown = now
+            self.query_one(TitleLine).show(snapshot, run.standing)
             self.training.show(snapshot)
             self.query_one(SummaryPane).show(snapshot)
             if snapshot.log_version != self._shown_log_version:

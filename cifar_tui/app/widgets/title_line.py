@@ -13,12 +13,14 @@ class TitleLine(Static):
         """Before the first run there is only the program's name."""
         self.show(RunSnapshot())
 
-    def show(self, snapshot: RunSnapshot) -> None:
-        """Show the run in `snapshot`."""
+    def show(self, snapshot: RunSnapshot, standing: str = "") -> None:
+        """Show the run in `snapshot`, and whose it is if it is not this process's."""
         parts = ["[b]cifar-tui[/b]"]
         if snapshot.started is not None:
             parts.append(snapshot.started.run)
+        if standing:
+            parts.append("[b]$standing[/b]")
         if snapshot.data is not None:
             parts.append("[b]SYNTHETIC IMAGES[/b]" if snapshot.data.synthetic else "$title")
         title = snapshot.data.title if snapshot.data is not None else ""
-        self.update(Content.from_markup(" · ".join(parts), title=title))
+        self.update(Content.from_markup(" · ".join(parts), title=title, standing=standing))

@@ -2,7 +2,10 @@
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
+
+from cifar_tui.engine.errors import ConfigError
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -38,3 +41,24 @@ class Dataset:
     train: ImageSplit
     test: ImageSplit
     skipped_files: tuple[str, ...] = ()
+
+
+def hold_out(split: ImageSplit, count: int, *, seed: int) -> tuple[ImageSplit, ImageSplit | None]:
+    """`split` without `count` of its images, drawn by `seed`, and these images; None for none.
+
+    Raises:
+        ConfigError: that would leave nothing to train on.
+    """
+    if count == 0:
+        return split, None
+    if count >= len(split):
+        raise ConfigError(
+            f"validation_images {count} leaves none of the {len(split)} training images to train on",
+            field="validation_images",
+        )
+    order = torch.randperm(len(split), generator=torch.Generator().manual_seed(seed))
+    held, kept = order[:count].sort().values, order[count:].sort().values
+    return (
+        ImageSplit(images=split.images[kept], targets=split.targets[kept]),
+        ImageSplit(images=split.images[held], targets=split.targets[held]),
+    )

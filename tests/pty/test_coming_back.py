@@ -1,0 +1,110 @@
+"""Runs that are looked at again, in a real terminal: crashed, ended, listed, resumed and deleted ones."""
+
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from cifar_tui.runs.owner import owner_of
+from cifar_tui.runs.summary import read_summary
+
+SIZES = [(80, 24), (120, 40)]
+
+
+@pytest.fixture
+def train(image_folder, tmp_path):
+    """Trains without a screen, in `tmp_path`; gives the process."""
+
+    def start(*arguments):
+        command = [sys.executable, "-m", "cifar_tui", "train", "--headless", "--data", str(image_folder)]
+        return subprocess.Popen(
+            [*command, "--device", "cpu", *arguments],
+            cwd=tmp_path,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    return start
+
+
+@pytest.fixture
+def crashed_run(train, tmp_path):
+    """The folder of a run whose process was killed."""
+    process = train("--epochs", "100000")
+    for line in process.stderr:
+        if line.startswith("cifar-tui: epoch 20:"):
+            break
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    (folder,) = (tmp_path / "checkpoints").iterdir()
+    assert owner_of(folder).crashed
+    return folder
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_a_crashed_run_says_so_and_goes_on_where_it_was(open_terminal, crashed_run, size):
+    terminal = open_terminal("attach", size=size)
+    terminal.until("While you were away")
+    terminal.until("checkpoints? (was|were) saved")
+    terminal.until("Now it is crashed: its process died")
+    terminal.press("enter")
+    terminal.until_gone("While you were away")
+    terminal.until("! crashed")
+    terminal.until("crashed, read-only")
+    terminal.press("u")
+    terminal.until("▶ training")
+    terminal.until_true(lambda: '"event":"Resumed"' in (crashed_run / "events.jsonl").read_text())
+    terminal.press("d")
+    assert terminal.wait_for_exit() == 0
+    assert owner_of(crashed_run).live
+
+    terminal = open_terminal("attach", size=size)
+    terminal.until("steps were trained")
+    terminal.press("enter")
+    terminal.until_gone("While you were away")
+    terminal.until("attached to process")
+    terminal.press("s")
+    terminal.until("ended, read-only")
+    terminal.press("q")
+    assert terminal.wait_for_exit() == 0
+    assert read_summary(crashed_run).phase == "done"
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_the_runs_are_listed_opened_compared_and_deleted(open_terminal, train, crashed_run, tmp_path, size):
+    assert train("--epochs", "3").wait(60) == 0
+    (finished,) = (path for path in (tmp_path / "checkpoints").iterdir() if path != crashed_run)
+    terminal = open_terminal(size=size)
+    terminal.until("Train")
+    terminal.press("r")
+    terminal.until(rf"{finished.name} +✓ done")
+    terminal.until(rf"{crashed_run.name} +✗ crashed")
+    terminal.press("space")
+    terminal.until("1 marked")
+    terminal.press("j", "space")
+    terminal.until("2 marked")
+    terminal.press("v")
+    terminal.until("2 runs side by side")
+    terminal.until(r"epochs +100000 +3|epochs +3 +100000")
+    terminal.press("escape")
+    terminal.until_gone("2 runs side by side")
+    terminal.press("x")
+    terminal.until("Delete run")
+    terminal.press("escape")
+    terminal.until_gone("Delete run")
+    assert crashed_run.exists()
+    terminal.press("x")
+    terminal.until("Delete run")
+    terminal.press("y")
+    terminal.until_true(lambda: not crashed_run.exists())
+    terminal.until_gone(rf"{crashed_run.name} ")
+    terminal.press("enter")
+    terminal.until("While you were away")
+    terminal.press("enter")
+    terminal.until_gone("While you were away")
+    terminal.until("ended, read-only")
+    terminal.until("✓ done")
+    terminal.press("q")
+    assert terminal.wait_for_exit() == 0
