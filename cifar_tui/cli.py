@@ -39,6 +39,10 @@ def main(arguments: list[str] | None = None) -> int:
                 from cifar_tui.runs_command import list_command
 
                 return list_command(_checkpoints(options), options.names, as_json=options.json)
+            case "bench":
+                from cifar_tui.bench.runs import bench_runs
+
+                return bench_runs(as_json=options.json)
             case _:
                 return _open_dashboard(_configuration(options), options)
     except UserError as error:
@@ -95,6 +99,13 @@ def _parser() -> argparse.ArgumentParser:
     runs = commands.add_parser("runs", parents=[shared], help=text, description=text)
     runs.add_argument("names", metavar="RUN", nargs="*", help="a run's id, a prefix of it, or latest")
     runs.add_argument("--json", action="store_true", help="as JSON")
+
+    text = "measure what the program costs on this machine"
+    bench = commands.add_parser("bench", help=text, description=text)
+    bench.add_argument(
+        "what", choices=["runs"], help="runs: the event log of a run of 10 million steps, in two minutes"
+    )
+    bench.add_argument("--json", action="store_true", help="as one JSON object")
     return parser
 
 

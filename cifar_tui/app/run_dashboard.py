@@ -56,11 +56,11 @@ def run_dashboard(
         )
         watch.start()
         exit_code = app.run()
-        watch.stop()
         run = app.own_run
         # a screen that failed takes no run with it
         goes_on = run is not None and run.live and (app.detached or app.return_code not in {0, None})
         if goes_on and not app.left_at_once:
+            watch.stop()
             _leave_terminal(output, shell, farewell="" if watch.lost else app.farewell())
             return _outlive(app)
     farewell = app.farewell()

@@ -55,7 +55,7 @@ class TerminalWatch:
         threading.Thread(target=self._watch, name="cifar-tui-watch", daemon=True).start()
 
     def stop(self) -> None:
-        """The screen has left by itself."""
+        """The screen has left by itself, and the run goes on."""
         self._stopped.set()
 
     @property

@@ -279,6 +279,7 @@ _NUMBERS = {
     cls: {entry.name for entry in dataclasses.fields(cls) if entry.type is float}
     for cls in _EVENT_TYPES.values()
 }
+_PLAIN = (LossPoint, LossWindow)  # most of a log: no lists in them, and read in the shortest way
 
 
 def event_to_dict(event: Event) -> dict[str, Any]:
@@ -314,6 +315,8 @@ def event_from_dict(values: dict[str, Any]) -> Event | None:
     cls = _EVENT_TYPES.get(fields.pop("event"))
     if cls is None:
         return None
+    if cls in _PLAIN and None not in fields.values():
+        return cls(**fields)
     if cls is PhaseChanged:
         fields["phase"] = Phase(fields["phase"])
     if cls is Evaluated:

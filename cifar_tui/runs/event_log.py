@@ -48,15 +48,15 @@ class EventLog:
             return
         with self._lock:
             if isinstance(event, LossPoint):
-                point = self._thinner.take(event)
-                if point is not None and len(self._pending) < _MAX_PENDING_LINES:
-                    self._pending.append(_line(event_to_dict(point)))
+                if len(self._pending) < _MAX_PENDING_LINES:
+                    self._pending += map(_event_line, self._thinner.take(event))
                 if time.monotonic() - self._flushed < _FLUSH_SECONDS:
                     return
             else:
                 if isinstance(event, CheckpointSaved):
-                    self._take_rest()  # what is before a checkpoint is never trained again
-                self._pending.append(_line(event_to_dict(event)))
+                    # what is before a checkpoint is never trained again
+                    self._pending += map(_event_line, self._thinner.rest())
+                self._pending.append(_event_line(event))
             self._flush()
 
     def close(self) -> None:
@@ -64,17 +64,12 @@ class EventLog:
         with self._lock:
             if self._descriptor < 0:
                 return
-            self._take_rest()
+            self._pending += map(_event_line, self._thinner.rest())
             try:
                 self._flush()
             finally:
                 os.close(self._descriptor)
                 self._descriptor = -1
-
-    def _take_rest(self) -> None:
-        rest = self._thinner.rest()
-        if rest is not None:
-            self._pending.append(_line(event_to_dict(rest)))
 
     def _flush(self) -> None:
         self._flushed = time.monotonic()
@@ -133,11 +128,15 @@ def _line(values: dict[str, object]) -> bytes:
     return json.dumps(values, separators=(",", ":"), allow_nan=False).encode() + b"\n"
 
 
+def _event_line(event: Event) -> bytes:
+    return _line(event_to_dict(event))
+
+
 def _parse(line: bytes) -> Event | None:
     try:
-        values = json.loads(line)
+        values = json.loads(line.decode())  # of bytes it would guess the encoding first
         return event_from_dict(values) if "event" in values else None
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         return None
 
 

@@ -1,5 +1,6 @@
 """Who owns a run: a lock tells a live owner from a dead one, and a heartbeat where the lock cannot tell."""
 
+import contextlib
 import errno
 import fcntl
 import json
@@ -61,16 +62,18 @@ class RunLock:
                 f"run {name} is live in process {owner.pid} on {owner.host}: "
                 f"attach to it with: cifar-tui attach {name}"
             )
-        try:
-            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            if not _lock_exclusively(descriptor):
-                os.close(descriptor)
-                raise ConfigError(f"run {name} was just taken by another process: attach to it")
-            content = json.dumps({"pid": os.getpid(), "host": socket.gethostname()}).encode()
-            os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, content, 0)
-        except OSError as error:
-            raise RunFailedError(f"cannot write the lock {self._path}: {error.strerror}") from error
+        content = json.dumps({"pid": os.getpid(), "host": socket.gethostname()}).encode()
+        with contextlib.ExitStack() as undo:
+            try:
+                descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+                undo.callback(os.close, descriptor)
+                if not _lock_exclusively(descriptor):
+                    raise ConfigError(f"run {name} was just taken by another process: attach to it")
+                os.ftruncate(descriptor, 0)
+                os.pwrite(descriptor, content, 0)
+            except OSError as error:
+                raise RunFailedError(f"cannot write the lock {self._path}: {error.strerror}") from error
+            undo.pop_all()
         self._descriptor = descriptor
 
     def beat(self) -> None:
@@ -149,5 +152,5 @@ def _parse(content: bytes) -> tuple[int | None, str]:
     try:
         values = json.loads(content)
         return int(values["pid"]), str(values["host"])
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError, OverflowError):
         return None, ""

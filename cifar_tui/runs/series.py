@@ -1,6 +1,10 @@
 """A curve of unbounded length in bounded memory that keeps its spikes."""
 
 import math
+from bisect import bisect_left
+from operator import itemgetter
+
+_x, _y = itemgetter(0), itemgetter(1)
 
 
 class Series:
@@ -33,14 +37,22 @@ class Series:
 
 
 def decimate(points: list[tuple[float, float]], limit: int) -> list[tuple[float, float]]:
-    """At most `limit` (at least 2) of the points: the lowest and the highest of each of limit / 2 buckets."""
+    """At most `limit` (at least 2) of the points: the lowest and the highest of each of limit / 2 buckets.
+
+    The buckets are equally wide, so that what was thinned before is not thinned faster than what is new.
+    """
     if len(points) <= limit:
         return list(points)
     buckets = limit // 2
+    start = points[0][0]
+    width = (points[-1][0] - start) / buckets
     kept: list[tuple[float, float]] = []
-    for bucket in range(buckets):
-        part = points[bucket * len(points) // buckets : (bucket + 1) * len(points) // buckets]
-        low = min(part, key=lambda point: point[1])
-        high = max(part, key=lambda point: point[1])
-        kept.extend(sorted({low, high}))
+    first = 0
+    for bucket in range(1, buckets + 1):
+        edge = math.inf if bucket == buckets else start + bucket * width
+        end = bisect_left(points, edge, first, key=_x)
+        if end > first:
+            part = points[first:end]
+            kept.extend(sorted({min(part, key=_y), max(part, key=_y)}))
+        first = end
     return kept

@@ -104,20 +104,15 @@ class _Throughput:
     """Images a second over a short span of training time."""
 
     span_seconds: float = 3.0
-    start_seconds: float = 0.0
-    points: deque[tuple[float, int]] = field(default_factory=deque)
-    images: int = 0
+    points: deque[tuple[float, int]] = field(default_factory=lambda: deque([(0.0, 0)]))
 
-    def add(self, train_seconds: float, images: int) -> float | None:
-        """The throughput up to a point that ended at `train_seconds` and added `images`."""
-        if not self.points:
-            self.points.append((self.start_seconds, 0))
-        self.images += images
-        self.points.append((train_seconds, self.images))
-        while len(self.points) > 2 and train_seconds - self.points[1][0] >= self.span_seconds:
+    def add(self, point: LossPoint) -> float | None:
+        """The throughput up to `point`; the log may have left out points before it."""
+        self.points.append((point.train_seconds, point.step))
+        while len(self.points) > 2 and point.train_seconds - self.points[1][0] >= self.span_seconds:
             self.points.popleft()
-        seconds = train_seconds - self.points[0][0]
-        return (self.images - self.points[0][1]) / seconds if seconds > 0 else None
+        seconds, steps = (now - then for now, then in zip(self.points[-1], self.points[0], strict=True))
+        return steps * point.images / point.steps / seconds if seconds > 0 else None
 
 
 class RunState:
@@ -143,6 +138,9 @@ class RunState:
         with self._lock:
             self._values["version"] += 1
             self._stale = True
+            if isinstance(event, LossPoint):  # most events are, and they put no line into the log
+                self._fold_point(event)
+                return
             line = log_line(event)
             if isinstance(event, Message) and event.printed and line is not None:
                 # it tells of the training's end, or of what comes after it
@@ -188,8 +186,6 @@ class RunState:
                 self._update(started=event, step=0, epoch=1, batch=0, finished=None, ended=None)
             case Resumed():
                 self._supersede(event)
-            case LossPoint():
-                self._fold_point(event)
             case TrainingFinished():
                 self._update(
                     finished=event, step=event.step, train_seconds=event.train_seconds, seconds_left=None
@@ -220,7 +216,7 @@ class RunState:
             batch=event.batch,
             loss=event.loss,
             accuracy=event.accuracy,
-            images_per_second=self._throughput.add(event.train_seconds, event.images),
+            images_per_second=self._throughput.add(event),
             train_seconds=event.train_seconds,
             seconds_left=seconds_left,
             curves_version=self._values["curves_version"] + 1,
@@ -237,7 +233,7 @@ class RunState:
         kept = [line for line in self._log if line.step is None or line.step <= event.step]
         taken = len(self._log) - len(kept)
         self._log = deque(kept, maxlen=LOG_LINES)
-        self._throughput = _Throughput(start_seconds=event.train_seconds)
+        self._throughput = _Throughput(points=deque([(event.train_seconds, event.step)]))
         for name in ("samples", "evaluated", "checkpoint"):
             value = self._values[name]
             if value is not None and value.step > event.step:

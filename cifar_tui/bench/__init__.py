@@ -1,0 +1,1 @@
+"""`cifar-tui bench`: what the program costs, measured. A module for each benchmark, over `report`."""

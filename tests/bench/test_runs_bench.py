@@ -1,0 +1,115 @@
+"""`cifar-tui bench runs`, for a short run."""
+
+import json
+import subprocess
+import sys
+import tempfile
+
+import pytest
+
+from cifar_tui.bench import report, runs
+from cifar_tui.engine.errors import RunFailedError
+
+STEPS = 200_000
+
+
+@pytest.fixture(scope="module")
+def places(tmp_path_factory):
+    return tmp_path_factory.mktemp("temporary")
+
+
+@pytest.fixture(scope="module")
+def measured(places):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tempfile, "tempdir", str(places))
+        return runs.measure_runs(STEPS, openings=2, followings=2, following_seconds=1.5)
+
+
+@pytest.fixture
+def short_bench(measured, monkeypatch):
+    monkeypatch.setattr(runs, "measure_runs", lambda steps: measured)
+
+
+def test_the_log_of_a_run_is_made_as_a_training_makes_it(tmp_path):
+    log = runs.make_log(tmp_path, STEPS)
+    counts = {}
+    for event in runs.read_events(log.folder):
+        counts[type(event).__name__] = counts.get(type(event).__name__, 0) + 1
+    assert log.steps == STEPS
+    assert counts["EpochFinished"] == counts["Evaluated"] == 16
+    assert counts["LossWindow"] == 16 * 6
+    assert counts["SamplesPredicted"] == 1 + 16 * 7
+    assert counts["LossPoint"] == 16 * 250
+    assert log.lines == 1 + sum(counts.values())
+    assert log.highest_in_log == log.highest_sent > 40
+
+
+def test_what_is_measured_is_sane(measured):
+    assert measured.steps == STEPS
+    assert 500_000 < measured.log.size < 5_000_000
+    assert measured.spikes_kept
+    assert measured.opening_seconds.n == 2
+    assert 0.01 < measured.opening_seconds.minimum <= measured.opening_seconds.maximum < 10
+    assert 0 < measured.memory_mib.median < 100
+    assert 0.5 < measured.memory_ratio < 10
+    assert measured.following_core_share.n == measured.following_new_core_share.n == 2
+    assert 0 <= measured.following_core_share.median < 0.5
+    assert not measured.torch_imported
+
+
+def test_nothing_is_left_behind(measured, places):
+    assert list(places.iterdir()) == []
+
+
+def test_the_json_has_everything(measured, short_bench, capsys):
+    assert runs.bench_runs(as_json=True, steps=STEPS) == (0 if measured.met else 1)
+    values = json.loads(capsys.readouterr().out)
+    assert {"platform", "cpus", "python"} <= values["machine"].keys()
+    found = values["runs"]
+    for name in ("opening_seconds", "memory_mib", "memory_mib_at_a_tenth", "following_core_share"):
+        assert found[name].keys() == {"median", "minimum", "maximum", "n"}
+    assert found["steps"] == STEPS
+    assert found["log_bytes"] == measured.log.size
+    assert found["log_lines"] == measured.log.lines
+    assert found["limits"] == {
+        "log_bytes": 30_000_000,
+        "opening_seconds": 2.0,
+        "memory_ratio": 1.5,
+        "following_core_share": 0.02,
+    }
+    assert found["met"] is measured.met
+
+
+def test_the_table_is_plain_where_there_is_no_terminal(measured, short_bench, capsys):
+    runs.bench_runs(as_json=False)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "The event log of a run of 200,000 steps"
+    assert lines[1].split() == ["quantity", "median", "spread", "n", "limit", "met"]
+    assert len(lines) == 2 + len(measured.figures())
+    assert lines[2].endswith("✓")
+
+
+def test_a_limit_that_is_not_met_shows(capsys, monkeypatch, measured, short_bench):
+    monkeypatch.setattr(runs, "LOG_LIMIT_BYTES", 1000)
+    assert runs.bench_runs(as_json=False) == 1
+    assert capsys.readouterr().out.splitlines()[2].endswith("✗")
+
+
+def test_no_torch_is_imported():
+    code = "import sys, cifar_tui.bench.runs, cifar_tui.bench.report; print('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout == b"False\n"
+
+
+def test_no_room_is_one_sentence(monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", "/nonexistent")
+    with pytest.raises(RunFailedError, match="cannot write the log to be measured: No such file"):
+        runs.bench_runs(as_json=True, steps=STEPS)
+
+
+def test_a_measuring_process_that_dies_is_told_of(tmp_path, capfd):
+    with pytest.raises(RunFailedError, match="died"):
+        runs.measure_opening(tmp_path)
+
+
+def test_a_spread_is_of_what_was_taken():
+    assert report.spread([3.0, 1.0, 2.0, 10.0]) == report.Spread(median=2.5, minimum=1.0, maximum=10.0, n=4)

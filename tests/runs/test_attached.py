@@ -1,0 +1,572 @@
+"""`AttachedRun`: a run of another process, or one that has ended; and what happened while nobody looked."""
+
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cifar_tui.engine.config import TrainConfig
+from cifar_tui.engine.errors import ConfigError
+from cifar_tui.engine.events import (
+    Alert,
+    CheckpointSaved,
+    ClassAccuracy,
+    EpochFinished,
+    Evaluated,
+    LossPoint,
+    LossWindow,
+    Message,
+    Phase,
+    PhaseChanged,
+    Resumed,
+    RunEnded,
+    TrainingFinished,
+    TrainingStarted,
+)
+from cifar_tui.runs.attached import AttachedRun
+from cifar_tui.runs.away import Absence, last_seen, mark_seen
+from cifar_tui.runs.control_server import ControlServer
+from cifar_tui.runs.event_log import EventLog
+from cifar_tui.runs.live import LiveRun
+from cifar_tui.runs.owner import RunLock
+from cifar_tui.runs.state import RunState
+from cifar_tui.runs.store import write_config
+
+TRAIN = [sys.executable, "-m", "cifar_tui", "train", "--headless", "--device", "cpu", "--epochs", "100000"]
+RARELY = ["--set", "evaluate_every=0", "--set", "checkpoint_every=0"]
+STARTED = TrainingStarted(
+    run="run", config={}, device="cpu", parameters=1, steps_per_epoch=100, total_steps=300, torch_version="2"
+)
+
+
+def wait_until(condition, seconds=60):
+    """Wait for `condition`, and fail when it does not come about."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "the condition did not come about"
+        time.sleep(0.01)
+
+
+def point(step, loss=2.0, **changes):
+    values = {"steps": 50, "epoch": 1, "batch": step, "loss_min": loss, "loss_max": loss, "accuracy": 0.4}
+    values |= {"learning_rate": 0.1, "images": 200, "train_seconds": step / 100}
+    return LossPoint(step=step, loss=loss, **values | changes)
+
+
+def epoch_finished(epoch, **changes):
+    values = {"step": 100 * epoch, "loss": 2.0, "accuracy": 0.3, "train_seconds": 1.0}
+    return EpochFinished(epoch=epoch, **values | changes)
+
+
+def evaluated(step, correct, **changes):
+    classes = (ClassAccuracy(name="a", correct=correct, total=100),)
+    values = {"final": False, "correct": correct, "total": 100, "loss": 1.0, "seconds": 1.0}
+    return Evaluated(step=step, per_class=classes, **values | changes)
+
+
+def saved(step, **changes):
+    return CheckpointSaved(path="last.pt", step=step, epoch=1, reason="asked for", **changes)
+
+
+def texts(run, kind=None):
+    return [line.text for line in run.log_since(0) if kind in {None, line.kind}]
+
+
+@pytest.fixture
+def attach():
+    runs = []
+
+    def attach(folder):
+        run = AttachedRun(folder)
+        runs.append(run)
+        run.start()
+        wait_until(lambda: run.loaded, seconds=10)
+        return run
+
+    yield attach
+    for run in runs:
+        run.close()
+
+
+@pytest.fixture
+def finished_run(tmp_path, image_folder):
+    config = TrainConfig(data=str(image_folder), data_dir=str(tmp_path / "data"), device="cpu", loss_window=3)
+    run = LiveRun(config, checkpoints=tmp_path / "checkpoints")
+    run.start_training()
+    assert run.wait(60)
+    return run
+
+
+@pytest.fixture
+def live_process(tmp_path, image_folder):
+    """A training in a process of its own, that goes on until it is stopped: (process, folder)."""
+    process = subprocess.Popen(
+        [*TRAIN, "--data", str(image_folder), *RARELY],
+        cwd=tmp_path,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    wait_until(lambda: list(tmp_path.glob("checkpoints/*/events.jsonl")))
+    (folder,) = (tmp_path / "checkpoints").iterdir()
+    yield process, folder
+    process.kill()
+    process.wait()
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """The folder of a run of which nothing is logged yet."""
+    write_config(tmp_path, TrainConfig(data="synthetic", epochs=3))
+    EventLog(tmp_path).close()
+    return tmp_path
+
+
+def log(folder, *events):
+    """Append to the log as a process does that owns the run for a while."""
+    event_log = EventLog(folder)
+    for event in events:
+        event_log.append(event)
+    event_log.close()
+
+
+def die(folder):
+    """Leave the lock behind as a process does that was killed."""
+    process = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True)
+    (folder / "lock").write_text(json.dumps({"pid": int(process.stdout), "host": os.uname().nodename}))
+
+
+# A run that has ended
+
+
+def test_a_finished_run_shows_what_it_showed_to_its_own_process(attach, finished_run):
+    run = attach(finished_run.folder)
+    assert replace(run.snapshot(), version=0) == replace(finished_run.snapshot(), version=0)
+    assert run.snapshot().phase is Phase.DONE
+    assert run.curves() == finished_run.curves()
+    assert run.curves().loss
+    assert run.log_since(0) == finished_run.log_since(0)
+    assert run.config == finished_run.config
+    assert not run.live
+
+
+def test_a_finished_run_shows_the_samples_that_it_showed(attach, finished_run):
+    run = attach(finished_run.folder)
+    for number in range(-1, 4):
+        batch, expected = run.sample_batch(number), finished_run.sample_batch(number)
+        assert (batch.number, batch.count, batch.step) == (expected.number, expected.count, expected.step)
+        for sample, known in zip(batch.samples, expected.samples, strict=True):
+            assert (sample.index, sample.ground_truth, sample.predicted) == (
+                known.index,
+                known.ground_truth,
+                known.predicted,
+            )
+            assert sample.confidence == pytest.approx(known.confidence, abs=1e-4)
+            assert np.array_equal(sample.image, known.image)
+
+
+@pytest.mark.parametrize("content", [None, b"", b"a picture"])
+def test_a_run_whose_samples_are_missing_or_damaged_shows_none(attach, folder, content):
+    if content is not None:
+        (folder / "samples.npz").write_bytes(content)
+    log(folder, STARTED, PhaseChanged(phase=Phase.DONE))
+    assert attach(folder).sample_batch(0) is None
+
+
+@pytest.mark.parametrize("command", ["pause", "resume", "pause_or_resume", "save", "evaluate", "stop"])
+def test_what_is_asked_of_a_run_that_is_over_is_answered_by_an_alert(attach, folder, command):
+    log(folder, PhaseChanged(phase=Phase.DONE), RunEnded(exit_code=0))
+    run = attach(folder)
+    getattr(run, command)()
+    wait_until(lambda: texts(run, "alert"))
+    assert "cannot be reached: nobody listens" in run.snapshot().alert.text
+    assert run.snapshot().phase is Phase.DONE
+
+
+def test_what_the_owner_refuses_becomes_an_alert_with_its_sentence(attach, folder):
+    log(folder, PhaseChanged(phase=Phase.LOADING))
+    server = ControlServer(folder, lambda request: f"the run is loading: no {request}")
+    server.start()
+    run = attach(folder)
+    run.pause()
+    wait_until(lambda: texts(run, "alert"))
+    assert texts(run, "alert") == ["the run is loading: no pause"]
+    server.close()
+
+
+def test_a_failed_run_is_failed_and_not_crashed(attach, folder):
+    log(folder, PhaseChanged(phase=Phase.FAILED, message="no room"), RunEnded(exit_code=4, error="no room"))
+    snapshot = attach(folder).snapshot()
+    assert (snapshot.phase, snapshot.message) == (Phase.FAILED, "no room")
+
+
+def test_a_run_whose_process_died_is_crashed_and_says_where(attach, folder):
+    log(folder, STARTED, PhaseChanged(phase=Phase.TRAINING), point(1250))
+    die(folder)
+    run = attach(folder)
+    snapshot = run.snapshot()
+    assert snapshot.phase is Phase.CRASHED
+    assert "died after step 1,250" in snapshot.message
+    assert "resume" not in snapshot.message, "there is no checkpoint"
+    (folder / "last.pt").touch()
+    assert "resumes it" in run.snapshot().message
+    assert snapshot.seconds_left is None
+    assert not run.live
+    assert run.owner.crashed
+
+
+def test_a_run_that_another_process_goes_on_with_is_never_called_crashed(attach, folder):
+    log(folder, STARTED, point(50), PhaseChanged(phase=Phase.DONE))
+    run = attach(folder)
+    lock = RunLock(folder)
+    lock.acquire()
+    log(folder, PhaseChanged(phase=Phase.LOADING))
+    phases = set()
+
+    def loading_and_live():
+        phases.add(run.snapshot().phase)
+        return Phase.LOADING in phases and run.live
+
+    wait_until(loading_and_live)
+    assert phases <= {Phase.DONE, Phase.LOADING}
+    wait_until(lambda: "a process goes on with this run" in texts(run))
+    lock.release()
+
+
+def test_a_run_whose_log_was_never_begun_shows_nothing(attach, folder):
+    (folder / "events.jsonl").write_bytes(b"")
+    run = attach(folder)
+    assert run.log_since(0) == []
+    assert run.curves().loss == ()
+    assert run.sample_batch(0) is None
+    assert run.away == []
+
+
+@pytest.mark.parametrize("missing", ["everything", "events.jsonl", "config.toml"])
+def test_a_folder_that_is_no_run_is_said_in_a_sentence(folder, missing):
+    path = folder / "none" if missing == "everything" else folder
+    if path is folder:
+        (folder / missing).unlink()
+    with pytest.raises(ConfigError) as refused:
+        AttachedRun(path)
+    assert str(path) in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_settings_that_cannot_be_read_are_said_in_a_sentence(folder):
+    (folder / "config.toml").write_text("epochs = ")
+    with pytest.raises(ConfigError, match=r"config\.toml is not a TOML file"):
+        AttachedRun(folder)
+
+
+DAMAGED = [
+    b"a picture",
+    b'{"event":"LossPoint"}',
+    b"[" * 100_000,
+    json.dumps(
+        {"event": "LossPoint", "time": 1.0, "step": "many", "steps": 1, "epoch": 1, "batch": 1, "loss": 1.0}
+        | {"loss_min": 1.0, "loss_max": 1.0, "accuracy": 1.0, "learning_rate": 1.0, "images": 1}
+        | {"train_seconds": "a while"}
+    ).encode(),
+    b'{"event":"Evaluated","step":1,"final":true,"correct":0,"total":0,"loss":1,"seconds":1,"per_class":[]}',
+]
+
+
+@pytest.mark.parametrize("damaged", DAMAGED, ids=lambda content: repr(content[:32]))
+def test_a_damaged_line_keeps_nobody_from_the_rest(attach, folder, damaged):
+    log(folder, Message(text="before"))
+    with (folder / "events.jsonl").open("ab") as file:
+        file.write(damaged + b"\n")
+    log(folder, Message(text="after"), PhaseChanged(phase=Phase.DONE))
+    run = attach(folder)
+    assert texts(run) == ["before", "after"]
+
+
+def test_a_log_that_vanishes_is_said_once(attach, folder):
+    log(folder, PhaseChanged(phase=Phase.DONE))
+    run = attach(folder)
+    (folder / "events.jsonl").unlink()
+    wait_until(lambda: texts(run, "alert"))
+    assert texts(run, "alert") == [f"cannot read the log of {folder}: No such file or directory"]
+
+
+def test_attaching_imports_no_torch():
+    code = "import sys, cifar_tui.runs.attached; print({'torch', 'textual', 'numpy'} & set(sys.modules))"
+    root = Path(__file__).resolve().parents[2]
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=root, check=True
+    )
+    assert result.stdout.strip() == "set()"
+
+
+# What is trained again
+
+
+AGAIN = [
+    STARTED,
+    *(point(step, loss=1.0) for step in (50, 100)),
+    epoch_finished(1),
+    *(point(step, loss=1.0) for step in (150, 200)),
+    LossWindow(epoch=2, batch=100, step=200, loss=1.0),
+    evaluated(200, 50),
+    epoch_finished(2),
+]
+RESUMED = [
+    STARTED,
+    Resumed(step=100, epoch=1, batch=100, train_seconds=1.0),
+    point(150, loss=3.0),
+]
+
+
+def assert_one_curve(run):
+    assert run.curves().loss == ((50, 1.0), (100, 1.0), (150, 3.0))
+    assert run.curves().test_accuracy == ()
+    lines = texts(run)
+    assert sum(text.startswith("epoch 1:") for text in lines) == 1
+    assert not any(text.startswith(("epoch 2:", "[2,", "test accuracy")) for text in lines)
+    assert lines[-1] == "resumed from the checkpoint of step 100"
+    assert (run.snapshot().step, run.snapshot().evaluated) == (150, None)
+
+
+def test_what_a_resumed_run_trains_again_is_shown_once(attach, folder):
+    log(folder, *AGAIN)
+    log(folder, *RESUMED)
+    assert_one_curve(attach(folder))
+
+
+def test_what_is_trained_again_while_somebody_looks_on_is_shown_once(attach, folder):
+    log(folder, *AGAIN)
+    run = attach(folder)
+    before = run.snapshot()
+    assert len(run.curves().loss) == 4
+    log(folder, *RESUMED)
+    wait_until(lambda: run.snapshot().step == 150)
+    assert_one_curve(run)
+    assert run.snapshot().log_version > before.log_version
+    assert run.snapshot().log_end == len(run.log_since(0))
+
+
+# A run of another process
+
+
+def test_several_look_on_at_a_live_run_and_each_steers_it(attach, live_process):
+    process, folder = live_process
+    first, second = attach(folder), attach(folder)
+    assert first.owner.pid == process.pid
+    wait_until(lambda: first.snapshot().step and second.snapshot().step)
+    assert first.live
+    first.pause()
+    wait_until(lambda: first.snapshot().phase is second.snapshot().phase is Phase.PAUSED)
+    step = second.snapshot().step
+    assert any("(paused)" in text for text in texts(second)), "a pause saves"
+    second.pause_or_resume()
+    wait_until(lambda: first.snapshot().step > step and first.snapshot().phase is Phase.TRAINING)
+    second.save()
+    wait_until(lambda: any("(asked for)" in text for text in texts(first)))
+    assert first.snapshot().evaluated is None
+    first.evaluate()
+    wait_until(lambda: first.snapshot().evaluated and second.snapshot().evaluated)
+    first.stop()
+    assert process.wait(60) == 0
+    for run in (first, second):
+        wait_until(lambda run=run: not run.live)
+        assert run.snapshot().phase is Phase.DONE
+        assert run.snapshot().message.startswith("stopped and saved at step")
+        assert texts(run, "alert") == []
+    assert first.curves() == second.curves()
+    second.pause()
+    wait_until(lambda: texts(second, "alert"))
+    assert texts(first, "alert") == [], "it concerns who asked"
+
+
+def test_who_looks_on_while_the_process_is_killed_is_told(attach, live_process):
+    process, folder = live_process
+    run = attach(folder)
+    wait_until(lambda: run.snapshot().step > 0)
+    process.send_signal(signal.SIGSTOP)
+    os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WNOWAIT)
+    assert run.live, "a silent process is none that died"
+    process.kill()
+    process.wait()
+    wait_until(lambda: run.snapshot().phase is Phase.CRASHED)
+    wait_until(lambda: texts(run, "alert"))
+    assert texts(run, "alert") == ["the process that trained this run died"]
+    assert not run.live
+
+
+def test_who_looks_no_longer_leaves_the_run_alone(attach, folder):
+    lock = RunLock(folder)
+    lock.acquire()
+    log(folder, PhaseChanged(phase=Phase.TRAINING))
+    run, other = attach(folder), attach(folder)
+    run.close()
+    log(folder, Message(text="a"))
+    wait_until(lambda: texts(other) == ["a"])
+    assert other.live
+    lock.release()
+
+
+# While you were away
+
+
+def lines(*events, since=None):
+    """What is told of `events` to somebody who looked at `since`."""
+    absence, state = Absence(since=since), RunState()
+    for event in events:
+        absence.note(event, state)
+        state.apply(event)
+    return absence.lines(state.snapshot())
+
+
+def at(time, event):
+    return replace(event, time=float(time))
+
+
+def test_when_somebody_looked_is_remembered(tmp_path):
+    assert last_seen(tmp_path) is None
+    mark_seen(tmp_path)
+    assert last_seen(tmp_path) == pytest.approx(time.time(), abs=60)
+    os.utime(tmp_path / "seen", (100, 100))
+    assert last_seen(tmp_path) == 100
+    mark_seen(tmp_path)
+    assert last_seen(tmp_path) > 100
+
+
+def test_where_nothing_is_new_nothing_is_said():
+    assert lines() == []
+    assert lines(since=50.0) == []
+    assert lines(at(10, STARTED), at(20, point(50)), since=20.0) == []
+
+
+def test_who_never_looked_is_told_everything_since_it_began():
+    assert lines(
+        at(1000, STARTED),
+        at(1000, PhaseChanged(phase=Phase.TRAINING)),
+        at(1030, point(50, loss=2.5)),
+        at(1060, point(100, loss=1.25)),
+        at(1061, epoch_finished(1)),
+        at(1062, evaluated(100, 42)),
+        at(4725, saved(100)),
+    ) == [
+        "1:02:05 passed since it began.",
+        "100 steps were trained and 1 epoch ended; loss 1.250.",
+        "Test accuracy 42.00 % at step 100.",
+        "1 checkpoint was saved, the last at step 100.",
+        "Now it is training.",
+    ]
+
+
+def test_who_looked_is_told_what_is_new():
+    assert lines(
+        at(0, STARTED),
+        at(0, PhaseChanged(phase=Phase.TRAINING)),
+        at(10, point(1000, loss=2.5)),
+        at(11, epoch_finished(1)),
+        at(12, evaluated(1000, 42)),
+        at(13, saved(1000)),
+        at(30, point(3500, loss=1.25)),
+        at(31, epoch_finished(2)),
+        at(32, saved(3500)),
+        at(33, epoch_finished(3)),
+        at(34, saved(3600)),
+        since=20.0,
+    ) == [
+        "0:00:14 passed since the last look.",
+        "2,500 steps were trained and 2 epochs ended; loss 2.500 → 1.250.",
+        "2 checkpoints were saved, the last at step 3,600.",
+        "Now it is training.",
+    ]
+
+
+def test_the_end_is_told_with_its_reason():
+    done = lines(
+        at(1, STARTED),
+        at(30, PhaseChanged(phase=Phase.DONE, message="stopped and saved at step 7")),
+        at(31, RunEnded(exit_code=0)),
+        since=20.0,
+    )
+    assert done == ["0:00:11 passed since the last look.", "Now it is done: stopped and saved at step 7"]
+    failed = lines(
+        at(30, PhaseChanged(phase=Phase.FAILED, message="no room")),
+        at(31, RunEnded(exit_code=4, error="no room")),
+        since=20.0,
+    )
+    assert failed[-1] == "Now it is failed: no room"
+
+
+def test_resumes_and_the_last_few_alerts_are_told():
+    told = lines(
+        at(1, STARTED),
+        at(10, point(500)),
+        *(at(30 + k, Alert(text=f"alert {k}")) for k in range(5)),
+        at(40, STARTED),
+        at(41, Resumed(step=400, epoch=1, batch=400, train_seconds=1.0)),
+        at(50, point(700)),
+        at(51, PhaseChanged(phase=Phase.TRAINING)),
+        since=20.0,
+    )
+    assert told == [
+        "0:00:31 passed since the last look.",
+        "200 steps were trained; loss 2.000 → 2.000.",
+        "It was resumed from step 400.",
+        "! alert 2",
+        "! alert 3",
+        "! alert 4",
+        "Now it is training.",
+    ]
+
+
+def test_an_epoch_that_was_trained_again_ended_once():
+    told = lines(
+        at(1, STARTED),
+        at(30, point(100)),
+        at(31, epoch_finished(1)),
+        at(32, point(200, epoch=2)),
+        at(33, epoch_finished(2)),
+        at(40, STARTED),
+        at(41, Resumed(step=150, epoch=2, batch=50, train_seconds=1.0)),
+        at(50, point(200, epoch=2)),
+        at(51, epoch_finished(2)),
+        since=20.0,
+    )
+    assert told[1].startswith("200 steps were trained and 2 epochs ended")
+
+
+def test_a_loss_that_is_not_finite_is_told_as_it_is():
+    assert "loss nan" in lines(at(1, STARTED), at(2, point(50, loss=math.nan)))[1]
+
+
+def test_who_comes_back_is_told_what_the_log_says_since_the_last_look(attach, folder):
+    log(folder, at(1, STARTED), at(10, point(100)), at(10, PhaseChanged(phase=Phase.TRAINING)))
+    mark_seen(folder)
+    os.utime(folder / "seen", (20, 20))
+    log(
+        folder,
+        at(30, point(300)),
+        at(
+            31,
+            TrainingFinished(
+                completed=True, epoch=3, step=300, train_seconds=3.0, images=1200, final_loss=2.0
+            ),
+        ),
+        at(32, PhaseChanged(phase=Phase.DONE)),
+        at(33, RunEnded(exit_code=0)),
+    )
+    assert attach(folder).away == [
+        "0:00:13 passed since the last look.",
+        "200 steps were trained; loss 2.000 → 2.000.",
+        "Now it is done.",
+    ]
+
+
+def test_who_comes_back_to_a_run_whose_process_died_is_told_so(attach, folder):
+    log(folder, at(1, STARTED), at(1, PhaseChanged(phase=Phase.TRAINING)), at(10, point(100)))
+    die(folder)
+    assert attach(folder).away[-1].startswith("Now it is crashed: its process died after step 100")

@@ -1,0 +1,140 @@
+"""What a run can be resumed with, and what is refused."""
+
+import dataclasses
+import json
+
+import pytest
+
+from cifar_tui.engine.config import SETTINGS, TrainConfig
+from cifar_tui.engine.errors import ConfigError
+from cifar_tui.runs.owner import RunLock
+from cifar_tui.runs.resume import config_to_resume
+from cifar_tui.runs.store import write_config
+from cifar_tui.runs.summary import SUMMARY_FILE, RunSummary
+
+OWN = TrainConfig(data="synthetic", epochs=3, batch_size=8, learning_rate=0.01, seed=5)
+CHANGEABLE = {
+    "epochs": 9,
+    "data": "cifar10",
+    "data_dir": "elsewhere",
+    "device": "cuda:1",
+    "evaluate_every": 2,
+    "checkpoint_every": 0,
+    "checkpoint_minutes": 0.5,
+}
+OTHERS = {
+    "batch_size": 4,
+    "learning_rate": 0.1,
+    "momentum": 0.5,
+    "weight_decay": 0.1,
+    "seed": 6,
+    "loss_window": 10,
+    "point_every": 7,
+    "validation_images": 100,
+}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A run that was stopped and saved."""
+    folder = tmp_path / "20260101-120000"
+    folder.mkdir()
+    write_config(folder, OWN)
+    (folder / "last.pt").write_bytes(b"")
+    return folder
+
+
+def complete(folder):
+    summary = RunSummary(phase="done", completed=True)
+    (folder / SUMMARY_FILE).write_text(json.dumps(dataclasses.asdict(summary)))
+    (folder / "report.json").write_text("{}")
+
+
+def refusal(folder, wanted=None):
+    """The one sentence with which the run is not resumed."""
+    with pytest.raises(ConfigError) as refused:
+        config_to_resume(folder, wanted)
+    sentence = str(refused.value)
+    assert "\n" not in sentence
+    assert folder.name in sentence
+    return sentence
+
+
+def test_a_stopped_run_goes_on_with_its_own_settings(folder):
+    assert config_to_resume(folder) == OWN
+    assert config_to_resume(folder, OWN) == OWN
+
+
+def test_a_crashed_run_goes_on_with_its_own_settings(folder):
+    (folder / "lock").write_text(json.dumps({"pid": 7, "host": "elsewhere"}))
+    assert refusal(folder).startswith("run 20260101-120000 is live in process 7 on elsewhere")
+    (folder / "lock").write_text("damaged")
+    assert config_to_resume(folder) == OWN
+
+
+def test_a_live_run_is_refused_and_how_to_attach_to_it_is_said(folder):
+    lock = RunLock(folder)
+    lock.acquire()
+    assert f"is live in process {lock_pid(folder)}" in refusal(folder)
+    assert "cifar-tui attach 20260101-120000" in refusal(folder)
+    lock.release()
+    assert config_to_resume(folder) == OWN
+
+
+def lock_pid(folder):
+    return json.loads((folder / "lock").read_text())["pid"]
+
+
+def test_a_run_without_a_checkpoint_is_refused(folder):
+    (folder / "last.pt").unlink()
+    assert "no checkpoint to go on from" in refusal(folder)
+
+
+def test_a_complete_run_is_refused_unless_there_are_more_epochs(folder):
+    complete(folder)
+    assert "is complete: to train on, give more epochs than 3" in refusal(folder)
+    assert "is complete" in refusal(folder, OWN.replace(epochs=2))
+    assert config_to_resume(folder, OWN.replace(epochs=4)).epochs == 4
+
+
+def test_a_run_whose_last_evaluation_is_missing_is_not_complete(folder):
+    complete(folder)
+    (folder / "report.json").unlink()
+    assert config_to_resume(folder) == OWN
+
+
+def test_a_run_that_was_stopped_and_evaluated_is_not_complete(folder):
+    complete(folder)
+    summary = RunSummary(phase="done", completed=False)
+    (folder / SUMMARY_FILE).write_text(json.dumps(dataclasses.asdict(summary)))
+    assert config_to_resume(folder) == OWN
+
+
+@pytest.mark.parametrize("name", CHANGEABLE)
+def test_epochs_places_and_the_device_may_change(folder, name):
+    wanted = OWN.replace(**{name: CHANGEABLE[name]})
+    assert config_to_resume(folder, wanted) == wanted
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_a_setting_that_would_make_it_another_run_is_refused_with_both_values(folder, name):
+    with pytest.raises(ConfigError) as refused:
+        config_to_resume(folder, OWN.replace(**{name: OTHERS[name]}))
+    assert refused.value.field == name
+    sentence = refusal(folder, OWN.replace(**{name: OTHERS[name]}))
+    assert f"started with {name} {getattr(OWN, name)} " in sentence
+    assert f"leave {name} {OTHERS[name]} out" in sentence
+
+
+def test_every_setting_either_may_change_or_is_refused():
+    assert CHANGEABLE.keys() | OTHERS.keys() | {"preset", "model"} == SETTINGS.keys()
+
+
+@pytest.mark.parametrize("content", [None, "epochs = ", "epochs = 0", "colour = 1"])
+def test_a_configuration_that_cannot_be_read_is_a_sentence(folder, content):
+    (folder / "config.toml").unlink()
+    if content is not None:
+        (folder / "config.toml").write_text(content)
+    with pytest.raises(ConfigError) as refused:
+        config_to_resume(folder)
+    assert "\n" not in str(refused.value)
