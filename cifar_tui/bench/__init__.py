@@ -1,1 +1,1 @@
-"""`cifar-tui bench`: what the program costs, measured. A module for each benchmark, over `report`."""
+"""`cifar-tui bench`: what the program costs, measured. `runs` is the benchmark, over the shared `report`."""

@@ -7,8 +7,9 @@ import tempfile
 
 import pytest
 
-from cifar_tui.bench import report, runs
+from cifar_tui.bench import long_run, processes, report, runs
 from cifar_tui.engine.errors import RunFailedError
+from cifar_tui.runs.event_log import read_events
 
 STEPS = 200_000
 
@@ -31,9 +32,9 @@ def short_bench(measured, monkeypatch):
 
 
 def test_the_log_of_a_run_is_made_as_a_training_makes_it(tmp_path):
-    log = runs.make_log(tmp_path, STEPS)
+    log = long_run.make_log(tmp_path, STEPS)
     counts = {}
-    for event in runs.read_events(log.folder):
+    for event in read_events(log.folder):
         counts[type(event).__name__] = counts.get(type(event).__name__, 0) + 1
     assert log.steps == STEPS
     assert counts["EpochFinished"] == counts["Evaluated"] == 16
@@ -108,7 +109,7 @@ def test_no_room_is_one_sentence(monkeypatch):
 
 def test_a_measuring_process_that_dies_is_told_of(tmp_path, capfd):
     with pytest.raises(RunFailedError, match="died"):
-        runs.measure_opening(tmp_path)
+        processes.measure_opening(tmp_path)
 
 
 def test_a_spread_is_of_what_was_taken():

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -405,10 +406,15 @@ def test_who_looks_no_longer_leaves_the_run_alone(attach, folder):
     lock = RunLock(folder)
     lock.acquire()
     log(folder, PhaseChanged(phase=Phase.TRAINING))
-    run, other = attach(folder), attach(folder)
+    wait_until(lambda: not followers())
+    run = attach(folder)
+    assert len(followers()) == 1
     run.close()
+    wait_until(lambda: not followers())
+    other = attach(folder)
     log(folder, Message(text="a"))
     wait_until(lambda: texts(other) == ["a"])
+    assert texts(run) == []
     assert other.live
     lock.release()
 
@@ -423,6 +429,10 @@ def lines(*events, since=None):
         absence.note(event, state)
         state.apply(event)
     return absence.lines(state.snapshot())
+
+
+def followers():
+    return [thread for thread in threading.enumerate() if thread.name == "cifar-tui-follow"]
 
 
 def at(time, event):

@@ -159,7 +159,7 @@ def test_an_owner_that_is_stopped_or_silent_is_live(start, tmp_path):
 
 def test_of_several_processes_that_take_a_run_at_once_one_gets_it(start, tmp_path):
     processes = [start(RACE) for _ in range(5)]
-    for number in range(20):
+    for number in range(8):
         folder = tmp_path / f"run{number}"
         folder.mkdir()
         for process in processes:
@@ -173,7 +173,7 @@ def test_of_several_processes_that_take_a_run_at_once_one_gets_it(start, tmp_pat
 
 def test_of_several_processes_that_take_a_crashed_run_at_once_one_gets_it(start, tmp_path):
     processes = [start(RACE) for _ in range(5)]
-    for number in range(10):
+    for number in range(4):
         folder = tmp_path / f"run{number}"
         folder.mkdir()
         held_by({"pid": 1, "host": socket.gethostname()}, folder)
