@@ -3,7 +3,7 @@
 from cifar_tui.engine.events import LossPoint
 
 POINTS_PER_LEVEL = 4096
-"""So many points are kept; then as many of the next twice as many, of the next four times as many, and so on."""
+"""So many points are kept; then as many of the next twice as many, and so on."""
 
 
 class PointThinner:
