@@ -13,7 +13,12 @@ from collections.abc import Callable
 from types import FrameType
 from typing import NoReturn
 
+AGAIN_SECONDS = 1.0
+"""Who signals a group of processes signals twice: a signal counts as a second one only after this time."""
+
 _PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGWINCH)
+
+_WATCHED = {*_PASSED_ON, signal.SIGCHLD, signal.SIGCONT, signal.SIGHUP}
 
 
 class Shell:
@@ -27,45 +32,57 @@ class Shell:
         self.descriptor = hears_from
         self._says_to = says_to
 
-    def leave(self, farewell: str) -> None:
-        """Have the shell get its prompt back, under `farewell`, and go on in a session of one's own."""
+    def leave(self, farewell: str, *, hint: str = "") -> None:
+        """Have the shell get its prompt back, and go on in a session of one's own.
+
+        The parent prints `farewell` on stdout and `hint` on stderr.
+        """
         if self._says_to < 0:
             return
         says_to, self._says_to = self._says_to, -1
-        os.setsid()  # first: the end of a session's leader hangs up all that is in the session
+        if os.getsid(0) != os.getpid():
+            os.setsid()  # first: the end of a session's leader hangs up all that is in the session
         with contextlib.suppress(BrokenPipeError):  # the parent is gone with its terminal
-            os.write(says_to, farewell.encode() + b"\0")
+            os.write(says_to, f"{farewell}\1{hint}\0".encode())
         os.close(says_to)
 
 
-def run_in_child(work: Callable[[Shell], int]) -> int:
+def run_in_child(work: Callable[[Shell], int], *, reads_terminal: bool = True) -> int:
     """Do `work` in a child process and return its exit code, or 0 as soon as it leaves the terminal.
 
-    To be called before any thread is started and before torch is imported.
+    To be called before any thread is started and before torch is imported. What does not read the terminal
+    gets a session of its own from the outset, and the keys that send signals reach it through its parent.
     """
     child_says, child_hears = os.pipe(), os.pipe()
     sys.stdout.flush()
     sys.stderr.flush()
+    # none may come between the fork and the handlers that pass it on
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, _WATCHED)
     pid = os.fork()
     if pid == 0:
+        if not reads_terminal:
+            os.setsid()
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         os.close(child_says[0])
         os.close(child_hears[1])
         return work(Shell(says_to=child_says[1], hears_from=child_hears[0]))
     os.close(child_says[1])
     os.close(child_hears[0])
+    _pass_signals_on(pid)
+    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     return _wait_for(pid, child_says[0])
 
 
 def _wait_for(pid: int, says: int) -> int:
     """Wait until the child `pid` has ended or has said that it leaves."""
-    _pass_signals_on(pid)
     heard = b""
     while block := os.read(says, 4096):
         heard += block
         if heard.endswith(b"\0"):
-            if heard[:-1]:  # else the terminal is gone, or hangs
-                with contextlib.suppress(OSError):
-                    os.write(sys.stdout.fileno(), heard[:-1] + b"\n")
+            for stream, text in zip((sys.stdout, sys.stderr), heard[:-1].split(b"\1"), strict=True):
+                if text:  # else the terminal is gone, or hangs
+                    with contextlib.suppress(OSError):
+                        os.write(stream.fileno(), text + b"\n")
             return 0
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     _, status = os.waitpid(pid, 0)
@@ -97,6 +114,7 @@ def _pass_signals_on(pid: int) -> None:
 
 def _die_of(number: int) -> NoReturn:
     """End as the child did, so that the shell sees the same."""
-    signal.signal(number, signal.SIG_DFL)
+    with contextlib.suppress(OSError):  # SIGKILL is always at its default action
+        signal.signal(number, signal.SIG_DFL)
     os.kill(os.getpid(), number)
     os._exit(128 + number)

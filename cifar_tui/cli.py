@@ -190,7 +190,7 @@ def _train(options: argparse.Namespace) -> int:
 
             return train_headless(config, checkpoints=checkpoints, as_json=False, resume=resume, shell=shell)
 
-        return run_in_child(work)
+        return run_in_child(work, reads_terminal=False)
     if options.headless or options.json:
         from cifar_tui.headless import train_headless
 

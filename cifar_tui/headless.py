@@ -17,7 +17,7 @@ from typing import Any, Self
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
-from cifar_tui.background import Shell
+from cifar_tui.background import AGAIN_SECONDS, Shell
 from cifar_tui.engine.config import TrainConfig
 from cifar_tui.engine.events import Phase
 from cifar_tui.engine.files import LOG_FILE, WEIGHTS_FILE
@@ -48,14 +48,16 @@ def train_headless(
 
     def on_folder(folder: Path) -> None:
         terminal.folder = folder
-        if shell is not None:
+        if shell is not None or terminal.left:  # it was hung up while there was no log yet
             terminal.leave()
-            shell.leave(how_to_come_back(folder, checkpoints))
+        if shell is not None:
+            shell.leave(folder.name, hint=f"cifar-tui: {how_to_come_back(folder, checkpoints)}")
 
     run = LiveRun(config, checkpoints=checkpoints, interactive=False, on_folder=on_folder, resume=resume)
     with _signals_stop(run, terminal) as received:
         run.start_training()
-        _follow(run, terminal, results_to_stderr=as_json)
+        # a bar would be left on the terminal half drawn, with the cursor hidden
+        _follow(run, terminal, results_to_stderr=as_json, bar=shell is None)
     if as_json and run.snapshot().finished is not None:
         _say(json.dumps(_training_results(run)), to_stderr=False)
     return _exit_code(run.snapshot(), received)
@@ -136,10 +138,12 @@ class _Terminal:
 def _signals_stop(run: LiveRun, terminal: _Terminal) -> Iterator[list[int]]:
     """Let SIGINT and SIGTERM stop and save the run, a second one end the process at once, SIGHUP go on."""
     received: list[int] = []
+    received_at: list[float] = []
 
     def stop(number: int, _frame: FrameType | None) -> None:
         received.append(number)
-        if len(received) > 1:
+        received_at.append(time.monotonic())
+        if received_at[-1] - received_at[0] > AGAIN_SECONDS:
             os._exit(128 + number)
         run.stop()
 
@@ -156,21 +160,21 @@ def _signals_stop(run: LiveRun, terminal: _Terminal) -> Iterator[list[int]]:
             signal.signal(number, handler)
 
 
-def _follow(run: LiveRun, terminal: _Terminal, *, results_to_stderr: bool) -> None:
+def _follow(run: LiveRun, terminal: _Terminal, *, results_to_stderr: bool, bar: bool = True) -> None:
     """Print what the run says until its thread has returned."""
-    shown, log_version = 0, 0
+    shown, taken = 0, 0
     ended = False
     with contextlib.ExitStack() as stack:
-        progress: _Bar | _PlainLines = _Bar() if sys.stderr.isatty() else _PlainLines()
+        progress: _Bar | _PlainLines = _Bar() if bar and sys.stderr.isatty() else _PlainLines()
         stack.enter_context(progress)
         while not ended:
             ended = run.wait(_POLL_SECONDS)
             if terminal.left:
                 stack.close()  # a bar is nothing for a file
             snapshot = run.snapshot()
-            if snapshot.log_version != log_version:
-                # a resume took back what was said of later steps, by another process
-                shown, log_version = snapshot.log_end, snapshot.log_version
+            # what earlier processes said of a resumed run is not said again, and some of it is taken back
+            shown = max(shown, run.history_end) - (snapshot.log_taken - taken)
+            taken = snapshot.log_taken
             lines = run.log_since(shown)
             shown += len(lines)
             for line in lines:

@@ -309,3 +309,44 @@ def test_what_cannot_be_resumed_is_refused_with_2_and_a_sentence(stopped_run, tm
         assert_one_sentence(result, 2, f"live in process {os.getpid()}", f"cifar-tui attach {name}")
     lock.release()
     assert {path: path.read_bytes() for path in stopped_run.iterdir()} == before
+
+
+def test_a_resume_under_other_circumstances_says_so_and_repeats_nothing(image_folder, tmp_path):
+    command = [sys.executable, "-m", "cifar_tui", "train", "--headless", "--device", "cpu"]
+    subprocess.run(
+        [*command, "--data", str(image_folder)], cwd=tmp_path, check=True, capture_output=True, timeout=120
+    )
+    (folder,) = (tmp_path / "checkpoints").iterdir()
+    state = torch.load(folder / "last.pt", weights_only=True)
+    state["origin"]["torch"] = "1.0"
+    torch.save(state, folder / "last.pt")
+    (folder / ".last.pt.killed.tmp").write_bytes(b"half")
+    resumed = subprocess.run(
+        [*command, "--resume", "latest", "--epochs", "3"],
+        cwd=tmp_path,
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert "the resumed run may come out differently" in resumed.stderr
+    assert "the checkpoint is of 1.0" in resumed.stderr
+    assert "resumed from the checkpoint of step 12" in resumed.stderr
+    assert "epoch 3:" in resumed.stderr
+    assert "epoch 1:" not in resumed.stderr
+    assert resumed.stdout.count("Finished Training") == 1
+    assert not list(folder.glob(".*.tmp")), "what a killed save left is removed"
+
+
+def test_a_resume_without_its_images_leaves_the_run_as_it_was(image_folder, tmp_path):
+    command = [sys.executable, "-m", "cifar_tui", "train", "--headless", "--device", "cpu"]
+    subprocess.run(
+        [*command, "--data", str(image_folder)], cwd=tmp_path, check=True, capture_output=True, timeout=120
+    )
+    (folder,) = (tmp_path / "checkpoints").iterdir()
+    config = (folder / "config.toml").read_text()
+    resume = [*command, "--resume", "latest", "--epochs", "3"]
+    elsewhere = [*resume, "--data", str(tmp_path / "nowhere")]
+    assert subprocess.run(elsewhere, cwd=tmp_path, check=False, capture_output=True).returncode == 3
+    assert (folder / "config.toml").read_text() == config
+    subprocess.run(resume, cwd=tmp_path, check=True, capture_output=True, timeout=120)

@@ -24,6 +24,7 @@ from cifar_tui.app.screens.dashboard import Dashboard
 from cifar_tui.app.screens.dialogs import AwayDialog, DataDialog, QuitDialog
 from cifar_tui.app.screens.help import HelpScreen
 from cifar_tui.app.screens.runs import ComparisonScreen, DeleteDialog, RunChoice, RunsScreen
+from cifar_tui.background import AGAIN_SECONDS
 from cifar_tui.engine.config import TrainConfig
 from cifar_tui.engine.errors import UserError
 from cifar_tui.engine.events import Alert, Phase
@@ -100,6 +101,7 @@ class CifarApp(App[int]):
         self._suspended_run: LiveRun | None = None
         self._shown_alert: Alert | None = None
         self._signal = 0
+        self._signalled_at = 0.0
         self._failure = 0
         self._evaluated_file: Path | None = None
 
@@ -113,6 +115,9 @@ class CifarApp(App[int]):
         self.set_interval(_NUMBERS_SECONDS, self._poll)
         self.set_interval(_CHARTS_SECONDS, self._poll_curves)
         self._loop = asyncio.get_running_loop()
+        if self.detached:  # the terminal was gone before there was anything to leave
+            self.exit(0)
+            return
         if self._resume_at_start is not None:
             self.call_after_refresh(self._resume, self._resume_at_start, self._config)
         elif self._attach_at_start is not None:
@@ -347,14 +352,18 @@ class CifarApp(App[int]):
     def _leave(self) -> None:
         """Stop a run of this process; `_poll` leaves when its thread has returned."""
         self._leaving = True
-        if self.own_run is not None:
-            self.own_run.stop()
+        if self.own_run is None:
+            return
+        self.own_run.stop()
         self.notify("Saving and leaving… (ctrl+c leaves at once)", timeout=60)
 
     def on_signal(self, number: int) -> None:
         """Stop, save and leave with 128 + `number`; at once the second time. In a signal's handler."""
+        now = time.monotonic()
+        if self._signal and now - self._signalled_at < AGAIN_SECONDS:
+            return
         self.left_at_once = self._signal != 0
-        self._signal = number
+        self._signal, self._signalled_at = number, now
         if self.own_run is not None:
             self.own_run.stop()
         if self._loop is not None and self._loop.is_running():
@@ -404,7 +413,7 @@ class CifarApp(App[int]):
             suspended, self._suspended_run = self._suspended_run, None
             self.action_suspend_process()
             suspended.resume()
-        if self._leaving and not live:
+        if self._leaving and not (live and self.own_run is not None):
             self.exit(self._exit_code())
         self.refresh_bindings()
 

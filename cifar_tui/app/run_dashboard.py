@@ -42,6 +42,8 @@ def run_dashboard(
         def take_over() -> NoReturn:
             """The screen hangs on its terminal: nothing is to be expected of the main thread."""
             output.lose_terminal()
+            if app.left_at_once:
+                os._exit(app.signal_exit_code)
             if not app.signal_exit_code:
                 output.leave_terminal()
                 shell.leave("")

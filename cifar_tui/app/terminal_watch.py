@@ -85,5 +85,7 @@ class TerminalWatch:
                 self._stopped.wait(_LOOK_MILLISECONDS / 1000)
             elif any(happened & _GONE for _, happened in poll.poll(_LOOK_MILLISECONDS)):
                 self._lose()
-            if self._leave_by is not None and time.monotonic() > self._leave_by and not self._is_alive():
+            late = time.monotonic() - self._leave_by if self._leave_by is not None else -1.0
+            # a screen that works but does not leave a terminal that is gone is of no use either
+            if late > 0 and (not self._is_alive() or (self.lost and late > PATIENCE_SECONDS)):
                 self._take_over()

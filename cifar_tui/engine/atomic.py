@@ -1,8 +1,15 @@
 """Writes files so that a reader sees the old content or the new one, never a part."""
 
+import errno
 import os
 import tempfile
 from pathlib import Path
+
+_NO_FOLDER_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EBADF}
+"""What some network file systems answer where a folder is to be synced."""
+
+_UMASK = os.umask(0o077)
+os.umask(_UMASK)
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -21,7 +28,7 @@ def write_atomically(path: Path, content: bytes) -> None:
             rest = memoryview(content)
             while rest:
                 rest = rest[os.write(descriptor, rest) :]
-            os.fchmod(descriptor, 0o666 & ~_umask())
+            os.fchmod(descriptor, 0o666 & ~_UMASK)
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
@@ -29,7 +36,11 @@ def write_atomically(path: Path, content: bytes) -> None:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
-    sync_to_disk(path.parent)  # makes the rename itself durable
+    try:
+        sync_to_disk(path.parent)  # makes the rename itself durable
+    except OSError as error:
+        if error.errno not in _NO_FOLDER_SYNC:
+            raise
 
 
 def write_text_atomically(path: Path, text: str) -> None:
@@ -45,12 +56,6 @@ def remove_leftovers(folder: Path, name: str) -> None:
     """
     for leftover in folder.glob(f".{name}.*.tmp"):
         leftover.unlink(missing_ok=True)
-
-
-def _umask() -> int:
-    umask = os.umask(0o077)
-    os.umask(umask)
-    return umask
 
 
 def sync_to_disk(path: Path) -> None:

@@ -42,8 +42,8 @@ class CheckpointWriter:
             self._unwritten_best = checkpoint.best
             self._waiting = checkpoint
             if not self._writing:
-                self._writing = True
                 threading.Thread(target=self._write_all, name="cifar-tui-checkpoints", daemon=True).start()
+                self._writing = True
 
     def wait(self) -> None:
         """Wait until all that was given is written.
@@ -74,6 +74,8 @@ class CheckpointWriter:
                 write_checkpoint(self._folder, checkpoint)
             except RunFailedError as failure:
                 error = failure
+            except Exception as failure:  # noqa: BLE001 - who waits must not wait for ever
+                error = RunFailedError(f"cannot save in {self._folder}: {type(failure).__name__}: {failure}")
             self._error = error
             if error is None:
                 with self._changed:

@@ -82,7 +82,9 @@ class RunControl:
             self.pending = self._paused or self._save or self._stop
             return asked
 
-    def wait_while_paused(self) -> None:
-        """Block until resumed, or until something else is asked for."""
+    def wait_while_paused(self, seconds: float | None = None) -> bool:
+        """Block until resumed, or until something else is asked for: true; false after `seconds`."""
         with self._changed:
-            self._changed.wait_for(lambda: not self._paused or self._save or self._evaluate or self._stop)
+            return self._changed.wait_for(
+                lambda: not self._paused or self._save or self._evaluate or self._stop, seconds
+            )

@@ -15,12 +15,16 @@ _NAMES = {
     "version": "this is version {new} of cifar-tui and the checkpoint is of {old}",
     "torch": "this is PyTorch {new} and the checkpoint is of {old}",
     "device": "it runs on {new} and ran on {old}",
-    "machine": "this is a {new} and it was a {old}",
+    "processor": "this processor is {new} and it was {old}",
+    "threads": "it computes with {new} threads and did so with {old}",
 }
 
 
-def state_origin(dataset: Dataset, device: str) -> dict[str, str]:
-    """What a checkpoint remembers of where it came from. `device` is as the user sees it."""
+def state_origin(dataset: Dataset, device: str, threads: int) -> dict[str, str]:
+    """What a checkpoint remembers of where it came from.
+
+    `device` is as the user sees it; `threads` compute on the CPU, and sums depend on their number.
+    """
     checksum = zlib.crc32(dataset.train.targets.numpy().data)
     checksum = zlib.crc32(dataset.train.images.numpy().data, checksum)
     return {
@@ -29,7 +33,8 @@ def state_origin(dataset: Dataset, device: str) -> dict[str, str]:
         "version": __version__,
         "torch": str(torch.__version__),
         "device": device,
-        "machine": platform.machine(),
+        "processor": f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}",
+        "threads": str(threads),
     }
 
 

@@ -53,6 +53,11 @@ class Saver:
         """Whether it is time to save by the clock, or to try again."""
         return time.monotonic() >= self._due_at
 
+    @property
+    def retry_due(self) -> bool:
+        """Whether the last attempt failed, and it is time for another."""
+        return bool(self._complaint) and self.due
+
     def try_save(self, reason: str, *, wait: bool = False) -> None:
         """Save in the middle of a run; where that fails, say so and let it go on."""
         try:

@@ -88,9 +88,9 @@ class Session:
         kept, held_out = hold_out(dataset.train, self.config.validation_images, seed=config.seed)
         train, self._test = _on_device(kept, device), _on_device(dataset.test, device)
         folder = create_folder()
-        write_samples(folder / SAMPLES_FILE, dataset, count=SAMPLE_IMAGES)
-        origin = state_origin(dataset, describe_device(device))
-        with _out_of_memory_explained(), intra_op_threads(training_threads(device, config.batch_size)):
+        threads = training_threads(device, config.batch_size)
+        origin = state_origin(dataset, describe_device(device), threads)
+        with _out_of_memory_explained(), intra_op_threads(threads):
             torch.manual_seed(config.seed)
             net = create_model(config.model, num_classes=len(dataset.class_names)).to(device)
             trainer = Trainer(
@@ -107,6 +107,11 @@ class Session:
                 validate=self._validation_of(net, held_out, device),
                 origin=origin,
             )
+            if resume_from is not None:
+                for difference in origin_differences(resume_from.get("origin"), origin):
+                    emit(Alert(text=f"the resumed run may come out differently: {difference}"))
+                _load_state(trainer, resume_from, folder / LAST_FILE)
+            write_samples(folder / SAMPLES_FILE, dataset, count=SAMPLE_IMAGES)
             emit(
                 TrainingStarted(
                     run=folder.name,
@@ -118,10 +123,6 @@ class Session:
                     torch_version=torch.__version__,
                 )
             )
-            if resume_from is not None:
-                for difference in origin_differences(resume_from.get("origin"), origin):
-                    emit(Alert(text=f"the resumed run may come out differently: {difference}"))
-                _load_state(trainer, resume_from, folder / LAST_FILE)
             finished = trainer.fit()
         if finished.completed:
             self._evaluate_saved(folder, dataset, device, step=finished.step)

@@ -40,6 +40,7 @@ SAMPLE_IMAGES = 64
 
 _IMAGES_PER_POINT = 200
 _STEPS_PER_LOOK = 10
+_PAUSED_LOOK_SECONDS = 5.0
 
 
 class Trainer:
@@ -105,6 +106,7 @@ class Trainer:
         self._window_loss: float | None = None
         self._on_cuda = train.targets.is_cuda
         self._diverged = False
+        self._resumed = False
         self._epoch_done = False
         self._evaluation_due = False
         self._epoch_rng_state = torch.get_rng_state()
@@ -113,13 +115,21 @@ class Trainer:
         )
 
     def fit(self) -> TrainingFinished:
-        """Train all epochs, or until a stop is asked for; either way the last state is saved."""
+        """Train all epochs, or until a stop is asked for; either way the last state is saved.
+
+        Raises:
+            RunFailedError: it could not be saved, or the loss is not finite and nobody can resume a pause.
+        """
         try:
             return self._fit()
         finally:
             self._saver.drain()
 
     def _fit(self) -> TrainingFinished:
+        if self._resumed:
+            self._emit(
+                Resumed(step=self.step, epoch=self.epoch, batch=self.batch, train_seconds=self._clock.seconds)
+            )
         self._emit(PhaseChanged(phase=Phase.TRAINING))
         if self.step == 0:
             self._predict_samples()
@@ -231,7 +241,8 @@ class Trainer:
             "unreported_correct": int(torch.stack(self._correct).sum().item()) if self._correct else 0,
             "unreported_images": self._unreported_images,
             "epoch_rng_state": self._epoch_rng_state,
-            "rng_state": torch.get_rng_state(),
+            # before its first step the order of the epoch is drawn again
+            "rng_state": torch.get_rng_state() if self.batch else self._epoch_rng_state,
             "cuda_rng_states": torch.cuda.get_rng_state_all() if self._on_cuda else [],
         }
 
@@ -260,9 +271,7 @@ class Trainer:
         torch.set_rng_state(state["rng_state"])
         if self._on_cuda and len(state["cuda_rng_states"]) == torch.cuda.device_count():
             torch.cuda.set_rng_state_all(state["cuda_rng_states"])
-        self._emit(
-            Resumed(step=self.step, epoch=self.epoch, batch=self.batch, train_seconds=self._clock.seconds)
-        )
+        self._resumed = True
 
     def _order_of_this_epoch(self) -> Tensor:
         """The order that was drawn when the epoch began, with the generator left as it is now."""
@@ -398,7 +407,9 @@ class Trainer:
                     self._saver.try_save("paused", wait=True)
                 held = True
                 self._emit(PhaseChanged(phase=Phase.PAUSED))
-                self._control.wait_while_paused()
+                while not self._control.wait_while_paused(_PAUSED_LOOK_SECONDS):
+                    if self._saver.retry_due:
+                        self._saver.try_save("paused")
         self._emit(PhaseChanged(phase=Phase.TRAINING))
         return True
 

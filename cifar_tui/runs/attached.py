@@ -1,5 +1,6 @@
 """`AttachedRun`: a run of another process, or one that has ended, followed from its folder."""
 
+import contextlib
 import threading
 import time
 from dataclasses import replace
@@ -12,7 +13,7 @@ from cifar_tui.engine.events import Alert, Message, Phase
 from cifar_tui.engine.files import CONFIG_FILE, EVENTS_FILE, LAST_FILE, SAMPLES_FILE
 from cifar_tui.runs.away import Absence, last_seen
 from cifar_tui.runs.control_client import send_request
-from cifar_tui.runs.event_log import EventReader
+from cifar_tui.runs.event_log import DAMAGED, EventReader
 from cifar_tui.runs.owner import Owner, owner_of
 from cifar_tui.runs.sample_file import read_samples
 from cifar_tui.runs.source import SAMPLE_BATCH, Sample, SampleBatch
@@ -180,9 +181,12 @@ class AttachedRun:
     def _read(self, absence: Absence | None = None) -> None:
         try:
             for event in self._reader.read():
-                if absence is not None:
-                    absence.note(event, self._state)
-                self._state.apply(event)
+                if absence is None and not self.live:
+                    self._look_at_owner()  # before what it says shows as said by a dead one
+                with contextlib.suppress(*DAMAGED):
+                    if absence is not None:
+                        absence.note(event, self._state)
+                    self._state.apply(event)
         except OSError as error:
             self._state.apply(Alert(text=f"cannot read the log of {self.folder}: {error.strerror}"))
             self._closed.set()
@@ -190,6 +194,7 @@ class AttachedRun:
     def _look_at_owner(self) -> None:
         owner = owner_of(self.folder)
         if owner != self._owner:
+            self._read()  # its last words first
             self._owner = owner
             if owner.crashed:
                 self._state.apply(Alert(text="the process that trained this run died"))

@@ -35,7 +35,7 @@ class Absence:
         self._before: RunSnapshot | None = RunSnapshot() if since is None else None
         self._last_time = since or 0.0
         self._first_time: float | None = since
-        self._epochs = 0
+        self._epochs: dict[int, int] = {}
         self._checkpoints = 0
         self._resumed_at: list[int] = []
         self._alerts: list[str] = []
@@ -51,11 +51,12 @@ class Absence:
         self._last_time = event.time
         match event:
             case EpochFinished():
-                self._epochs += 1
+                self._epochs[event.epoch] = event.step
             case CheckpointSaved():
                 self._checkpoints += 1
             case Resumed():
                 self._resumed_at.append(event.step)
+                self._epochs = {epoch: step for epoch, step in self._epochs.items() if step <= event.step}
             case Alert():
                 self._alerts.append(event.text)
 
@@ -69,7 +70,8 @@ class Absence:
         if now.step > before.step:
             trained = f"{now.step - before.step:,} steps were trained"
             if self._epochs:
-                trained += f" and {self._epochs} {'epoch' if self._epochs == 1 else 'epochs'} ended"
+                ended = len(self._epochs)
+                trained += f" and {ended} {'epoch' if ended == 1 else 'epochs'} ended"
             if now.loss is not None:
                 start = "" if before.loss is None else f"{before.loss:.3f} → "
                 trained += f"; loss {start}{now.loss:.3f}"

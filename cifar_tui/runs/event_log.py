@@ -13,6 +13,9 @@ from cifar_tui.runs.point_thinner import PointThinner
 
 SCHEMA_VERSION = 1
 
+DAMAGED = (TypeError, ValueError, ArithmeticError, AttributeError)
+"""What an event raises whose values are of other types than its fields, as in a damaged or foreign log."""
+
 _FLUSH_SECONDS = 1.0
 _BLOCK = 1 << 20
 _MAX_PENDING_LINES = 50_000
@@ -36,11 +39,15 @@ class EventLog:
         self._pending: list[bytes] = []
         self._thinner = PointThinner()
         self._descriptor = os.open(folder / EVENTS_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        self._end = _end_of_last_line(self._descriptor)
-        os.ftruncate(self._descriptor, self._end)  # a crash may have torn the last line
-        if self._end == 0:
-            self._pending.append(_line({"schema": SCHEMA_VERSION}))
-        self._flush()
+        try:
+            self._end = _end_of_last_line(self._descriptor)
+            os.ftruncate(self._descriptor, self._end)  # a crash may have torn the last line
+            if self._end == 0:
+                self._pending.append(_line({"schema": SCHEMA_VERSION}))
+            self._flush()
+        except OSError:
+            os.close(self._descriptor)
+            raise
 
     def append(self, event: Event) -> None:
         """Append `event` unless it is transient. Points of a chart may stay in memory for a second."""
@@ -58,6 +65,17 @@ class EventLog:
                     self._pending += map(_event_line, self._thinner.rest())
                 self._pending.append(_event_line(event))
             self._flush()
+
+    def sync(self) -> None:
+        """Have on the disk what is in the file; nobody who appends waits for it."""
+        with self._lock:
+            if self._descriptor < 0:
+                return
+            descriptor = os.dup(self._descriptor)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
     def close(self) -> None:
         """Write what is left; may be called again."""

@@ -1,5 +1,6 @@
 """`LiveRun`: a run in a thread of this process."""
 
+import contextlib
 import threading
 import traceback
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from cifar_tui.engine.control import RunControl
 from cifar_tui.engine.errors import CancelledError, UserError
 from cifar_tui.engine.events import Alert, Event, Message, Phase, PhaseChanged, RunEnded
 from cifar_tui.engine.files import LAST_FILE, LOG_FILE, REPORT_FILE, WEIGHTS_FILE
-from cifar_tui.runs.event_log import read_events
+from cifar_tui.runs.event_log import DAMAGED, read_events
 from cifar_tui.runs.possession import Possession
 from cifar_tui.runs.source import SAMPLE_BATCH, Sample, SampleBatch
 from cifar_tui.runs.state import Curves, LogLine, RunSnapshot, RunState
@@ -57,6 +58,8 @@ class LiveRun:
         self._early_events: list[Event] = []
         self._possession: Possession | None = None
         self._log_failed = False
+        self.history_end = 0
+        """How many lines of the log earlier processes wrote."""
         self._thread: threading.Thread | None = None
 
     def start_training(self) -> None:
@@ -209,13 +212,21 @@ class LiveRun:
         """Go on with the run in `folder`, from its last checkpoint."""
         self._own(folder)
         for event in read_events(folder):
-            self._state.apply(event)
+            with contextlib.suppress(*DAMAGED):
+                self._state.apply(event)
+        self.history_end = self._state.snapshot().log_end
         session = self._open_session()
         from cifar_tui.engine.checkpoint import load_training_state
 
         state = load_training_state(folder / LAST_FILE)
-        write_config(folder, self.config)
-        return session.train(lambda: folder, interactive=self._interactive, resume_from=state)
+        return session.train(self._keep_config, interactive=self._interactive, resume_from=state)
+
+    def _keep_config(self) -> Path:
+        """Write the settings that the resumed run goes on with, now that its images are there."""
+        if self._folder is None:
+            raise AssertionError("a resumed run has a folder")
+        write_config(self._folder, self.config)
+        return self._folder
 
     def _evaluate(self, weights: Path) -> str:
         self._open_session().evaluate_file(weights)

@@ -58,10 +58,7 @@ class RunLock:
         name = self._path.parent.name
         owner = owner_of(self._path.parent)
         if owner.live:
-            raise ConfigError(
-                f"run {name} is live in process {owner.pid} on {owner.host}: "
-                f"attach to it with: cifar-tui attach {name}"
-            )
+            raise refusal(name, owner)
         content = json.dumps({"pid": os.getpid(), "host": socket.gethostname()}).encode()
         with contextlib.ExitStack() as undo:
             try:
@@ -94,6 +91,14 @@ class RunLock:
             os.ftruncate(descriptor, 0)  # what is left behind by the dead is not empty
         finally:
             os.close(descriptor)
+
+
+def refusal(name: str, owner: Owner) -> ConfigError:
+    """Why nobody else may own the run `name` now."""
+    return ConfigError(
+        f"run {name} is live in process {owner.pid} on {owner.host}: "
+        f"attach to it with: cifar-tui attach {name}"
+    )
 
 
 def owner_of(folder: Path) -> Owner:

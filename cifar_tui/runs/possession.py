@@ -1,16 +1,21 @@
 """What makes a run this process's own: its lock, its event log, its summary and its control socket."""
 
+import contextlib
 import threading
 from collections.abc import Callable
 from pathlib import Path
 
+from cifar_tui.engine.atomic import remove_leftovers
 from cifar_tui.engine.config import TrainConfig
 from cifar_tui.engine.errors import RunFailedError
-from cifar_tui.engine.events import Event
+from cifar_tui.engine.events import CheckpointSaved, Event
+from cifar_tui.engine.files import BEST_FILE, CONFIG_FILE, LAST_FILE, REPORT_FILE, SAMPLES_FILE, WEIGHTS_FILE
 from cifar_tui.runs.control_server import ControlServer
 from cifar_tui.runs.event_log import EventLog
 from cifar_tui.runs.owner import BEAT_SECONDS, RunLock
 from cifar_tui.runs.summary import SummaryWriter
+
+_WRITTEN_ATOMICALLY = (BEST_FILE, CONFIG_FILE, LAST_FILE, REPORT_FILE, SAMPLES_FILE, WEIGHTS_FILE)
 
 
 class Possession:
@@ -31,14 +36,19 @@ class Possession:
         self._appending = threading.Lock()
         self._lock = RunLock(folder)
         self._lock.acquire()
-        try:
-            self._event_log = EventLog(folder)
-            self._summary = SummaryWriter(folder, config)
-            self._server = ControlServer(folder, answer, beat=self._lock.beat, beat_seconds=BEAT_SECONDS)
-            self._server.start()
-        except OSError as error:
-            self._lock.release()
-            raise RunFailedError(f"cannot write in {folder}: {error.strerror}") from error
+        with contextlib.ExitStack() as undo:
+            undo.callback(self._lock.release)
+            try:
+                for name in _WRITTEN_ATOMICALLY:
+                    remove_leftovers(folder, name)
+                self._event_log = EventLog(folder)
+                undo.callback(self._event_log.close)
+                self._summary = SummaryWriter(folder, config)
+                self._server = ControlServer(folder, answer, beat=self._lock.beat, beat_seconds=BEAT_SECONDS)
+                self._server.start()
+            except OSError as error:
+                raise RunFailedError(f"cannot write in {folder}: {error.strerror}") from error
+            undo.pop_all()
 
     def append(self, event: Event) -> None:
         """Append `event` to the event log and to the summary; safe to use from several threads.
@@ -51,6 +61,8 @@ class Possession:
                 self._event_log.append(event)
             finally:
                 self._summary.apply(event)
+        if isinstance(event, CheckpointSaved):
+            self._event_log.sync()  # what led to a checkpoint is as durable as the checkpoint
 
     @property
     def behind(self) -> bool:

@@ -6,8 +6,8 @@ from pathlib import Path
 from cifar_tui.engine.config import TrainConfig, build_config, read_config_file
 from cifar_tui.engine.errors import ConfigError
 from cifar_tui.engine.files import CONFIG_FILE, LAST_FILE, REPORT_FILE
-from cifar_tui.runs.owner import owner_of
-from cifar_tui.runs.summary import read_summary
+from cifar_tui.runs.owner import owner_of, refusal
+from cifar_tui.runs.summary import read_summary, rebuild_summary
 
 _CHANGEABLE = {
     "epochs",
@@ -32,10 +32,7 @@ def config_to_resume(folder: Path, wanted: TrainConfig | None = None) -> TrainCo
     name = folder.name
     owner = owner_of(folder)
     if owner.live:
-        raise ConfigError(
-            f"run {name} is live in process {owner.pid} on {owner.host}: attach to it with: "
-            f"cifar-tui attach {name}"
-        )
+        raise refusal(name, owner)
     if not (folder / LAST_FILE).is_file():
         raise ConfigError(f"run {name} has no checkpoint to go on from: train anew")
     for field in dataclasses.fields(TrainConfig):
@@ -46,7 +43,11 @@ def config_to_resume(folder: Path, wanted: TrainConfig | None = None) -> TrainCo
                 f"leave {field.name} {after} out",
                 field=field.name,
             )
-    summary = read_summary(folder)
+    summary = read_summary(folder) or rebuild_summary(folder)
+    if summary is not None and config.epochs < summary.epoch:
+        raise ConfigError(
+            f"run {name} is in epoch {summary.epoch} already: give at least as many epochs", field="epochs"
+        )
     complete = summary is not None and summary.completed and (folder / REPORT_FILE).is_file()
     if complete and config.epochs <= own.epochs:
         raise ConfigError(f"run {name} is complete: to train on, give more epochs than {own.epochs}")

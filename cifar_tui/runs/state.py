@@ -60,7 +60,7 @@ class RunSnapshot:
         train_seconds: time spent training.
         seconds_left: estimated training time left.
         log_end: how many lines the log has had; see `RunState.log_since`.
-        log_version: grows when lines were taken out of the log; then they are counted anew.
+        log_taken: how many lines a resume has taken out of the log; they do not count in `log_end`.
         curves_version: grows when a curve has a new point.
     """
 
@@ -86,7 +86,7 @@ class RunSnapshot:
     ended: RunEnded | None = None
     alert: Alert | None = None
     log_end: int = 0
-    log_version: int = 0
+    log_taken: int = 0
     curves_version: int = 0
 
 
@@ -245,7 +245,7 @@ class RunState:
             train_seconds=event.train_seconds,
             images_per_second=None,
             log_end=self._values["log_end"] - taken,
-            log_version=self._values["log_version"] + (1 if taken else 0),
+            log_taken=self._values["log_taken"] + taken,
             curves_version=self._values["curves_version"] + 1,
         )
 

@@ -1,5 +1,6 @@
 """`write_atomically`: the old content or the new one, never a part."""
 
+import errno
 import os
 import signal
 import stat
@@ -38,6 +39,19 @@ def test_the_file_has_the_permissions_of_an_ordinary_one(tmp_path):
     ordinary.touch()
     write_text_atomically(tmp_path / "file", "text")
     assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == stat.S_IMODE(ordinary.stat().st_mode)
+
+
+def test_a_file_system_that_cannot_sync_a_folder_is_no_failure(tmp_path, monkeypatch):
+    fsync = os.fsync
+
+    def refuse_folders(descriptor):
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "Invalid argument")
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", refuse_folders)
+    write_atomically(tmp_path / "file", b"new")
+    assert (tmp_path / "file").read_bytes() == b"new"
 
 
 STEPS = ("open", "write", "fchmod", "fsync", "close", "replace", "open", "fsync", "close")

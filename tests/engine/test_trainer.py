@@ -23,7 +23,15 @@ from cifar_tui.engine.events import (
 )
 from cifar_tui.engine.models import create_model
 from cifar_tui.engine.optim import create_optimizer
+from cifar_tui.engine.runtime import intra_op_threads
 from cifar_tui.engine.trainer import Trainer
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """As a session trains with tiny batches."""
+    with intra_op_threads(1):
+        yield
 
 
 class Run:

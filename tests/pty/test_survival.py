@@ -228,3 +228,12 @@ def test_a_screen_that_hangs_on_its_terminal_does_not_keep_a_signal_from_saving(
     assert terminal.status == 128 + signal.SIGTERM
     assert not owner_of(run.folder).live
     assert (run.folder / "last.pt").exists()
+
+
+def test_a_signal_ends_an_attached_screen_and_not_the_run(open_terminal, image_folder, tmp_path):
+    run = start_training(open_terminal(*arguments(image_folder).split()), tmp_path)
+    terminal = open_terminal("attach")
+    terminal.until("attached to process")
+    terminal.kill(signal.SIGTERM)
+    assert terminal.wait_for_exit() == 128 + signal.SIGTERM
+    assert owner_of(run.folder).live

@@ -47,7 +47,7 @@ class Dashboard(Screen[None]):
         self._shown: object = None
         self._shown_curves_version = -1
         self._shown_log_end = 0
-        self._shown_log_version = 0
+        self._shown_log_taken = 0
         self._shown_samples: object = None
         self.sample_number = 0
 
@@ -98,7 +98,7 @@ class Dashboard(Screen[None]):
         self.query_one(LogPane).clear_lines()
         self._shown = None
         self._shown_curves_version = -1
-        self._shown_log_end = self._shown_log_version = 0
+        self._shown_log_end = self._shown_log_taken = 0
         self._shown_samples = None
         self.sample_number = 0
 
@@ -112,9 +112,9 @@ class Dashboard(Screen[None]):
             self.query_one(TitleLine).show(snapshot, run.standing)
             self.training.show(snapshot)
             self.query_one(SummaryPane).show(snapshot)
-            if snapshot.log_version != self._shown_log_version:
+            if snapshot.log_taken != self._shown_log_taken:
                 # a resume took lines back
-                self._shown_log_version, self._shown_log_end = snapshot.log_version, 0
+                self._shown_log_taken, self._shown_log_end = snapshot.log_taken, 0
                 self.query_one(LogPane).clear_lines()
             lines = run.log_since(self._shown_log_end)
             self._shown_log_end += len(lines)
