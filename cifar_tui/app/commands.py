@@ -17,6 +17,7 @@ class Command:
         description: a sentence, for the palette and the help screen.
         group: the heading it stands under in the help screen.
         in_footer: whether the footer shows it, where there is room.
+        footer_name: its name there, where `name` is too long.
         everywhere: whether its key works while a field is typed in, too.
     """
 
@@ -27,6 +28,7 @@ class Command:
     description: str
     group: str
     in_footer: bool = False
+    footer_name: str = ""
     everywhere: bool = False
 
 
@@ -56,7 +58,8 @@ COMMANDS = (
         action="save",
         key="c",
         key_label="c",
-        name="Save",
+        name="Checkpoint",
+        footer_name="Save",
         description="Write a checkpoint now",
         group="Run",
         in_footer=True,
@@ -244,7 +247,7 @@ def bindings() -> list[Binding]:
         Binding(
             command.key,
             command.action,
-            command.name,
+            command.footer_name or command.name,
             show=command.in_footer,
             key_display=command.key_label,
             priority=command.everywhere,
