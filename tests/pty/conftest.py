@@ -139,7 +139,7 @@ class Terminal:
             self.hang_up()
         for folder in self.cwd.glob("checkpoints/*"):
             owner = owner_of(folder)
-            if owner.live:
+            if owner.live and owner.pid is not None:
                 os.kill(owner.pid, signal.SIGKILL)
 
 
