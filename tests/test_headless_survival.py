@@ -70,8 +70,8 @@ class Terminal:
         self.pid, self.descriptor = pty.fork()
         if self.pid == 0:
             os.chdir(cwd)
-            if ignore_hangup:
-                signal.signal(signal.SIGHUP, signal.SIG_IGN)
+            # whatever the tests themselves were started with
+            signal.signal(signal.SIGHUP, signal.SIG_IGN if ignore_hangup else signal.SIG_DFL)
             os.execve(sys.executable, [*COMMAND, *map(str, arguments)], os.environ | {"TERM": "xterm"})
 
     def until(self, condition):

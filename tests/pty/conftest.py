@@ -35,6 +35,7 @@ class Terminal:
         self.pid, self.descriptor = pty.fork()
         if self.pid == 0:
             os.chdir(cwd)
+            signal.signal(signal.SIGHUP, signal.SIG_DFL)  # whatever the tests themselves were started with
             fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", size[1], size[0], 0, 0))
             # given explicitly: readline leaves a size in the environment that os.environ does not know
             os.execvpe(command[0], command, environment)
