@@ -35,7 +35,7 @@ class Dashboard(Screen[None]):
         (110, "-wide"),
         (170, "-very-wide"),
     ]
-    VERTICAL_BREAKPOINTS = [  # noqa: RUF012 - the same
+    VERTICAL_BREAKPOINTS = [  # noqa: RUF012 - declared by the base class as it is
         (0, "-too-low"),
         (MINIMUM_SIZE[1], "-low"),
         (36, "-high"),

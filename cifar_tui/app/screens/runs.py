@@ -330,8 +330,8 @@ class RunsScreen(ModalScreen[RunChoice | None]):
         table = self.query_one(RunTable)
         for number, row in enumerate(rows):
             for column, cell in enumerate(row):
-                if not cell.is_same(table.get_cell_at((number, column))):  # type: ignore[arg-type]  # any pair of numbers does
-                    table.update_cell_at((number, column), cell)  # type: ignore[arg-type]  # any pair of numbers does
+                if not cell.is_same(table.get_cell_at((number, column))):  # type: ignore[arg-type]  # a Coordinate is wanted, and any pair of numbers is taken for one
+                    table.update_cell_at((number, column), cell)  # type: ignore[arg-type]  # a Coordinate is wanted, and any pair of numbers is taken for one
 
 
 class DeleteDialog(ModalScreen[bool]):

@@ -62,7 +62,7 @@ class SettingRow(Vertical):
     @property
     def field(self) -> "Input | Select[str]":
         """The widget that holds the value."""
-        return self.query_one("Input, Select")  # type: ignore[return-value]  # one of the two
+        return self.query_one("Input, Select")  # type: ignore[return-value]  # what the selector matches is one of the two
 
     def read(self) -> Any:  # noqa: ANN401 - a setting has its own type
         """The value in the field.

@@ -83,8 +83,8 @@ class SamplesPane(Pane):
                 table.add_row(*cells)
                 continue
             for column, cell in enumerate(cells):
-                if table.get_cell_at((row, column)) != cell:  # type: ignore[arg-type]  # any pair of numbers does
-                    table.update_cell_at((row, column), cell)  # type: ignore[arg-type]  # any pair of numbers does
+                if table.get_cell_at((row, column)) != cell:  # type: ignore[arg-type]  # a Coordinate is wanted, and any pair of numbers is taken for one
+                    table.update_cell_at((row, column), cell)  # type: ignore[arg-type]  # a Coordinate is wanted, and any pair of numbers is taken for one
 
     def _draw_pictures(self) -> None:
         canvas = self.query_one("#pictures", Canvas)
