@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
-from textual.app import App, SystemCommand
+from textual.app import SystemCommand
 from textual.binding import BindingType
 from textual.command import CommandPalette
 from textual.screen import Screen
@@ -20,10 +20,12 @@ from cifar_tui.app.availability import can_be_done
 from cifar_tui.app.commands import bindings, palette_commands
 from cifar_tui.app.farewell import farewell
 from cifar_tui.app.native_output import native_output_to_run_log
+from cifar_tui.app.screens.comparison import ComparisonScreen
 from cifar_tui.app.screens.dashboard import Dashboard
-from cifar_tui.app.screens.dialogs import AwayDialog, DataDialog, QuitDialog
+from cifar_tui.app.screens.dialogs import AwayDialog, DataDialog, DeleteDialog, QuitDialog
 from cifar_tui.app.screens.help import HelpScreen
-from cifar_tui.app.screens.runs import ComparisonScreen, DeleteDialog, RunChoice, RunsScreen
+from cifar_tui.app.screens.runs import RunChoice, RunsScreen
+from cifar_tui.app.view_actions import ViewActions
 from cifar_tui.background import AGAIN_SECONDS
 from cifar_tui.engine.config import TrainConfig
 from cifar_tui.engine.errors import UserError
@@ -42,7 +44,7 @@ _DATA_UNAVAILABLE = 3
 _INTERRUPTED = 128 + signal.SIGINT
 
 
-class CifarApp(App[int]):
+class CifarApp(ViewActions):
     """The dashboard as a program.
 
     Args:
@@ -126,11 +128,6 @@ class CifarApp(App[int]):
             self.call_after_refresh(self.action_train)
         elif self._weights is not None:
             self.call_after_refresh(self._start_evaluation, self._weights, self._config)
-
-    @property
-    def dashboard(self) -> Dashboard:
-        """The screen under all dialogs."""
-        return next(screen for screen in self.screen_stack if isinstance(screen, Dashboard))
 
     @property
     def live(self) -> bool:
@@ -277,38 +274,6 @@ class CifarApp(App[int]):
         if self._run is not None:
             self._run.evaluate()
             self._handled_end = False
-
-    def action_show_pane(self, name: str) -> None:
-        """Go to a pane."""
-        self.dashboard.show_pane(name)
-
-    def action_leave_field(self) -> None:
-        """Move the cursor out of a field, to its pane."""
-        if self.dashboard.configuration.has_focus_within:
-            self.dashboard.set_focus(self.dashboard.configuration)
-
-    def action_sample_batch(self, step: int) -> None:
-        """Show another batch of test images."""
-        self.dashboard.sample_number += step
-
-    def action_log_scale(self) -> None:
-        """Switch the scale of the loss chart."""
-        self.dashboard.training.toggle_log_scale()
-
-    def action_smoothing(self) -> None:
-        """Smooth the curves more, or not at all."""
-        self.dashboard.training.cycle_smoothing()
-
-    def action_zoom(self, step: int) -> None:
-        """Show less of the charts, or more."""
-        if step > 0:
-            self.dashboard.training.zoom_in()
-        else:
-            self.dashboard.training.zoom_out()
-
-    def action_other_chart(self) -> None:
-        """Where there is room for one chart only, show the other one."""
-        self.dashboard.training.swap_chart()
 
     def action_help(self) -> None:
         """Show all keys."""

@@ -13,7 +13,7 @@ from rich.text import Text
 from textual.color import Color
 
 from cifar_tui.app.axes import Axis, linear_axis, log_axis, padded, steps_label
-from cifar_tui.app.widgets.figures import loss_figure
+from cifar_tui.runs.figures import loss_figure
 from cifar_tui.runs.series import decimate
 from cifar_tui.runs.state import Curves
 

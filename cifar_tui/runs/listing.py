@@ -14,6 +14,7 @@ from typing import Any, Literal
 from cifar_tui.engine.errors import ConfigError, RunFailedError
 from cifar_tui.engine.events import Phase
 from cifar_tui.engine.files import CONFIG_FILE
+from cifar_tui.runs.figures import UNKNOWN, duration
 from cifar_tui.runs.owner import Owner, owner_of
 from cifar_tui.runs.summary import RunSummary, read_summary, rebuild_summary
 
@@ -29,9 +30,6 @@ SIGNS: dict[str, str] = {
     "unknown": "?",
 }
 """What tells the states apart beside their words."""
-
-UNKNOWN = "–"
-"""Stands where a figure is not known."""
 
 COLUMNS: dict[str, str] = {
     "run": "run",
@@ -206,7 +204,7 @@ def run_cells(run: ListedRun) -> dict[str, str]:
         "best": _percent(summary.best_accuracy),
         "last": _percent(summary.last_accuracy),
         "loss": _loss(summary.loss),
-        "time": _duration(summary.train_seconds) if run.summary else UNKNOWN,
+        "time": duration(summary.train_seconds) if run.summary else UNKNOWN,
         "age": age(time.time() - began) if began else UNKNOWN,
     }
 
@@ -293,9 +291,3 @@ def _loss(loss: float | None) -> str:
 
 def _steps(summary: RunSummary) -> str:
     return f"{summary.step:,}" + (f" of {summary.total_steps:,}" if summary.total_steps else "")
-
-
-def _duration(seconds: float) -> str:
-    minutes, second = divmod(round(seconds), 60)
-    hours, minute = divmod(minutes, 60)
-    return f"{hours}:{minute:02d}:{second:02d}" if hours else f"{minute}:{second:02d}"

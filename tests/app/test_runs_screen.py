@@ -11,16 +11,9 @@ from textual.events import Key
 
 import cifar_tui
 from cifar_tui.app.screens import runs as runs_screen
-from cifar_tui.app.screens.runs import (
-    MARK,
-    ComparisonScreen,
-    ComparisonTable,
-    DeleteDialog,
-    FilterInput,
-    RunChoice,
-    RunsScreen,
-    RunTable,
-)
+from cifar_tui.app.screens.comparison import ComparisonScreen, ComparisonTable
+from cifar_tui.app.screens.dialogs import DeleteDialog
+from cifar_tui.app.screens.runs import MARK, FilterInput, RunChoice, RunsScreen, RunTable
 from cifar_tui.engine.config import TrainConfig, config_to_toml
 from cifar_tui.engine.events import Phase, PhaseChanged, RunEnded, TrainingFinished
 from cifar_tui.runs import listing

@@ -1,4 +1,4 @@
-"""Questions the program asks: before it leaves a live run, and when there are no images."""
+"""Questions the program asks, and what it tells once, in boxes over a screen."""
 
 from typing import ClassVar
 
@@ -9,6 +9,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Label, Static
 
 from cifar_tui.app.commands import FIELD_BINDINGS
+from cifar_tui.runs.listing import printable
 
 
 class QuitDialog(ModalScreen[str]):
@@ -42,6 +43,42 @@ class QuitDialog(ModalScreen[str]):
     def action_answer(self, answer: str) -> None:
         """Give the answer of a key."""
         self.dismiss(answer)
+
+
+class DeleteDialog(ModalScreen[bool]):
+    """Asks whether the run `name` is to be deleted; true if so."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *FIELD_BINDINGS,
+        ("escape,n,q", "answer(False)", "Keep"),
+        ("y", "answer(True)", "Delete"),
+    ]
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self._run = name
+
+    def compose(self) -> ComposeResult:
+        """The question and its answers."""
+        with Vertical(classes="dialog") as dialog:
+            dialog.border_title = "Delete a run"
+            text = f"Delete run {printable(self._run)} with its weights, checkpoints and log, for good?"
+            yield Static(text, markup=False)
+            with Horizontal(classes="dialog-buttons"):
+                yield Button("Delete (y)", id="delete", variant="error", compact=True)
+                yield Button("Keep (esc)", id="keep", variant="primary", compact=True)
+
+    def on_mount(self) -> None:
+        """The harmless answer is the one that enter gives."""
+        self.set_focus(self.query_one("#keep"))
+
+    def on_button_pressed(self, event: Button.Pressed) -> None:
+        """Give the answer of the button."""
+        self.dismiss(event.button.id == "delete")
+
+    def action_answer(self, delete: bool) -> None:
+        """Give the answer of a key."""
+        self.dismiss(delete)
 
 
 class AwayDialog(ModalScreen[None]):

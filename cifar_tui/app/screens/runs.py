@@ -9,26 +9,26 @@ from rich.cells import cell_len
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical
+from textual.containers import Horizontal
 from textual.content import Content
 from textual.screen import ModalScreen
-from textual.widgets import Button, DataTable, Footer, Input, Label, Static
+from textual.widgets import DataTable, Footer, Input, Label, Static
 from textual.worker import Worker, WorkerState
 
 from cifar_tui.app.commands import FIELD_BINDINGS
+from cifar_tui.app.screens.comparison import ComparisonScreen
+from cifar_tui.app.screens.dialogs import DeleteDialog
 from cifar_tui.app.widgets.line import Line
 from cifar_tui.engine.errors import UserError
 from cifar_tui.runs.listing import (
     COLUMNS,
     TEXT_COLUMNS,
     ListedRun,
-    compare_runs,
     delete_run,
     fitting_columns,
     list_runs,
     printable,
     run_cells,
-    setting_text,
 )
 
 REFRESH_SECONDS = 2.0
@@ -332,88 +332,6 @@ class RunsScreen(ModalScreen[RunChoice | None]):
             for column, cell in enumerate(row):
                 if not cell.is_same(table.get_cell_at((number, column))):  # type: ignore[arg-type]  # a Coordinate is wanted, and any pair of numbers is taken for one
                     table.update_cell_at((number, column), cell)  # type: ignore[arg-type]  # a Coordinate is wanted, and any pair of numbers is taken for one
-
-
-class DeleteDialog(ModalScreen[bool]):
-    """Asks whether the run `name` is to be deleted; true if so."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        *FIELD_BINDINGS,
-        ("escape,n,q", "answer(False)", "Keep"),
-        ("y", "answer(True)", "Delete"),
-    ]
-
-    def __init__(self, name: str) -> None:
-        super().__init__()
-        self._run = name
-
-    def compose(self) -> ComposeResult:
-        """The question and its answers."""
-        with Vertical(classes="dialog") as dialog:
-            dialog.border_title = "Delete a run"
-            text = f"Delete run {printable(self._run)} with its weights, checkpoints and log, for good?"
-            yield Static(text, markup=False)
-            with Horizontal(classes="dialog-buttons"):
-                yield Button("Delete (y)", id="delete", variant="error", compact=True)
-                yield Button("Keep (esc)", id="keep", variant="primary", compact=True)
-
-    def on_mount(self) -> None:
-        """The harmless answer is the one that enter gives."""
-        self.set_focus(self.query_one("#keep"))
-
-    def on_button_pressed(self, event: Button.Pressed) -> None:
-        """Give the answer of the button."""
-        self.dismiss(event.button.id == "delete")
-
-    def action_answer(self, delete: bool) -> None:
-        """Give the answer of a key."""
-        self.dismiss(delete)
-
-
-class ComparisonTable(DataTable[Content]):
-    """Scrolls by the arrows, and by j, k, h and l as well."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("j", "scroll_down", "Down", show=False),
-        Binding("k", "scroll_up", "Up", show=False),
-        Binding("h", "scroll_left", "Left", show=False),
-        Binding("l", "scroll_right", "Right", show=False),
-    ]
-
-
-class ComparisonScreen(ModalScreen[None]):
-    """What differs between `runs` in their settings, and what came of them."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q,v", "dismiss", "Close")]
-
-    def __init__(self, runs: list[ListedRun]) -> None:
-        super().__init__()
-        self._comparison = compare_runs(runs)
-
-    def compose(self) -> ComposeResult:
-        """A column for every run."""
-        table = ComparisonTable(cursor_type="none", fixed_columns=1, id="comparison")
-        table.border_title = f"{len(self._comparison.names)} runs side by side"
-        table.border_subtitle = "arrows scroll · esc closes"
-        yield table
-
-    def on_mount(self) -> None:
-        """Fill the table; the columns are as wide as their longest text."""
-        table, comparison = self.query_one(ComparisonTable), self._comparison
-        settings = {
-            printable(name): [setting_text(value) for value in values]
-            for name, values in comparison.settings.items()
-        } or {"settings": ["the same"] * len(comparison.names)}
-        lines = [
-            ("run", *(printable(name) for name in comparison.names)),
-            *((name, *texts) for name, texts in settings.items()),
-            [""] * (1 + len(comparison.names)),
-            *((name, *texts) for name, texts in comparison.results.items()),
-        ]
-        for column in zip(*lines, strict=True):
-            table.add_column(Text(column[0]), width=max(cell_len(text) for text in column))
-        for label, *texts in lines[1:]:
-            table.add_row(Content.styled(label, "bold"), *(Content(text) for text in texts))
 
 
 def _list(checkpoints: Path) -> tuple[list[ListedRun], str]:

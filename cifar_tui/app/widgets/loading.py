@@ -7,9 +7,9 @@ from textual.containers import Vertical
 from textual.content import Content
 
 from cifar_tui.app.widgets.bars import bar
-from cifar_tui.app.widgets.figures import byte_count, duration
 from cifar_tui.app.widgets.line import Line
 from cifar_tui.engine.events import LoadingProgress
+from cifar_tui.runs.figures import byte_count, duration
 
 SPAN_SECONDS = 5.0
 """The speed is taken over this long, so that it neither jumps nor lags."""

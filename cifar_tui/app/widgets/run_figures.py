@@ -7,9 +7,9 @@ from textual.events import Resize
 from textual.widgets import Digits
 
 from cifar_tui.app.widgets.bars import counter
-from cifar_tui.app.widgets.figures import UNKNOWN, duration, loss_figure, throughput
 from cifar_tui.app.widgets.line import Line
 from cifar_tui.engine.events import EvaluationProgress, TrainingStarted
+from cifar_tui.runs.figures import UNKNOWN, duration, loss_figure, throughput
 from cifar_tui.runs.state import RunSnapshot
 
 

@@ -11,8 +11,8 @@ from textual.widgets import DataTable, Static
 
 from cifar_tui.app.pixels import half_blocks, picture_height
 from cifar_tui.app.widgets.canvas import Canvas
-from cifar_tui.app.widgets.figures import UNKNOWN
 from cifar_tui.app.widgets.pane import Pane
+from cifar_tui.runs.figures import UNKNOWN
 from cifar_tui.runs.source import Sample, SampleBatch
 
 WIDTHS = (32, 28, 24, 20, 18, 16, 14, 12, 10, 8)

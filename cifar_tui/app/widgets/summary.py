@@ -10,9 +10,9 @@ from textual.content import Content
 from textual.widgets import Static
 
 from cifar_tui.app.widgets.bars import bar
-from cifar_tui.app.widgets.figures import duration, throughput
 from cifar_tui.app.widgets.pane import Pane
 from cifar_tui.engine.events import ClassAccuracy, Evaluated
+from cifar_tui.runs.figures import duration, throughput
 from cifar_tui.runs.state import RunSnapshot
 
 EMPTY_TEXT = Content.assemble(

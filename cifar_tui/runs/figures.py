@@ -1,7 +1,7 @@
 """Numbers the way a reader likes them."""
 
 UNKNOWN = "–"
-"""Stands where a figure will be."""
+"""Stands where a figure is not known, or not yet."""
 
 
 def duration(seconds: float) -> str:

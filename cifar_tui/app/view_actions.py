@@ -1,0 +1,46 @@
+"""The actions that change what is seen of a run, and nothing else."""
+
+from textual.app import App
+
+from cifar_tui.app.screens.dashboard import Dashboard
+
+
+class ViewActions(App[int]):
+    """An app with a `Dashboard` under all its screens, and the keys that change its view."""
+
+    @property
+    def dashboard(self) -> Dashboard:
+        """The screen under all dialogs."""
+        return next(screen for screen in self.screen_stack if isinstance(screen, Dashboard))
+
+    def action_show_pane(self, name: str) -> None:
+        """Go to a pane."""
+        self.dashboard.show_pane(name)
+
+    def action_leave_field(self) -> None:
+        """Move the cursor out of a field, to its pane."""
+        if self.dashboard.configuration.has_focus_within:
+            self.dashboard.set_focus(self.dashboard.configuration)
+
+    def action_sample_batch(self, step: int) -> None:
+        """Show another batch of test images."""
+        self.dashboard.sample_number += step
+
+    def action_log_scale(self) -> None:
+        """Switch the scale of the loss chart."""
+        self.dashboard.training.toggle_log_scale()
+
+    def action_smoothing(self) -> None:
+        """Smooth the curves more, or not at all."""
+        self.dashboard.training.cycle_smoothing()
+
+    def action_zoom(self, step: int) -> None:
+        """Show less of the charts, or more."""
+        if step > 0:
+            self.dashboard.training.zoom_in()
+        else:
+            self.dashboard.training.zoom_out()
+
+    def action_other_chart(self) -> None:
+        """Where there is room for one chart only, show the other one."""
+        self.dashboard.training.swap_chart()
