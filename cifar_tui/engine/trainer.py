@@ -8,10 +8,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 from torch.optim import Optimizer
 
-from cifar_tui.engine.batches import batches, shuffled_order
+from cifar_tui.engine.batches import shuffled_order
 from cifar_tui.engine.checkpoint import Checkpoint, serialized
 from cifar_tui.engine.config import TrainConfig
 from cifar_tui.engine.control import RunControl
@@ -32,8 +31,10 @@ from cifar_tui.engine.events import (
     TrainingFinished,
     Validated,
 )
-from cifar_tui.engine.meters import Mean, Stopwatch
+from cifar_tui.engine.meters import Stopwatch
 from cifar_tui.engine.saver import Saver
+from cifar_tui.engine.steps import EagerSteps, StepResult, Steps
+from cifar_tui.engine.training_meter import Reading, TrainingMeter
 
 SAMPLE_IMAGES = 64
 """How many of the first test images are predicted again and again while training."""
@@ -59,6 +60,7 @@ class Trainer:
             cancelled it.
         interactive: whether somebody can resume a run that paused itself; if not, it fails instead.
         validate: evaluates the net on images held out from `train`, on which the best epoch is chosen.
+        steps: how steps are made; None for one after the other, in plain PyTorch.
         origin: what the outcome depends on besides the settings; it is kept in every checkpoint.
     """
 
@@ -76,6 +78,7 @@ class Trainer:
         evaluate: Callable[[int], bool],
         interactive: bool,
         validate: Callable[[], EvalReport] | None = None,
+        steps: Steps | None = None,
         origin: Mapping[str, Any] | None = None,
     ) -> None:
         self.config = config
@@ -84,6 +87,9 @@ class Trainer:
         self.step = 0
         self.epoch = 1
         self.batch = 0
+        self.steps = steps or EagerSteps(
+            net=net, optimizer=optimizer, train=train, batch_size=config.batch_size
+        )
         self.steps_per_epoch = math.ceil(len(train) / config.batch_size)
         self._train = train
         self._samples = samples
@@ -97,13 +103,7 @@ class Trainer:
         self._origin = dict(origin or {})
         self._clock = Stopwatch()
         self._point_every = config.point_every or max(1, _IMAGES_PER_POINT // config.batch_size)
-        self._losses: list[Tensor] = []
-        self._correct: list[Tensor] = []
-        self._unreported_images = 0
-        self._window = Mean()
-        self._epoch_loss = Mean()
-        self._epoch_correct = 0
-        self._window_loss: float | None = None
+        self._meter = TrainingMeter()
         self._on_cuda = train.targets.is_cuda
         self._diverged = False
         self._resumed = False
@@ -150,7 +150,7 @@ class Trainer:
             step=self.step,
             train_seconds=self._clock.seconds,
             images=self._images_seen(),
-            final_loss=self._window_loss if self._window_loss is not None else self._epoch_loss.value,
+            final_loss=self._final_loss(),
         )
         self._emit(finished)
         return finished
@@ -159,41 +159,24 @@ class Trainer:
         """Train on every image once, or on what a resumed epoch has left; false if a stop ended it early."""
         if self.batch == 0 or self._epoch_done:
             self.epoch, self.batch, self._epoch_done = epoch, 0, False
-            self._window, self._epoch_loss, self._epoch_correct = Mean(), Mean(), 0
+            self._meter.begin_epoch()
             self._epoch_rng_state = torch.get_rng_state()
             order = shuffled_order(len(self._train))
         else:
             order = self._order_of_this_epoch()
         self._clock.start()
         rest = order[self.batch * self.config.batch_size :]
-        for inputs, targets in batches(self._train, rest, self.config.batch_size):
+        results = self.steps.over(rest, at_most=self._steps_to_report)
+        while self.batch < self.steps_per_epoch:
             if self._control.pending:
                 self._clock.stop()
                 if not self._serve_requests():
                     return False
                 self._clock.start()
-            loss, logits = self.train_step(inputs, targets)
-            self._record(loss, logits, targets)
+            self._record(next(results))
         self._clock.stop()
         self._finish_epoch()
         return not self._control.pending or self._serve_requests()
-
-    def train_step(self, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """One update on one batch.
-
-        Args:
-            inputs: float32 (N, 3, 32, 32), normalised.
-            targets: int64 (N,).
-
-        Returns:
-            The batch's mean loss, shape (), and the logits (N, C) it came from, both without gradients.
-        """
-        self.optimizer.zero_grad()
-        logits = self.net(inputs)
-        loss = functional.cross_entropy(logits, targets)
-        torch.autograd.backward(loss)
-        self.optimizer.step()
-        return loss.detach(), logits.detach()
 
     def _checkpoint(self, reason: str) -> Checkpoint:
         """The training as it is now; it must stand between two steps.
@@ -230,16 +213,10 @@ class Trainer:
             "epoch": self.epoch,
             "batch": self.batch,
             "train_seconds": self._clock.seconds,
-            "window_loss": dataclasses.asdict(self._window),
-            "epoch_loss": dataclasses.asdict(self._epoch_loss),
-            "epoch_correct": self._epoch_correct,
+            "meter": self._meter.state_dict(),
             "epoch_done": self._epoch_done,
             "evaluation_due": self._evaluation_due,
             "best_correct": self._best_correct,
-            "last_window_loss": self._window_loss,
-            "unreported_losses": torch.stack(self._losses).tolist() if self._losses else [],
-            "unreported_correct": int(torch.stack(self._correct).sum().item()) if self._correct else 0,
-            "unreported_images": self._unreported_images,
             "epoch_rng_state": self._epoch_rng_state,
             # before its first step the order of the epoch is drawn again
             "rng_state": torch.get_rng_state() if self.batch else self._epoch_rng_state,
@@ -256,17 +233,10 @@ class Trainer:
         self.optimizer.load_state_dict(state["optimizer"])
         self.step, self.epoch, self.batch = state["step"], state["epoch"], state["batch"]
         self._clock = Stopwatch(finished=state["train_seconds"])
-        self._window = Mean(**state["window_loss"])
-        self._epoch_loss = Mean(**state["epoch_loss"])
-        self._epoch_correct = state["epoch_correct"]
+        self._meter.load_state_dict(state["meter"], self._train.targets.device)
         self._epoch_done = state["epoch_done"]
         self._evaluation_due = state["evaluation_due"]
         self._best_correct = state["best_correct"]
-        self._window_loss = state["last_window_loss"]
-        device = self._train.targets.device
-        self._losses = list(torch.tensor(state["unreported_losses"], device=device).unbind())
-        self._correct = [torch.tensor(state["unreported_correct"], device=device)] if self._losses else []
-        self._unreported_images = state["unreported_images"]
         self._epoch_rng_state = state["epoch_rng_state"]
         torch.set_rng_state(state["rng_state"])
         if self._on_cuda and len(state["cuda_rng_states"]) == torch.cuda.device_count():
@@ -281,41 +251,41 @@ class Trainer:
         torch.set_rng_state(now)
         return order
 
-    def _record(self, loss: Tensor, logits: Tensor, targets: Tensor) -> None:
-        """Keep a step's figures on the device, and read them only where a point or a line is due."""
-        self._losses.append(loss)
-        self._correct.append((logits.argmax(dim=1) == targets).sum())
-        self._unreported_images += len(targets)
-        self.step += 1
-        self.batch += 1
+    def _steps_to_report(self) -> int:
+        """How many steps may be made at once: up to the next point, line or end of the epoch."""
+        return min(
+            self.steps_per_epoch - self.batch,
+            self.config.loss_window - self.batch % self.config.loss_window,
+            self._point_every - self.batch % self._point_every,
+        )
+
+    def _record(self, result: StepResult) -> None:
+        """Keep the figures of steps, and report them where a point or a line is due."""
+        self._meter.add(result)
+        before = self.step
+        self.step += len(result.losses)
+        self.batch += len(result.losses)
         window_ends = self.batch % self.config.loss_window == 0
         if window_ends or self.batch % self._point_every == 0 or self.batch == self.steps_per_epoch:
             self._report_point()
         if window_ends:
             self._report_window()
         # at the last batch the epoch is first brought to its end
-        look = self.step % _STEPS_PER_LOOK == 0 and self.batch < self.steps_per_epoch
+        look = self.step // _STEPS_PER_LOOK > before // _STEPS_PER_LOOK and self.batch < self.steps_per_epoch
         if look and self._saver.due:
             self._saver.try_save("by the clock")
 
     def _report_point(self) -> None:
-        if not self._losses:
+        reading = self._meter.read()
+        if reading is None:
             return
-        losses = torch.stack(self._losses).tolist()
-        correct = int(torch.stack(self._correct).sum().item())
-        images, self._unreported_images = self._unreported_images, 0
-        self._losses.clear()
-        self._correct.clear()
-        for loss in losses:
-            self._window.add(loss)
-            self._epoch_loss.add(loss)
-        self._epoch_correct += correct
-        if not all(map(math.isfinite, losses)):
+        if reading.first_non_finite is not None:
             if not self._diverged:
                 self._diverged = True
-                self._report_non_finite(losses)
+                self._report_non_finite(reading, reading.first_non_finite)
             return
         self._diverged = False
+        losses = reading.losses
         self._emit(
             LossPoint(
                 step=self.step,
@@ -325,22 +295,20 @@ class Trainer:
                 loss=sum(losses) / len(losses),
                 loss_min=min(losses),
                 loss_max=max(losses),
-                accuracy=correct / images,
+                accuracy=reading.accuracy,
                 learning_rate=self.optimizer.param_groups[0]["lr"],
-                images=images,
+                images=reading.images,
                 train_seconds=round(self._clock.seconds, 3),
             )
         )
 
     def _report_window(self) -> None:
-        mean = self._window.value
-        self._emit(LossWindow(epoch=self.epoch, batch=self.batch, step=self.step, loss=mean))
-        self._window_loss = mean
-        self._window = Mean()
+        loss = self._meter.close_window()
+        self._emit(LossWindow(epoch=self.epoch, batch=self.batch, step=self.step, loss=loss))
         self._predict_samples()
 
-    def _report_non_finite(self, losses: list[float]) -> None:
-        first = self.step - len(losses) + 1 + next(i for i, x in enumerate(losses) if not math.isfinite(x))
+    def _report_non_finite(self, reading: Reading, index: int) -> None:
+        first = self.step - len(reading.losses) + 1 + index
         cause = f"the loss is not finite at step {first:,}: the learning rate may be too high"
         if not self._interactive:
             raise RunFailedError(f"{cause}; the last checkpoint is kept, try again with a lower one")
@@ -352,8 +320,8 @@ class Trainer:
             EpochFinished(
                 epoch=self.epoch,
                 step=self.step,
-                loss=self._epoch_loss.value,
-                accuracy=self._epoch_correct / len(self._train),
+                loss=self._meter.epoch_loss.value,
+                accuracy=self._meter.epoch_correct / len(self._train),
                 train_seconds=self._clock.seconds,
             )
         )
@@ -427,3 +395,7 @@ class Trainer:
         return (self.epoch - 1) * len(self._train) + min(
             self.batch * self.config.batch_size, len(self._train)
         )
+
+    def _final_loss(self) -> float:
+        last = self._meter.last_window
+        return self._meter.epoch_loss.value if last is None else last

@@ -46,7 +46,7 @@ class Training:
             interactive=False,
         )
         self.evaluation_works = evaluation_works
-        train_step = self.trainer.train_step
+        train_step = self.trainer.steps.train_step
 
         def count_and_train(inputs, targets):
             result = train_step(inputs, targets)
@@ -54,7 +54,7 @@ class Training:
                 self.control.stop()
             return result
 
-        self.trainer.train_step = count_and_train
+        self.trainer.steps.train_step = count_and_train
         if state is not None:
             torch.manual_seed(12345)  # whatever the generator was used for in the meantime
             self.trainer.load_state_dict(state)

@@ -1,0 +1,83 @@
+"""Ways to make the steps of an epoch: each takes an order of images and gives what every step came to."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.optim import Optimizer
+
+from cifar_tui.engine.batches import batches
+from cifar_tui.engine.data.dataset import ImageSplit
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class StepResult:
+    """What one or more steps in a row came to, on the device of the training.
+
+    Attributes:
+        losses: float32 (K,), the mean loss of each step's batch before its update.
+        correct: int64 (), the images of all K batches that were classified rightly.
+        images: how many images the K batches have.
+    """
+
+    losses: Tensor
+    correct: Tensor
+    images: int
+
+
+class Steps(Protocol):
+    """Makes steps over the images of a training."""
+
+    def over(self, order: Tensor, *, at_most: Callable[[], int]) -> Iterator[StepResult]:
+        """Train on the images in `order`; the steps are made while the result is asked for.
+
+        Args:
+            order: int64 (N,), indices of training images.
+            at_most: how many steps the next result may stand for.
+        """
+        ...
+
+
+class EagerSteps:
+    """The loop of the tutorial: one step after the other, in plain PyTorch.
+
+    Args:
+        net: on the device of `train`.
+        optimizer: over the parameters of `net`.
+        train: the training images.
+        batch_size: images to a step; the last batch of an order may be smaller.
+    """
+
+    def __init__(self, *, net: nn.Module, optimizer: Optimizer, train: ImageSplit, batch_size: int) -> None:
+        self._net = net
+        self._optimizer = optimizer
+        self._train = train
+        self._batch_size = batch_size
+
+    def over(self, order: Tensor, *, at_most: Callable[[], int]) -> Iterator[StepResult]:
+        """Train on the images in `order`, one step to a result."""
+        del at_most
+        for inputs, targets in batches(self._train, order, self._batch_size):
+            loss, logits = self.train_step(inputs, targets)
+            correct = (logits.argmax(dim=1) == targets).sum()
+            yield StepResult(losses=loss.unsqueeze(0), correct=correct, images=len(targets))
+
+    def train_step(self, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """One update on one batch.
+
+        Args:
+            inputs: float32 (N, 3, 32, 32), normalised.
+            targets: int64 (N,).
+
+        Returns:
+            The batch's mean loss, shape (), and the logits (N, C) it came from, both without gradients.
+        """
+        self._optimizer.zero_grad()
+        logits = self._net(inputs)
+        loss = functional.cross_entropy(logits, targets)
+        torch.autograd.backward(loss)
+        self._optimizer.step()
+        return loss.detach(), logits.detach()
