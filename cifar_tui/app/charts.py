@@ -236,7 +236,7 @@ def _curve_layers(raw: Points, line: Points, raw_colour: str, colour: str, width
     if not line:
         return [_Layer(points=thin, marker=_RAW_MARKER, colour=colour)]
     return [
-        _Layer(points=thin, marker=_RAW_MARKER, colour=raw_colour),
+        _Layer(points=thin, marker=_RAW_MARKER, colour=raw_colour, joined=False),
         _Layer(points=decimate(line, 2 * width), marker=_LINE_MARKER, colour=colour),
     ]
 

@@ -11,7 +11,7 @@ from cifar_tui.app.screens.dialogs import AwayDialog, DataDialog, QuitDialog
 from cifar_tui.app.screens.help import HelpScreen
 from cifar_tui.app.widgets.configuration import SettingRow
 from cifar_tui.engine.config import TrainConfig
-from cifar_tui.engine.events import TrainingFinished, TrainingStarted
+from cifar_tui.engine.events import Phase, PhaseChanged, TrainingFinished, TrainingStarted
 from cifar_tui.runs.live import LiveRun
 
 
@@ -137,6 +137,27 @@ async def test_a_training_is_steered_only_while_it_trains(app, monkeypatch):
         run._emit(finished)
         assert not any(app.check_action(action, ()) for action in steering), "the last evaluation runs"
         assert app.check_action("stop", ())
+        app._run = None
+
+
+async def test_the_footer_is_made_anew_only_when_other_commands_can_be_used(app, monkeypatch):
+    updates = []
+    async with app.run_test(size=(120, 40)) as pilot:
+        app.dashboard.bindings_updated_signal.subscribe(app.dashboard, updates.append)
+        app._run = LiveRun(TrainConfig(), checkpoints=Path())
+        app._poll()
+        app._poll()
+        await pilot.pause()
+        before = len(updates)
+        for step in range(3):
+            app._run._emit(PhaseChanged(phase=Phase.LOADING, message=str(step)))
+            app._poll()
+        await pilot.pause()
+        assert len(updates) == before
+        monkeypatch.setattr(LiveRun, "live", True)
+        app._poll()
+        await pilot.pause()
+        assert len(updates) == before + 1
         app._run = None
 
 
