@@ -55,9 +55,9 @@ class Palette:
         training = Color.parse(variables["primary"]).blend(foreground, 0.25)
         return cls(
             loss=_hex(loss),
-            loss_raw=_hex(loss.blend(background, 0.6)),
+            loss_raw=_hex(loss.blend(background, 0.35)),
             training=_hex(training),
-            training_raw=_hex(training.blend(background, 0.6)),
+            training_raw=_hex(training.blend(background, 0.35)),
             test=_hex(Color.parse(variables["success"])),
             axis=_hex(foreground.blend(background, 0.5)),
             text=_hex(foreground),
