@@ -3,7 +3,8 @@
 from pathlib import Path
 
 import pytest
-from textual.widgets import Input
+from rich.console import Console
+from textual.widgets import Input, Static
 
 from cifar_tui.app.app import CifarApp
 from cifar_tui.app.commands import COMMANDS, palette_commands
@@ -70,6 +71,16 @@ async def test_every_command_has_its_binding_its_action_and_its_line_of_help(app
             assert hasattr(app, f"action_{command.action.partition('(')[0]}")
         await pilot.press("question_mark")
         assert isinstance(app.screen, HelpScreen)
+        await pilot.pause()
+        console = Console(width=100)
+        with console.capture() as captured:
+            for part in app.screen.query(Static):
+                console.print(part.content)
+        for description in (
+            *(command.description for command in COMMANDS),
+            "Delete the run, after a question",
+        ):
+            assert description in captured.get()
         await pilot.press("escape")
         assert not isinstance(app.screen, HelpScreen)
 
