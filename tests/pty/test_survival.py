@@ -22,7 +22,7 @@ from cifar_tui.runs.owner import owner_of
 from cifar_tui.runs.summary import read_summary
 
 SECONDS = float(os.environ.get("CIFAR_TUI_SURVIVAL_SECONDS", "8"))
-SPANS = 5
+SPANS = 10
 PROGRAM = f"{sys.executable} -m cifar_tui"
 
 
