@@ -16,6 +16,7 @@ from cifar_tui.engine.errors import ConfigError
 
 DATA_KEYWORDS = ("auto", "cifar10", "synthetic")
 MODELS = ("net",)
+STEP_PATHS = ("auto", "eager", "fast")
 
 _MAX_SEED = 2**63 - 1
 
@@ -113,6 +114,12 @@ class TrainConfig:
     )
     checkpoint_minutes: float = _setting(
         3.0, "save minutes", "minutes between checkpoints; 0: none by the clock", _number(0, 100_000)
+    )
+    step_path: str = _setting(
+        "auto",
+        "step path",
+        "eager: to the bit of the tutorial; fast: compiled, the same to rounding; auto: the sooner done",
+        _one_of(*STEP_PATHS),
     )
 
     def __post_init__(self) -> None:

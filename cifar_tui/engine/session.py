@@ -36,6 +36,7 @@ from cifar_tui.engine.optim import create_optimizer
 from cifar_tui.engine.origin import origin_differences, state_origin
 from cifar_tui.engine.runtime import describe_device, intra_op_threads, select_device, training_threads
 from cifar_tui.engine.sample_images import write_samples
+from cifar_tui.engine.step_path import choose_step_path, make_steps, steps_made_by
 from cifar_tui.engine.trainer import SAMPLE_IMAGES, Trainer
 
 _TUTORIAL_BATCH = 4
@@ -87,16 +88,24 @@ class Session:
         dataset = self._load_data()
         kept, held_out = hold_out(dataset.train, self.config.validation_images, seed=config.seed)
         train, self._test = _on_device(kept, device), _on_device(dataset.test, device)
+        before = None if resume_from is None else steps_made_by(resume_from.get("origin"))
+        path = choose_step_path(config, device, images=config.epochs * len(train), before=before)
         folder = create_folder()
         threads = training_threads(device, config.batch_size)
-        origin = state_origin(dataset, describe_device(device), threads)
+        origin = state_origin(dataset, describe_device(device), threads, path.made_by)
         with _out_of_memory_explained(), intra_op_threads(threads):
             torch.manual_seed(config.seed)
             net = create_model(config.model, num_classes=len(dataset.class_names)).to(device)
+            optimizer = create_optimizer(net, config)
+            steps = make_steps(path, net=net, optimizer=optimizer, train=train, batch_size=config.batch_size)
+            emit(Message(text=path.sentence()))
+            if path.fast:
+                emit(PhaseChanged(phase=Phase.LOADING, message="compiling the steps"))
+            steps.prepare(lambda: self.control.stop_requested)
             trainer = Trainer(
                 config=config,
                 net=net,
-                optimizer=create_optimizer(net, config),
+                optimizer=optimizer,
                 train=train,
                 samples=self._test.images[:SAMPLE_IMAGES],
                 folder=folder,
@@ -105,6 +114,7 @@ class Session:
                 evaluate=lambda step: self._evaluate_meanwhile(net, step),
                 interactive=interactive,
                 validate=self._validation_of(net, held_out, device),
+                steps=steps,
                 origin=origin,
             )
             if resume_from is not None:
@@ -121,6 +131,7 @@ class Session:
                     steps_per_epoch=trainer.steps_per_epoch,
                     total_steps=config.epochs * trainer.steps_per_epoch,
                     torch_version=torch.__version__,
+                    step_path=path.name,
                 )
             )
             finished = trainer.fit()

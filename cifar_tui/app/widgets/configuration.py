@@ -16,13 +16,18 @@ from cifar_tui.engine.config import (
     MODELS,
     PRESETS,
     SETTINGS,
+    STEP_PATHS,
     TrainConfig,
     build_config,
     parse_setting,
 )
 from cifar_tui.engine.errors import ConfigError
 
-_CHOICES: dict[str, tuple[str, ...]] = {"preset": tuple(PRESETS), "model": MODELS}
+_CHOICES: dict[str, tuple[str, ...]] = {
+    "preset": tuple(PRESETS),
+    "model": MODELS,
+    "step_path": STEP_PATHS,
+}
 _HINT = "t trains · tab moves on · esc leaves a field"
 _LOCKED = "locked while the run is live"
 _SUGGESTIONS: dict[str, tuple[str, ...]] = {
