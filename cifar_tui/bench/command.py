@@ -1,7 +1,10 @@
 """`cifar-tui bench`: measures what is asked for, one benchmark after the other, and prints what was found."""
 
+import contextlib
 import signal
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from types import FrameType
 from typing import Any
 
 from cifar_tui.bench.options import BenchOptions
@@ -69,12 +72,13 @@ def run_benchmarks(
     values: dict[str, Any] = {"machine": machine(), "versions": versions()}
     met = True
     try:
-        for name in names or benchmarks:
-            measured = benchmarks[name](options)
-            met = met and measured.met
-            values[name] = measured.as_json()
-            if not as_json:
-                print_figures(measured.title, measured.figures())
+        with _signals_end_what_was_started():
+            for name in names or benchmarks:
+                measured = benchmarks[name](options)
+                met = met and measured.met
+                values[name] = measured.as_json()
+                if not as_json:
+                    print_figures(measured.title, measured.figures())
     except OSError as error:
         raise RunFailedError(
             f"cannot write what is to be measured: {error.strerror}; name a folder with room in TMPDIR"
@@ -85,3 +89,18 @@ def run_benchmarks(
     if as_json:
         print_json(values)
     return 0 if met else 1
+
+
+@contextlib.contextmanager
+def _signals_end_what_was_started() -> Iterator[None]:
+    """Have SIGTERM and SIGHUP leave by way of every `finally`: a training would outlive its terminal."""
+
+    def leave(number: int, _frame: FrameType | None) -> None:
+        sys.exit(128 + number)
+
+    before = {number: signal.signal(number, leave) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -48,7 +48,7 @@ class DashboardAmounts:
         settle_seconds: how long the dashboard may draw after a change before it is measured.
     """
 
-    pairs: int = 5
+    pairs: int = 4
     warm_up_steps: int = 1000
     seconds: float = 6.0
     presses: int = 120

@@ -98,7 +98,7 @@ class PresetsBench:
 
 
 def measure_presets(
-    options: BenchOptions, *, seconds: float = 4.0, warm_up_seconds: float = 1.0
+    options: BenchOptions, *, seconds: float = 3.0, warm_up_seconds: float = 1.0
 ) -> PresetsBench:
     """Train every preset for a while, and to its end where that is asked for.
 

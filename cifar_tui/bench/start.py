@@ -126,7 +126,7 @@ class StartBench:
 def measure_start(
     options: BenchOptions,
     *,
-    rounds: int = 5,
+    rounds: int = 3,
     train_images: int = _TRAIN_IMAGES,
     test_images: int = _TEST_IMAGES,
 ) -> StartBench:

@@ -81,8 +81,8 @@ class TutorialBench:
 def measure_tutorial(
     options: BenchOptions,
     *,
-    pairs: int = 5,
-    seconds: float = 4.0,
+    pairs: int = 4,
+    seconds: float = 3.0,
     warm_up_steps: int = _WARM_UP_STEPS,
     warm_up_seconds: float = _WARM_UP_SECONDS,
 ) -> TutorialBench:

@@ -1,6 +1,7 @@
 """`cifar-tui bench`: what it runs, prints and returns."""
 
 import json
+import signal
 
 import pytest
 
@@ -59,6 +60,22 @@ def test_no_room_is_one_sentence():
 
     with pytest.raises(RunFailedError, match="cannot write what is to be measured: No space left"):
         run_benchmarks(["full"], BenchOptions(), as_json=True, benchmarks={"full": measure})
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_what_was_started(number):
+    ended = []
+
+    def measure(_):
+        try:
+            signal.raise_signal(number)
+        finally:
+            ended.append(number)
+
+    with pytest.raises(SystemExit, match=str(128 + number)):
+        run_benchmarks(["long"], BenchOptions(), as_json=True, benchmarks={"long": measure})
+    assert ended == [number]
+    assert signal.getsignal(number) is signal.SIG_DFL
 
 
 def test_every_benchmark_can_be_named(capsys):
