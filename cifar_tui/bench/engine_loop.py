@@ -45,6 +45,7 @@ class EngineRun:
             not finite.
         classes: how many there are.
         device: for the user to read.
+        step_path: how the steps were made, for the user to read.
     """
 
     steps: int
@@ -54,6 +55,7 @@ class EngineRun:
     saved_loss: float
     classes: int
     device: str
+    step_path: str
 
     @property
     def steps_per_second(self) -> float:
@@ -101,6 +103,7 @@ def measure_engine(config: TrainConfig, *, warm_up_seconds: float, seconds: floa
         saved_loss=math.nan if found["saved_loss"] is None else found["saved_loss"],
         classes=found["classes"],
         device=found["device"],
+        step_path=found["step_path"],
     )
     run.check()
     return run
@@ -110,7 +113,7 @@ class _Points:
     """Takes the events of a training, and stops it when enough is measured."""
 
     def __init__(self, control: RunControl, warm_up_seconds: float, seconds: float) -> None:
-        self.device = ""
+        self.device = self.step_path = ""
         self.points: list[LossPoint] = []
         self.measured: list[LossPoint] = []
         self._control = control
@@ -120,7 +123,7 @@ class _Points:
     def take(self, event: Event) -> None:
         """Take the next event. A point comes once its losses have come from the device."""
         if isinstance(event, TrainingStarted):
-            self.device = event.device
+            self.device, self.step_path = event.device, event.step_path
         if not isinstance(event, LossPoint):
             return
         self.points.append(event)
@@ -169,6 +172,7 @@ def _train(config: TrainConfig, warm_up_seconds: float, seconds: float) -> None:
         saved_loss=saved_loss if math.isfinite(saved_loss) else None,
         classes=len(session.dataset.class_names) if session.dataset is not None else 0,
         device=taken.device,
+        step_path=taken.step_path,
     )
 
 
