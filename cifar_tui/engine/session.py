@@ -31,9 +31,10 @@ from cifar_tui.engine.events import (
     finite_or_none,
 )
 from cifar_tui.engine.files import LAST_FILE, REPORT_FILE, SAMPLES_FILE, WEIGHTS_FILE
+from cifar_tui.engine.learner import create_learner, create_predictor
 from cifar_tui.engine.models import classes_told_apart, create_model
-from cifar_tui.engine.optim import create_optimizer
 from cifar_tui.engine.origin import origin_differences, state_origin
+from cifar_tui.engine.precision import matrix_precision
 from cifar_tui.engine.runtime import describe_device, intra_op_threads, select_device, training_threads
 from cifar_tui.engine.sample_images import write_samples
 from cifar_tui.engine.trainer import SAMPLE_IMAGES, Trainer
@@ -90,21 +91,23 @@ class Session:
         folder = create_folder()
         threads = training_threads(device, config.batch_size)
         origin = state_origin(dataset, describe_device(device), threads)
-        with _out_of_memory_explained(), intra_op_threads(threads):
+        with _out_of_memory_explained(), intra_op_threads(threads), matrix_precision(config.precision):
             torch.manual_seed(config.seed)
-            net = create_model(config.model, num_classes=len(dataset.class_names)).to(device)
+            learner = create_learner(config, num_classes=len(dataset.class_names), train=train, say=self._say)
+            net, predictor = learner.net, learner.predictor
             trainer = Trainer(
                 config=config,
                 net=net,
-                optimizer=create_optimizer(net, config),
+                optimizer=learner.optimizer,
+                steps=learner.steps,
                 train=train,
                 samples=self._test.images[:SAMPLE_IMAGES],
                 folder=folder,
                 emit=emit,
                 control=self.control,
-                evaluate=lambda step: self._evaluate_meanwhile(net, step),
+                evaluate=lambda step: self._evaluate_meanwhile(predictor, step),
                 interactive=interactive,
-                validate=self._validation_of(net, held_out, device),
+                validate=self._validation_of(predictor, held_out, device),
                 origin=origin,
             )
             if resume_from is not None:
@@ -148,11 +151,15 @@ class Session:
         net = create_model(self.config.model, num_classes=len(dataset.class_names))
         load_into(net, state_dict, weights)
         with _out_of_memory_explained():
-            report = self._evaluate(net.to(device), step=step, final=True)
+            predictor = create_predictor(net.to(device), self.config)
+            report = self._evaluate(predictor, step=step, final=True)
         if report_to is not None:
             write_report(report_to, report, step=step)
         self._say_results(dataset, report)
         return report
+
+    def _say(self, text: str) -> None:
+        self._emit(Message(text=text))
 
     def _load_data(self) -> Dataset:
         self._emit(PhaseChanged(phase=Phase.LOADING, message=f"data {self.config.data}"))
@@ -197,7 +204,8 @@ class Session:
         path = folder / WEIGHTS_FILE
         load_into(net, load_weights(path), path)
         with _out_of_memory_explained():
-            report = self._evaluate(net.to(device), step=step, final=True)
+            predictor = create_predictor(net.to(device), self.config)
+            report = self._evaluate(predictor, step=step, final=True)
         write_report(folder / REPORT_FILE, report, step=step)
         self._say_results(dataset, report)
 

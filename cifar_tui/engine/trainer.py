@@ -49,8 +49,8 @@ class Trainer:
 
     Args:
         config: the settings; `epochs`, `batch_size`, `loss_window` and `point_every` are used here.
-        net: on the device of `train`.
-        optimizer: over the parameters of `net`.
+        net: on the device of `train`; its weights are saved.
+        optimizer: over the parameters that are trained.
         train: the training images.
         samples: uint8 (N, 3, 32, 32), test images whose predictions are shown while training.
         folder: where checkpoints are written.
@@ -207,6 +207,7 @@ class Trainer:
         return {
             "model": self.net.state_dict(),
             "optimizer": self.optimizer.state_dict(),
+            "steps": self.steps.state_dict(),
             "config": dataclasses.asdict(self.config),
             "origin": self._origin,
             "step": self.step,
@@ -231,6 +232,7 @@ class Trainer:
         """
         self.net.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
+        self.steps.load_state_dict(state["steps"])
         self.step, self.epoch, self.batch = state["step"], state["epoch"], state["batch"]
         self._clock = Stopwatch(finished=state["train_seconds"])
         self._meter.load_state_dict(state["meter"], self._train.targets.device)
