@@ -223,6 +223,10 @@ class TrainConfig:
                 raise ConfigError(f"{field.name} {value!r} {reason}", field=field.name)
         if self.optimizer == "nesterov" and self.momentum == 0:
             raise ConfigError("momentum 0.0 must be above 0 for the optimizer nesterov", field="momentum")
+        if self.precision == "fp16" and not self.model.startswith("speednet"):
+            raise ConfigError(
+                "precision 'fp16' is stable with the speednet models alone: try bf16", field="precision"
+            )
 
     def replace(self, **values: Any) -> "TrainConfig":  # noqa: ANN401 - a setting has its own type
         """A copy with `values` in place of the old ones, checked again."""

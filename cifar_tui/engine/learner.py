@@ -1,15 +1,17 @@
 """What the settings make of a model: the net, what trains it, and what its predictions are made with."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from cifar_tui.engine.averaging import Averaging
 from cifar_tui.engine.batches import normalize
+from cifar_tui.engine.compilation import compiled
 from cifar_tui.engine.config import TrainConfig
 from cifar_tui.engine.data.dataset import ImageSplit
 from cifar_tui.engine.models import SpeedNet, create_model, initialise_whitening
@@ -67,10 +69,8 @@ def create_learner(
         config: the settings.
         num_classes: number of logits.
         train: the training images.
-        say: told in which precision the training computes, if that was not plain from the settings.
-
-    Raises:
-        ConfigError: settings that do not go together on this device.
+        say: told in which precision the training computes, if that is not plain from the settings, and how
+            long compiling took.
     """
     device = train.targets.device
     net = create_model(config.model, num_classes=num_classes).to(device)
@@ -88,6 +88,11 @@ def create_learner(
     precision, reason = select_precision(config.precision, net, images)
     if reason:
         say(reason)
+    forward: Callable[[Tensor], Tensor] = net
+    if config.compiled:
+        started = time.perf_counter()
+        forward = compiled(net, images, _batch_sizes(len(train), config.batch_size), precision)
+        say(f"compiled the net in {time.perf_counter() - started:.1f} s")
     averaging = None
     if config.averaging != "none":
         averaging = Averaging(net, kind=config.averaging, decay=config.averaging_decay)
@@ -96,7 +101,13 @@ def create_learner(
         net=evaluated,
         optimizer=optimizer,
         steps=RecipeSteps(
-            config=config, net=net, optimizer=optimizer, averaging=averaging, train=train, precision=precision
+            config=config,
+            net=net,
+            optimizer=optimizer,
+            averaging=averaging,
+            forward=forward,
+            train=train,
+            precision=precision,
         ),
         predictor=create_predictor(evaluated, config),
     )
@@ -106,3 +117,8 @@ def create_predictor(net: nn.Module, config: TrainConfig) -> nn.Module:
     """What gives the logits with which `net` is evaluated, on the device it is on."""
     device = next(net.parameters()).device
     return Views(net, config.test_views, partial(evaluation_precision, config.precision, device))
+
+
+def _batch_sizes(images: int, batch_size: int) -> set[int]:
+    """The sizes of the batches of an epoch."""
+    return {min(batch_size, images), images % batch_size or min(batch_size, images)}

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from cifar_tui.engine.errors import ConfigError
+from cifar_tui.engine.device_checks import native_bf16
 
 _AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
 _LOSS_SCALE = 1024.0
@@ -22,30 +22,22 @@ def select_precision(wanted: str, net: nn.Module, images: Tensor) -> tuple[str, 
     """The precision to train `net` in, and a sentence on how it was chosen; None where nothing was.
 
     Args:
-        wanted: auto, fp32, tf32, bf16 or fp16. "auto" is bf16 where it pays, else fp32.
+        wanted: auto, fp32, tf32, bf16 or fp16, which the device can do. "auto" is bf16 where it pays, else
+            fp32; so is "bf16" on a CPU.
         net: on the device of `images`; it is left as it is.
         images: float32 (N, 3, 32, 32), normalised, to try both precisions with on a CPU.
-
-    Raises:
-        ConfigError: the device does not compute in it.
     """
     device = images.device
-    if wanted == "fp32":
-        return wanted, None
-    if wanted in {"tf32", "fp16"}:
-        if device.type != "cuda":
-            raise ConfigError(f"precision {wanted} needs a CUDA GPU: try auto", field="precision")
-        return wanted, f"training in {wanted}"
-    if device.type == "cuda":
-        if torch.cuda.is_bf16_supported(including_emulation=False):
-            return "bf16", "training in bf16, which this GPU computes natively"
-        if wanted == "bf16":
-            raise ConfigError("precision bf16 is not computed by this GPU: try auto", field="precision")
-        return "fp32", "training in fp32: this GPU does not compute in bf16"
-    if device.type != "cpu":
-        if wanted == "bf16":
-            raise ConfigError(f"precision bf16 is not for {device.type}: try auto", field="precision")
-        return "fp32", f"training in fp32 on {device.type}"
+    if device.type == "cpu" and wanted in {"auto", "bf16"}:
+        return _probed(net, images)
+    if wanted != "auto":
+        return wanted, None if wanted == "fp32" else f"training in {wanted}"
+    if device.type == "cuda" and native_bf16(device):
+        return "bf16", "training in bf16, which this GPU computes natively"
+    return "fp32", f"training in fp32: {device} does not compute natively in bf16"
+
+
+def _probed(net: nn.Module, images: Tensor) -> tuple[str, str]:
     rates = {name: _images_per_second(net, images, name) for name in ("fp32", "bf16")}
     chosen = "bf16" if rates["bf16"] >= _GAIN_THAT_PAYS * rates["fp32"] else "fp32"
     return chosen, (
@@ -67,8 +59,7 @@ def evaluation_precision(wanted: str, device: torch.device) -> Iterator[None]:
     if device.type != "cuda":
         yield
         return
-    native = torch.cuda.is_bf16_supported(including_emulation=False)
-    chosen = ("bf16" if native else "fp32") if wanted == "auto" else wanted
+    chosen = ("bf16" if native_bf16(device) else "fp32") if wanted == "auto" else wanted
     with matrix_precision(chosen), autocast(chosen, device):
         yield
 

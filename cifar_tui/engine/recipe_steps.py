@@ -30,6 +30,7 @@ class RecipeSteps:
         net: that is trained, on the device of `train`.
         optimizer: over the parameters of `net`.
         averaging: of the weights of `net`; None for none.
+        forward: gives the logits of `net`: itself, or what it was compiled to.
         train: the training images.
         precision: fp32, tf32, bf16 or fp16.
     """
@@ -41,12 +42,13 @@ class RecipeSteps:
         net: nn.Module,
         optimizer: Optimizer,
         averaging: Averaging | None,
+        forward: Callable[[Tensor], Tensor],
         train: ImageSplit,
         precision: str,
     ) -> None:
         self._config = config
         self._net = net
-        self._forward: Callable[[Tensor], Tensor] = torch.compile(net) if config.compiled else net
+        self._forward = forward
         self._optimizer = optimizer
         self._rates = [group["lr"] for group in optimizer.param_groups]
         self._averaging = averaging

@@ -16,6 +16,7 @@ from cifar_tui.engine.config import TrainConfig
 from cifar_tui.engine.control import RunControl
 from cifar_tui.engine.data.dataset import Dataset, ImageSplit, hold_out
 from cifar_tui.engine.data.load import load_dataset
+from cifar_tui.engine.device_checks import check_device
 from cifar_tui.engine.errors import CancelledError, ConfigError, RunFailedError
 from cifar_tui.engine.evaluate import EvalReport, evaluate
 from cifar_tui.engine.events import (
@@ -85,6 +86,7 @@ class Session:
         """
         config, emit = self.config, self._emit
         device = select_device(config.device)
+        check_device(config, device)
         dataset = self._load_data()
         kept, held_out = hold_out(dataset.train, self.config.validation_images, seed=config.seed)
         train, self._test = _on_device(kept, device), _on_device(dataset.test, device)
@@ -145,6 +147,7 @@ class Session:
         """
         state_dict = load_weights(weights)
         device = select_device(self.config.device)
+        check_device(self.config, device)
         dataset = self.dataset or self._load_data()
         self._test = _on_device(dataset.test, device)
         self._check_classes(state_dict, dataset, weights)
