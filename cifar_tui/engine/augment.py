@@ -1,4 +1,4 @@
-"""Random changes to training images: shifts, flips and cut-out squares, batched on tensors.
+"""Changes to training images: random shifts, flips and cut-out squares, and size; batched on tensors.
 
 What is drawn for an image is a function of seed, epoch and image alone, so that a training that goes on in
 the middle of an epoch draws the same again.
@@ -93,6 +93,12 @@ def augment(images: Tensor, indices: Tensor, draws: Draws, augmentation: Augment
         inside = (offsets >= 0) & (offsets < augmentation.cutout)
         inputs.masked_fill_((inside[:, 0, :, None] & inside[:, 1, None, :]).unsqueeze(1), 0)
     return inputs
+
+
+def reduced(inputs: Tensor) -> Tensor:
+    """`inputs`, float (B, C, S, S), at three quarters of their height and width."""
+    size = inputs.shape[-1] * 3 // 4
+    return functional.interpolate(inputs, size=size, mode="bilinear", antialias=True)
 
 
 def _windows(images: Tensor, firsts: Tensor, shift: int) -> Tensor:

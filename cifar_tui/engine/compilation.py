@@ -1,6 +1,7 @@
 """A net compiled by torch.compile before its first step, so that no step waits for it."""
 
-from collections.abc import Callable, Iterable
+import itertools
+from collections.abc import Callable, Collection, Iterable
 
 import torch
 from torch import Tensor, nn
@@ -9,21 +10,20 @@ from cifar_tui.engine.precision import autocast
 
 
 def compiled(
-    net: nn.Module, inputs: Tensor, sizes: Iterable[int], precision: str
+    net: nn.Module, examples: Iterable[Tensor], sizes: Collection[int], precision: str
 ) -> Callable[[Tensor], Tensor]:
     """`net` compiled forward and backward for batches of each of `sizes`; its weights stay as they are.
 
     Args:
         net: in training mode.
-        inputs: float32 (N, 3, 32, 32) as a step gets them; they are repeated as often as is needed.
+        examples: float32 (N, 3, S, S) for every S, as a step gets them; repeated as often as is needed.
         sizes: images to a batch.
         precision: that the steps compute in.
     """
     fast: Callable[[Tensor], Tensor] = torch.compile(net, dynamic=False)
     before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
-    for size in sizes:
+    for inputs, size in itertools.product(examples, sizes):
         repeats = -(-size // len(inputs))
-        # a step gets a part of what was prepared for several
         batch = inputs.repeat(repeats, 1, 1, 1)[:size].contiguous(memory_format=_format_of(inputs))
         with autocast(precision, batch.device):
             logits = fast(batch)

@@ -165,6 +165,12 @@ class TrainConfig:
     cutout: int = _setting(
         0, "cutout", "side of a square that is cut out of training images, in pixels; 0: none", _whole(0, 32)
     )
+    small_images: float = _setting(
+        0.0,
+        "small images",
+        "share of the epochs, from the first, on images of three quarters the size",
+        _number(0, 1, below=True),
+    )
     test_views: str = _choice(
         "none",
         "test views",
@@ -223,6 +229,12 @@ class TrainConfig:
                 raise ConfigError(f"{field.name} {value!r} {reason}", field=field.name)
         if self.optimizer == "nesterov" and self.momentum == 0:
             raise ConfigError("momentum 0.0 must be above 0 for the optimizer nesterov", field="momentum")
+        if self.small_images and self.model == "net":
+            raise ConfigError(
+                f"small_images {self.small_images} is not for the model net, which takes 32 pixels alone: "
+                "set another model",
+                field="small_images",
+            )
         if self.precision == "fp16" and not self.model.startswith("speednet"):
             raise ConfigError(
                 "precision 'fp16' is stable with the speednet models alone: try bf16", field="precision"

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from cifar_tui.engine.augment import reduced
 from cifar_tui.engine.averaging import Averaging
 from cifar_tui.engine.batches import normalize
 from cifar_tui.engine.compilation import compiled
@@ -17,7 +18,7 @@ from cifar_tui.engine.data.dataset import ImageSplit
 from cifar_tui.engine.models import SpeedNet, create_model, initialise_whitening
 from cifar_tui.engine.optim import create_optimizer
 from cifar_tui.engine.precision import evaluation_precision, select_precision
-from cifar_tui.engine.recipe_steps import RecipeSteps
+from cifar_tui.engine.recipe_steps import RecipeSteps, small_epochs
 from cifar_tui.engine.steps import EagerSteps, Steps
 from cifar_tui.engine.views import Views
 
@@ -30,6 +31,7 @@ _PLAIN = {
     "shift": 0,
     "flip": "none",
     "cutout": 0,
+    "small_images": 0.0,
     "precision": "fp32",
     "channels_last": False,
     "compiled": False,
@@ -91,7 +93,8 @@ def create_learner(
     forward: Callable[[Tensor], Tensor] = net
     if config.compiled:
         started = time.perf_counter()
-        forward = compiled(net, images, _batch_sizes(len(train), config.batch_size), precision)
+        examples = [images, reduced(images)] if small_epochs(config) else [images]
+        forward = compiled(net, examples, _batch_sizes(len(train), config.batch_size), precision)
         say(f"compiled the net in {time.perf_counter() - started:.1f} s")
     averaging = None
     if config.averaging != "none":

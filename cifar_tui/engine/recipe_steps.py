@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim import Optimizer
 
-from cifar_tui.engine.augment import Augmentation, Draws, augment, draw
+from cifar_tui.engine.augment import Augmentation, Draws, augment, draw, reduced
 from cifar_tui.engine.averaging import Averaging
 from cifar_tui.engine.config import TrainConfig
 from cifar_tui.engine.data.dataset import ImageSplit
@@ -20,6 +20,12 @@ from cifar_tui.engine.steps import StepResult
 
 _PREPARED_IMAGES = 1024
 _WHITENING_EPOCHS = 3
+_ROUNDING = 1e-9
+
+
+def small_epochs(config: TrainConfig) -> int:
+    """How many epochs, from the first, are on images of three quarters the size."""
+    return int(config.small_images * config.epochs + _ROUNDING)
 
 
 class RecipeSteps:
@@ -62,11 +68,15 @@ class RecipeSteps:
     def over(self, order: Tensor, *, at_most: Callable[[], int]) -> Iterator[StepResult]:
         """Train on the images in `order`, one step to a result."""
         del at_most
-        draws = self._draws_of_this_epoch()
+        epoch = self._step // self._steps_per_epoch
+        draws = self._draws_of(epoch)
+        small = epoch < small_epochs(self._config)
         batch_size = self._config.batch_size
         prepared = max(1, _PREPARED_IMAGES // batch_size) * batch_size
         for indices in torch.split(order.to(self._train.targets.device), prepared):
             inputs = augment(self._train.images, indices, draws, self._augmentation)
+            if small:
+                inputs = reduced(inputs)
             if self._config.channels_last:
                 inputs = inputs.contiguous(memory_format=torch.channels_last)
             targets = self._train.targets[indices]
@@ -119,13 +129,13 @@ class RecipeSteps:
         if self._averaging is not None:
             self._net.load_state_dict(state["trained"])
 
-    def _draws_of_this_epoch(self) -> Draws:
+    def _draws_of(self, epoch: int) -> Draws:
         return draw(
             self._augmentation,
             len(self._train),
             size=self._train.images.shape[-1],
             seed=self._config.seed,
-            epoch=self._step // self._steps_per_epoch,
+            epoch=epoch,
             device=self._train.targets.device,
         )
 

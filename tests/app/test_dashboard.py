@@ -12,6 +12,7 @@ from cifar_tui.app.screens.help import HelpScreen
 from cifar_tui.app.widgets.configuration import SettingRow
 from cifar_tui.engine.config import TrainConfig
 from cifar_tui.engine.events import TrainingFinished, TrainingStarted
+from cifar_tui.engine.presets import PRESETS
 from cifar_tui.runs.live import LiveRun
 
 
@@ -35,6 +36,17 @@ async def test_what_is_typed_into_the_form_is_what_is_trained(app):
         field(app, "learning_rate").value = "0.25"
         await pilot.pause()
         assert app.dashboard.configuration.read().learning_rate == 0.25
+
+
+async def test_a_preset_fills_in_all_that_its_recipe_is_made_of_and_the_tutorials_takes_it_back(app):
+    async with app.run_test(size=(120, 40)) as pilot:
+        form = app.dashboard.configuration
+        before = form.read()
+        for name in ("speedrun", "quick", "tutorial"):
+            form.set("preset", name)
+            await pilot.pause()
+            expected = before.replace(**{**PRESETS[name], "preset": name})
+            assert form.read() == expected
 
 
 async def test_a_wrong_field_is_marked_and_nothing_is_started(app, monkeypatch):

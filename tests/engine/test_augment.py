@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from cifar_tui.engine.augment import Augmentation, augment, draw, reflected
+from cifar_tui.engine.augment import Augmentation, augment, draw, reduced, reflected
 from cifar_tui.engine.batches import normalize
 
 CPU = torch.device("cpu")
@@ -101,6 +101,13 @@ def test_what_is_drawn_is_a_function_of_seed_epoch_and_image():
         assert torch.equal(getattr(first, name), getattr(again, name))
         for other in ({"seed": 4, "epoch": 2}, {"seed": 3, "epoch": 3}):
             assert not torch.equal(getattr(first, name), getattr(drawn(50, **other, **everything), name))
+
+
+def test_reduced_images_look_the_same_at_three_quarters_of_the_size():
+    column = torch.linspace(-1, 1, 32).expand(2, 3, 32, 32)
+    small = reduced(column)
+    assert small.shape == (2, 3, 24, 24)
+    assert torch.allclose(small[..., 1:-1], torch.linspace(-1, 1, 24)[1:-1].expand(2, 3, 24, 22), atol=0.03)
 
 
 def test_a_part_of_the_images_is_changed_as_in_the_whole(images):

@@ -109,6 +109,15 @@ def test_the_bias_of_the_whitening_layer_is_trained_for_three_epochs(noise_datas
     assert torch.equal(biases[2], biases[4])
 
 
+def test_the_first_epochs_may_be_on_smaller_images(noise_dataset):
+    made, _ = learner(noise_dataset, epochs=4, batch_size=420, model="speednet-32", small_images=0.5)
+    sizes = []
+    made.net.register_forward_pre_hook(lambda net, inputs: sizes.append(inputs[0].shape[-1]))
+    for _ in range(4):
+        losses(made, torch.arange(840))
+    assert sizes == [24] * 4 + [32] * 4
+
+
 def test_smoothed_labels_are_those_of_cross_entropy(noise_dataset):
     made, _ = learner(noise_dataset, batch_size=840, label_smoothing=0.2)
     net, _ = learner(noise_dataset)

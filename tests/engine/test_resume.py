@@ -141,6 +141,7 @@ EVERYTHING = {
     "shift": 2,
     "flip": "random",
     "cutout": 6,
+    "small_images": 0.4,
     "precision": "bf16",
     "channels_last": True,
     "loss_window": 7,

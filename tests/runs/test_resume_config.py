@@ -41,6 +41,7 @@ OTHERS = {
     "shift": 2,
     "flip": "random",
     "cutout": 8,
+    "small_images": 0.5,
     "precision": "bf16",
     "channels_last": True,
     "compiled": True,
