@@ -88,9 +88,11 @@ PRESETS: dict[str, dict[str, Any]] = {
         "model": "speednet-32",
         "epochs": 3,
         "batch_size": 512,
+        "learning_rate": 0.12,
         "bias_learning_rate": 27.0,
         "head_learning_rate": 0.42,
-        "weight_decay": 0.0043,
+        "weight_decay": 0.0083,
+        "small_images": 0.67,
         "test_views": "mirror",
     },
     "speedrun": _SPEED_MUON

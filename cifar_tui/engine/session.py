@@ -34,7 +34,7 @@ from cifar_tui.engine.events import (
 from cifar_tui.engine.files import LAST_FILE, REPORT_FILE, SAMPLES_FILE, WEIGHTS_FILE
 from cifar_tui.engine.learner import create_learner, create_predictor
 from cifar_tui.engine.models import classes_told_apart, create_model
-from cifar_tui.engine.origin import origin_differences, state_origin
+from cifar_tui.engine.origin import origin_differences, schedule_differences, state_origin
 from cifar_tui.engine.precision import matrix_precision
 from cifar_tui.engine.runtime import describe_device, intra_op_threads, select_device, training_threads
 from cifar_tui.engine.sample_images import write_samples
@@ -113,7 +113,8 @@ class Session:
                 origin=origin,
             )
             if resume_from is not None:
-                for difference in origin_differences(resume_from.get("origin"), origin):
+                differences = origin_differences(resume_from.get("origin"), origin)
+                for difference in differences + schedule_differences(resume_from.get("config"), config):
                     emit(Alert(text=f"the resumed run may come out differently: {difference}"))
                 _load_state(trainer, resume_from, folder / LAST_FILE)
             write_samples(folder / SAMPLES_FILE, dataset, count=SAMPLE_IMAGES)

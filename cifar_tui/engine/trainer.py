@@ -16,7 +16,7 @@ from cifar_tui.engine.config import TrainConfig
 from cifar_tui.engine.control import RunControl
 from cifar_tui.engine.data.dataset import ImageSplit
 from cifar_tui.engine.errors import RunFailedError
-from cifar_tui.engine.evaluate import EvalReport, predict
+from cifar_tui.engine.evaluate import EvalReport, predict_samples
 from cifar_tui.engine.events import (
     Alert,
     EpochFinished,
@@ -27,7 +27,6 @@ from cifar_tui.engine.events import (
     Phase,
     PhaseChanged,
     Resumed,
-    SamplesPredicted,
     TrainingFinished,
     Validated,
 )
@@ -384,14 +383,7 @@ class Trainer:
         return True
 
     def _predict_samples(self) -> None:
-        predicted, confidences = predict(self.net, self._samples)
-        self._emit(
-            SamplesPredicted(
-                step=self.step,
-                predicted=tuple(predicted.tolist()),
-                confidences=tuple(round(confidence, 4) for confidence in confidences.tolist()),
-            )
-        )
+        self._emit(predict_samples(self.net, self._samples, step=self.step))
 
     def _images_seen(self) -> int:
         return (self.epoch - 1) * len(self._train) + min(

@@ -62,6 +62,17 @@ async def test_a_wrong_field_is_marked_and_nothing_is_started(app, monkeypatch):
         assert started == []
 
 
+async def test_settings_that_do_not_go_together_are_marked_and_nothing_is_started(app):
+    async with app.run_test(size=(120, 40)) as pilot:
+        field(app, "optimizer").value = "nesterov"
+        field(app, "momentum").value = "0"
+        await pilot.pause()
+        assert app.dashboard.configuration.read() is None
+        row = app.dashboard.query_one("#setting-momentum", SettingRow)
+        assert row.has_class("-wrong")
+        assert app.focused is row.field
+
+
 async def test_the_form_is_locked_while_a_run_is_live(app):
     async with app.run_test(size=(120, 40)) as pilot:
         app.dashboard.configuration.locked = True

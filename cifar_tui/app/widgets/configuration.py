@@ -119,7 +119,13 @@ class ConfigurationPane(Pane):
             wrong[0].field.focus()
             return None
         values = {row.setting: row.read() for row in self._rows()}
-        return build_config(values, base=self._config)
+        try:
+            return build_config(values, base=self._config)
+        except ConfigError as error:  # two settings that do not go together
+            row = self._row(error.field)
+            row.show_error(str(error).removeprefix(f"{row.setting} "))
+            row.field.focus()
+            return None
 
     def set(self, name: str, value: Any) -> None:  # noqa: ANN401 - a setting has its own type
         """Put `value` into the field of the setting `name`."""
