@@ -68,6 +68,7 @@ async def test_settings_that_do_not_go_together_are_marked_and_nothing_is_starte
         field(app, "momentum").value = "0"
         await pilot.pause()
         assert app.dashboard.configuration.read() is None
+        await pilot.pause()
         row = app.dashboard.query_one("#setting-momentum", SettingRow)
         assert row.has_class("-wrong")
         assert app.focused is row.field

@@ -110,7 +110,7 @@ def initialise_whitening(net: SpeedNet, images: Tensor) -> None:
     inputs = normalize(images[:: max(1, len(images) // _WHITENING_IMAGES)])
     patches = inputs.unfold(2, _PATCH, 1).unfold(3, _PATCH, 1).permute(0, 2, 3, 1, 4, 5).reshape(-1, 12)
     covariance = (patches.T @ patches) / len(patches)
-    values, vectors = torch.linalg.eigh(covariance.double().cpu())
+    values, vectors = torch.linalg.eigh(covariance.cpu().double())
     epsilon = _WHITENING_EPSILON * float(inputs.square().mean())
     filters = (vectors / (values + epsilon).sqrt()).T.reshape(-1, 3, _PATCH, _PATCH).flip(0)
     weight = net.whitening.weight
