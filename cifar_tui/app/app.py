@@ -17,9 +17,10 @@ from textual.command import CommandPalette
 from textual.screen import Screen
 
 from cifar_tui.app.availability import can_be_done
-from cifar_tui.app.commands import bindings, palette_commands
+from cifar_tui.app.commands import COMMANDS, bindings, palette_commands
 from cifar_tui.app.farewell import farewell
 from cifar_tui.app.native_output import native_output_to_run_log
+from cifar_tui.app.pacer import Pacer
 from cifar_tui.app.screens.comparison import ComparisonScreen
 from cifar_tui.app.screens.dashboard import Dashboard
 from cifar_tui.app.screens.dialogs import AwayDialog, DataDialog, DeleteDialog, QuitDialog
@@ -35,9 +36,12 @@ from cifar_tui.runs.away import mark_seen
 from cifar_tui.runs.live import LiveRun
 from cifar_tui.runs.resume import config_to_resume
 from cifar_tui.runs.source import RunSource
+from cifar_tui.runs.state import RunSnapshot
 
-_NUMBERS_SECONDS = 0.1
-_CHARTS_SECONDS = 0.5
+_POLL_SECONDS = 0.1
+_NUMBERS = {"share": 0.006, "fastest": 0.1, "slowest": 1.0}
+_CHARTS = {"share": 0.008, "fastest": 0.5, "slowest": 10.0}
+_EFFECT_SECONDS, _EFFECT_LOOKS = 0.015, 40
 _SEEN_SECONDS = 3.0
 
 _DATA_UNAVAILABLE = 3
@@ -92,6 +96,9 @@ class CifarApp(ViewActions):
         self._resume_at_start = resume
         self._attach_at_start = attach
         self._run: RunSource | None = None
+        self._numbers = Pacer(**_NUMBERS)
+        self._charts = Pacer(**_CHARTS)
+        self._available: frozenset[str] | None = None
         self._told_away = True
         self._seen_at = 0.0
         self.polled_at = time.monotonic()
@@ -114,8 +121,7 @@ class CifarApp(ViewActions):
     def on_mount(self) -> None:
         """Begin to look at the run, and start the one that was asked for."""
         self.theme = "tokyo-night"
-        self.set_interval(_NUMBERS_SECONDS, self._poll)
-        self.set_interval(_CHARTS_SECONDS, self._poll_curves)
+        self.set_interval(_POLL_SECONDS, self._poll)
         self._loop = asyncio.get_running_loop()
         if self.detached:  # the terminal was gone before there was anything to leave
             self.exit(0)
@@ -257,6 +263,7 @@ class CifarApp(ViewActions):
         """Hold training, or let it go on."""
         if self._run is not None:
             self._run.pause_or_resume()
+            self._show_effect()
 
     def action_save(self) -> None:
         """Ask for a checkpoint."""
@@ -268,11 +275,13 @@ class CifarApp(ViewActions):
         """Ask the run to save and end."""
         if self._run is not None:
             self._run.stop()
+            self._show_effect()
 
     def action_evaluate(self) -> None:
         """Ask for an evaluation."""
         if self._run is not None:
             self._run.evaluate()
+            self._show_effect()
             self._handled_end = False
 
     def action_help(self) -> None:
@@ -364,10 +373,11 @@ class CifarApp(ViewActions):
         run = self._run
         live = self.live
         if run is not None:
-            self.dashboard.show_run(run)
+            snapshot = run.snapshot()
+            self._draw(run, snapshot)
             self._mark_seen(run)
             self._tell_away(run)
-            alert = run.snapshot().alert
+            alert = snapshot.alert
             if alert is not None and alert is not self._shown_alert:
                 self._shown_alert = alert
                 self.notify(alert.text, severity="warning", timeout=15, markup=False)
@@ -380,7 +390,34 @@ class CifarApp(ViewActions):
             suspended.resume()
         if self._leaving and not (live and self.own_run is not None):
             self.exit(self._exit_code())
-        self.refresh_bindings()
+        available = frozenset(command.action for command in COMMANDS if can_be_done(command.action, run))
+        if available != self._available:  # the footer is made anew, which costs more than all the rest
+            self._available = available
+            self.refresh_bindings()
+
+    def _draw(self, run: RunSource, snapshot: RunSnapshot) -> None:
+        """Show what changed, at the pace that its cost allows."""
+        if self._charts.due(snapshot):
+            self._charts.begin()
+            self.dashboard.show_curves(run)
+            self.call_after_refresh(self._charts.end)
+        elif self._numbers.due(snapshot):  # not both at once, for each is timed by itself
+            self._numbers.begin()
+            self.dashboard.show_run(run)
+            self.call_after_refresh(self._numbers.end)
+
+    def _show_effect(self) -> None:
+        """Look closely until what was just asked of the run is seen, for a key wants an answer at once."""
+        if self._run is not None:
+            self.run_worker(self._look_closely(self._run), exclusive=True, group="effect")
+
+    async def _look_closely(self, run: RunSource) -> None:
+        phase = run.snapshot().phase
+        for _ in range(_EFFECT_LOOKS):
+            await asyncio.sleep(_EFFECT_SECONDS)
+            if run.snapshot().phase is not phase:
+                self.dashboard.show_run(run)
+                return
 
     def _mark_seen(self, run: RunSource) -> None:
         if run.folder is not None and self._told_away and time.monotonic() - self._seen_at > _SEEN_SECONDS:
@@ -395,10 +432,6 @@ class CifarApp(ViewActions):
         self._told_away = True
         if run.away:
             self.push_screen(AwayDialog(run.away))
-
-    def _poll_curves(self) -> None:
-        if self._run is not None and self.is_running:
-            self.dashboard.show_curves(self._run)
 
     def _on_run_ended(self, run: RunSource) -> None:
         self.dashboard.show_curves(run)

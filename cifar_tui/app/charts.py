@@ -55,9 +55,9 @@ class Palette:
         training = Color.parse(variables["primary"]).blend(foreground, 0.25)
         return cls(
             loss=_hex(loss),
-            loss_raw=_hex(loss.blend(background, 0.6)),
+            loss_raw=_hex(loss.blend(background, 0.35)),
             training=_hex(training),
-            training_raw=_hex(training.blend(background, 0.6)),
+            training_raw=_hex(training.blend(background, 0.35)),
             test=_hex(Color.parse(variables["success"])),
             axis=_hex(foreground.blend(background, 0.5)),
             text=_hex(foreground),
@@ -236,7 +236,7 @@ def _curve_layers(raw: Points, line: Points, raw_colour: str, colour: str, width
     if not line:
         return [_Layer(points=thin, marker=_RAW_MARKER, colour=colour)]
     return [
-        _Layer(points=thin, marker=_RAW_MARKER, colour=raw_colour),
+        _Layer(points=thin, marker=_RAW_MARKER, colour=raw_colour, joined=False),
         _Layer(points=decimate(line, 2 * width), marker=_LINE_MARKER, colour=colour),
     ]
 

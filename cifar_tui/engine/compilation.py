@@ -1,7 +1,7 @@
 """A net compiled by torch.compile before its first step, so that no step waits for it."""
 
 import itertools
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection
 
 import torch
 from torch import Tensor, nn
@@ -10,7 +10,7 @@ from cifar_tui.engine.precision import autocast
 
 
 def compiled(
-    net: nn.Module, examples: Iterable[Tensor], sizes: Collection[int], precision: str
+    net: nn.Module, examples: Collection[Tensor], sizes: Collection[int], precision: str
 ) -> Callable[[Tensor], Tensor]:
     """`net` compiled forward and backward for batches of each of `sizes`; its weights stay as they are.
 

@@ -17,6 +17,7 @@ from cifar_tui.engine.presets import PRESETS
 
 DATA_KEYWORDS = ("auto", "cifar10", "synthetic")
 MODELS = ("net", "resnet18", "speednet-32", "speednet-64", "speednet-94", "speednet-95", "speednet-96")
+STEP_PATHS = ("auto", "eager", "fast")
 
 _MAX_SEED = 2**63 - 1
 _KINDS: dict[Any, str] = {int: "a whole number", float: "a number", str: "text", bool: "yes or no"}
@@ -219,6 +220,12 @@ class TrainConfig:
     )
     checkpoint_minutes: float = _setting(
         3.0, "save minutes", "minutes between checkpoints; 0: none by the clock", _number(0, 100_000)
+    )
+    step_path: str = _choice(
+        "auto",
+        "step path",
+        "eager: to the bit of the tutorial; fast: compiled, the same to rounding; auto: the sooner done",
+        *STEP_PATHS,
     )
 
     def __post_init__(self) -> None:

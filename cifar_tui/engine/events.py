@@ -75,7 +75,10 @@ class DataLoaded(Event):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrainingStarted(Event):
-    """The first step is next. `config` is `TrainConfig` as a dictionary; `device` is for the user to read."""
+    """The first step is next. `config` is `TrainConfig` as a dictionary.
+
+    `device` and `step_path`, the way the steps are made, are for the user to read; older logs have no path.
+    """
 
     run: str
     config: dict[str, Any]
@@ -84,6 +87,7 @@ class TrainingStarted(Event):
     steps_per_epoch: int
     total_steps: int
     torch_version: str
+    step_path: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

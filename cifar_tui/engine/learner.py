@@ -1,25 +1,23 @@
 """What the settings make of a model: the net, what trains it, and what its predictions are made with."""
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.optim import Optimizer
 
-from cifar_tui.engine.augment import reduced
 from cifar_tui.engine.averaging import Averaging
 from cifar_tui.engine.batches import normalize
-from cifar_tui.engine.compilation import compiled
 from cifar_tui.engine.config import TrainConfig
 from cifar_tui.engine.data.dataset import ImageSplit
 from cifar_tui.engine.models import SpeedNet, create_model, initialise_whitening
 from cifar_tui.engine.optim import create_optimizer
 from cifar_tui.engine.precision import evaluation_precision, select_precision
-from cifar_tui.engine.recipe_steps import RecipeSteps, small_epochs
-from cifar_tui.engine.steps import EagerSteps, Steps
+from cifar_tui.engine.recipe_steps import RecipeSteps
+from cifar_tui.engine.step_path import StepPath, make_steps
+from cifar_tui.engine.steps import Steps
 from cifar_tui.engine.views import Views
 
 _PROBED_IMAGES = 128
@@ -58,6 +56,7 @@ class Learner:
 
 def create_learner(
     config: TrainConfig,
+    path: StepPath,
     *,
     num_classes: int,
     train: ImageSplit,
@@ -69,10 +68,10 @@ def create_learner(
 
     Args:
         config: the settings.
+        path: how steps are made that are the tutorial's.
         num_classes: number of logits.
         train: the training images.
-        say: told in which precision the training computes, if that is not plain from the settings, and how
-            long compiling took.
+        say: told in which precision the training computes, if that is not plain from the settings.
     """
     device = train.targets.device
     net = create_model(config.model, num_classes=num_classes).to(device)
@@ -82,7 +81,7 @@ def create_learner(
         net = net.to(memory_format=torch.channels_last)
     optimizer = create_optimizer(net, config)
     if not isinstance(net, SpeedNet) and all(getattr(config, name) == _PLAIN[name] for name in _PLAIN):
-        steps = EagerSteps(net=net, optimizer=optimizer, train=train, batch_size=config.batch_size)
+        steps = make_steps(path, net=net, optimizer=optimizer, train=train, batch_size=config.batch_size)
         return Learner(net=net, optimizer=optimizer, steps=steps, predictor=create_predictor(net, config))
     images = normalize(train.images[:_PROBED_IMAGES])
     if config.channels_last:
@@ -90,12 +89,6 @@ def create_learner(
     precision, reason = select_precision(config.precision, net, images)
     if reason:
         say(reason)
-    forward: Callable[[Tensor], Tensor] = net
-    if config.compiled:
-        started = time.perf_counter()
-        examples = [images, reduced(images)] if small_epochs(config) else [images]
-        forward = compiled(net, examples, _batch_sizes(len(train), config.batch_size), precision)
-        say(f"compiled the net in {time.perf_counter() - started:.1f} s")
     averaging = None
     if config.averaging != "none":
         averaging = Averaging(net, kind=config.averaging, decay=config.averaging_decay)
@@ -108,7 +101,6 @@ def create_learner(
             net=net,
             optimizer=optimizer,
             averaging=averaging,
-            forward=forward,
             train=train,
             precision=precision,
         ),
@@ -120,8 +112,3 @@ def create_predictor(net: nn.Module, config: TrainConfig) -> nn.Module:
     """What gives the logits with which `net` is evaluated, on the device it is on."""
     device = next(net.parameters()).device
     return Views(net, config.test_views, partial(evaluation_precision, config.precision, device))
-
-
-def _batch_sizes(images: int, batch_size: int) -> set[int]:
-    """The sizes of the batches of an epoch."""
-    return {min(batch_size, images), images % batch_size or min(batch_size, images)}

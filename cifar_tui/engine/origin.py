@@ -9,6 +9,7 @@ import torch
 from cifar_tui import __version__
 from cifar_tui.engine.config import TrainConfig
 from cifar_tui.engine.data.dataset import Dataset
+from cifar_tui.engine.step_path import EAGER
 
 _NAMES = {
     "images": "the training images are not the same",
@@ -17,14 +18,16 @@ _NAMES = {
     "torch": "this is PyTorch {new} and the checkpoint is of {old}",
     "device": "it runs on {new} and ran on {old}",
     "processor": "this processor is {new} and it was {old}",
+    "steps": "its steps are made by {new} and were made by {old}",
     "threads": "it computes with {new} threads and did so with {old}",
 }
 
 
-def state_origin(dataset: Dataset, device: str, threads: int) -> dict[str, str]:
+def state_origin(dataset: Dataset, device: str, threads: int, steps: str) -> dict[str, str]:
     """What a checkpoint remembers of where it came from.
 
-    `device` is as the user sees it; `threads` compute on the CPU, and sums depend on their number.
+    `device` is as the user sees it; `threads` compute on the CPU, and sums depend on their number; `steps`
+    is what makes the steps.
     """
     checksum = zlib.crc32(dataset.train.targets.numpy().data)
     checksum = zlib.crc32(dataset.train.images.numpy().data, checksum)
@@ -35,6 +38,7 @@ def state_origin(dataset: Dataset, device: str, threads: int) -> dict[str, str]:
         "torch": str(torch.__version__),
         "device": device,
         "processor": f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}",
+        "steps": steps,
         "threads": str(threads),
     }
 
@@ -43,6 +47,7 @@ def origin_differences(old: Any, new: dict[str, str]) -> list[str]:  # noqa: ANN
     """What differs between the origin in a checkpoint and this one, as sentences."""
     if not isinstance(old, dict):
         return ["the checkpoint does not say what it was trained on"]
+    old = {"steps": EAGER, **old}
     return [
         sentence.format(old=old.get(name, "unknown"), new=new[name])
         for name, sentence in _NAMES.items()

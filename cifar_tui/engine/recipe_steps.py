@@ -11,6 +11,8 @@ from torch.optim import Optimizer
 
 from cifar_tui.engine.augment import Augmentation, Draws, augment, draw, reduced
 from cifar_tui.engine.averaging import Averaging
+from cifar_tui.engine.batches import normalize
+from cifar_tui.engine.compilation import compiled
 from cifar_tui.engine.config import TrainConfig
 from cifar_tui.engine.data.dataset import ImageSplit
 from cifar_tui.engine.models import SpeedNet
@@ -36,7 +38,6 @@ class RecipeSteps:
         net: that is trained, on the device of `train`.
         optimizer: over the parameters of `net`.
         averaging: of the weights of `net`; None for none.
-        forward: gives the logits of `net`: itself, or what it was compiled to.
         train: the training images.
         precision: fp32, tf32, bf16 or fp16.
     """
@@ -48,13 +49,12 @@ class RecipeSteps:
         net: nn.Module,
         optimizer: Optimizer,
         averaging: Averaging | None,
-        forward: Callable[[Tensor], Tensor],
         train: ImageSplit,
         precision: str,
     ) -> None:
         self._config = config
         self._net = net
-        self._forward = forward
+        self._forward: Callable[[Tensor], Tensor] = net
         self._optimizer = optimizer
         self._rates = [group["lr"] for group in optimizer.param_groups]
         self._averaging = averaging
@@ -64,6 +64,16 @@ class RecipeSteps:
         self._steps_per_epoch = math.ceil(len(train) / config.batch_size)
         self._total_steps = config.epochs * self._steps_per_epoch
         self._step = 0
+
+    def prepare(self, cancelled: Callable[[], bool]) -> None:
+        """Compile the net, where that is set, for every size of images and batches, once that has begun."""
+        if not self._config.compiled or cancelled():
+            return
+        images, batch_size = len(self._train), self._config.batch_size
+        sizes = {min(batch_size, images), images % batch_size or min(batch_size, images)}
+        whole = self._in_format(normalize(self._train.images[:1]))
+        examples = [whole, self._in_format(reduced(whole))] if small_epochs(self._config) else [whole]
+        self._forward = compiled(self._net, examples, sizes, self._precision)
 
     def over(self, order: Tensor, *, at_most: Callable[[], int]) -> Iterator[StepResult]:
         """Train on the images in `order`, one step to a result."""
@@ -77,8 +87,7 @@ class RecipeSteps:
             inputs = augment(self._train.images, indices, draws, self._augmentation)
             if small:
                 inputs = reduced(inputs)
-            if self._config.channels_last:
-                inputs = inputs.contiguous(memory_format=torch.channels_last)
+            inputs = self._in_format(inputs)
             targets = self._train.targets[indices]
             for batch in zip(torch.split(inputs, batch_size), torch.split(targets, batch_size), strict=True):
                 yield self._result(*batch)
@@ -138,6 +147,10 @@ class RecipeSteps:
             epoch=epoch,
             device=self._train.targets.device,
         )
+
+    def _in_format(self, inputs: Tensor) -> Tensor:
+        last = self._config.channels_last
+        return inputs.contiguous(memory_format=torch.channels_last if last else torch.contiguous_format)
 
     def _set_rates(self) -> None:
         config = self._config

@@ -38,6 +38,7 @@ from cifar_tui.engine.origin import origin_differences, schedule_differences, st
 from cifar_tui.engine.precision import matrix_precision
 from cifar_tui.engine.runtime import describe_device, intra_op_threads, select_device, training_threads
 from cifar_tui.engine.sample_images import write_samples
+from cifar_tui.engine.step_path import choose_step_path, steps_made_by
 from cifar_tui.engine.trainer import SAMPLE_IMAGES, Trainer
 
 _TUTORIAL_BATCH = 4
@@ -90,18 +91,25 @@ class Session:
         dataset = self._load_data()
         kept, held_out = hold_out(dataset.train, self.config.validation_images, seed=config.seed)
         train, self._test = _on_device(kept, device), _on_device(dataset.test, device)
+        before = None if resume_from is None else steps_made_by(resume_from.get("origin"))
+        path = choose_step_path(config, device, images=config.epochs * len(train), before=before)
         folder = create_folder()
         threads = training_threads(device, config.batch_size)
-        origin = state_origin(dataset, describe_device(device), threads)
+        origin = state_origin(dataset, describe_device(device), threads, path.made_by)
         with _out_of_memory_explained(), intra_op_threads(threads), matrix_precision(config.precision):
             torch.manual_seed(config.seed)
-            learner = create_learner(config, num_classes=len(dataset.class_names), train=train, say=self._say)
+            learner = create_learner(
+                config, path, num_classes=len(dataset.class_names), train=train, say=self._say
+            )
             net, predictor = learner.net, learner.predictor
+            self._say(path.sentence())
+            if path.fast or config.compiled:
+                emit(PhaseChanged(phase=Phase.LOADING, message="compiling the steps"))
+            learner.steps.prepare(lambda: self.control.stop_requested)
             trainer = Trainer(
                 config=config,
                 net=net,
                 optimizer=learner.optimizer,
-                steps=learner.steps,
                 train=train,
                 samples=self._test.images[:SAMPLE_IMAGES],
                 folder=folder,
@@ -110,6 +118,7 @@ class Session:
                 evaluate=lambda step: self._evaluate_meanwhile(predictor, step),
                 interactive=interactive,
                 validate=self._validation_of(predictor, held_out, device),
+                steps=learner.steps,
                 origin=origin,
             )
             if resume_from is not None:
@@ -127,6 +136,7 @@ class Session:
                     steps_per_epoch=trainer.steps_per_epoch,
                     total_steps=config.epochs * trainer.steps_per_epoch,
                     torch_version=torch.__version__,
+                    step_path=path.name,
                 )
             )
             finished = trainer.fit()

@@ -31,6 +31,10 @@ class StepResult:
 class Steps(Protocol):
     """Makes steps over the images of a training."""
 
+    def prepare(self, cancelled: Callable[[], bool]) -> None:
+        """Do what is to be done once before the first step; returns early if `cancelled` says so."""
+        ...
+
     def over(self, order: Tensor, *, at_most: Callable[[], int]) -> Iterator[StepResult]:
         """Train on the images in `order`; the steps are made while the result is asked for.
 
@@ -68,6 +72,9 @@ class EagerSteps:
         self._optimizer = optimizer
         self._train = train
         self._batch_size = batch_size
+
+    def prepare(self, cancelled: Callable[[], bool]) -> None:
+        """Nothing is to be done."""
 
     def over(self, order: Tensor, *, at_most: Callable[[], int]) -> Iterator[StepResult]:
         """Train on the images in `order`, one step to a result."""

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 import pytest
-from textual.widgets import Input
+from rich.console import Console
+from textual.widgets import Input, Static
 
 from cifar_tui.app.app import CifarApp
 from cifar_tui.app.commands import COMMANDS, palette_commands
@@ -11,7 +12,7 @@ from cifar_tui.app.screens.dialogs import AwayDialog, DataDialog, QuitDialog
 from cifar_tui.app.screens.help import HelpScreen
 from cifar_tui.app.widgets.configuration import SettingRow
 from cifar_tui.engine.config import TrainConfig
-from cifar_tui.engine.events import TrainingFinished, TrainingStarted
+from cifar_tui.engine.events import Phase, PhaseChanged, TrainingFinished, TrainingStarted
 from cifar_tui.engine.presets import PRESETS
 from cifar_tui.runs.live import LiveRun
 
@@ -94,6 +95,16 @@ async def test_every_command_has_its_binding_its_action_and_its_line_of_help(app
             assert hasattr(app, f"action_{command.action.partition('(')[0]}")
         await pilot.press("question_mark")
         assert isinstance(app.screen, HelpScreen)
+        await pilot.pause()
+        console = Console(width=100)
+        with console.capture() as captured:
+            for part in app.screen.query(Static):
+                console.print(part.content)
+        for description in (
+            *(command.description for command in COMMANDS),
+            "Delete the run, after a question",
+        ):
+            assert description in captured.get()
         await pilot.press("escape")
         assert not isinstance(app.screen, HelpScreen)
 
@@ -161,6 +172,27 @@ async def test_a_training_is_steered_only_while_it_trains(app, monkeypatch):
         run._emit(finished)
         assert not any(app.check_action(action, ()) for action in steering), "the last evaluation runs"
         assert app.check_action("stop", ())
+        app._run = None
+
+
+async def test_the_footer_is_made_anew_only_when_other_commands_can_be_used(app, monkeypatch):
+    updates = []
+    async with app.run_test(size=(120, 40)) as pilot:
+        app.dashboard.bindings_updated_signal.subscribe(app.dashboard, updates.append)
+        app._run = LiveRun(TrainConfig(), checkpoints=Path())
+        app._poll()
+        app._poll()
+        await pilot.pause()
+        before = len(updates)
+        for step in range(3):
+            app._run._emit(PhaseChanged(phase=Phase.LOADING, message=str(step)))
+            app._poll()
+        await pilot.pause()
+        assert len(updates) == before
+        monkeypatch.setattr(LiveRun, "live", True)
+        app._poll()
+        await pilot.pause()
+        assert len(updates) == before + 1
         app._run = None
 
 

@@ -1,5 +1,7 @@
 """The samples pane shows test images, as large as fits, above what the net takes them for."""
 
+import dataclasses
+
 import pytest
 from textual.pilot import Pilot
 
@@ -97,6 +99,23 @@ async def test_pictures_are_drawn_again_only_for_other_images_or_another_size(
         assert len(drawn) == 1
         await pilot.resize_terminal(150, 40)
         await until(pilot, lambda: len(drawn) == 2)
+
+
+async def test_pictures_are_not_painted_again_when_their_predictions_change(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    painted: list[int] = []
+    async with PaneApp(SamplesPane()).run_test(size=(80, 18)) as pilot:
+        await show(pilot, batch())
+        canvas = pilot.app.query_one(Canvas)
+        render_line = canvas.render_line
+        monkeypatch.setattr(canvas, "render_line", lambda y: painted.append(y) or render_line(y))
+        lines = await show(pilot, batch(predicted=("dog",) * 4))
+        assert not painted
+        assert sum("✗ wrong" in line for line in lines) == 4
+        later = dataclasses.replace(batch(), step=14_000)
+        assert "predicted at step 14,000" in (await show(pilot, later))[0]
+        assert not painted
 
 
 @pytest.mark.parametrize(

@@ -91,7 +91,7 @@ def test_a_preset_is_valid_and_names_all_that_a_recipe_is_made_of(name):
     assert config.preset == name
     assert PRESETS[name].keys() == PRESETS["tutorial"].keys()
     own = {"preset", "data", "data_dir", "device", "seed", "validation_images", "evaluate_every"}
-    own |= {"checkpoint_every", "checkpoint_minutes"}
+    own |= {"checkpoint_every", "checkpoint_minutes", "step_path"}
     assert PRESETS[name].keys() == SETTINGS.keys() - own
     assert f"\n{name}\n    " in presets.__doc__, "it is explained"
 

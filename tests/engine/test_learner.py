@@ -10,13 +10,18 @@ from cifar_tui.engine.learner import create_learner
 from cifar_tui.engine.models import create_model
 from cifar_tui.engine.presets import PRESETS
 from cifar_tui.engine.recipe_steps import RecipeSteps
+from cifar_tui.engine.step_path import StepPath
 from cifar_tui.engine.steps import EagerSteps
+
+EAGER = StepPath(made_by="PyTorch", reason="these tests want it")
 
 
 def learner(dataset, **settings):
     said = []
     torch.manual_seed(0)
-    made = create_learner(TrainConfig(**settings), num_classes=10, train=dataset.train, say=said.append)
+    made = create_learner(
+        TrainConfig(**settings), EAGER, num_classes=10, train=dataset.train, say=said.append
+    )
     return made, said
 
 
@@ -41,7 +46,6 @@ def test_a_recipe_that_adds_nothing_makes_the_same_bits(noise_dataset):
         net=without.net,
         optimizer=without.optimizer,
         averaging=None,
-        forward=without.net,
         train=noise_dataset.train,
         precision="fp32",
     )
@@ -67,7 +71,7 @@ def test_making_a_learner_draws_what_the_model_draws(noise_dataset):
 def test_every_preset_trains(noise_dataset, name):
     config = build_config({"preset": name, "batch_size": 8, "compiled": False, "precision": "fp32"})
     torch.manual_seed(0)
-    made = create_learner(config, num_classes=10, train=noise_dataset.train, say=print)
+    made = create_learner(config, EAGER, num_classes=10, train=noise_dataset.train, say=print)
     before = {key: tensor.clone() for key, tensor in made.net.state_dict().items()}
     values = losses(made, torch.arange(48))
     assert bool(values.isfinite().all())

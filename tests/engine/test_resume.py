@@ -7,11 +7,15 @@ from cifar_tui.engine.checkpoint import load_training_state
 from cifar_tui.engine.config import TrainConfig
 from cifar_tui.engine.control import RunControl
 from cifar_tui.engine.events import EpochFinished, LossPoint, LossWindow, Resumed
+from cifar_tui.engine.fast.steps import FastSteps
 from cifar_tui.engine.learner import create_learner
 from cifar_tui.engine.runtime import intra_op_threads
+from cifar_tui.engine.step_path import StepPath
+from cifar_tui.engine.steps import EagerSteps
 from cifar_tui.engine.trainer import Trainer
 
 STEPS_PER_EPOCH = 210
+EAGER = StepPath(made_by="PyTorch", reason="these tests want it")
 
 
 @pytest.fixture(autouse=True)
@@ -24,7 +28,17 @@ def one_thread():
 class Training:
     """A trainer that may stop at a step, with what it said and the steps it was evaluated at."""
 
-    def __init__(self, dataset, folder, *, stop_at=None, state=None, evaluation_works=True, **settings):
+    def __init__(
+        self,
+        dataset,
+        folder,
+        make_steps=None,
+        *,
+        stop_at=None,
+        state=None,
+        evaluation_works=True,
+        **settings,
+    ):
         folder.mkdir(exist_ok=True)
         self.events, self.evaluated = [], []
         self.control = RunControl()
@@ -33,13 +47,17 @@ class Training:
             **{"epochs": 3, "loss_window": 70, "learning_rate": 0.01, "weight_decay": 0.001, **settings}
         )
         torch.manual_seed(config.seed)
-        learner = create_learner(config, num_classes=10, train=dataset.train, say=lambda text: None)
+        learner = create_learner(config, EAGER, num_classes=10, train=dataset.train, say=lambda text: None)
         self.net = learner.net
+        steps = learner.steps
+        if make_steps is not None:
+            steps = make_steps(
+                net=self.net, optimizer=learner.optimizer, train=dataset.train, batch_size=config.batch_size
+            )
         self.trainer = Trainer(
             config=config,
             net=self.net,
             optimizer=learner.optimizer,
-            steps=learner.steps,
             train=dataset.train,
             samples=dataset.test.images[:8],
             folder=folder,
@@ -47,17 +65,9 @@ class Training:
             control=self.control,
             evaluate=self.evaluate,
             interactive=False,
+            steps=StoppingSteps(self, steps),
         )
         self.evaluation_works = evaluation_works
-        train_step = self.trainer.steps.train_step
-
-        def count_and_train(inputs, targets):
-            result = train_step(inputs, targets)
-            if self.trainer.step + 1 == self.stop_at:
-                self.control.stop()
-            return result
-
-        self.trainer.steps.train_step = count_and_train
         if state is not None:
             torch.manual_seed(12345)  # whatever the generator was used for in the meantime
             self.trainer.load_state_dict(state)
@@ -80,9 +90,32 @@ class Training:
         ]
 
 
+class StoppingSteps:
+    """Steps of which a result ends where the training is to stop."""
+
+    def __init__(self, training, steps):
+        self.training = training
+        self.steps = steps
+
+    def over(self, order, *, at_most):
+        for result in self.steps.over(order, at_most=lambda: min(at_most(), self.steps_to_stop())):
+            if len(result.losses) == self.steps_to_stop():
+                self.training.control.stop()
+            yield result
+
+    def steps_to_stop(self):
+        stop_at, step = self.training.stop_at, self.training.trainer.step
+        return stop_at - step if stop_at else 10**9
+
+
+@pytest.fixture(params=[EagerSteps, FastSteps])
+def make_steps(request):
+    return request.param
+
+
 @pytest.fixture
-def uninterrupted(noise_dataset, tmp_path):
-    return Training(noise_dataset, tmp_path / "uninterrupted")
+def uninterrupted(noise_dataset, tmp_path, make_steps):
+    return Training(noise_dataset, tmp_path / "uninterrupted", make_steps)
 
 
 def assert_equal(uninterrupted, parts):
@@ -98,32 +131,34 @@ def assert_equal(uninterrupted, parts):
 
 @pytest.mark.parametrize("stop_at", [0, 1, 33, 50, 70, 209, 210, 211, 420, 425, 629])
 def test_every_loss_and_every_weight_is_that_of_an_uninterrupted_training(
-    noise_dataset, tmp_path, uninterrupted, stop_at
+    noise_dataset, tmp_path, make_steps, uninterrupted, stop_at
 ):
-    first = Training(noise_dataset, tmp_path / "run", stop_at=stop_at)
+    first = Training(noise_dataset, tmp_path / "run", make_steps, stop_at=stop_at)
     assert (first.finished.completed, first.finished.step) == (False, stop_at)
     state = load_training_state(tmp_path / "run" / "last.pt")
-    second = Training(noise_dataset, tmp_path / "run", state=state)
+    second = Training(noise_dataset, tmp_path / "run", make_steps, state=state)
     (resumed,) = [event for event in second.events if isinstance(event, Resumed)]
     assert resumed.step == stop_at
     assert_equal(uninterrupted, [first, second])
 
 
 def test_a_training_that_is_stopped_again_and_again_comes_out_the_same(
-    noise_dataset, tmp_path, uninterrupted
+    noise_dataset, tmp_path, make_steps, uninterrupted
 ):
     parts, state = [], None
     for stop_at in (7, 8, 140, 210, 330, 421, None):
-        parts.append(Training(noise_dataset, tmp_path / "run", stop_at=stop_at, state=state))
+        parts.append(Training(noise_dataset, tmp_path / "run", make_steps, stop_at=stop_at, state=state))
         state = load_training_state(tmp_path / "run" / "last.pt")
     assert_equal(uninterrupted, parts)
 
 
-def test_an_evaluation_that_a_stop_cancelled_is_made_up_for(noise_dataset, tmp_path, uninterrupted):
-    first = Training(noise_dataset, tmp_path / "run", evaluation_works=False)
+def test_an_evaluation_that_a_stop_cancelled_is_made_up_for(
+    noise_dataset, tmp_path, make_steps, uninterrupted
+):
+    first = Training(noise_dataset, tmp_path / "run", make_steps, evaluation_works=False)
     assert first.finished.step == STEPS_PER_EPOCH
     second = Training(
-        noise_dataset, tmp_path / "run", state=load_training_state(tmp_path / "run" / "last.pt")
+        noise_dataset, tmp_path / "run", make_steps, state=load_training_state(tmp_path / "run" / "last.pt")
     )
     assert_equal(uninterrupted, [first, second])
 

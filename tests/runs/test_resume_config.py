@@ -49,6 +49,7 @@ OTHERS = {
     "loss_window": 10,
     "point_every": 7,
     "validation_images": 100,
+    "step_path": "eager",
 }
 
 

@@ -109,7 +109,7 @@ class Dashboard(Screen[None]):
         now = (snapshot.version, snapshot.phase, run.standing)
         if now != self._shown:
             self._shown = now
-            self.query_one(TitleLine).show(snapshot, run.standing)
+            self.query_one(TitleLine).show_run(snapshot, run.standing)
             self.training.show(snapshot)
             self.query_one(SummaryPane).show(snapshot)
             if snapshot.log_taken != self._shown_log_taken:

@@ -6,11 +6,13 @@ from typing import ClassVar
 from rich.table import Table
 from rich.text import Text
 from textual.app import ComposeResult
+from textual.binding import Binding
 from textual.containers import VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from cifar_tui.app.commands import COMMANDS
+from cifar_tui.app.screens.runs import RunsScreen, RunTable
 
 _INTRODUCTION = (
     "Set a run up in Configuration and press t. Watch it in Training, see what the net makes of single test "
@@ -54,4 +56,8 @@ def _command_table() -> Table:
         table.add_row("", Text(f"\n{group}", style="bold underline"))
         for command in commands:
             table.add_row(Text(command.key_label, style="bold"), command.description)
+    table.add_row("", Text("\nOn the screen of all runs", style="bold underline"))
+    for binding in (*RunTable.BINDINGS, *RunsScreen.BINDINGS):
+        if isinstance(binding, Binding) and binding.tooltip:
+            table.add_row(Text(binding.key_display or binding.key, style="bold"), binding.tooltip)
     return table

@@ -66,7 +66,7 @@ class RunTable(DataTable[Content]):
     """Moves by j and k as well."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "select_cursor", "Open", key_display="enter"),
+        Binding("enter", "select_cursor", "Open", key_display="enter", tooltip="Show the run"),
         Binding("j", "cursor_down", "Down", show=False),
         Binding("k", "cursor_up", "Up", show=False),
         Binding("g", "scroll_top", "Top", show=False),
@@ -99,12 +99,19 @@ class RunsScreen(ModalScreen[RunChoice | None]):
     AUTO_FOCUS = ""
     BINDINGS: ClassVar[list[BindingType]] = [
         *FIELD_BINDINGS,
-        Binding("u", "resume", "Resume"),
-        Binding("space", "mark", "Mark"),
-        Binding("v", "compare", "Compare"),
+        Binding("u", "resume", "Resume", tooltip="Go on with the run"),
+        Binding("space", "mark", "Mark", tooltip="Mark the run for a comparison, or no longer"),
+        Binding("v", "compare", "Compare", tooltip="The marked runs side by side"),
         # with priority, for what is typed ahead is for the field
-        Binding("slash", "filter", "Filter", key_display="/", priority=True),
-        Binding("x", "delete", "Delete"),
+        Binding(
+            "slash",
+            "filter",
+            "Filter",
+            key_display="/",
+            priority=True,
+            tooltip="Only the runs with what is typed in their row",
+        ),
+        Binding("x", "delete", "Delete", tooltip="Delete the run, after a question"),
         Binding("escape", "leave", "Back", key_display="esc"),
         Binding("q,h", "dismiss(None)", "Back", show=False),
     ]

@@ -187,7 +187,7 @@ class LogPane(Pane):
         self.query_one(LogView).clear_lines()
 
     def _say_more(self, below: int) -> None:
-        self.border_subtitle = Content(f"↓ {below:,} more below · end to follow" if below else "")
+        self.write_border(subtitle=Content(f"↓ {below:,} more below · end to follow" if below else ""))
 
 
 def printable(text: str) -> list[str]:

@@ -68,8 +68,8 @@ class SamplesPane(Pane):
         """Show `batch`; None while there are no images."""
         self._batch = batch
         self.set_class(batch is not None, "-filled")
-        self.border_title = _title(batch)
-        self.border_subtitle = Content("[ previous batch · ] next batch") if batch else Content()
+        keys = Content("[ previous batch · ] next batch") if batch else Content()
+        self.write_border(title=_title(batch), subtitle=keys)
         self._draw_pictures()
         self._fill_table(batch.samples if batch else ())
 

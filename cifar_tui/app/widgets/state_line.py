@@ -20,7 +20,7 @@ SIGNS: dict[Phase, tuple[str, str]] = {
 
 
 def state_line(snapshot: RunSnapshot) -> Content:
-    """`▶ training · CIFAR-10 · cpu`; what went wrong stands here, too."""
+    """`▶ training · CIFAR-10 · cpu, eager steps`; what went wrong stands here, too."""
     sign, colour = SIGNS[snapshot.phase]
     parts: list[Content | tuple[str, str]] = [(f"{sign} {snapshot.phase}", f"bold {colour}")]
     message = snapshot.message
@@ -31,5 +31,6 @@ def state_line(snapshot: RunSnapshot) -> Content:
     if snapshot.data:
         parts.append((f" · {snapshot.data.title}", "bold $text-warning" if snapshot.data.synthetic else ""))
     if snapshot.started:
-        parts.append((f" · {snapshot.started.device}", "$foreground 60%"))
+        where = ", ".join(filter(None, (snapshot.started.device, snapshot.started.step_path)))
+        parts.append((f" · {where}", "$foreground 60%"))
     return Content.assemble(*parts)

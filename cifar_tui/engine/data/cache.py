@@ -1,4 +1,4 @@
-"""Keeps decoded images on the disk, so that a folder is decoded once."""
+"""Keeps decoded images on the disk, so that a folder is decoded or checked once."""
 
 import contextlib
 import hashlib
@@ -21,12 +21,12 @@ _VERSION = f"1 {PIL.__version__}"  # another Pillow may decode to other pixels
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class DecodedFolder:
-    """All images of a folder in the order they were found.
+    """All images of a folder, in an order of whoever decoded it.
 
     Attributes:
         images: uint8, shape (N, 3, 32, 32), RGB.
         targets: int64, shape (N,), class indices.
-        test: bool, shape (N,), whether the image is below `test/`.
+        test: bool, shape (N,), whether the image is for testing.
         skipped_files: files that were no images, with the reason.
     """
 

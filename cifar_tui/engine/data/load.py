@@ -4,7 +4,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from cifar_tui.engine.data.cifar10 import FOLDER_NAME, archive_of, official_class, read_cifar10
+from cifar_tui.engine.data.cifar10 import (
+    FOLDER_NAME,
+    archive_of,
+    cached_cifar10,
+    official_class,
+    read_cifar10,
+)
 from cifar_tui.engine.data.dataset import Dataset
 from cifar_tui.engine.data.fetch import fetch
 from cifar_tui.engine.data.folder import load_folder
@@ -46,10 +52,15 @@ def load_dataset(
         if found is None:
             return load_folder(path, data_dir=data_dir, seed=seed, report=report, cancelled=cancelled)
         batches = found
+    cached = cached_cifar10(batches, data_dir)
+    if cached is not None:
+        return cached
     dataset_class = dataset_class or official_class()
     if not _exists(batches):
         batches = fetch(archive_of(dataset_class), data_dir, report=report, cancelled=cancelled)
-    return read_cifar10(batches, dataset_class=dataset_class, report=report, cancelled=cancelled)
+    return read_cifar10(
+        batches, data_dir=data_dir, dataset_class=dataset_class, report=report, cancelled=cancelled
+    )
 
 
 def find_batches(path: Path) -> Path | None:

@@ -1,0 +1,75 @@
+"""Steps made many at a time are the steps made one at a time.
+
+The graph itself needs a GPU; what goes into it, and what is made beside it, is the same code on a CPU.
+"""
+
+import pytest
+import torch
+
+from cifar_tui.engine.graph_steps import STEPS_PER_GRAPH, GraphSteps
+from cifar_tui.engine.models import create_model
+from cifar_tui.engine.runtime import intra_op_threads
+from cifar_tui.engine.steps import EagerSteps
+
+DEVICES = [
+    "cpu",
+    pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")),
+]
+
+
+def train(kind, dataset, device, *, room, epochs=2):
+    """Losses, right answers and weights after training by `kind` of steps, `room` to a result."""
+    torch.manual_seed(0)
+    net = create_model("net", num_classes=10).to(device)
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.01, momentum=0.9, weight_decay=0.001)
+    split = type(dataset.train)(
+        images=dataset.train.images.to(device), targets=dataset.train.targets.to(device)
+    )
+    steps = kind(net=net, optimizer=optimizer, train=split, batch_size=4)
+    generator = torch.Generator().manual_seed(1)
+    results = []
+    with intra_op_threads(1):
+        for _ in range(epochs):
+            order = torch.randperm(len(split) - 2, generator=generator)  # the last batch is smaller
+            results += steps.over(order, at_most=lambda: room)
+    losses = torch.cat([result.losses for result in results]).tolist()
+    correct = sum(int(result.correct) for result in results)
+    images = sum(result.images for result in results)
+    return losses, correct, images, net.state_dict(), len(results)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_they_are_the_steps_of_the_plain_loop(noise_dataset, device):
+    losses, correct, images, weights, _ = train(EagerSteps, noise_dataset, device, room=1)
+    graph_losses, graph_correct, graph_images, graph_weights, results = train(
+        GraphSteps, noise_dataset, device, room=1000
+    )
+    assert images == graph_images == 2 * 838
+    assert results < len(losses) / 5, "most steps were made many at a time"
+    if device == "cpu":
+        assert graph_losses == losses
+        assert graph_correct == correct
+        assert all(torch.equal(weights[name], graph_weights[name]) for name in weights)
+    else:
+        assert graph_losses == pytest.approx(losses, abs=1e-4)
+        for name, tensor in weights.items():
+            torch.testing.assert_close(graph_weights[name], tensor, atol=1e-4, rtol=0)
+
+
+def test_no_result_stands_for_more_steps_than_there_is_room_for(noise_dataset):
+    *_, results = train(GraphSteps, noise_dataset, "cpu", room=STEPS_PER_GRAPH - 1, epochs=1)
+    assert results == 210
+    *_, results = train(GraphSteps, noise_dataset, "cpu", room=STEPS_PER_GRAPH, epochs=1)
+    assert results == 8 + 10, "8 graphs of 25 steps, and the 10 steps that are left"
+
+
+def test_a_result_stays_what_it_was_when_the_next_is_made(noise_dataset):
+    torch.manual_seed(0)
+    net = create_model("net", num_classes=10)
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.01)
+    steps = GraphSteps(net=net, optimizer=optimizer, train=noise_dataset.train, batch_size=4)
+    results = steps.over(torch.arange(200), at_most=lambda: 100)
+    first = next(results)
+    before = first.losses.clone()
+    next(results)
+    assert torch.equal(first.losses, before)

@@ -1,0 +1,54 @@
+"""Runs with a control socket, and folders for it."""
+
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from tests.runs.control import Run
+
+
+@pytest.fixture
+def make_run(tmp_path):
+    runs = []
+
+    def make(folder=tmp_path / "run", **options):
+        folder.mkdir(parents=True, exist_ok=True)
+        run = Run(folder, **options)
+        runs.append(run)
+        run.server.start()
+        return run
+
+    yield make
+    for run in runs:
+        run.server.close()
+        assert not run.thread.is_alive()
+
+
+@pytest.fixture
+def run(make_run):
+    return make_run()
+
+
+@pytest.fixture
+def long_folder(tmp_path):
+    folder = tmp_path / ("a" * 60) / ("b" * 60)
+    folder.mkdir(parents=True)
+    return folder
+
+
+@pytest.fixture
+def runtime_folder(monkeypatch):
+    """A short runtime folder."""
+    with tempfile.TemporaryDirectory(prefix="rt") as folder:
+        monkeypatch.setenv("XDG_RUNTIME_DIR", folder)
+        yield Path(folder)
+
+
+@pytest.fixture
+def temporary_folder(monkeypatch):
+    """No runtime folder, and a short one for temporary files."""
+    monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
+    with tempfile.TemporaryDirectory(prefix="tf") as folder:
+        monkeypatch.setattr(tempfile, "tempdir", folder)
+        yield Path(folder)
