@@ -12,7 +12,7 @@ from cifar_tui.runs.resume import config_to_resume
 from cifar_tui.runs.store import write_config
 from cifar_tui.runs.summary import SUMMARY_FILE, RunSummary
 
-OWN = TrainConfig(data="synthetic", epochs=3, batch_size=8, learning_rate=0.01, seed=5)
+OWN = TrainConfig(data="synthetic", model="resnet18", epochs=3, batch_size=8, learning_rate=0.01, seed=5)
 CHANGEABLE = {
     "epochs": 9,
     "data": "cifar10",
