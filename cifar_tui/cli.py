@@ -21,6 +21,16 @@ exit codes: 0 done; 2 bad usage or configuration; 3 data not available; 4 the ru
 Without a command, the dashboard opens: configure, train (t), watch, evaluate; ? shows all keys.
 """
 
+_BENCH_EPILOG = """\
+tutorial   the tutorial's plain loop against the engine, in steps a second
+presets    images a second of every preset; with --full, accuracy and time of whole trainings
+dashboard  what the screen costs a training, how soon a key shows its effect, bytes to the terminal
+start      first frame, first training step, loading images
+runs       the event log of a run of 10 million steps
+
+exit codes: 0 every limit is kept; 1 one is not; else as of cifar-tui itself
+"""
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Run `cifar-tui` and return its exit code."""
@@ -40,9 +50,7 @@ def main(arguments: list[str] | None = None) -> int:
 
                 return list_command(_checkpoints(options), options.names, as_json=options.json)
             case "bench":
-                from cifar_tui.bench.runs import bench_runs
-
-                return bench_runs(as_json=options.json)
+                return _bench(options)
             case _:
                 return _open_dashboard(_configuration(options), options)
     except UserError as error:
@@ -100,13 +108,39 @@ def _parser() -> argparse.ArgumentParser:
     runs.add_argument("names", metavar="RUN", nargs="*", help="a run's id, a prefix of it, or latest")
     runs.add_argument("--json", action="store_true", help="as JSON")
 
-    text = "measure what the program costs on this machine"
-    bench = commands.add_parser("bench", help=text, description=text)
-    bench.add_argument(
-        "what", choices=["runs"], help="runs: the event log of a run of 10 million steps, in two minutes"
+    text = "measure how fast this machine is, and what the program costs on it"
+    bench = commands.add_parser(
+        "bench",
+        help=text,
+        description=text,
+        epilog=_BENCH_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        argument_default=argparse.SUPPRESS,
     )
-    bench.add_argument("--json", action="store_true", help="as one JSON object")
+    bench.add_argument(
+        "names",
+        metavar="WHAT",
+        nargs="*",
+        choices=["tutorial", "presets", "dashboard", "start", "runs"],
+        help="tutorial, presets, dashboard, start or runs (default: all of them)",
+    )
+    bench.add_argument("--json", dest="as_json", action="store_true", help="as one JSON object")
+    bench.add_argument("--data", metavar="SOURCE", help="as in train (default: synthetic)")
+    bench.add_argument(
+        "--data-dir", metavar="DIR", help="where downloads and caches are kept (default: data)"
+    )
+    bench.add_argument("--device", metavar="DEVICE", help="auto (default), cpu, cuda, cuda:N or mps")
+    bench.add_argument("--preset", metavar="NAME", help="the only one that presets and dashboard measure")
+    bench.add_argument("--full", action="store_true", help="train every preset to its end, too")
+    bench.add_argument("-n", dest="runs", metavar="N", type=_count, help="so often with --full (default: 3)")
     return parser
+
+
+def _count(text: str) -> int:
+    count = int(text)
+    if count < 1:
+        raise argparse.ArgumentTypeError("must be 1 or more")
+    return count
 
 
 def _shared_options() -> argparse.ArgumentParser:
@@ -222,6 +256,14 @@ def _evaluate(options: argparse.Namespace) -> int:
 
         return evaluate_headless(config, weights, checkpoints=_checkpoints(options), as_json=options.json)
     return _open_dashboard(config, options, weights=weights)
+
+
+def _bench(options: argparse.Namespace) -> int:
+    from cifar_tui.bench.command import run_benchmarks
+    from cifar_tui.bench.options import BenchOptions
+
+    chosen = {name: value for name, value in vars(options).items() if name in BenchOptions.__slots__}
+    return run_benchmarks(options.names, BenchOptions(**chosen), as_json=getattr(options, "as_json", False))
 
 
 def _open_dashboard(

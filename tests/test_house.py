@@ -33,7 +33,10 @@ def test_imports_run_from_the_app_to_the_engine():
     [
         ("cifar_tui", {"torch", "textual", "rich", "plotext", "numpy"}),
         ("cifar_tui.cli", {"torch", "textual", "rich", "plotext", "numpy"}),
-        ("cifar_tui.engine.session", {"textual", "rich", "plotext", "cifar_tui.runs", "cifar_tui.app"}),
+        (
+            "cifar_tui.engine.session",
+            {"numba", "textual", "rich", "plotext", "cifar_tui.runs", "cifar_tui.app"},
+        ),
         ("cifar_tui.runs.live", {"textual", "rich", "plotext", "torch", "cifar_tui.app"}),
         ("cifar_tui.app.app", {"torch", "torchvision", "plotext", "numpy"}),
     ],

@@ -1,1 +1,1 @@
-"""`cifar-tui bench`: what the program costs, measured. `runs` is the benchmark, over the shared `report`."""
+"""`cifar-tui bench`: what the program costs, measured. `command` runs the benchmarks: one file for each."""

@@ -4,23 +4,22 @@ The processes run this module as their program, so it imports little.
 """
 
 import contextlib
-import json
 import resource
 import signal
-import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from cifar_tui.bench.children import answer, child, say
 from cifar_tui.bench.long_run import MORE_EPOCHS, STEPS_PER_SECOND, training_events, unfinished_config
 from cifar_tui.engine.errors import RunFailedError
 from cifar_tui.engine.events import LossPoint
 from cifar_tui.runs.attached import AttachedRun
 from cifar_tui.runs.possession import Possession
 
+_MODULE = "cifar_tui.bench.processes"
 _POLL_SECONDS = 0.01
 _LONGER_SECONDS = 3.0
 _PATIENCE_SECONDS = 60.0
@@ -51,13 +50,13 @@ def measure_opening(folder: Path) -> Opening:
         RunFailedError: the process failed.
     """
     started = time.monotonic()
-    with _child("open", str(folder)) as process:
-        answer = _answer(process)
+    with child(_MODULE, "open", str(folder)) as process:
+        found = answer(process)
     return Opening(
-        seconds=answer["loaded_at"] - started,
-        memory_mib=answer["memory_mib"],
-        step=answer["step"],
-        torch_imported=answer["torch_imported"],
+        seconds=found["loaded_at"] - started,
+        memory_mib=found["memory_mib"],
+        step=found["step"],
+        torch_imported=found["torch_imported"],
     )
 
 
@@ -76,47 +75,24 @@ def measure_following(epochs_done: Mapping[Path, int], seconds: float) -> list[f
     """
     with contextlib.ExitStack() as processes:
         followers = [
-            processes.enter_context(_child("follow", str(folder), str(seconds))) for folder in epochs_done
+            processes.enter_context(child(_MODULE, "follow", str(folder), str(seconds)))
+            for folder in epochs_done
         ]
         for follower in followers:
-            _answer(follower)  # it has loaded
+            answer(follower)  # it has loaded
         for folder, epochs in epochs_done.items():
-            processes.enter_context(_child("write", str(folder), str(epochs), str(seconds + _LONGER_SECONDS)))
-        answers = [_answer(follower) for follower in followers]
+            processes.enter_context(
+                child(_MODULE, "write", str(folder), str(epochs), str(seconds + _LONGER_SECONDS))
+            )
+        answers = [answer(follower) for follower in followers]
     expected = seconds * STEPS_PER_SECOND
-    for answer in answers:
-        if abs(answer["steps"] - expected) > expected / 2 + 2 * STEPS_PER_SECOND:
+    for found in answers:
+        if abs(found["steps"] - expected) > expected / 2 + 2 * STEPS_PER_SECOND:
             raise RunFailedError(
-                f"{answer['steps']:,} steps were followed where {expected:,.0f} were trained: "
+                f"{found['steps']:,} steps were followed where {expected:,.0f} were trained: "
                 "the machine is too busy to measure"
             )
-    return [answer["cpu_seconds"] / answer["seconds"] for answer in answers]
-
-
-@contextlib.contextmanager
-def _child(*arguments: str) -> Iterator[subprocess.Popen[str]]:
-    """A fresh process of this module, which is ended with the context."""
-    command = [sys.executable, "-m", "cifar_tui.bench.processes", *arguments]
-    with subprocess.Popen(  # noqa: S603 - this program itself
-        command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True
-    ) as process:
-        try:
-            yield process
-        finally:
-            process.terminate()
-
-
-def _answer(process: subprocess.Popen[str]) -> dict[str, Any]:
-    """What a child says next.
-
-    Raises:
-        RunFailedError: it died.
-    """
-    line = process.stdout.readline() if process.stdout is not None else ""
-    if not line:
-        raise RunFailedError("a process that was to measure died; what it said is above")
-    values: dict[str, Any] = json.loads(line)
-    return values
+    return [found["cpu_seconds"] / found["seconds"] for found in answers]
 
 
 def _main(arguments: list[str]) -> None:
@@ -136,7 +112,7 @@ def _open(folder: Path) -> None:
     before = _memory("VmRSS")
     run = _load(folder)
     loaded_at = time.monotonic()
-    _say(
+    say(
         loaded_at=loaded_at,
         memory_mib=(_memory("VmHWM") - before) / _MIB,
         step=run.snapshot().step,
@@ -147,7 +123,7 @@ def _open(folder: Path) -> None:
 def _follow(folder: Path, seconds: float) -> None:
     """Say when the run in `folder` is loaded, and what following it for `seconds` took once it goes on."""
     run = _load(folder)
-    _say()
+    say()
     version = run.snapshot().version
     give_up = time.monotonic() + _PATIENCE_SECONDS
     while run.snapshot().version == version:
@@ -156,7 +132,7 @@ def _follow(folder: Path, seconds: float) -> None:
         time.sleep(_POLL_SECONDS)
     step, began, cpu = run.snapshot().step, time.monotonic(), time.process_time()
     time.sleep(seconds)
-    _say(
+    say(
         cpu_seconds=time.process_time() - cpu,
         seconds=time.monotonic() - began,
         steps=run.snapshot().step - step,
@@ -198,10 +174,6 @@ def _memory(name: str) -> int:
         return int(fields[name].split()[0]) * 1024
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
-
-
-def _say(**values: Any) -> None:  # noqa: ANN401 - any JSON value
-    print(json.dumps(values), flush=True)
 
 
 if __name__ == "__main__":

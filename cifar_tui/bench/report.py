@@ -1,5 +1,6 @@
-"""What all benchmarks share: spreads, the machine, the table and the JSON."""
+"""What all benchmarks share: spreads, limits, the machine, the table and the JSON."""
 
+import importlib.metadata
 import json
 import os
 import platform
@@ -7,11 +8,15 @@ import statistics
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from cifar_tui import __version__
+
+_PACKAGES = ("torch", "torchvision", "textual", "rich", "plotext", "numpy")
 
 _ENDLESS = 100_000
 _STDOUT = 1
@@ -19,11 +24,16 @@ _STDOUT = 1
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Spread:
-    """What `n` measurements of one quantity gave, in the unit they were taken in."""
+    """What `n` measurements of one quantity gave, in the unit they were taken in.
+
+    `standard_deviation` is that of a sample (n - 1); 0 for a single measurement.
+    """
 
     median: float
     minimum: float
     maximum: float
+    mean: float
+    standard_deviation: float
     n: int
 
 
@@ -34,27 +44,71 @@ class Figure:
     Attributes:
         quantity: what was measured, for the user to read.
         spread: what it gave.
-        unit: what `spread` and `limit` are in; "%" where they are shares (0-1).
+        unit: what `spread` and the limits are in; "%" where they are shares (0-1).
         digits: decimals to show.
-        limit: what the median may reach at most; None where there is no limit.
+        at_most: what the median may reach at most; None where there is no such limit.
+        at_least: what the median must reach at least; None where there is no such limit.
+        by_mean: whether the mean and the standard deviation are shown in place of the median and the range.
     """
 
     quantity: str
     spread: Spread
     unit: str = ""
     digits: int = 2
-    limit: float | None = None
+    at_most: float | None = None
+    at_least: float | None = None
+    by_mean: bool = False
+
+    @property
+    def limited(self) -> bool:
+        """Whether there is a limit."""
+        return self.at_most is not None or self.at_least is not None
 
     @property
     def met(self) -> bool:
-        """Whether the median is within the limit."""
-        return self.limit is None or self.spread.median <= self.limit
+        """Whether the median is within the limits."""
+        low_enough = self.at_most is None or self.spread.median <= self.at_most
+        return low_enough and (self.at_least is None or self.spread.median >= self.at_least)
+
+
+class Measured(Protocol):
+    """What a benchmark found."""
+
+    @property
+    def title(self) -> str:
+        """What stands above the table."""
+        ...
+
+    @property
+    def met(self) -> bool:
+        """Whether every limit is kept."""
+        ...
+
+    def figures(self) -> list[Figure]:
+        """The rows of the table."""
+        ...
+
+    def as_json(self) -> dict[str, Any]:
+        """The figures as plain values."""
+        ...
 
 
 def spread(values: Iterable[float]) -> Spread:
     """The median and the range of `values`, at least one."""
     taken = sorted(values)
-    return Spread(median=statistics.median(taken), minimum=taken[0], maximum=taken[-1], n=len(taken))
+    return Spread(
+        median=statistics.median(taken),
+        minimum=taken[0],
+        maximum=taken[-1],
+        mean=statistics.fmean(taken),
+        standard_deviation=statistics.stdev(taken) if len(taken) > 1 else 0.0,
+        n=len(taken),
+    )
+
+
+def versions() -> dict[str, str]:
+    """The program's version and those of what it is built on."""
+    return {"cifar-tui": __version__} | {name: importlib.metadata.version(name) for name in _PACKAGES}
 
 
 def machine() -> dict[str, Any]:
@@ -91,16 +145,15 @@ def print_figures(title: str, figures: Sequence[Figure]) -> None:
     table.add_column("met", no_wrap=True)
     for figure in figures:
         found = figure.spread
-        span = f"{_amount(found.minimum, figure)}–{_amount(found.maximum, figure)}" if found.n > 1 else ""
-        limit = "" if figure.limit is None else f"≤ {_amount(figure.limit, figure)} {figure.unit}".rstrip()
+        middle = found.mean if figure.by_mean else found.median
         mark = ("✓", "green") if figure.met else ("✗", "bold red")
         table.add_row(
             figure.quantity,
-            f"{_amount(found.median, figure)} {figure.unit}".rstrip(),
-            span,
+            f"{_amount(middle, figure)} {figure.unit}".rstrip(),
+            _range(figure),
             str(found.n),
-            limit,
-            Text(*mark) if figure.limit is not None else "",
+            _limit(figure),
+            Text(*mark) if figure.limited else "",
         )
     terminal = sys.stdout.isatty()
     console = Console(highlight=False) if terminal else Console(width=_ENDLESS, color_system=None)
@@ -108,6 +161,24 @@ def print_figures(title: str, figures: Sequence[Figure]) -> None:
         console.print(Text(title, style="bold"))
         console.print(table)
     _print("\n".join(line.rstrip() for line in captured.get().splitlines()))
+
+
+def _range(figure: Figure) -> str:
+    found = figure.spread
+    if found.n == 1:
+        return ""
+    if figure.by_mean:
+        return f"mean ± {_amount(found.standard_deviation, figure)}"
+    return f"{_amount(found.minimum, figure)}–{_amount(found.maximum, figure)}"
+
+
+def _limit(figure: Figure) -> str:
+    limits = (("≥", figure.at_least), ("≤", figure.at_most))
+    return ", ".join(
+        f"{sign} {_amount(limit, figure)} {figure.unit}".rstrip()
+        for sign, limit in limits
+        if limit is not None
+    )
 
 
 def _amount(value: float, figure: Figure) -> str:

@@ -3,7 +3,6 @@
 import dataclasses
 import itertools
 import shutil
-import signal
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +17,7 @@ from cifar_tui.bench.long_run import (
     unfinished_config,
 )
 from cifar_tui.bench.processes import Opening, measure_following, measure_opening
-from cifar_tui.bench.report import Figure, Spread, machine, print_figures, print_json, show_progress, spread
-from cifar_tui.engine.errors import RunFailedError
+from cifar_tui.bench.report import Figure, Spread, show_progress, spread
 from cifar_tui.runs.store import create_run_folder
 
 LOG_LIMIT_BYTES = 30_000_000
@@ -54,6 +52,11 @@ class RunsBench:
     torch_imported: bool
 
     @property
+    def title(self) -> str:
+        """What stands above the table."""
+        return f"The event log of a run of {self.steps:,} steps"
+
+    @property
     def memory_ratio(self) -> float:
         """The memory for the whole length over that for a tenth of it."""
         return self.memory_mib.median / self.short_memory_mib.median
@@ -75,14 +78,14 @@ class RunsBench:
                 quantity="event log",
                 spread=spread([self.log.size / 1e6]),
                 unit="MB",
-                limit=LOG_LIMIT_BYTES / 1e6,
+                at_most=LOG_LIMIT_BYTES / 1e6,
             ),
             Figure(quantity="lines in it", spread=spread([self.log.lines]), digits=0),
             Figure(
                 quantity="opening, from the start of the process",
                 spread=self.opening_seconds,
                 unit="s",
-                limit=OPENING_LIMIT_SECONDS,
+                at_most=OPENING_LIMIT_SECONDS,
             ),
             Figure(quantity="memory that opening takes", spread=self.memory_mib, unit="MiB", digits=1),
             Figure(
@@ -94,19 +97,19 @@ class RunsBench:
             Figure(
                 quantity="memory, over that at a tenth of the length",
                 spread=spread([self.memory_ratio]),
-                limit=MEMORY_LIMIT_RATIO,
+                at_most=MEMORY_LIMIT_RATIO,
             ),
             Figure(
                 quantity="following at the end of the run, of a core",
                 spread=self.following_core_share,
                 unit="%",
-                limit=FOLLOWING_LIMIT_CORE_SHARE,
+                at_most=FOLLOWING_LIMIT_CORE_SHARE,
             ),
             Figure(
                 quantity="following at the beginning of a run, of a core",
                 spread=self.following_new_core_share,
                 unit="%",
-                limit=FOLLOWING_LIMIT_CORE_SHARE,
+                at_most=FOLLOWING_LIMIT_CORE_SHARE,
             ),
         ]
 
@@ -136,33 +139,8 @@ class RunsBench:
         }
 
 
-def bench_runs(*, as_json: bool, steps: int = 10_000_000) -> int:
-    """Measure the log of a run of about `steps` steps and print what was found.
-
-    Returns:
-        The exit code: 0 where all limits are met, 1 where one is not.
-
-    Raises:
-        RunFailedError: there is no room for the log, or a process that measures failed.
-    """
-    try:
-        measured = measure_runs(steps)
-    except OSError as error:
-        raise RunFailedError(
-            f"cannot write the log to be measured: {error.strerror}; name a folder with room in TMPDIR"
-        ) from error
-    except KeyboardInterrupt:
-        show_progress("")
-        return 128 + signal.SIGINT
-    if as_json:
-        print_json({"machine": machine(), "runs": measured.as_json()})
-    else:
-        print_figures(f"The event log of a run of {measured.steps:,} steps", measured.figures())
-    return 0 if measured.met else 1
-
-
 def measure_runs(
-    steps: int, *, openings: int = 5, followings: int = 3, following_seconds: float = 20.0
+    steps: int = 10_000_000, *, openings: int = 5, followings: int = 3, following_seconds: float = 20.0
 ) -> RunsBench:
     """Make the logs of a run of about `steps` steps and of a tenth of it, and measure what they cost.
 

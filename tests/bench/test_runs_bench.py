@@ -7,7 +7,9 @@ import tempfile
 
 import pytest
 
-from cifar_tui.bench import long_run, processes, report, runs
+from cifar_tui.bench import long_run, processes, runs
+from cifar_tui.bench.command import run_benchmarks
+from cifar_tui.bench.options import BenchOptions
 from cifar_tui.engine.errors import RunFailedError
 from cifar_tui.runs.event_log import read_events
 
@@ -27,8 +29,11 @@ def measured(places):
 
 
 @pytest.fixture
-def short_bench(measured, monkeypatch):
-    monkeypatch.setattr(runs, "measure_runs", lambda steps: measured)
+def bench(measured):
+    """Prints what was measured, and gives the exit code."""
+    return lambda *, as_json: run_benchmarks(
+        [], BenchOptions(), as_json=as_json, benchmarks={"runs": lambda _: measured}
+    )
 
 
 def test_the_log_of_a_run_is_made_as_a_training_makes_it(tmp_path):
@@ -62,13 +67,20 @@ def test_nothing_is_left_behind(measured, places):
     assert list(places.iterdir()) == []
 
 
-def test_the_json_has_everything(measured, short_bench, capsys):
-    assert runs.bench_runs(as_json=True, steps=STEPS) == (0 if measured.met else 1)
+def test_the_json_has_everything(measured, bench, capsys):
+    assert bench(as_json=True) == (0 if measured.met else 1)
     values = json.loads(capsys.readouterr().out)
     assert {"platform", "cpus", "python"} <= values["machine"].keys()
     found = values["runs"]
     for name in ("opening_seconds", "memory_mib", "memory_mib_at_a_tenth", "following_core_share"):
-        assert found[name].keys() == {"median", "minimum", "maximum", "n"}
+        assert found[name].keys() == {
+            "median",
+            "minimum",
+            "maximum",
+            "mean",
+            "standard_deviation",
+            "n",
+        }
     assert found["steps"] == STEPS
     assert found["log_bytes"] == measured.log.size
     assert found["log_lines"] == measured.log.lines
@@ -81,8 +93,8 @@ def test_the_json_has_everything(measured, short_bench, capsys):
     assert found["met"] is measured.met
 
 
-def test_the_table_is_plain_where_there_is_no_terminal(measured, short_bench, capsys):
-    runs.bench_runs(as_json=False)
+def test_the_table_is_plain_where_there_is_no_terminal(measured, bench, capsys):
+    bench(as_json=False)
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "The event log of a run of 200,000 steps"
     assert lines[1].split() == ["quantity", "median", "spread", "n", "limit", "met"]
@@ -90,27 +102,17 @@ def test_the_table_is_plain_where_there_is_no_terminal(measured, short_bench, ca
     assert lines[2].endswith("✓")
 
 
-def test_a_limit_that_is_not_met_shows(capsys, monkeypatch, measured, short_bench):
+def test_a_limit_that_is_not_met_shows(capsys, monkeypatch, measured, bench):
     monkeypatch.setattr(runs, "LOG_LIMIT_BYTES", 1000)
-    assert runs.bench_runs(as_json=False) == 1
+    assert bench(as_json=False) == 1
     assert capsys.readouterr().out.splitlines()[2].endswith("✗")
 
 
 def test_no_torch_is_imported():
-    code = "import sys, cifar_tui.bench.runs, cifar_tui.bench.report; print('torch' in sys.modules)"
+    code = "import sys, cifar_tui.bench.runs, cifar_tui.bench.command; print('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout == b"False\n"
-
-
-def test_no_room_is_one_sentence(monkeypatch):
-    monkeypatch.setattr(tempfile, "tempdir", "/nonexistent")
-    with pytest.raises(RunFailedError, match="cannot write the log to be measured: No such file"):
-        runs.bench_runs(as_json=True, steps=STEPS)
 
 
 def test_a_measuring_process_that_dies_is_told_of(tmp_path, capfd):
     with pytest.raises(RunFailedError, match="died"):
         processes.measure_opening(tmp_path)
-
-
-def test_a_spread_is_of_what_was_taken():
-    assert report.spread([3.0, 1.0, 2.0, 10.0]) == report.Spread(median=2.5, minimum=1.0, maximum=10.0, n=4)

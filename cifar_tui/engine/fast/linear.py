@@ -77,10 +77,12 @@ def dense_update(
             for row in range(batch):
                 slope = spread(slopes[row * height + output])
                 gradient = add_product(slope, load(inputs, row * width + at), gradient)
-            gradient = add_product(spread(decay), w, gradient)
-            velocity = add_product(spread(momentum), load_first(buffer, place, count), gradient)
-            store_first(buffer, place, velocity, count)
-            store_first(weights, place, add_product(spread(-rate), velocity, w), count)
+            if decay != 0:
+                gradient = add_product(spread(decay), w, gradient)
+            if momentum != 0:
+                gradient = add_product(spread(momentum), load_first(buffer, place, count), gradient)
+            store_first(buffer, place, gradient, count)
+            store_first(weights, place, add_product(spread(-rate), gradient, w), count)
         slope = _ZERO
         for row in range(batch):
             slope += slopes[row * height + output]

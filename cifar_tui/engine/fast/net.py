@@ -1,8 +1,5 @@
 """The tutorial's `Net` and its SGD as compiled loops: many steps to a call, on one core, without the GIL.
 
-numba keeps what it compiled beside this file, or in the user's cache where that cannot be written, and looks
-at the time stamp of this file only: touch it after a change in another file of this folder.
-
 The arithmetic is that of `models.Net`, cross-entropy and `torch.optim.SGD` in float32; only the order of the
 sums differs. Where a max-pooling lets nothing through, the backward pass has nothing to do: it visits only
 the quarter of the convolutions' outputs that won and are above 0.
@@ -22,6 +19,8 @@ A `slope` is a derivative of the loss. Everything is passed flat. Reading lanes 
 is meant: every buffer is so much longer.
 """
 
+import zlib
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -143,43 +142,64 @@ def _train_step(images, labels, batch, values, weights, buffers, space, classes,
     return loss, correct
 
 
-def _train_steps(
-    images, labels, order, batch_size, values, weights, buffers, space, classes, rate, momentum, decay, losses
-):
-    """Steps over the images in `order`, the last of them on what is left; gives how many were right.
+def _compiled(fingerprint: int):
+    """The steps as a function of numba's, which keeps what it compiled on disk where it may write.
 
-    Args:
-        images: uint8 (N, 3072).
-        labels: int64 (N,).
-        order: int64 (K,), indices of images.
-        batch_size: images to a step.
-        values: float32 (256,), what a byte of an image is to the net.
-        weights: the ten parameters of the net in its order, float32 and flat; updated in place.
-        buffers: the momentum of each; 0 before the first step. Updated in place.
-        space: from `make_workspace`.
-        classes: logits to an image.
-        rate: the learning rate, float32.
-        momentum: float32.
-        decay: the weight decay, float32.
-        losses: float32, (steps,), takes the mean loss of each.
+    numba looks at the time stamp of this file only; `fingerprint` tells it of a change in any.
     """
-    correct = 0
-    for step in range(len(losses)):
-        first = step * batch_size
-        batch = order[first : first + batch_size]
-        losses[step], right = _train_step(
-            images, labels, batch, values, weights, buffers, space, classes, rate, momentum, decay
-        )
-        correct += right
-    return correct
 
+    def steps_over(
+        images,
+        labels,
+        order,
+        batch_size,
+        values,
+        weights,
+        buffers,
+        space,
+        classes,
+        rate,
+        momentum,
+        decay,
+        losses,
+    ):
+        """Steps over the images in `order`, the last of them on what is left; gives how many were right.
 
-def _compiled():
-    """The steps as a function of numba's, which keeps what it compiled on disk where it may write."""
+        Args:
+            images: uint8 (N, 3072).
+            labels: int64 (N,).
+            order: int64 (K,), indices of images.
+            batch_size: images to a step.
+            values: float32 (256,), what a byte of an image is to the net.
+            weights: the ten parameters of the net in its order, float32 and flat; updated in place.
+            buffers: the momentum of each; 0 before the first step. Updated in place.
+            space: from `make_workspace`.
+            classes: logits to an image.
+            rate: the learning rate, float32.
+            momentum: float32.
+            decay: the weight decay, float32.
+            losses: float32, (steps,), takes the mean loss of each.
+        """
+        correct = fingerprint - fingerprint  # numba keeps one function for every value it refers to
+        for step in range(len(losses)):
+            first = step * batch_size
+            batch = order[first : first + batch_size]
+            losses[step], right = _train_step(
+                images, labels, batch, values, weights, buffers, space, classes, rate, momentum, decay
+            )
+            correct += right
+        return correct
+
     try:
-        return njit(nogil=True, cache=True)(_train_steps)
+        return njit(nogil=True, cache=True)(steps_over)
     except RuntimeError:  # neither beside this file nor in the user's cache
-        return njit(nogil=True)(_train_steps)
+        return njit(nogil=True)(steps_over)
 
 
-train_steps = _compiled()
+def _fingerprint() -> int:
+    """A checksum of the sources in this folder."""
+    sources = sorted(Path(__file__).parent.glob("*.py"))
+    return zlib.crc32(b"".join(source.read_bytes() for source in sources))
+
+
+train_steps = _compiled(_fingerprint())

@@ -6,6 +6,9 @@ from cifar_tui.engine.fast.vectors import kernel
 @kernel
 def update(weights, buffer, at, gradient, rate, momentum, decay):
     """SGD on one number."""
-    velocity = momentum * buffer[at] + (gradient + decay * weights[at])
-    buffer[at] = velocity
-    weights[at] -= rate * velocity
+    if decay != 0:  # 0 times what is not finite is no number
+        gradient += decay * weights[at]
+    if momentum != 0:
+        gradient += momentum * buffer[at]
+    buffer[at] = gradient
+    weights[at] -= rate * gradient

@@ -1,0 +1,199 @@
+"""The engine at work in a process of its own, without a screen and without a log: its speed, and its proof.
+
+That it really trained is seen in the weights it saved: they are loaded into a net of which every number was
+made NaN before, and that net is tried on the training images.
+"""
+
+import contextlib
+import dataclasses
+import itertools
+import json
+import math
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cifar_tui.bench.children import ask, say
+from cifar_tui.engine.config import TrainConfig, build_config
+from cifar_tui.engine.control import RunControl
+from cifar_tui.engine.errors import CancelledError, RunFailedError
+from cifar_tui.engine.events import Event, LossPoint, TrainingStarted
+from cifar_tui.engine.files import WEIGHTS_FILE
+
+if TYPE_CHECKING:
+    from cifar_tui.engine.session import Session
+
+_MODULE = "cifar_tui.bench.engine_loop"
+_PARTS = 5
+_POINTS_TO_FALL = 20
+_TRIED_IMAGES = 2000
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EngineRun:
+    """What a training did after its warm-up.
+
+    Attributes:
+        steps: steps that were made.
+        seconds: in how long, as the engine's own clock of training has it.
+        images_per_second: the rate of each of a few parts of that time.
+        losses: of the points of the chart, in order, those of the warm-up included.
+        saved_loss: of the saved weights on training images, in nats; NaN where a weight was not saved or is
+            not finite.
+        classes: how many there are.
+        device: for the user to read.
+    """
+
+    steps: int
+    seconds: float
+    images_per_second: tuple[float, ...]
+    losses: tuple[float, ...]
+    saved_loss: float
+    classes: int
+    device: str
+
+    @property
+    def steps_per_second(self) -> float:
+        """The rate over the whole time."""
+        return self.steps / self.seconds
+
+    def check(self) -> None:
+        """See that the training was one.
+
+        Raises:
+            RunFailedError: it was not, and its speed means nothing.
+        """
+        check_losses(self.losses, "the engine")
+        if not math.isfinite(self.saved_loss):
+            raise RunFailedError("the engine did not save what it trained: its speed means nothing")
+
+
+def check_losses(losses: Sequence[float], whose: str) -> None:
+    """See that losses are those of a training: finite, not all the same, and lower at the end.
+
+    Raises:
+        RunFailedError: they are not.
+    """
+    quarter = len(losses) // 4
+    fell = len(losses) < _POINTS_TO_FALL or sum(losses[-quarter:]) < sum(losses[:quarter])
+    if not losses or not all(map(math.isfinite, losses)) or len(set(losses)) == 1 or not fell:
+        raise RunFailedError(
+            f"{whose} did not train: its loss did not fall, and its speed would mean nothing"
+        )
+
+
+def measure_engine(config: TrainConfig, *, warm_up_seconds: float, seconds: float) -> EngineRun:
+    """Train in a fresh process for `seconds` after a warm-up, or to the end of the training.
+
+    Raises:
+        RunFailedError: the process died, or did not train.
+    """
+    settings = json.dumps(dataclasses.asdict(config))
+    found = ask(_MODULE, settings, str(warm_up_seconds), str(seconds))
+    run = EngineRun(
+        steps=found["steps"],
+        seconds=found["seconds"],
+        images_per_second=tuple(found["images_per_second"]),
+        losses=tuple(found["losses"]),
+        saved_loss=math.nan if found["saved_loss"] is None else found["saved_loss"],
+        classes=found["classes"],
+        device=found["device"],
+    )
+    run.check()
+    return run
+
+
+class _Points:
+    """Takes the events of a training, and stops it when enough is measured."""
+
+    def __init__(self, control: RunControl, warm_up_seconds: float, seconds: float) -> None:
+        self.device = ""
+        self.points: list[LossPoint] = []
+        self.measured: list[LossPoint] = []
+        self._control = control
+        self._warm_up_seconds = warm_up_seconds
+        self._seconds = seconds
+
+    def take(self, event: Event) -> None:
+        """Take the next event. A point comes once its losses have come from the device."""
+        if isinstance(event, TrainingStarted):
+            self.device = event.device
+        if not isinstance(event, LossPoint):
+            return
+        self.points.append(event)
+        if event.train_seconds >= self._warm_up_seconds:
+            self.measured.append(event)
+        if len(self.measured) > 1 and event.train_seconds - self.measured[0].train_seconds >= self._seconds:
+            self._control.stop()
+
+
+def rates(points: Sequence[LossPoint], parts: int) -> list[float]:
+    """Images a second between points, in so many parts of about the same number of points; or in fewer.
+
+    Raises:
+        RunFailedError: there are fewer than two points, or steps are missing between them.
+    """
+    if len(points) < 2:
+        raise RunFailedError("the training ended before it could be measured: give it more images or epochs")
+    if any(then.step != before.step + then.steps for before, then in itertools.pairwise(points)):
+        raise RunFailedError("the engine left out steps: its speed would mean nothing")
+    parts = min(parts, len(points) - 1)
+    edges = [round(part * (len(points) - 1) / parts) for part in range(parts + 1)]
+    found = []
+    for first, last in itertools.pairwise(edges):
+        images = sum(point.images for point in points[first + 1 : last + 1])
+        found.append(images / (points[last].train_seconds - points[first].train_seconds))
+    return found
+
+
+def _train(config: TrainConfig, warm_up_seconds: float, seconds: float) -> None:
+    from cifar_tui.engine.session import Session
+
+    control = RunControl()
+    taken = _Points(control, warm_up_seconds, seconds)
+    session = Session(config=config, emit=taken.take, control=control)
+    with tempfile.TemporaryDirectory(prefix="cifar-tui-bench-") as name:
+        with contextlib.suppress(CancelledError):  # stopped where it was over, and only evaluated
+            session.train(lambda: Path(name), interactive=False)
+        saved_loss = _loss_of_saved(session, Path(name) / WEIGHTS_FILE)
+    points = taken.measured
+    images_per_second = rates(points, _PARTS)
+    say(
+        steps=points[-1].step - points[0].step,
+        seconds=points[-1].train_seconds - points[0].train_seconds,
+        images_per_second=images_per_second,
+        losses=[point.loss for point in taken.points],
+        saved_loss=saved_loss if math.isfinite(saved_loss) else None,
+        classes=len(session.dataset.class_names) if session.dataset is not None else 0,
+        device=taken.device,
+    )
+
+
+def _loss_of_saved(session: "Session", path: Path) -> float:
+    """The loss of the saved weights on some training images, in a net that had none of its own."""
+    import torch
+
+    from cifar_tui.engine.checkpoint import load_into, load_weights
+    from cifar_tui.engine.data.dataset import ImageSplit
+    from cifar_tui.engine.evaluate import evaluate
+    from cifar_tui.engine.models import create_model
+
+    dataset = session.dataset
+    if dataset is None:
+        raise AssertionError("a training has images")
+    net = create_model(session.config.model, num_classes=len(dataset.class_names))
+    with torch.no_grad():
+        for tensor in net.state_dict().values():
+            if tensor.is_floating_point():
+                tensor.fill_(math.nan)
+    load_into(net, load_weights(path), path)
+    order = torch.randperm(len(dataset.train), generator=torch.Generator().manual_seed(0))[:_TRIED_IMAGES]
+    split = ImageSplit(images=dataset.train.images[order], targets=dataset.train.targets[order])
+    return evaluate(net, split, dataset.class_names).loss
+
+
+if __name__ == "__main__":
+    _train(build_config(json.loads(sys.argv[1])), float(sys.argv[2]), float(sys.argv[3]))

@@ -1,0 +1,160 @@
+"""Trainings as the user starts them, without a screen or in a dashboard, followed by their event log."""
+
+import contextlib
+import itertools
+import math
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from cifar_tui.bench.options import arguments_of
+from cifar_tui.bench.terminal import Terminal
+from cifar_tui.engine.config import TrainConfig
+from cifar_tui.engine.errors import RunFailedError
+from cifar_tui.engine.events import Event, LossPoint
+from cifar_tui.engine.files import EVENTS_FILE
+from cifar_tui.runs.event_log import EventReader
+
+_LOOK_SECONDS = 0.2
+_PATIENCE_SECONDS = 120.0
+
+
+class LoggedRun:
+    """A training in another process.
+
+    Args:
+        checkpoints: the folder in which it makes its own, and nobody else.
+        pass_time: waits for so many seconds, doing what the process needs to go on.
+
+    Attributes:
+        points: the points of the chart that are in its log.
+    """
+
+    def __init__(self, checkpoints: Path, pass_time: Callable[[float], object]) -> None:
+        self.points: list[LossPoint] = []
+        self.pass_time = pass_time
+        self._checkpoints = checkpoints
+        self._reader: EventReader | None = None
+
+    def look(self) -> list[Event]:
+        """Read on in the log; what has come."""
+        if self._reader is None:
+            folders = [path.parent for path in self._checkpoints.glob(f"*/{EVENTS_FILE}")]
+            if not folders:
+                return []
+            self._reader = EventReader(folders[0])
+        events = list(self._reader.read())
+        self.points += [event for event in events if isinstance(event, LossPoint)]
+        return events
+
+    def until(self, enough: Callable[[], bool], look_seconds: float = _LOOK_SECONDS) -> None:
+        """Read on until there is `enough`.
+
+        Raises:
+            RunFailedError: that never comes.
+        """
+        give_up = time.monotonic() + _PATIENCE_SECONDS
+        self.look()
+        while not enough():
+            if time.monotonic() > give_up:
+                raise RunFailedError("a run that was to be measured does not go on: is the machine too busy?")
+            self.pass_time(look_seconds)
+            self.look()
+
+    @property
+    def last_step(self) -> int:
+        """The last step that the log tells of; 0 where there is none."""
+        return self.points[-1].step if self.points else 0
+
+
+@contextlib.contextmanager
+def headless_run(config: TrainConfig, places: Path) -> Iterator[LoggedRun]:
+    """A training without a screen, which is stopped with the context.
+
+    Raises:
+        RunFailedError: it ended by itself.
+    """
+    checkpoints = new_place(places)
+    command = [*train_command(config, checkpoints), "--headless"]
+    with (
+        tempfile.TemporaryFile(dir=places) as said,
+        subprocess.Popen(  # noqa: S603 - this program itself
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=said
+        ) as process,
+    ):
+
+        def pass_time(seconds: float) -> None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(seconds)
+                said.seek(0)
+                last = said.read().decode(errors="replace").strip().splitlines()[-1:]
+                raise RunFailedError(f"a run that was to be measured ended: {''.join(last)}")
+
+        try:
+            yield LoggedRun(checkpoints, pass_time)
+        finally:
+            process.terminate()
+
+
+@contextlib.contextmanager
+def dashboard_run(
+    config: TrainConfig, places: Path, *, columns: int, rows: int
+) -> Iterator[tuple[LoggedRun, Terminal]]:
+    """A training in the dashboard in a terminal, which is ended with the context."""
+    checkpoints = new_place(places)
+    with Terminal(train_command(config, checkpoints), columns=columns, rows=rows) as terminal:
+        yield LoggedRun(checkpoints, terminal.read_for), terminal
+
+
+def train_command(config: TrainConfig, checkpoints: Path) -> list[str]:
+    """`cifar-tui train` with the settings of `config`."""
+    return [*program(checkpoints, config), "train"]
+
+
+def program(checkpoints: Path, config: TrainConfig) -> list[str]:
+    """`cifar-tui` with the settings of `config`, and without a command."""
+    return [sys.executable, "-m", "cifar_tui", *arguments_of(config), "--checkpoints", str(checkpoints)]
+
+
+def new_place(places: Path) -> Path:
+    """A new folder in `places`."""
+    return Path(tempfile.mkdtemp(dir=places))
+
+
+def steps_per_second(points: Sequence[LossPoint], first: float, last: float) -> float:
+    """The rate from the first point at step `first` or later to the last at step `last` or before.
+
+    By the run's own clock of its training, which stands still while it does something else.
+
+    Raises:
+        RunFailedError: there are fewer than two such points.
+    """
+    return _rate([point for point in points if first <= point.step <= last])
+
+
+def steps_per_second_between(points: Sequence[LossPoint], began: float, ended: float) -> float:
+    """The rate over the points that came between two moments, in Unix seconds; see `steps_per_second`.
+
+    Raises:
+        RunFailedError: there are fewer than two such points.
+    """
+    return _rate([point for point in points if began <= point.time <= ended])
+
+
+def step_after(points: Sequence[LossPoint], step: int, seconds: float) -> float:
+    """The step at which `seconds` of training have passed since `step`; infinite where that is to come."""
+    begun = next((point.train_seconds for point in points if point.step >= step), math.inf)
+    return next((point.step for point in points if point.train_seconds >= begun + seconds), math.inf)
+
+
+def _rate(points: Sequence[LossPoint]) -> float:
+    if len(points) < 2:
+        raise RunFailedError("there is too little in a run's log to measure it: give it more time")
+    for before, after in itertools.pairwise(points):
+        if after.step <= before.step:
+            raise RunFailedError("the steps in a run's log do not go on: its speed would mean nothing")
+    seconds = points[-1].train_seconds - points[0].train_seconds
+    return (points[-1].step - points[0].step) / seconds

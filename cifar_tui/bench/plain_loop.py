@@ -1,0 +1,117 @@
+"""The tutorial's training as its reader types it, measured in a process of its own.
+
+Written anew after https://docs.pytorch.org/tutorials/beginner/blitz/cifar10_tutorial.html: images handed out
+as Pillow's, `ToTensor` and `Normalize` for each, a DataLoader with two workers, and one step after the other.
+"""
+
+import dataclasses
+import itertools
+import json
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
+
+from cifar_tui.bench.children import ask, say
+from cifar_tui.engine.config import TrainConfig, build_config
+from cifar_tui.engine.data.dataset import ImageSplit
+from cifar_tui.engine.data.load import load_dataset
+from cifar_tui.engine.models import create_model
+from cifar_tui.engine.runtime import describe_device, select_device
+
+_MODULE = "cifar_tui.bench.plain_loop"
+_BATCH_SIZE = 4
+_WORKERS = 2
+
+
+class PillowImages(Dataset[tuple[Tensor, int]]):
+    """Images in memory that are handed out as `torchvision.datasets.CIFAR10` does."""
+
+    def __init__(self, split: ImageSplit) -> None:
+        from torchvision import transforms
+
+        self._pixels = split.images.permute(0, 2, 3, 1).contiguous().numpy()
+        self._targets: list[int] = split.targets.tolist()
+        self._transform = transforms.Compose(
+            [transforms.ToTensor(), transforms.Normalize((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))]
+        )
+
+    def __len__(self) -> int:
+        return len(self._targets)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        """Float32 (3, 32, 32) in [-1, 1], and the class."""
+        return self._transform(Image.fromarray(self._pixels[index])), self._targets[index]
+
+
+def measure_plain_loop(config: TrainConfig, *, warm_up_steps: int, seconds: float) -> dict[str, Any]:
+    """Train in a fresh process for `seconds` after `warm_up_steps` steps; see `_train`.
+
+    Raises:
+        RunFailedError: the process died.
+    """
+    return ask(_MODULE, json.dumps(dataclasses.asdict(config)), str(warm_up_steps), str(seconds))
+
+
+def _train(config: TrainConfig, warm_up_steps: int, seconds: float) -> None:
+    """Say how many steps were made in how long, with the loss of every one of them."""
+    device = select_device(config.device)
+    dataset = load_dataset(
+        config.data,
+        data_dir=Path(config.data_dir),
+        seed=config.seed,
+        report=lambda _: None,
+        cancelled=lambda: False,
+    )
+    torch.manual_seed(config.seed)
+    loader = DataLoader(
+        PillowImages(dataset.train), batch_size=_BATCH_SIZE, shuffle=True, num_workers=_WORKERS
+    )
+    net = create_model("net", num_classes=len(dataset.class_names)).to(device)
+    criterion = nn.CrossEntropyLoss()
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.001, momentum=0.9)
+    losses: list[float] = []
+    began = ended = 0.0
+    for step, (inputs, targets) in enumerate(_epochs(loader), start=1):
+        inputs, targets = inputs.to(device), targets.to(device)
+        optimizer.zero_grad()
+        outputs = net(inputs)
+        loss = criterion(outputs, targets)
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())  # which waits for the device, as it does in the tutorial
+        if step < warm_up_steps:
+            continue
+        ended = _synchronised_clock(device) if step == warm_up_steps else time.perf_counter()
+        if step == warm_up_steps:
+            began = ended
+        elif ended - began >= seconds:
+            break
+    ended = _synchronised_clock(device)
+    say(
+        steps=len(losses) - warm_up_steps,
+        seconds=ended - began,
+        losses=losses,
+        device=describe_device(device),
+    )
+
+
+def _epochs(loader: DataLoader[tuple[Tensor, int]]) -> Iterator[Any]:
+    return itertools.chain.from_iterable(itertools.repeat(loader))
+
+
+def _synchronised_clock(device: torch.device) -> float:
+    """Seconds, once the device has done what was asked of it."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter()
+
+
+if __name__ == "__main__":
+    _train(build_config(json.loads(sys.argv[1])), int(sys.argv[2]), float(sys.argv[3]))

@@ -1,0 +1,109 @@
+"""`cifar-tui bench tutorial` and `presets`, for short trainings."""
+
+import math
+
+import pytest
+
+from cifar_tui.bench.engine_loop import EngineRun, check_losses, rates
+from cifar_tui.bench.options import BenchOptions
+from cifar_tui.bench.presets import measure_presets
+from cifar_tui.bench.report import spread
+from cifar_tui.bench.tutorial import TutorialBench, measure_tutorial
+from cifar_tui.engine.config import PRESETS
+from cifar_tui.engine.errors import RunFailedError
+from cifar_tui.engine.events import LossPoint
+
+FALLING = [2.3 - k / 40 for k in range(40)]
+
+
+def points(*steps_and_seconds, steps=10, images=40):
+    """Points of the chart at (step, seconds of training)."""
+    return [
+        LossPoint(
+            step=step, steps=steps, epoch=1, batch=step, loss=1.0, loss_min=1.0, loss_max=1.0, accuracy=0.5,
+            learning_rate=0.001, images=images, train_seconds=seconds,
+        )
+        for step, seconds in steps_and_seconds
+    ]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def tutorial():
+    options = BenchOptions(device="cpu")
+    return measure_tutorial(options, pairs=2, seconds=0.5, warm_up_steps=20, warm_up_seconds=0.2)
+
+
+def test_the_engine_and_the_loop_are_measured_in_turn(tutorial):
+    assert tutorial.plain_loop.n == tutorial.engine.n == tutorial.ratio.n == 2
+    assert 10 < tutorial.plain_loop.median < tutorial.engine.median
+    assert tutorial.device == "cpu"
+
+
+def test_the_json_of_the_tutorial_has_everything(tutorial):
+    values = tutorial.as_json()
+    names = {"plain_loop_steps_per_second", "engine_steps_per_second", "ratio"}
+    assert names <= values.keys()
+    assert values["spreads"].keys() == names
+    assert values["limits"] == {"ratio": 3.0}
+
+
+@pytest.mark.parametrize(("device", "ratio", "met"), [("cpu", 3.0, True), ("cuda:0 GPU", 3.0, False)])
+def test_a_gpu_is_held_to_more(device, ratio, met):
+    taken = spread([ratio])
+    bench = TutorialBench(plain_loop=taken, engine=taken, ratio=taken, device=device)
+    assert bench.met is met
+
+
+def test_rates_are_of_parts_of_the_time():
+    taken = points((10, 1.0), (20, 2.0), (30, 3.0), (40, 5.0), (50, 7.0))
+    assert rates(taken, 2) == [40.0, 20.0]
+    assert rates(taken, 9) == [40.0, 40.0, 20.0, 20.0]
+
+
+def test_steps_that_were_left_out_are_noticed():
+    with pytest.raises(RunFailedError, match="left out steps"):
+        rates(points((10, 1.0), (30, 2.0)), 1)
+    with pytest.raises(RunFailedError, match="ended before"):
+        rates(points((10, 1.0)), 1)
+
+
+@pytest.mark.parametrize("losses", [[], [*FALLING, math.nan], FALLING[::-1], [2.3] * 40, [2.3, 2.3]], ids=str)
+def test_a_training_that_was_none_is_noticed(losses):
+    check_losses(FALLING, "it")
+    with pytest.raises(RunFailedError, match="it did not train"):
+        check_losses(losses, "it")
+
+
+def test_weights_that_were_not_saved_are_noticed():
+    run = EngineRun(
+        steps=1, seconds=1.0, images_per_second=(1.0,), losses=tuple(FALLING), saved_loss=math.nan, classes=3,
+        device="cpu",
+    )  # fmt: skip
+    with pytest.raises(RunFailedError, match="did not save"):
+        run.check()
+
+
+def test_every_preset_is_measured(image_folder):
+    options = BenchOptions(data=str(image_folder), data_dir=str(image_folder.parent / "data"), device="cpu")
+    measured = measure_presets(options, seconds=0.001, warm_up_seconds=0.0)
+    assert [speed.preset for speed in measured.speeds] == list(PRESETS)
+    assert all(row.unit == "images/s" and row.spread.median > 0 for row in measured.figures())
+
+
+def test_a_preset_is_trained_to_its_end_in_full(image_folder):
+    options = BenchOptions(
+        data=str(image_folder),
+        data_dir=str(image_folder.parent / "data"),
+        device="cpu",
+        preset="tutorial",
+        full=True,
+        runs=2,
+    )
+    measured = measure_presets(options, seconds=0.001, warm_up_seconds=0.0)
+    whole = measured.as_json()["by_preset"]["tutorial"]["whole_runs"]
+    assert {name: found["n"] for name, found in whole.items()} == {
+        "accuracy": 2, "train_seconds": 2, "seconds": 2
+    }  # fmt: skip
+    assert 0 <= whole["accuracy"]["mean"] <= 1
+    assert 0 < whole["train_seconds"]["mean"] < whole["seconds"]["mean"]
+    assert [row.by_mean for row in measured.figures()] == [False, True, True, True]

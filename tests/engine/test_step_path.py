@@ -1,0 +1,85 @@
+"""Which way the steps of a run are made, and what is said of it."""
+
+import sys
+
+import pytest
+import torch
+
+from cifar_tui.engine.config import TrainConfig
+from cifar_tui.engine.control import RunControl
+from cifar_tui.engine.errors import ConfigError
+from cifar_tui.engine.events import Alert, Message, TrainingStarted
+from cifar_tui.engine.session import Session
+from cifar_tui.engine.step_path import choose_step_path
+
+CPU = torch.device("cpu")
+
+
+def chosen(*, device=CPU, images=100_000, before=None, **settings):
+    return choose_step_path(TrainConfig(**settings), device, images=images, before=before)
+
+
+def test_the_tutorial_on_the_whole_set_is_compiled():
+    assert chosen().fast
+    assert chosen().made_by.startswith("numba ")
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"images": 2880}, "2,880 images are too few"),
+        ({"step_path": "eager"}, "step_path is eager"),
+        ({"batch_size": 128}, "batches of up to 64"),
+        ({"device": torch.device("cuda", 0)}, "for the cpu, not for cuda:0"),
+        ({"before": "PyTorch"}, "the run began so"),
+    ],
+)
+def test_it_is_not_where_that_would_not_win(settings, says):
+    path = chosen(**settings)
+    assert not path.fast
+    assert says in path.sentence()
+
+
+def test_without_numba_it_is_not_and_to_ask_for_it_is_refused(monkeypatch):
+    monkeypatch.setitem(sys.modules, "numba", None)
+    assert "pip install 'cifar-tui[fast]'" in chosen().sentence()
+    with pytest.raises(ConfigError, match="numba is not installed") as refused:
+        chosen(step_path="fast")
+    assert refused.value.field == "step_path"
+    assert not chosen(step_path="fast", before="numba 0.68.1").fast
+
+
+def train(image_folder, folder, *, resume_from=None, stop=False, **settings):
+    events, control = [], RunControl()
+
+    def emit(event):
+        events.append(event)
+        if stop and isinstance(event, TrainingStarted):
+            control.stop()
+
+    config = TrainConfig(data=str(image_folder), data_dir=str(folder), device="cpu", **settings)
+    folder.mkdir(exist_ok=True)
+    Session(config=config, emit=emit, control=control).train(
+        lambda: folder, interactive=True, resume_from=resume_from
+    )
+    return events, torch.load(folder / "last.pt", weights_only=True)
+
+
+def test_a_resumed_run_goes_on_the_way_it_began(image_folder, tmp_path):
+    events, state = train(image_folder, tmp_path / "run", stop=True, step_path="fast")
+    (started,) = [event for event in events if isinstance(event, TrainingStarted)]
+    assert started.step_path == "compiled steps"
+    assert any(isinstance(event, Message) and "compiled by numba" in event.text for event in events)
+    events, resumed = train(image_folder, tmp_path / "run", resume_from=state)
+    assert not [event for event in events if isinstance(event, Alert)]
+    _, alone = train(image_folder, tmp_path / "alone", step_path="fast")
+    for name, tensor in resumed["model"].items():
+        assert torch.equal(tensor, alone["model"][name])
+
+
+def test_where_it_cannot_an_alert_says_so(image_folder, tmp_path, monkeypatch):
+    _, state = train(image_folder, tmp_path / "run", stop=True, step_path="fast")
+    monkeypatch.setitem(sys.modules, "numba", None)
+    events, _ = train(image_folder, tmp_path / "run", resume_from=state, step_path="fast")
+    (alert,) = [event for event in events if isinstance(event, Alert)]
+    assert "its steps are made by PyTorch and were made by numba" in alert.text
