@@ -189,10 +189,11 @@ class TrainConfig:
         label="channels last",
         description="keeps the channels of a pixel side by side in memory",
     )
-    compiled: bool = _switch(
-        default=False,
-        label="compile",
-        description="compiles the net with torch.compile before the first step",
+    compiled: str = _choice(
+        "no",
+        "compile",
+        "compile the net with torch.compile before the first step; auto: on a CUDA GPU",
+        *("no", "yes", "auto"),
     )
     seed: int = _setting(0, "seed", "of everything random", _whole(0, _MAX_SEED))
     loss_window: int = _setting(2000, "loss window", "batches to a line of the log", _whole(1, 10_000_000))

@@ -24,13 +24,20 @@ def check_device(config: TrainConfig, device: torch.device) -> None:
         )
     if config.precision == "bf16" and not _may_compute_in_bf16(device):
         raise ConfigError(f"precision bf16 is not computed by {device}: try auto", field="precision")
-    if config.compiled and device.type == "mps":
+    if config.compiled == "yes" and device.type == "mps":
         raise ConfigError("compiled yes is not for mps: set compiled=no", field="compiled")
-    if config.compiled and not _has_compiler():
+    if config.compiled == "yes" and not _has_compiler():
         raise ConfigError(
             "compiled yes needs a C++ compiler and none is here: install g++ or set compiled=no",
             field="compiled",
         )
+
+
+def compiles(config: TrainConfig, device: torch.device) -> bool:
+    """Whether the net is compiled; by itself only on a GPU, for on a CPU it does not help low precision."""
+    if config.compiled == "auto":
+        return device.type == "cuda" and _has_compiler()
+    return config.compiled == "yes"
 
 
 def native_bf16(device: torch.device) -> bool:

@@ -32,7 +32,7 @@ _PLAIN = {
     "small_images": 0.0,
     "precision": "fp32",
     "channels_last": False,
-    "compiled": False,
+    "compiled": "no",
 }
 """The settings with which a step is the tutorial's, whatever its model and optimizer."""
 

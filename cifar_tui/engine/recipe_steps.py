@@ -15,6 +15,7 @@ from cifar_tui.engine.batches import normalize
 from cifar_tui.engine.compilation import compiled
 from cifar_tui.engine.config import TrainConfig
 from cifar_tui.engine.data.dataset import ImageSplit
+from cifar_tui.engine.device_checks import compiles
 from cifar_tui.engine.models import SpeedNet
 from cifar_tui.engine.precision import autocast, loss_scale
 from cifar_tui.engine.schedules import rate_factor
@@ -67,7 +68,7 @@ class RecipeSteps:
 
     def prepare(self, cancelled: Callable[[], bool]) -> None:
         """Compile the net, where that is set, for every size of images and batches, once that has begun."""
-        if not self._config.compiled or cancelled():
+        if not compiles(self._config, self._train.targets.device) or cancelled():
             return
         images, batch_size = len(self._train), self._config.batch_size
         sizes = {min(batch_size, images), images % batch_size or min(batch_size, images)}

@@ -16,7 +16,7 @@ from cifar_tui.engine.config import TrainConfig
 from cifar_tui.engine.control import RunControl
 from cifar_tui.engine.data.dataset import Dataset, ImageSplit, hold_out
 from cifar_tui.engine.data.load import load_dataset
-from cifar_tui.engine.device_checks import check_device
+from cifar_tui.engine.device_checks import check_device, compiles
 from cifar_tui.engine.errors import CancelledError, ConfigError, RunFailedError
 from cifar_tui.engine.evaluate import EvalReport, evaluate
 from cifar_tui.engine.events import (
@@ -103,7 +103,7 @@ class Session:
             )
             net, predictor = learner.net, learner.predictor
             self._say(path.sentence())
-            if path.fast or config.compiled:
+            if path.fast or compiles(config, device):
                 emit(PhaseChanged(phase=Phase.LOADING, message="compiling the steps"))
             learner.steps.prepare(lambda: self.control.stop_requested)
             trainer = Trainer(

@@ -51,7 +51,7 @@ def test_the_default_is_the_tutorial():
         ("optimizer", "adam", "did you mean 'adamw'"),
         ("warm_up", "1", "below 1"),
         ("cutout", "33", "from 0 to 32"),
-        ("compiled", "maybe", "must be yes or no"),
+        ("channels_last", "maybe", "must be yes or no"),
         ("seed", "-1", "from 0"),
     ],
 )
@@ -68,7 +68,7 @@ def test_a_wrong_value_is_one_sentence_that_names_it(name, text, says):
     ("text", "value"), [("yes", True), ("True", True), ("on", True), ("1", True), ("No", False), ("0", False)]
 )
 def test_a_switch_is_on_or_off_in_many_words(text, value):
-    assert parse_setting("compiled", text) is value
+    assert parse_setting("channels_last", text) is value
 
 
 @pytest.mark.parametrize(
@@ -110,8 +110,8 @@ def test_an_unknown_setting_is_refused_with_the_nearest_one():
         {"epochs": True},
         {"data": 3},
         {"momentum": "0.9"},
-        {"compiled": 1},
-        {"compiled": "yes"},
+        {"channels_last": 1},
+        {"channels_last": "yes"},
     ],
 )
 def test_a_value_of_the_wrong_type_is_refused(values):
@@ -134,7 +134,7 @@ def test_a_base_is_kept_but_for_the_values_given():
 
 def test_a_config_survives_its_file(tmp_path):
     config = build_config(
-        {"learning_rate": 0.1 + 0.2, "data": 'a "quoted" \\ path\n', "seed": 2**62, "compiled": True}
+        {"learning_rate": 0.1 + 0.2, "data": 'a "quoted" \\ path\n', "seed": 2**62, "channels_last": True}
     )
     path = tmp_path / "config.toml"
     path.write_text(config_to_toml(config))

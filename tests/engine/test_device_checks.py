@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from cifar_tui.engine.config import TrainConfig
-from cifar_tui.engine.device_checks import check_device
+from cifar_tui.engine.device_checks import check_device, compiles
 from cifar_tui.engine.errors import ConfigError
 
 
@@ -25,18 +25,20 @@ def test_what_only_a_cuda_gpu_computes_in(device, precision):
 
 def test_bf16_and_compiling_where_they_are_not():
     assert refusal("mps", precision="bf16").field == "precision"
-    assert refusal("mps", compiled=True).field == "compiled"
+    assert refusal("mps", compiled="yes").field == "compiled"
 
 
 def test_compiling_without_a_compiler(monkeypatch):
-    check_device(TrainConfig(compiled=True), torch.device("cpu"))
+    check_device(TrainConfig(compiled="yes"), torch.device("cpu"))
     monkeypatch.delenv("CXX", raising=False)
     monkeypatch.setenv("PATH", "")
-    assert "needs a C++ compiler" in str(refusal("cpu", compiled=True))
+    assert "needs a C++ compiler" in str(refusal("cpu", compiled="yes"))
 
 
 def test_the_defaults_and_what_is_chosen_by_itself_run_anywhere():
+    assert not compiles(TrainConfig(compiled="auto"), torch.device("cpu"))
+    assert compiles(TrainConfig(compiled="yes"), torch.device("cpu"))
     for device in ("cpu", "mps"):
         check_device(TrainConfig(), torch.device(device))
-        check_device(TrainConfig(precision="auto", channels_last=True), torch.device(device))
+        check_device(TrainConfig(precision="auto", channels_last=True, compiled="auto"), torch.device(device))
     check_device(TrainConfig(precision="bf16"), torch.device("cpu"))

@@ -69,7 +69,7 @@ def test_making_a_learner_draws_what_the_model_draws(noise_dataset):
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_every_preset_trains(noise_dataset, name):
-    config = build_config({"preset": name, "batch_size": 8, "compiled": False, "precision": "fp32"})
+    config = build_config({"preset": name, "batch_size": 8, "precision": "fp32"})
     torch.manual_seed(0)
     made = create_learner(config, EAGER, num_classes=10, train=noise_dataset.train, say=print)
     before = {key: tensor.clone() for key, tensor in made.net.state_dict().items()}

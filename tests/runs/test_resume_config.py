@@ -44,7 +44,7 @@ OTHERS = {
     "small_images": 0.5,
     "precision": "bf16",
     "channels_last": True,
-    "compiled": True,
+    "compiled": "yes",
     "seed": 6,
     "loss_window": 10,
     "point_every": 7,
