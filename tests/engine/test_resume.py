@@ -103,6 +103,12 @@ class StoppingSteps:
                 self.training.control.stop()
             yield result
 
+    def state_dict(self):
+        return self.steps.state_dict()
+
+    def load_state_dict(self, state):
+        self.steps.load_state_dict(state)
+
     def steps_to_stop(self):
         stop_at, step = self.training.stop_at, self.training.trainer.step
         return stop_at - step if stop_at else 10**9
