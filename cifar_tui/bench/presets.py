@@ -12,8 +12,8 @@ from typing import Any
 from cifar_tui.bench.engine_loop import measure_engine
 from cifar_tui.bench.options import BenchOptions, arguments_of
 from cifar_tui.bench.report import Figure, Spread, show_progress, spread
-from cifar_tui.engine.config import PRESETS
 from cifar_tui.engine.errors import RunFailedError
+from cifar_tui.engine.presets import PRESETS
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

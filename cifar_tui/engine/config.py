@@ -13,12 +13,20 @@ from typing import Any
 import tomli_w
 
 from cifar_tui.engine.errors import ConfigError
+from cifar_tui.engine.presets import PRESETS
 
 DATA_KEYWORDS = ("auto", "cifar10", "synthetic")
-MODELS = ("net",)
+MODELS = ("net", "resnet18", "speednet-32", "speednet-64", "speednet-94", "speednet-95", "speednet-96")
 STEP_PATHS = ("auto", "eager", "fast")
 
 _MAX_SEED = 2**63 - 1
+_KINDS: dict[Any, str] = {int: "a whole number", float: "a number", str: "text", bool: "yes or no"}
+_SWITCH_WORDS = {"yes": True, "true": True, "on": True, "1": True} | {
+    "no": False,
+    "false": False,
+    "off": False,
+    "0": False,
+}
 
 
 def _setting(default: Any, label: str, description: str, check: Callable[[Any], str | None]) -> Any:  # noqa: ANN401 - a setting has its own type
@@ -26,6 +34,22 @@ def _setting(default: Any, label: str, description: str, check: Callable[[Any], 
     return dataclasses.field(
         default=default, metadata={"label": label, "description": description, "check": check}
     )
+
+
+def _choice(default: str, label: str, description: str, *names: str) -> Any:  # noqa: ANN401 - see above
+    """A field whose value is one of `names`."""
+    metadata = {"label": label, "description": description, "check": _one_of(*names), "choices": names}
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+def _switch(default: bool, label: str, description: str) -> Any:  # noqa: ANN401 - see above
+    """A field that is on or off."""
+    metadata = {"label": label, "description": description, "check": _right, "choices": ("yes", "no")}
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+def _right(value: object) -> None:
+    del value
 
 
 def _whole(low: int, high: int) -> Callable[[int], str | None]:
@@ -66,10 +90,6 @@ def _not_empty(value: str) -> str | None:
     return None if value.strip() else "must not be empty"
 
 
-def _preset(value: str) -> str | None:
-    return _one_of(*PRESETS)(value)
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrainConfig:
     """Every setting of a run; the defaults are the PyTorch tutorial's.
@@ -78,16 +98,103 @@ class TrainConfig:
         ConfigError: a value is outside its range; the message names the field and says what it may be.
     """
 
-    preset: str = _setting("tutorial", "preset", "the recipe the other settings start from", _preset)
+    preset: str = _choice("tutorial", "preset", "the recipe the other settings start from", *PRESETS)
     data: str = _setting("auto", "data", "auto, cifar10, synthetic, or a folder of images", _not_empty)
     data_dir: str = _setting("data", "data folder", "where downloads and caches are kept", _not_empty)
     device: str = _setting("auto", "device", "auto, cpu, cuda, cuda:N or mps", _device)
-    model: str = _setting("net", "model", "the network", _one_of(*MODELS))
+    model: str = _choice("net", "model", "the network", *MODELS)
     epochs: int = _setting(2, "epochs", "passes over the training images", _whole(1, 100_000))
     batch_size: int = _setting(4, "batch size", "training images to a step", _whole(1, 65_536))
-    learning_rate: float = _setting(0.001, "learning rate", "step size of SGD", _number(0, 100, above=True))
-    momentum: float = _setting(0.9, "momentum", "of SGD", _number(0, 1, below=True))
-    weight_decay: float = _setting(0.0, "weight decay", "L2 penalty of SGD", _number(0, 10))
+    optimizer: str = _choice(
+        "sgd",
+        "optimizer",
+        "sgd with momentum, also after Nesterov; AdamW; or Muon for filters and Nesterov for the rest",
+        *("sgd", "nesterov", "adamw", "muon"),
+    )
+    learning_rate: float = _setting(
+        0.001, "learning rate", "step size of the optimizer", _number(0, 100, above=True)
+    )
+    bias_learning_rate: float = _setting(
+        0.0, "bias rate", "learning rate of biases and normalisation; 0: that of the rest", _number(0, 1000)
+    )
+    head_learning_rate: float = _setting(
+        0.0, "head rate", "learning rate of the last layer; 0: that of the rest", _number(0, 1000)
+    )
+    momentum: float = _setting(
+        0.9, "momentum", "of the optimizer; the first beta of AdamW", _number(0, 1, below=True)
+    )
+    weight_decay: float = _setting(
+        0.0,
+        "weight decay",
+        "at the learning rate; what has its own rate decays at the same pace",
+        _number(0, 10),
+    )
+    schedule: str = _choice(
+        "constant",
+        "schedule",
+        "how the learning rate goes on after its warm-up",
+        *("constant", "linear", "cosine", "one-cycle"),
+    )
+    warm_up: float = _setting(
+        0.0, "warm-up", "share of the steps over which the learning rate rises", _number(0, 1, below=True)
+    )
+    warm_up_from: float = _setting(
+        0.2, "warm-up from", "what the learning rate rises from, as a share of it", _number(0, 1)
+    )
+    final_rate: float = _setting(
+        0.0, "final rate", "what the learning rate falls to, as a share of it", _number(0, 1)
+    )
+    label_smoothing: float = _setting(
+        0.0, "label smoothing", "share of a label that goes to all classes alike", _number(0, 1, below=True)
+    )
+    averaging: str = _choice(
+        "none",
+        "averaging",
+        "of the weights that are saved: a moving average, or lookahead, which also trains on from it",
+        *("none", "ema", "lookahead"),
+    )
+    averaging_decay: float = _setting(
+        0.95, "averaging decay", "what a step leaves of the average before it", _number(0, 1, below=True)
+    )
+    shift: int = _setting(0, "shift", "pixels that training images are moved by at most", _whole(0, 16))
+    flip: str = _choice(
+        "none",
+        "flip",
+        "mirrors training images: at random, or every other epoch",
+        *("none", "random", "alternating"),
+    )
+    cutout: int = _setting(
+        0, "cutout", "side of a square that is cut out of training images, in pixels; 0: none", _whole(0, 32)
+    )
+    small_images: float = _setting(
+        0.0,
+        "small images",
+        "share of the epochs, from the first, on images of three quarters the size",
+        _number(0, 1, below=True),
+    )
+    test_views: str = _choice(
+        "none",
+        "test views",
+        "views of a test image whose answers are averaged: with its mirror image, or six",
+        *("none", "mirror", "six"),
+    )
+    precision: str = _choice(
+        "fp32",
+        "precision",
+        "that steps are computed in; auto: bf16 where that is faster, else fp32",
+        *("auto", "fp32", "tf32", "bf16", "fp16"),
+    )
+    channels_last: bool = _switch(
+        default=False,
+        label="channels last",
+        description="keeps the channels of a pixel side by side in memory",
+    )
+    compiled: str = _choice(
+        "no",
+        "compile",
+        "compile the net with torch.compile before the first step; auto: on a CUDA GPU",
+        *("no", "yes", "auto"),
+    )
     seed: int = _setting(0, "seed", "of everything random", _whole(0, _MAX_SEED))
     loss_window: int = _setting(2000, "loss window", "batches to a line of the log", _whole(1, 10_000_000))
     point_every: int = _setting(
@@ -115,11 +222,11 @@ class TrainConfig:
     checkpoint_minutes: float = _setting(
         3.0, "save minutes", "minutes between checkpoints; 0: none by the clock", _number(0, 100_000)
     )
-    step_path: str = _setting(
+    step_path: str = _choice(
         "auto",
         "step path",
         "eager: to the bit of the tutorial; fast: compiled, the same to rounding; auto: the sooner done",
-        _one_of(*STEP_PATHS),
+        *STEP_PATHS,
     )
 
     def __post_init__(self) -> None:
@@ -128,6 +235,18 @@ class TrainConfig:
             reason = _type_error(field, value) or field.metadata["check"](value)
             if reason:
                 raise ConfigError(f"{field.name} {value!r} {reason}", field=field.name)
+        if self.optimizer == "nesterov" and self.momentum == 0:
+            raise ConfigError("momentum 0.0 must be above 0 for the optimizer nesterov", field="momentum")
+        if self.small_images and self.model == "net":
+            raise ConfigError(
+                f"small_images {self.small_images} is not for the model net, which takes 32 pixels alone: "
+                "set another model",
+                field="small_images",
+            )
+        if self.precision == "fp16" and not self.model.startswith("speednet"):
+            raise ConfigError(
+                "precision 'fp16' is stable with the speednet models alone: try bf16", field="precision"
+            )
 
     def replace(self, **values: Any) -> "TrainConfig":  # noqa: ANN401 - a setting has its own type
         """A copy with `values` in place of the old ones, checked again."""
@@ -138,19 +257,6 @@ SETTINGS: dict[str, "dataclasses.Field[Any]"] = {
     field.name: field for field in dataclasses.fields(TrainConfig)
 }
 """The fields of `TrainConfig` in the order of the form; `metadata` has `label`, `description` and `check`."""
-
-PRESETS: dict[str, dict[str, Any]] = {
-    # https://docs.pytorch.org/tutorials/beginner/blitz/cifar10_tutorial.html
-    "tutorial": {
-        "model": "net",
-        "epochs": 2,
-        "batch_size": 4,
-        "learning_rate": 0.001,
-        "momentum": 0.9,
-        "weight_decay": 0.0,
-        "loss_window": 2000,
-    },
-}
 
 
 def preset_config(preset: str) -> TrainConfig:
@@ -176,9 +282,10 @@ def parse_setting(name: str, text: str) -> Any:  # noqa: ANN401 - a setting has 
             value = int(text.replace("_", ""))
         elif field.type is float:
             value = float(text)
-    except ValueError:
-        kind = "a whole number" if field.type is int else "a number"
-        raise ConfigError(f"{name} {text!r} must be {kind}", field=name) from None
+        elif field.type is bool:
+            value = _SWITCH_WORDS[text.lower()]
+    except (ValueError, KeyError):
+        raise ConfigError(f"{name} {text!r} must be {_KINDS[field.type]}", field=name) from None
     reason = field.metadata["check"](value)
     if reason:
         raise ConfigError(f"{name} {text!r} {reason}", field=name)
@@ -244,11 +351,4 @@ def _widened(name: str, value: Any) -> Any:  # noqa: ANN401 - a setting has its 
 
 
 def _type_error(field: "dataclasses.Field[Any]", value: object) -> str | None:
-    right = {
-        int: isinstance(value, int) and not isinstance(value, bool),
-        float: isinstance(value, float),
-        str: isinstance(value, str),
-    }
-    kinds = {int: "a whole number", float: "a number", str: "text"}
-    kind = next(kind for kind in kinds if field.type is kind)
-    return None if right[kind] else f"must be {kinds[kind]}"
+    return None if type(value) is field.type else f"must be {_KINDS[field.type]}"

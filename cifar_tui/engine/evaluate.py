@@ -12,7 +12,7 @@ from torch.nn import functional
 from cifar_tui.engine.batches import normalize
 from cifar_tui.engine.data.dataset import ImageSplit
 from cifar_tui.engine.errors import CancelledError
-from cifar_tui.engine.events import ClassAccuracy, Evaluated
+from cifar_tui.engine.events import ClassAccuracy, Evaluated, SamplesPredicted
 from cifar_tui.engine.runtime import available_threads, intra_op_threads
 
 _BATCH_SIZE = 500
@@ -151,3 +151,13 @@ def predict(net: nn.Module, images: Tensor) -> tuple[Tensor, Tensor]:
         net.train(was_training)
     confidences, predicted = logits.float().softmax(dim=1).max(dim=1)
     return predicted.cpu(), confidences.cpu()
+
+
+def predict_samples(net: nn.Module, images: Tensor, *, step: int) -> SamplesPredicted:
+    """What `net` makes of uint8 `images` after a step, as an event."""
+    predicted, confidences = predict(net, images)
+    return SamplesPredicted(
+        step=step,
+        predicted=tuple(predicted.tolist()),
+        confidences=tuple(round(confidence, 4) for confidence in confidences.tolist()),
+    )

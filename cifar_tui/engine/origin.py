@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from cifar_tui import __version__
+from cifar_tui.engine.config import TrainConfig
 from cifar_tui.engine.data.dataset import Dataset
 from cifar_tui.engine.step_path import EAGER
 
@@ -52,3 +53,11 @@ def origin_differences(old: Any, new: dict[str, str]) -> list[str]:  # noqa: ANN
         for name, sentence in _NAMES.items()
         if old.get(name) != new[name]
     ]
+
+
+def schedule_differences(old: Any, config: TrainConfig) -> list[str]:  # noqa: ANN401 - comes from a file
+    """What more or fewer epochs than a checkpoint's settings had make of the learning rate, as sentences."""
+    before = old.get("epochs") if isinstance(old, dict) else None
+    if config.schedule == "constant" or before == config.epochs:
+        return []
+    return [f"its learning rate went the way of {before} epochs and goes on that of {config.epochs}"]

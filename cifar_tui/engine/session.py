@@ -16,6 +16,7 @@ from cifar_tui.engine.config import TrainConfig
 from cifar_tui.engine.control import RunControl
 from cifar_tui.engine.data.dataset import Dataset, ImageSplit, hold_out
 from cifar_tui.engine.data.load import load_dataset
+from cifar_tui.engine.device_checks import check_device, compiles
 from cifar_tui.engine.errors import CancelledError, ConfigError, RunFailedError
 from cifar_tui.engine.evaluate import EvalReport, evaluate
 from cifar_tui.engine.events import (
@@ -31,12 +32,13 @@ from cifar_tui.engine.events import (
     finite_or_none,
 )
 from cifar_tui.engine.files import LAST_FILE, REPORT_FILE, SAMPLES_FILE, WEIGHTS_FILE
+from cifar_tui.engine.learner import create_learner, create_predictor
 from cifar_tui.engine.models import classes_told_apart, create_model
-from cifar_tui.engine.optim import create_optimizer
-from cifar_tui.engine.origin import origin_differences, state_origin
+from cifar_tui.engine.origin import origin_differences, schedule_differences, state_origin
+from cifar_tui.engine.precision import matrix_precision
 from cifar_tui.engine.runtime import describe_device, intra_op_threads, select_device, training_threads
 from cifar_tui.engine.sample_images import write_samples
-from cifar_tui.engine.step_path import choose_step_path, make_steps, steps_made_by
+from cifar_tui.engine.step_path import choose_step_path, steps_made_by
 from cifar_tui.engine.trainer import SAMPLE_IMAGES, Trainer
 
 _TUTORIAL_BATCH = 4
@@ -85,6 +87,7 @@ class Session:
         """
         config, emit = self.config, self._emit
         device = select_device(config.device)
+        check_device(config, device)
         dataset = self._load_data()
         kept, held_out = hold_out(dataset.train, self.config.validation_images, seed=config.seed)
         train, self._test = _on_device(kept, device), _on_device(dataset.test, device)
@@ -93,32 +96,34 @@ class Session:
         folder = create_folder()
         threads = training_threads(device, config.batch_size)
         origin = state_origin(dataset, describe_device(device), threads, path.made_by)
-        with _out_of_memory_explained(), intra_op_threads(threads):
+        with _out_of_memory_explained(), intra_op_threads(threads), matrix_precision(config.precision):
             torch.manual_seed(config.seed)
-            net = create_model(config.model, num_classes=len(dataset.class_names)).to(device)
-            optimizer = create_optimizer(net, config)
-            steps = make_steps(path, net=net, optimizer=optimizer, train=train, batch_size=config.batch_size)
-            emit(Message(text=path.sentence()))
-            if path.fast:
+            learner = create_learner(
+                config, path, num_classes=len(dataset.class_names), train=train, say=self._say
+            )
+            net, predictor = learner.net, learner.predictor
+            self._say(path.sentence())
+            if path.fast or compiles(config, device):
                 emit(PhaseChanged(phase=Phase.LOADING, message="compiling the steps"))
-            steps.prepare(lambda: self.control.stop_requested)
+            learner.steps.prepare(lambda: self.control.stop_requested)
             trainer = Trainer(
                 config=config,
                 net=net,
-                optimizer=optimizer,
+                optimizer=learner.optimizer,
                 train=train,
                 samples=self._test.images[:SAMPLE_IMAGES],
                 folder=folder,
                 emit=emit,
                 control=self.control,
-                evaluate=lambda step: self._evaluate_meanwhile(net, step),
+                evaluate=lambda step: self._evaluate_meanwhile(predictor, step),
                 interactive=interactive,
-                validate=self._validation_of(net, held_out, device),
-                steps=steps,
+                validate=self._validation_of(predictor, held_out, device),
+                steps=learner.steps,
                 origin=origin,
             )
             if resume_from is not None:
-                for difference in origin_differences(resume_from.get("origin"), origin):
+                differences = origin_differences(resume_from.get("origin"), origin)
+                for difference in differences + schedule_differences(resume_from.get("config"), config):
                     emit(Alert(text=f"the resumed run may come out differently: {difference}"))
                 _load_state(trainer, resume_from, folder / LAST_FILE)
             write_samples(folder / SAMPLES_FILE, dataset, count=SAMPLE_IMAGES)
@@ -153,17 +158,22 @@ class Session:
         """
         state_dict = load_weights(weights)
         device = select_device(self.config.device)
+        check_device(self.config, device)
         dataset = self.dataset or self._load_data()
         self._test = _on_device(dataset.test, device)
         self._check_classes(state_dict, dataset, weights)
         net = create_model(self.config.model, num_classes=len(dataset.class_names))
         load_into(net, state_dict, weights)
         with _out_of_memory_explained():
-            report = self._evaluate(net.to(device), step=step, final=True)
+            predictor = create_predictor(net.to(device), self.config)
+            report = self._evaluate(predictor, step=step, final=True)
         if report_to is not None:
             write_report(report_to, report, step=step)
         self._say_results(dataset, report)
         return report
+
+    def _say(self, text: str) -> None:
+        self._emit(Message(text=text))
 
     def _load_data(self) -> Dataset:
         self._emit(PhaseChanged(phase=Phase.LOADING, message=f"data {self.config.data}"))
@@ -208,7 +218,8 @@ class Session:
         path = folder / WEIGHTS_FILE
         load_into(net, load_weights(path), path)
         with _out_of_memory_explained():
-            report = self._evaluate(net.to(device), step=step, final=True)
+            predictor = create_predictor(net.to(device), self.config)
+            report = self._evaluate(predictor, step=step, final=True)
         write_report(folder / REPORT_FILE, report, step=step)
         self._say_results(dataset, report)
 

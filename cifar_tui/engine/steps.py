@@ -1,8 +1,8 @@
 """Ways to make the steps of an epoch: each takes an order of images and gives what every step came to."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -44,6 +44,18 @@ class Steps(Protocol):
         """
         ...
 
+    def state_dict(self) -> dict[str, Any]:
+        """What is kept from step to step besides net and optimizer, as tensors and plain values."""
+        ...
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from what `state_dict` gave.
+
+        Raises:
+            KeyError, RuntimeError: `state` is not one of these steps.
+        """
+        ...
+
 
 class EagerSteps:
     """The loop of the tutorial: one step after the other, in plain PyTorch.
@@ -71,6 +83,13 @@ class EagerSteps:
             loss, logits = self.train_step(inputs, targets)
             correct = (logits.argmax(dim=1) == targets).sum()
             yield StepResult(losses=loss.unsqueeze(0), correct=correct, images=len(targets))
+
+    def state_dict(self) -> dict[str, Any]:
+        """Nothing: net and optimizer are all there is."""
+        return {}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from what `state_dict` gave."""
 
     def train_step(self, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         """One update on one batch.

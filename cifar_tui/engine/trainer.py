@@ -16,7 +16,7 @@ from cifar_tui.engine.config import TrainConfig
 from cifar_tui.engine.control import RunControl
 from cifar_tui.engine.data.dataset import ImageSplit
 from cifar_tui.engine.errors import RunFailedError
-from cifar_tui.engine.evaluate import EvalReport, predict
+from cifar_tui.engine.evaluate import EvalReport, predict_samples
 from cifar_tui.engine.events import (
     Alert,
     EpochFinished,
@@ -27,7 +27,6 @@ from cifar_tui.engine.events import (
     Phase,
     PhaseChanged,
     Resumed,
-    SamplesPredicted,
     TrainingFinished,
     Validated,
 )
@@ -49,8 +48,8 @@ class Trainer:
 
     Args:
         config: the settings; `epochs`, `batch_size`, `loss_window` and `point_every` are used here.
-        net: on the device of `train`.
-        optimizer: over the parameters of `net`.
+        net: on the device of `train`; its weights are saved.
+        optimizer: over the parameters that are trained.
         train: the training images.
         samples: uint8 (N, 3, 32, 32), test images whose predictions are shown while training.
         folder: where checkpoints are written.
@@ -207,6 +206,7 @@ class Trainer:
         return {
             "model": self.net.state_dict(),
             "optimizer": self.optimizer.state_dict(),
+            "steps": self.steps.state_dict(),
             "config": dataclasses.asdict(self.config),
             "origin": self._origin,
             "step": self.step,
@@ -231,6 +231,7 @@ class Trainer:
         """
         self.net.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
+        self.steps.load_state_dict(state["steps"])
         self.step, self.epoch, self.batch = state["step"], state["epoch"], state["batch"]
         self._clock = Stopwatch(finished=state["train_seconds"])
         self._meter.load_state_dict(state["meter"], self._train.targets.device)
@@ -382,14 +383,7 @@ class Trainer:
         return True
 
     def _predict_samples(self) -> None:
-        predicted, confidences = predict(self.net, self._samples)
-        self._emit(
-            SamplesPredicted(
-                step=self.step,
-                predicted=tuple(predicted.tolist()),
-                confidences=tuple(round(confidence, 4) for confidence in confidences.tolist()),
-            )
-        )
+        self._emit(predict_samples(self.net, self._samples, step=self.step))
 
     def _images_seen(self) -> int:
         return (self.epoch - 1) * len(self._train) + min(

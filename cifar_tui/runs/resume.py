@@ -14,6 +14,7 @@ _CHANGEABLE = {
     "data",
     "data_dir",
     "device",
+    "test_views",
     "evaluate_every",
     "checkpoint_every",
     "checkpoint_minutes",

@@ -13,6 +13,7 @@ from cifar_tui.app.screens.help import HelpScreen
 from cifar_tui.app.widgets.configuration import SettingRow
 from cifar_tui.engine.config import TrainConfig
 from cifar_tui.engine.events import Phase, PhaseChanged, TrainingFinished, TrainingStarted
+from cifar_tui.engine.presets import PRESETS
 from cifar_tui.runs.live import LiveRun
 
 
@@ -38,6 +39,17 @@ async def test_what_is_typed_into_the_form_is_what_is_trained(app):
         assert app.dashboard.configuration.read().learning_rate == 0.25
 
 
+async def test_a_preset_fills_in_all_that_its_recipe_is_made_of_and_the_tutorials_takes_it_back(app):
+    async with app.run_test(size=(120, 40)) as pilot:
+        form = app.dashboard.configuration
+        before = form.read()
+        for name in ("speedrun", "quick", "tutorial"):
+            form.set("preset", name)
+            await pilot.pause()
+            expected = before.replace(**{**PRESETS[name], "preset": name})
+            assert form.read() == expected
+
+
 async def test_a_wrong_field_is_marked_and_nothing_is_started(app, monkeypatch):
     started = []
     monkeypatch.setattr(LiveRun, "start_training", started.append)
@@ -49,6 +61,18 @@ async def test_a_wrong_field_is_marked_and_nothing_is_started(app, monkeypatch):
         assert row.has_class("-wrong")
         assert app.focused is row.field
         assert started == []
+
+
+async def test_settings_that_do_not_go_together_are_marked_and_nothing_is_started(app):
+    async with app.run_test(size=(120, 40)) as pilot:
+        field(app, "optimizer").value = "nesterov"
+        field(app, "momentum").value = "0"
+        await pilot.pause()
+        assert app.dashboard.configuration.read() is None
+        await pilot.pause()
+        row = app.dashboard.query_one("#setting-momentum", SettingRow)
+        assert row.has_class("-wrong")
+        assert app.focused is row.field
 
 
 async def test_the_form_is_locked_while_a_run_is_live(app):

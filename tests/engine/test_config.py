@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from cifar_tui.engine import presets
 from cifar_tui.engine.config import (
     PRESETS,
     SETTINGS,
@@ -47,6 +48,10 @@ def test_the_default_is_the_tutorial():
         ("model", "nett", "did you mean 'net'"),
         ("preset", "tutorials", "did you mean 'tutorial'"),
         ("data", "  ", "must not be empty"),
+        ("optimizer", "adam", "did you mean 'adamw'"),
+        ("warm_up", "1", "below 1"),
+        ("cutout", "33", "from 0 to 32"),
+        ("channels_last", "maybe", "must be yes or no"),
         ("seed", "-1", "from 0"),
     ],
 )
@@ -59,6 +64,38 @@ def test_a_wrong_value_is_one_sentence_that_names_it(name, text, says):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("text", "value"), [("yes", True), ("True", True), ("on", True), ("1", True), ("No", False), ("0", False)]
+)
+def test_a_switch_is_on_or_off_in_many_words(text, value):
+    assert parse_setting("channels_last", text) is value
+
+
+@pytest.mark.parametrize(
+    ("values", "field"),
+    [
+        ({"optimizer": "nesterov", "momentum": 0.0}, "momentum"),
+        ({"small_images": 0.5}, "small_images"),
+        ({"precision": "fp16", "model": "resnet18"}, "precision"),
+    ],
+)
+def test_settings_that_do_not_go_together_are_refused_with_the_reason(values, field):
+    with pytest.raises(ConfigError, match=f"^{field} ") as refused:
+        build_config(values)
+    assert refused.value.field == field
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_preset_is_valid_and_names_all_that_a_recipe_is_made_of(name):
+    config = build_config({"preset": name})
+    assert config.preset == name
+    assert PRESETS[name].keys() == PRESETS["tutorial"].keys()
+    own = {"preset", "data", "data_dir", "device", "seed", "validation_images", "evaluate_every"}
+    own |= {"checkpoint_every", "checkpoint_minutes", "step_path"}
+    assert PRESETS[name].keys() == SETTINGS.keys() - own
+    assert f"\n{name}\n    " in presets.__doc__, "it is explained"
+
+
 def test_an_unknown_setting_is_refused_with_the_nearest_one():
     with pytest.raises(ConfigError, match="did you mean 'batch_size'"):
         parse_setting("batchsize", "4")
@@ -66,7 +103,17 @@ def test_an_unknown_setting_is_refused_with_the_nearest_one():
         build_config({"xyzzy": 1})
 
 
-@pytest.mark.parametrize("values", [{"epochs": "2"}, {"epochs": True}, {"data": 3}, {"momentum": "0.9"}])
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"epochs": "2"},
+        {"epochs": True},
+        {"data": 3},
+        {"momentum": "0.9"},
+        {"channels_last": 1},
+        {"channels_last": "yes"},
+    ],
+)
 def test_a_value_of_the_wrong_type_is_refused(values):
     with pytest.raises(ConfigError, match="must be"):
         build_config(values)
@@ -86,7 +133,9 @@ def test_a_base_is_kept_but_for_the_values_given():
 
 
 def test_a_config_survives_its_file(tmp_path):
-    config = build_config({"learning_rate": 0.1 + 0.2, "data": 'a "quoted" \\ path\n', "seed": 2**62})
+    config = build_config(
+        {"learning_rate": 0.1 + 0.2, "data": 'a "quoted" \\ path\n', "seed": 2**62, "channels_last": True}
+    )
     path = tmp_path / "config.toml"
     path.write_text(config_to_toml(config))
     assert build_config(read_config_file(path)) == config

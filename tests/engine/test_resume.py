@@ -8,13 +8,14 @@ from cifar_tui.engine.config import TrainConfig
 from cifar_tui.engine.control import RunControl
 from cifar_tui.engine.events import EpochFinished, LossPoint, LossWindow, Resumed
 from cifar_tui.engine.fast.steps import FastSteps
-from cifar_tui.engine.models import create_model
-from cifar_tui.engine.optim import create_optimizer
+from cifar_tui.engine.learner import create_learner
 from cifar_tui.engine.runtime import intra_op_threads
+from cifar_tui.engine.step_path import StepPath
 from cifar_tui.engine.steps import EagerSteps
 from cifar_tui.engine.trainer import Trainer
 
 STEPS_PER_EPOCH = 210
+EAGER = StepPath(made_by="PyTorch", reason="these tests want it")
 
 
 @pytest.fixture(autouse=True)
@@ -27,20 +28,36 @@ def one_thread():
 class Training:
     """A trainer that may stop at a step, with what it said and the steps it was evaluated at."""
 
-    def __init__(self, dataset, folder, make_steps, *, stop_at=None, state=None, evaluation_works=True):
+    def __init__(
+        self,
+        dataset,
+        folder,
+        make_steps=None,
+        *,
+        stop_at=None,
+        state=None,
+        evaluation_works=True,
+        **settings,
+    ):
         folder.mkdir(exist_ok=True)
         self.events, self.evaluated = [], []
         self.control = RunControl()
         self.stop_at = stop_at
-        config = TrainConfig(epochs=3, loss_window=70, learning_rate=0.01, weight_decay=0.001)
+        config = TrainConfig(
+            **{"epochs": 3, "loss_window": 70, "learning_rate": 0.01, "weight_decay": 0.001, **settings}
+        )
         torch.manual_seed(config.seed)
-        self.net = create_model("net", num_classes=10)
-        optimizer = create_optimizer(self.net, config)
-        steps = make_steps(net=self.net, optimizer=optimizer, train=dataset.train, batch_size=4)
+        learner = create_learner(config, EAGER, num_classes=10, train=dataset.train, say=lambda text: None)
+        self.net = learner.net
+        steps = learner.steps
+        if make_steps is not None:
+            steps = make_steps(
+                net=self.net, optimizer=learner.optimizer, train=dataset.train, batch_size=config.batch_size
+            )
         self.trainer = Trainer(
             config=config,
             net=self.net,
-            optimizer=optimizer,
+            optimizer=learner.optimizer,
             train=dataset.train,
             samples=dataset.test.images[:8],
             folder=folder,
@@ -86,6 +103,12 @@ class StoppingSteps:
                 self.training.control.stop()
             yield result
 
+    def state_dict(self):
+        return self.steps.state_dict()
+
+    def load_state_dict(self, state):
+        self.steps.load_state_dict(state)
+
     def steps_to_stop(self):
         stop_at, step = self.training.stop_at, self.training.trainer.step
         return stop_at - step if stop_at else 10**9
@@ -107,8 +130,9 @@ def assert_equal(uninterrupted, parts):
     assert losses == uninterrupted.losses()
     assert parts[-1].finished.final_loss == uninterrupted.finished.final_loss
     assert [step for part in parts for step in part.evaluated] == uninterrupted.evaluated
-    for a, b in zip(parts[-1].net.parameters(), uninterrupted.net.parameters(), strict=True):
-        assert torch.equal(a, b)
+    expected = uninterrupted.net.state_dict()
+    for name, tensor in parts[-1].net.state_dict().items():
+        assert torch.equal(tensor, expected[name]), name
 
 
 @pytest.mark.parametrize("stop_at", [0, 1, 33, 50, 70, 209, 210, 211, 420, 425, 629])
@@ -143,3 +167,42 @@ def test_an_evaluation_that_a_stop_cancelled_is_made_up_for(
         noise_dataset, tmp_path / "run", make_steps, state=load_training_state(tmp_path / "run" / "last.pt")
     )
     assert_equal(uninterrupted, [first, second])
+
+
+EVERYTHING = {
+    "model": "speednet-32",
+    "batch_size": 40,
+    "optimizer": "muon",
+    "learning_rate": 0.1,
+    "bias_learning_rate": 1.0,
+    "head_learning_rate": 0.5,
+    "schedule": "one-cycle",
+    "warm_up": 0.3,
+    "label_smoothing": 0.2,
+    "shift": 2,
+    "flip": "random",
+    "cutout": 6,
+    "small_images": 0.4,
+    "precision": "bf16",
+    "channels_last": True,
+    "loss_window": 7,
+}
+
+
+@pytest.mark.parametrize("averaging", ["none", "ema", "lookahead"])
+def test_a_recipe_with_everything_on_comes_out_the_same_too(noise_dataset, tmp_path, monkeypatch, averaging):
+    monkeypatch.setattr("cifar_tui.engine.learner.select_precision", lambda *_: ("bf16", None))
+    settings = {**EVERYTHING, "averaging": averaging, "averaging_decay": 0.9}
+    uninterrupted = Training(noise_dataset, tmp_path / "uninterrupted", **settings)
+    assert uninterrupted.finished.step == 63
+    parts, state = [], None
+    for stop_at in (3, 21, 33, 46, None):
+        parts.append(Training(noise_dataset, tmp_path / "run", stop_at=stop_at, state=state, **settings))
+        state = load_training_state(tmp_path / "run" / "last.pt")
+        # on another day the probe may choose otherwise: the run keeps its own
+        monkeypatch.setattr("cifar_tui.engine.learner.select_precision", lambda *_: ("fp32", None))
+    assert_equal(uninterrupted, parts)
+    saved = torch.load(tmp_path / "run" / "cifar_net.pth", weights_only=True)
+    assert all(torch.equal(tensor, saved[name]) for name, tensor in parts[-1].net.state_dict().items())
+    trained = parts[-1].trainer.steps.state_dict()["trained"]
+    assert (trained is None) == (averaging == "none")

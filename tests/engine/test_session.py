@@ -100,6 +100,40 @@ def test_the_report_has_the_numbers_of_the_saved_weights(tmp_path, image_folder)
     assert torch.load(run.folder / "cifar_net.pth", weights_only=True)["fc3.bias"].shape == (3,)
 
 
+@pytest.mark.parametrize("averaging", ["none", "lookahead"])
+@pytest.mark.parametrize("model", ["resnet18", "speednet-32"])
+def test_what_a_recipe_saved_is_what_was_evaluated_and_is_evaluated_again_the_same(
+    tmp_path, image_folder, model, averaging
+):
+    recipe = {
+        "model": model,
+        "averaging": averaging,
+        "learning_rate": 0.01,
+        "batch_size": 4,
+        "shift": 2,
+        "flip": "random",
+        "test_views": "six",
+        "precision": "auto",
+        "channels_last": True,
+    }
+    run = Run(tmp_path, data=image_folder, **recipe)
+    run.train()
+    assert any("training in" in message.text for message in run.of(Message))
+    final = run.of(Evaluated)[-1]
+    for name in ("cifar_net.pth", "last.pt"):
+        again = Run(tmp_path, data=image_folder, **recipe)
+        report = again.session.evaluate_file(run.folder / name)
+        assert (report.correct, report.loss) == (final.correct, final.loss)
+
+
+def test_what_the_device_cannot_do_is_refused_before_anything_is_loaded(tmp_path, image_folder):
+    run = Run(tmp_path, data=image_folder, precision="tf32")
+    with pytest.raises(ConfigError, match="needs a CUDA GPU"):
+        run.train()
+    assert run.events == []
+    assert not run.folder.exists()
+
+
 def test_a_stop_while_training_leaves_no_report(tmp_path, image_folder):
     def stop(run, event):
         if isinstance(event, TrainingStarted):

@@ -12,21 +12,39 @@ from cifar_tui.runs.resume import config_to_resume
 from cifar_tui.runs.store import write_config
 from cifar_tui.runs.summary import SUMMARY_FILE, RunSummary
 
-OWN = TrainConfig(data="synthetic", epochs=3, batch_size=8, learning_rate=0.01, seed=5)
+OWN = TrainConfig(data="synthetic", model="resnet18", epochs=3, batch_size=8, learning_rate=0.01, seed=5)
 CHANGEABLE = {
     "epochs": 9,
     "data": "cifar10",
     "data_dir": "elsewhere",
     "device": "cuda:1",
+    "test_views": "mirror",
     "evaluate_every": 2,
     "checkpoint_every": 0,
     "checkpoint_minutes": 0.5,
 }
 OTHERS = {
     "batch_size": 4,
+    "optimizer": "adamw",
     "learning_rate": 0.1,
+    "bias_learning_rate": 1.0,
+    "head_learning_rate": 1.0,
     "momentum": 0.5,
     "weight_decay": 0.1,
+    "schedule": "cosine",
+    "warm_up": 0.1,
+    "warm_up_from": 0.1,
+    "final_rate": 0.1,
+    "label_smoothing": 0.1,
+    "averaging": "ema",
+    "averaging_decay": 0.5,
+    "shift": 2,
+    "flip": "random",
+    "cutout": 8,
+    "small_images": 0.5,
+    "precision": "bf16",
+    "channels_last": True,
+    "compiled": "yes",
     "seed": 6,
     "loss_window": 10,
     "point_every": 7,

@@ -13,21 +13,14 @@ from textual.widgets import Input, Label, Select, Static
 from cifar_tui.app.widgets.pane import Pane
 from cifar_tui.engine.config import (
     DATA_KEYWORDS,
-    MODELS,
-    PRESETS,
     SETTINGS,
-    STEP_PATHS,
     TrainConfig,
     build_config,
     parse_setting,
 )
 from cifar_tui.engine.errors import ConfigError
+from cifar_tui.engine.presets import PRESETS
 
-_CHOICES: dict[str, tuple[str, ...]] = {
-    "preset": tuple(PRESETS),
-    "model": MODELS,
-    "step_path": STEP_PATHS,
-}
 _HINT = "t trains · tab moves on · esc leaves a field"
 _LOCKED = "locked while the run is live"
 _SUGGESTIONS: dict[str, tuple[str, ...]] = {
@@ -49,14 +42,14 @@ class SettingRow(Vertical):
         metadata = SETTINGS[self.setting].metadata
         with Horizontal():
             yield Label(metadata["label"], classes="setting-label")
-            if self.setting in _CHOICES:
+            if "choices" in metadata:
                 yield Select.from_values(
-                    _CHOICES[self.setting], value=self._value, allow_blank=False, compact=True
+                    metadata["choices"], value=_text(self._value), allow_blank=False, compact=True
                 )
             else:
                 suggestions = _SUGGESTIONS.get(self.setting)
                 yield Input(
-                    str(self._value),
+                    _text(self._value),
                     compact=True,
                     suggester=SuggestFromList(suggestions) if suggestions else None,
                 )
@@ -79,7 +72,7 @@ class SettingRow(Vertical):
 
     def write(self, value: Any) -> None:  # noqa: ANN401 - a setting has its own type
         """Put `value` into the field."""
-        self.field.value = str(value)
+        self.field.value = _text(value)
         self.check()
 
     def check(self) -> bool:
@@ -126,7 +119,13 @@ class ConfigurationPane(Pane):
             wrong[0].field.focus()
             return None
         values = {row.setting: row.read() for row in self._rows()}
-        return build_config(values, base=self._config)
+        try:
+            return build_config(values, base=self._config)
+        except ConfigError as error:  # two settings that do not go together
+            row = self._row(error.field)
+            row.show_error(str(error).removeprefix(f"{row.setting} "))
+            row.field.focus()
+            return None
 
     def set(self, name: str, value: Any) -> None:  # noqa: ANN401 - a setting has its own type
         """Put `value` into the field of the setting `name`."""
@@ -178,3 +177,8 @@ class ConfigurationPane(Pane):
 
 def _row_around(widget: Widget) -> SettingRow | None:
     return next((node for node in widget.ancestors if isinstance(node, SettingRow)), None)
+
+
+def _text(value: Any) -> str:  # noqa: ANN401 - a setting has its own type
+    """`value` as the form shows it."""
+    return ("no", "yes")[value] if isinstance(value, bool) else str(value)

@@ -1,7 +1,8 @@
 """Makes the steps of a training with the compiled loops of `net`, many to a call."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -54,6 +55,13 @@ class FastSteps:
             pass
         except OSError:  # compiled, but there was no room to keep it
             self._call(torch.empty(0, dtype=torch.int64), self._buffers())
+
+    def state_dict(self) -> dict[str, Any]:
+        """Nothing: net and optimizer are all there is."""
+        return {}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from what `state_dict` gave."""
 
     def over(self, order: Tensor, *, at_most: Callable[[], int]) -> Iterator[StepResult]:
         """Train on the images in `order`, as many steps to a result as `at_most` and the time allow."""

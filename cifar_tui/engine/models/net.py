@@ -1,6 +1,4 @@
-"""The networks, by name."""
-
-from collections.abc import Mapping
+"""The network of the PyTorch CIFAR-10 tutorial."""
 
 import torch
 from torch import Tensor, nn
@@ -32,21 +30,3 @@ class Net(nn.Module):
         features = functional.relu(self.fc2(features))
         logits: Tensor = self.fc3(features)
         return logits
-
-
-def classes_told_apart(name: str, state_dict: Mapping[str, Tensor]) -> int | None:
-    """How many classes weights of the model `name` tell apart; None for another architecture's weights."""
-    biases = {"net": "fc3.bias"}
-    bias = state_dict.get(biases[name])
-    return None if bias is None else bias.numel()
-
-
-def create_model(name: str, *, num_classes: int) -> nn.Module:
-    """A freshly initialised model; draws from torch's global generator.
-
-    Args:
-        name: one of `config.MODELS`.
-        num_classes: number of logits to an image.
-    """
-    factories = {"net": Net}
-    return factories[name](num_classes)

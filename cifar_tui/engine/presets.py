@@ -1,0 +1,147 @@
+"""The presets: recipes that the other settings start from, each explained here. Imports no torch.
+
+tutorial
+    The PyTorch tutorial: two convolutions and three linear layers, batches of 4, SGD with momentum 0.9 at a
+    constant rate of 0.001, two epochs. Source:
+    https://docs.pytorch.org/tutorials/beginner/blitz/cifar10_tutorial.html
+
+quick
+    A good accuracy in less than a minute on two CPU cores, and in seconds on a GPU: the smallest speednet,
+    with ReLU in place of GELU, three epochs of batches of 512, Muon at a rate of 0.12, which on so few steps
+    comes further than SGD, and the rest of the recipe of speedrun, its rates for this size of batch. The
+    first two epochs are on images of three quarters the size, which takes little more than half the time.
+    bf16 is what makes it quick on a processor that computes in it. Sources: those of speedrun; small images
+    first: Howard, https://www.fast.ai/posts/2018-08-10-fastai-diu-imagenet.html
+
+speedrun
+    The fastest way to 94 % on the lossless CIFAR-10, after airbench94_muon: speednet-94, eight epochs of
+    batches of 2,000, Muon at a rate of 0.24 and momentum 0.6 for the filters of convolutions, Nesterov
+    momentum 0.85 for the rest, rates that fall to 0 in a line, labels smoothed by 0.2, shifts of 2 pixels,
+    alternating flips, six views of a test image; in bf16, and compiled on a GPU. That recipe sums the loss
+    over a batch and here it is the mean, so the rates of biases (0.053) and of the last layer (0.67, for
+    weights of size 1 and logits divided by 256) are 106 and 1.66 here. Sources: Jordan, https://arxiv.org/abs/2404.00498;
+    https://kellerjordan.github.io/posts/muon/; https://github.com/KellerJordan/cifar10-airbench
+
+resnet18
+    What everybody compares with: ResNet-18 with a stem for small images, 200 epochs of batches of 128, SGD
+    with Nesterov momentum 0.9 from a rate of 0.1 down a cosine to 0, a weight decay of 5e-4, shifts of 4
+    pixels and random flips. 95 to 96 % on the lossless images. Sources: He et al.,
+    https://arxiv.org/abs/1512.03385, section 4.2; Loshchilov and Hutter, https://arxiv.org/abs/1608.03983
+
+max
+    The most accuracy to a minute, for 96 % and more, after airbench96: speednet-96, which has a third
+    convolution and a shortcut in every block, 45 epochs of batches of 1,024, Nesterov momentum 0.85 with
+    biases 64 times as fast, rates that rise for 23 % of the steps and then fall to 7 % in a line, lookahead,
+    labels smoothed by 0.2, shifts of 4 pixels, alternating flips, squares of 12 pixels cut out, six views of
+    a test image. The published rate, 11.5 / 7851 for the sum over a batch of 1,024, is 1.5 for its mean.
+    Source: Jordan, https://arxiv.org/abs/2404.00498, section 5
+"""
+
+from typing import Any
+
+_TUTORIAL: dict[str, Any] = {
+    "model": "net",
+    "epochs": 2,
+    "batch_size": 4,
+    "optimizer": "sgd",
+    "learning_rate": 0.001,
+    "bias_learning_rate": 0.0,
+    "head_learning_rate": 0.0,
+    "momentum": 0.9,
+    "weight_decay": 0.0,
+    "schedule": "constant",
+    "warm_up": 0.0,
+    "warm_up_from": 0.2,
+    "final_rate": 0.0,
+    "label_smoothing": 0.0,
+    "averaging": "none",
+    "averaging_decay": 0.95,
+    "shift": 0,
+    "flip": "none",
+    "cutout": 0,
+    "small_images": 0.0,
+    "test_views": "none",
+    "precision": "fp32",
+    "channels_last": False,
+    "compiled": "no",
+    "loss_window": 2000,
+    "point_every": 0,
+}
+
+_SPEED: dict[str, Any] = _TUTORIAL | {
+    "schedule": "linear",
+    "label_smoothing": 0.2,
+    "shift": 2,
+    "flip": "alternating",
+    "test_views": "six",
+    "precision": "auto",
+    "channels_last": True,
+    "loss_window": 25,
+    "point_every": 5,
+}
+
+_SPEED_MUON: dict[str, Any] = _SPEED | {
+    "optimizer": "muon",
+    "learning_rate": 0.24,
+    "momentum": 0.6,
+}
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "tutorial": _TUTORIAL,
+    "quick": _SPEED_MUON
+    | {
+        "model": "speednet-32",
+        "epochs": 3,
+        "batch_size": 512,
+        "learning_rate": 0.12,
+        "bias_learning_rate": 27.0,
+        "head_learning_rate": 0.42,
+        "weight_decay": 0.0083,
+        "small_images": 0.67,
+        "test_views": "mirror",
+    },
+    "speedrun": _SPEED_MUON
+    | {
+        "model": "speednet-94",
+        "epochs": 8,
+        "batch_size": 2000,
+        "bias_learning_rate": 106.0,
+        "head_learning_rate": 1.66,
+        "weight_decay": 0.0167,
+        "compiled": "auto",
+    },
+    "resnet18": _TUTORIAL
+    | {
+        "model": "resnet18",
+        "epochs": 200,
+        "batch_size": 128,
+        "optimizer": "nesterov",
+        "learning_rate": 0.1,
+        "weight_decay": 5e-4,
+        "schedule": "cosine",
+        "shift": 4,
+        "flip": "random",
+        "precision": "auto",
+        "channels_last": True,
+        "loss_window": 100,
+        "point_every": 10,
+    },
+    "max": _SPEED
+    | {
+        "model": "speednet-96",
+        "epochs": 45,
+        "batch_size": 1024,
+        "optimizer": "nesterov",
+        "learning_rate": 1.5,
+        "bias_learning_rate": 96.0,
+        "momentum": 0.85,
+        "weight_decay": 0.00133,
+        "warm_up": 0.23,
+        "final_rate": 0.07,
+        "averaging": "lookahead",
+        "shift": 4,
+        "cutout": 12,
+        "compiled": "auto",
+    },
+}
+"""The settings of every preset, by name: each names all that a recipe is made of."""
