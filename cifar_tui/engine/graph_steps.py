@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 from torch.optim import Optimizer
 
 from cifar_tui.engine.batches import normalize
@@ -21,8 +20,8 @@ STEPS_PER_GRAPH = 25
 _WARM_UP_STEPS = 3
 
 
-class GraphSteps:
-    """Makes the steps of `EagerSteps`, with a constant learning rate, many to a launch.
+class GraphSteps(EagerSteps):
+    """The same steps, with a constant learning rate, many to a launch.
 
     What does not fill a graph, such as the end of an epoch, is made one step at a time. On a CPU there are
     no graphs: the same steps are made, by the same code, as they come.
@@ -35,11 +34,7 @@ class GraphSteps:
     """
 
     def __init__(self, *, net: nn.Module, optimizer: Optimizer, train: ImageSplit, batch_size: int) -> None:
-        self._net = net
-        self._optimizer = optimizer
-        self._train = train
-        self._batch_size = batch_size
-        self._eager = EagerSteps(net=net, optimizer=optimizer, train=train, batch_size=batch_size)
+        super().__init__(net=net, optimizer=optimizer, train=train, batch_size=batch_size)
         device = train.targets.device
         self._indices = torch.zeros(STEPS_PER_GRAPH * batch_size, dtype=torch.int64, device=device)
         self._losses = torch.zeros(STEPS_PER_GRAPH, device=device)
@@ -57,7 +52,7 @@ class GraphSteps:
                 yield self._graph(part)
             else:
                 part = order[done : done + size]
-                yield from self._eager.over(part, at_most=at_most)
+                yield from super().over(part, at_most=at_most)
             done += len(part)
 
     def _graph(self, indices: Tensor) -> StepResult:
@@ -77,13 +72,9 @@ class GraphSteps:
         inputs = torch.split(normalize(self._train.images[self._indices]), self._batch_size)
         targets = torch.split(self._train.targets[self._indices], self._batch_size)
         for number, (batch_inputs, batch_targets) in enumerate(zip(inputs, targets, strict=True)):
-            self._optimizer.zero_grad()
-            logits = self._net(batch_inputs)
-            loss = functional.cross_entropy(logits, batch_targets)
-            torch.autograd.backward(loss)
-            self._optimizer.step()
-            self._losses[number].copy_(loss.detach())
-            self._correct.add_((logits.detach().argmax(dim=1) == batch_targets).sum())
+            loss, logits = self.train_step(batch_inputs, batch_targets)
+            self._losses[number].copy_(loss)
+            self._correct.add_((logits.argmax(dim=1) == batch_targets).sum())
 
     def _record(self) -> Callable[[], object]:
         if not self._train.targets.is_cuda:

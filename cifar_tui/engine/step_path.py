@@ -1,4 +1,4 @@
-"""Which way the steps of a run are made: one after the other in plain PyTorch, or by compiled loops."""
+"""Which way the steps of a run are made: one by one in plain PyTorch, in compiled loops or in CUDA graphs."""
 
 import importlib
 import importlib.util
@@ -12,15 +12,20 @@ from torch.optim import SGD, Optimizer
 from cifar_tui.engine.config import SETTINGS, TrainConfig
 from cifar_tui.engine.data.dataset import ImageSplit
 from cifar_tui.engine.errors import ConfigError
+from cifar_tui.engine.graph_steps import GraphSteps
 from cifar_tui.engine.steps import EagerSteps, Steps
 
 EAGER = "PyTorch"
 """What makes the steps of a checkpoint that does not say so."""
 
 _COMPILER = "numba"
+_GRAPHS = "CUDA graphs"
 _MOST_IMAGES_A_STEP = 64
 _WORTHWHILE_IMAGES = 60_000
 """Compiling takes about 7 s and saves 0.12 to 0.4 ms an image, the less the larger the batch."""
+_WORTHWHILE_GRAPH_IMAGES = 10_000
+"""Recording a graph takes a second at most."""
+
 _HANDLED = {
     "preset",
     "data",
@@ -40,7 +45,7 @@ _HANDLED = {
     "checkpoint_minutes",
     "step_path",
 }
-"""The settings whose every value the compiled loops can follow; the others must be the tutorial's."""
+"""The settings whose every value the fast ways can follow; the others must be the tutorial's."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,17 +62,28 @@ class StepPath:
 
     @property
     def fast(self) -> bool:
-        """Whether compiled loops make the steps."""
+        """Whether compiled loops or graphs make the steps."""
         return self.made_by != EAGER
+
+    @property
+    def graphs(self) -> bool:
+        """Whether CUDA graphs make them."""
+        return self.made_by == _GRAPHS
 
     @property
     def name(self) -> str:
         """In few words."""
+        if self.graphs:
+            return _GRAPHS
         return "compiled steps" if self.fast else "eager steps"
 
     def sentence(self) -> str:
         """Which way it is, and why."""
-        how = f"compiled by {self.made_by}, many to a call" if self.fast else "in plain PyTorch, one by one"
+        how = "in plain PyTorch, one by one"
+        if self.graphs:
+            how = "in CUDA graphs, many to a launch"
+        elif self.fast:
+            how = f"compiled by {self.made_by}, many to a call"
         return f"steps {how}: {self.reason}"
 
 
@@ -85,19 +101,23 @@ def choose_step_path(
     Raises:
         ConfigError: a new run asks for compiled steps and cannot have them.
     """
-    if before is not None and not before.startswith(_COMPILER):
+    graphs = device.type == "cuda"
+    maker = _GRAPHS if graphs else _COMPILER
+    worthwhile = _WORTHWHILE_GRAPH_IMAGES if graphs else _WORTHWHILE_IMAGES
+    if before is not None and not before.startswith(maker):
         return StepPath(made_by=EAGER, reason="the run began so")
     if before is None and config.step_path == "eager":
         return StepPath(made_by=EAGER, reason="step_path is eager")
-    if before is None and config.step_path == "auto" and images < _WORTHWHILE_IMAGES:
+    if before is None and config.step_path == "auto" and images < worthwhile:
         return StepPath(
             made_by=EAGER, reason=f"{images:,} images are too few for compiling to be worth its time"
         )
     obstacle = _obstacle(config, device)
     if obstacle is None:
-        version = importlib.import_module(_COMPILER).__version__
         reason = "the run began so" if before else f"{images:,} images to train on"
-        return StepPath(made_by=f"{_COMPILER} {version}", reason=reason)
+        if not graphs:
+            maker += f" {importlib.import_module(_COMPILER).__version__}"
+        return StepPath(made_by=maker, reason=reason)
     if before is None and config.step_path == "fast":
         raise ConfigError(
             f"step_path 'fast' cannot be had: {obstacle}; take step_path auto", field="step_path"
@@ -117,6 +137,8 @@ def make_steps(
         train: the training images.
         batch_size: images to a step.
     """
+    if path.graphs:
+        return GraphSteps(net=net, optimizer=optimizer, train=train, batch_size=batch_size)
     if path.fast and isinstance(optimizer, SGD):
         from cifar_tui.engine.fast.steps import FastSteps
 
@@ -130,15 +152,17 @@ def steps_made_by(origin: Any) -> str:  # noqa: ANN401 - comes from a file
 
 
 def _obstacle(config: TrainConfig, device: torch.device) -> str | None:
-    """Why compiled loops cannot make the steps; None if they can."""
-    if device.type != "cpu":
-        return f"compiled steps are for the cpu, not for {device}"
+    """Why neither compiled loops nor graphs can make the steps; None if they can."""
+    if device.type not in {"cpu", "cuda"}:
+        return f"compiled steps are for a cpu and for CUDA, not for {device}"
     for name, field in SETTINGS.items():
         value = getattr(config, name)
         if name not in _HANDLED and value != field.default:
             return f"compiled steps know no {field.metadata['label']} {value}"
     if config.batch_size > _MOST_IMAGES_A_STEP:
         return f"compiled steps are for batches of up to {_MOST_IMAGES_A_STEP} images"
+    if device.type == "cuda":
+        return None
     if importlib.util.find_spec(_COMPILER) is None:
         return "numba is not installed (pip install 'cifar-tui[fast]')"
     try:

@@ -12,7 +12,7 @@ from cifar_tui.engine.events import Alert, Message, TrainingStarted
 from cifar_tui.engine.session import Session
 from cifar_tui.engine.step_path import choose_step_path
 
-CPU = torch.device("cpu")
+CPU, CUDA = torch.device("cpu"), torch.device("cuda", 0)
 
 
 def chosen(*, device=CPU, images=100_000, before=None, **settings):
@@ -24,13 +24,26 @@ def test_the_tutorial_on_the_whole_set_is_compiled():
     assert chosen().made_by.startswith("numba ")
 
 
+def test_on_a_gpu_it_is_in_graphs():
+    path = chosen(device=CUDA)
+    assert path.graphs
+    assert path.sentence() == "steps in CUDA graphs, many to a launch: 100,000 images to train on"
+    assert chosen(device=CUDA, images=1, before="CUDA graphs").graphs
+    assert not chosen().graphs
+
+
 @pytest.mark.parametrize(
     ("settings", "says"),
     [
         ({"images": 2880}, "2,880 images are too few"),
         ({"step_path": "eager"}, "step_path is eager"),
         ({"batch_size": 128}, "batches of up to 64"),
-        ({"device": torch.device("cuda", 0)}, "for the cpu, not for cuda:0"),
+        ({"device": torch.device("mps")}, "not for mps"),
+        ({"device": CUDA, "images": 9_000}, "9,000 images are too few"),
+        ({"device": CUDA, "step_path": "eager"}, "step_path is eager"),
+        ({"device": CUDA, "schedule": "cosine"}, "compiled steps know no schedule cosine"),
+        ({"device": CUDA, "before": "numba 0.68.1"}, "the run began so"),
+        ({"before": "CUDA graphs"}, "the run began so"),
         ({"before": "PyTorch"}, "the run began so"),
     ],
 )
