@@ -145,7 +145,7 @@ class TrainConfig:
         0.0, "final rate", "what the learning rate falls to, as a share of it", _number(0, 1)
     )
     label_smoothing: float = _setting(
-        0.0, "label smoothing", "share of a label that goes to all classes alike", _number(0, 1, below=True)
+        0.0, "smooth labels", "share of a label that goes to all classes alike", _number(0, 1, below=True)
     )
     averaging: str = _choice(
         "none",
@@ -154,7 +154,7 @@ class TrainConfig:
         *("none", "ema", "lookahead"),
     )
     averaging_decay: float = _setting(
-        0.95, "averaging decay", "what a step leaves of the average before it", _number(0, 1, below=True)
+        0.95, "average decay", "what a step leaves of the average before it", _number(0, 1, below=True)
     )
     shift: int = _setting(0, "shift", "pixels that training images are moved by at most", _whole(0, 16))
     flip: str = _choice(
