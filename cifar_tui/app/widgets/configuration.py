@@ -22,6 +22,7 @@ from cifar_tui.engine.errors import ConfigError
 from cifar_tui.engine.presets import PRESETS
 
 _HINT = "t trains · tab moves on · esc leaves a field"
+_FIRST_ROWS = 16
 _LOCKED = "locked while the run is live"
 _SUGGESTIONS: dict[str, tuple[str, ...]] = {
     "data": DATA_KEYWORDS,
@@ -107,10 +108,21 @@ class ConfigurationPane(Pane):
         self._preset = config.preset
 
     def compose(self) -> ComposeResult:
-        """A row for every setting."""
-        for name in SETTINGS:
+        """The first rows; the others follow when these are on the screen, which does not wait for them."""
+        for name in list(SETTINGS)[:_FIRST_ROWS]:
             yield SettingRow(name, getattr(self._config, name))
         yield Static(id="configuration-hint")
+
+    def on_mount(self) -> None:
+        """Have the other rows made."""
+        self.call_after_refresh(self._make_other_rows)
+
+    async def _make_other_rows(self) -> None:
+        if not self.is_attached:  # the program is already being left
+            return
+        rows = [SettingRow(name, getattr(self._config, name)) for name in list(SETTINGS)[_FIRST_ROWS:]]
+        await self.mount_all(rows, before="#configuration-hint")
+        self.watch_locked(self.locked)
 
     def read(self) -> TrainConfig | None:
         """The settings in the form; None when one is wrong, and then the cursor is in its field."""
@@ -129,7 +141,10 @@ class ConfigurationPane(Pane):
 
     def set(self, name: str, value: Any) -> None:  # noqa: ANN401 - a setting has its own type
         """Put `value` into the field of the setting `name`."""
-        self._row(name).write(value)
+        if self.query(f"#setting-{name}"):
+            self._row(name).write(value)
+        else:  # its row is made with the value
+            self._config = self._config.replace(**{name: value})
 
     def show(self, config: TrainConfig) -> None:
         """Put all settings of `config` into the form."""
