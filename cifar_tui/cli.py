@@ -121,7 +121,8 @@ def _parser() -> argparse.ArgumentParser:
         "names",
         metavar="WHAT",
         nargs="*",
-        choices=["tutorial", "presets", "dashboard", "start", "runs"],
+        default=None,
+        type=_benchmark,  # choices would have to allow an empty list, too
         help="tutorial, presets, dashboard, start or runs (default: all of them)",
     )
     bench.add_argument("--json", dest="as_json", action="store_true", help="as one JSON object")
@@ -136,11 +137,17 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _benchmark(text: str) -> str:
+    names = ("tutorial", "presets", "dashboard", "start", "runs")
+    if text not in names:
+        raise argparse.ArgumentTypeError(f"must be one of {', '.join(names)}, not {text!r}")
+    return text
+
+
 def _count(text: str) -> int:
-    count = int(text)
-    if count < 1:
-        raise argparse.ArgumentTypeError("must be 1 or more")
-    return count
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError("must be a whole number from 1")
+    return int(text)
 
 
 def _shared_options() -> argparse.ArgumentParser:

@@ -284,6 +284,12 @@ class CifarApp(ViewActions):
             self._show_effect()
             self._handled_end = False
 
+    def action_sample_batch(self, step: int) -> None:
+        """Show another batch of test images, and do not wait for its turn."""
+        super().action_sample_batch(step)
+        if self._run is not None:
+            self.dashboard.show_run(self._run)
+
     def action_help(self) -> None:
         """Show all keys."""
         self.push_screen(HelpScreen())
@@ -415,6 +421,8 @@ class CifarApp(ViewActions):
         phase = run.snapshot().phase
         for _ in range(_EFFECT_LOOKS):
             await asyncio.sleep(_EFFECT_SECONDS)
+            if run is not self._run or not self.is_running:
+                return
             if run.snapshot().phase is not phase:
                 self.dashboard.show_run(run)
                 return

@@ -19,6 +19,9 @@ CUDA_LIMIT_RATIO = 20.0
 _WARM_UP_STEPS = 200
 _WARM_UP_SECONDS = 1.0
 _STEPS_PER_MEAN = 50
+_STEPS_TO_LEARN = 1000
+"""So many steps bring the loss well below that of guessing; some hundred leave it there."""
+
 _CUDA_EPOCHS = 100
 """On a GPU two epochs are over before they can be measured."""
 
@@ -151,7 +154,7 @@ def measure_tutorial(
 
 def _measure_engine(config: TrainConfig, warm_up_seconds: float, seconds: float) -> EngineRun:
     run = measure_engine(config, warm_up_seconds=warm_up_seconds, seconds=seconds)
-    if run.saved_loss >= math.log(run.classes):
+    if run.steps >= _STEPS_TO_LEARN and run.saved_loss >= math.log(run.classes):
         raise RunFailedError(
             f"the engine did not train: what it saved has a loss of {run.saved_loss:.2f} on its own "
             "training images, and its speed would mean nothing"

@@ -101,7 +101,9 @@ def load_into(net: nn.Module, state_dict: Mapping[str, Tensor], path: Path) -> N
     expected = net.state_dict()
     difference = _first_difference(expected, state_dict)
     if difference:
-        raise ConfigError(f"{path} is of another architecture: {difference}")
+        raise ConfigError(
+            f"{path} is of another architecture: {difference}; name its model with --set model=…"
+        )
     net.load_state_dict(dict(state_dict))
 
 

@@ -21,6 +21,7 @@ STEP_PATHS = ("auto", "eager", "fast")
 
 _MAX_SEED = 2**63 - 1
 _KINDS: dict[Any, str] = {int: "a whole number", float: "a number", str: "text", bool: "yes or no"}
+_TOML_KINDS = _KINDS | {bool: "true or false, without quotes"}
 _SWITCH_WORDS = {"yes": True, "true": True, "on": True, "1": True} | {
     "no": False,
     "false": False,
@@ -351,4 +352,4 @@ def _widened(name: str, value: Any) -> Any:  # noqa: ANN401 - a setting has its 
 
 
 def _type_error(field: "dataclasses.Field[Any]", value: object) -> str | None:
-    return None if type(value) is field.type else f"must be {_KINDS[field.type]}"
+    return None if type(value) is field.type else f"must be {_TOML_KINDS[field.type]}"

@@ -36,6 +36,7 @@ from cifar_tui.engine.learner import create_learner, create_predictor
 from cifar_tui.engine.models import classes_told_apart, create_model
 from cifar_tui.engine.origin import origin_differences, schedule_differences, state_origin
 from cifar_tui.engine.precision import matrix_precision
+from cifar_tui.engine.recipe_steps import RecipeSteps
 from cifar_tui.engine.runtime import describe_device, intra_op_threads, select_device, training_threads
 from cifar_tui.engine.sample_images import write_samples
 from cifar_tui.engine.step_path import choose_step_path, steps_made_by
@@ -102,7 +103,10 @@ class Session:
                 config, path, num_classes=len(dataset.class_names), train=train, say=self._say
             )
             net, predictor = learner.net, learner.predictor
-            self._say(path.sentence())
+            step_path = ""
+            if not isinstance(learner.steps, RecipeSteps):  # those are made in one way only
+                step_path = path.name
+                self._say(path.sentence())
             if path.fast or compiles(config, device):
                 emit(PhaseChanged(phase=Phase.LOADING, message="compiling the steps"))
             learner.steps.prepare(lambda: self.control.stop_requested)
@@ -136,7 +140,7 @@ class Session:
                     steps_per_epoch=trainer.steps_per_epoch,
                     total_steps=config.epochs * trainer.steps_per_epoch,
                     torch_version=torch.__version__,
-                    step_path=path.name,
+                    step_path=step_path,
                 )
             )
             finished = trainer.fit()

@@ -41,6 +41,7 @@ _HANDLED = {
     "point_every",
     "evaluate_every",
     "validation_images",
+    "test_views",
     "checkpoint_every",
     "checkpoint_minutes",
     "step_path",
@@ -108,11 +109,13 @@ def choose_step_path(
         return StepPath(made_by=EAGER, reason="the run began so")
     if before is None and config.step_path == "eager":
         return StepPath(made_by=EAGER, reason="step_path is eager")
-    if before is None and config.step_path == "auto" and images < worthwhile:
+    obstacle = _obstacle(config, device)
+    if obstacle is None and before is None and config.step_path == "auto" and images < worthwhile:
         return StepPath(
             made_by=EAGER, reason=f"{images:,} images are too few for compiling to be worth its time"
         )
-    obstacle = _obstacle(config, device)
+    if obstacle is None and device.type == "cpu":
+        obstacle = _missing_compiler()
     if obstacle is None:
         reason = "the run began so" if before else f"{images:,} images to train on"
         if not graphs:
@@ -161,8 +164,11 @@ def _obstacle(config: TrainConfig, device: torch.device) -> str | None:
             return f"compiled steps know no {field.metadata['label']} {value}"
     if config.batch_size > _MOST_IMAGES_A_STEP:
         return f"compiled steps are for batches of up to {_MOST_IMAGES_A_STEP} images"
-    if device.type == "cuda":
-        return None
+    return None
+
+
+def _missing_compiler() -> str | None:
+    """Why there is nothing to compile with on a CPU; None if there is."""
     if importlib.util.find_spec(_COMPILER) is None:
         return "numba is not installed (pip install 'cifar-tui[fast]')"
     try:

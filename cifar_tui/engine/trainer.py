@@ -235,10 +235,11 @@ class Trainer:
         """
         self.net.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
-        self.steps.load_state_dict(state["steps"])
+        self.steps.load_state_dict(state.get("steps", {}))
         self.step, self.epoch, self.batch = state["step"], state["epoch"], state["batch"]
         self._clock = Stopwatch(finished=state["train_seconds"])
-        self._meter.load_state_dict(state["meter"], self._train.targets.device)
+        # in older checkpoints the sums lie beside the rest
+        self._meter.load_state_dict(state.get("meter", state), self._train.targets.device)
         self._epoch_done = state["epoch_done"]
         self._evaluation_due = state["evaluation_due"]
         self._best_correct = state["best_correct"]

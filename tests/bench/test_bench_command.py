@@ -5,6 +5,7 @@ import signal
 
 import pytest
 
+from cifar_tui.bench import command
 from cifar_tui.bench.command import BENCHMARKS, run_benchmarks
 from cifar_tui.bench.options import BenchOptions, arguments_of
 from cifar_tui.bench.report import Figure, spread
@@ -76,6 +77,21 @@ def test_a_signal_ends_what_was_started(number):
         run_benchmarks(["long"], BenchOptions(), as_json=True, benchmarks={"long": measure})
     assert ended == [number]
     assert signal.getsignal(number) is signal.SIG_DFL
+
+
+def test_the_command_line_needs_no_name(monkeypatch):
+    asked = []
+    monkeypatch.setattr(command, "run_benchmarks", lambda names, options, **_: asked.append((names, options)))
+    main(["bench"])
+    main(["bench", "tutorial", "start", "-n", "4"])
+    assert asked == [([], BenchOptions()), (["tutorial", "start"], BenchOptions(runs=4))]
+
+
+@pytest.mark.parametrize("count", ["x", "0", "-1", "1.5"])
+def test_how_often_is_a_whole_number(capsys, count):
+    with pytest.raises(SystemExit):
+        main(["bench", "-n", count])
+    assert "must be a whole number from 1" in capsys.readouterr().err
 
 
 def test_every_benchmark_can_be_named(capsys):

@@ -158,6 +158,16 @@ def test_a_training_that_is_stopped_again_and_again_comes_out_the_same(
     assert_equal(uninterrupted, parts)
 
 
+def test_a_checkpoint_from_before_the_sums_had_a_place_of_their_own_is_gone_on_from(
+    noise_dataset, tmp_path, make_steps, uninterrupted
+):
+    first = Training(noise_dataset, tmp_path / "run", make_steps, stop_at=143)
+    state = load_training_state(tmp_path / "run" / "last.pt")
+    state = {name: value for name, value in state.items() if name not in {"meter", "steps"}} | state["meter"]
+    second = Training(noise_dataset, tmp_path / "run", make_steps, state=state)
+    assert_equal(uninterrupted, [first, second])
+
+
 def test_an_evaluation_that_a_stop_cancelled_is_made_up_for(
     noise_dataset, tmp_path, make_steps, uninterrupted
 ):

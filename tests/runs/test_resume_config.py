@@ -4,9 +4,11 @@ import dataclasses
 import json
 
 import pytest
+import torch
 
 from cifar_tui.engine.config import SETTINGS, TrainConfig
 from cifar_tui.engine.errors import ConfigError
+from cifar_tui.engine.step_path import choose_step_path
 from cifar_tui.runs.owner import RunLock
 from cifar_tui.runs.resume import config_to_resume
 from cifar_tui.runs.store import write_config
@@ -147,6 +149,12 @@ def test_a_setting_that_would_make_it_another_run_is_refused_with_both_values(fo
 
 def test_every_setting_either_may_change_or_is_refused():
     assert CHANGEABLE.keys() | OTHERS.keys() | {"preset", "model"} == SETTINGS.keys()
+
+
+@pytest.mark.parametrize("name", CHANGEABLE)
+def test_what_may_change_does_not_change_the_way_the_steps_are_made(name):
+    config = TrainConfig().replace(**{name: CHANGEABLE[name]})
+    assert choose_step_path(config, torch.device("cuda", 0), images=100_000).fast
 
 
 @pytest.mark.parametrize("content", [None, "epochs = ", "epochs = 0", "colour = 1"])
