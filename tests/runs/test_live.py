@@ -120,12 +120,12 @@ def test_a_place_that_cannot_be_written_ends_with_2_before_anything_is_loaded(ma
 
 
 def test_a_defect_of_the_program_ends_the_run_with_a_word_and_a_traceback_in_its_log(make_run, monkeypatch):
-    from cifar_tui.engine.trainer import Trainer
+    from cifar_tui.engine.steps import EagerSteps
 
     def fail(*_):
         raise ZeroDivisionError("a defect")
 
-    monkeypatch.setattr(Trainer, "train_step", fail)
+    monkeypatch.setattr(EagerSteps, "train_step", fail)
     run = make_run()
     run.start_training()
     assert run.wait(60)
@@ -152,7 +152,7 @@ def test_a_run_that_diverges_pauses_and_keeps_its_last_checkpoint(make_run):
 
 
 def test_a_disk_that_fails_under_a_defect_leaves_a_word_of_both(make_run, monkeypatch):
-    from cifar_tui.engine.trainer import Trainer
+    from cifar_tui.engine.steps import EagerSteps
 
     run = make_run()
 
@@ -160,7 +160,7 @@ def test_a_disk_that_fails_under_a_defect_leaves_a_word_of_both(make_run, monkey
         (run.folder / "run.log").mkdir()
         raise ZeroDivisionError("a defect")
 
-    monkeypatch.setattr(Trainer, "train_step", fail)
+    monkeypatch.setattr(EagerSteps, "train_step", fail)
     run.start_training()
     assert run.wait(60)
     assert "ZeroDivisionError" in run.snapshot().ended.error
