@@ -81,7 +81,7 @@ def check_losses(losses: Sequence[float], whose: str) -> None:
     """
     quarter = len(losses) // 4
     fell = len(losses) < _POINTS_TO_FALL or sum(losses[-quarter:]) < sum(losses[:quarter])
-    if not losses or not all(map(math.isfinite, losses)) or len(set(losses)) == 1 or not fell:
+    if not losses or not all(map(math.isfinite, losses)) or len(losses) > len(set(losses)) == 1 or not fell:
         raise RunFailedError(
             f"{whose} did not train: its loss did not fall, and its speed would mean nothing"
         )

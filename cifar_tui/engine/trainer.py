@@ -344,6 +344,8 @@ class Trainer:
         every = self.config.checkpoint_every
         if (every and self.epoch % every == 0) or self._best_weights is not None:
             self._saver.try_save(f"end of epoch {self.epoch}")
+        elif self._saver.due:
+            self._saver.try_save("by the clock")
 
     def _take_validation(self, report: EvalReport) -> None:
         """Keep the weights if no epoch was better on the images held out."""

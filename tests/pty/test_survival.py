@@ -101,7 +101,8 @@ def start_training(terminal, tmp_path):
 
 
 def arguments(image_folder):
-    return f"train --data {image_folder} --epochs 100000 --device cpu --set evaluate_every=0"
+    settings = "--set evaluate_every=0 --set step_path=eager"
+    return f"train --data {image_folder} --epochs 100000 --device cpu {settings}"
 
 
 def assert_survived(run, before, pump):
