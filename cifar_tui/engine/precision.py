@@ -13,6 +13,7 @@ from torch.nn import functional
 from cifar_tui.engine.device_checks import native_bf16
 
 _AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
+_PRECISIONS = {"fp32", "tf32", *_AUTOCAST}
 _LOSS_SCALE = 1024.0
 _PROBES = 2
 _GAIN_THAT_PAYS = 1.1
@@ -35,6 +36,12 @@ def select_precision(wanted: str, net: nn.Module, images: Tensor) -> tuple[str, 
     if device.type == "cuda" and native_bf16(device):
         return "bf16", "training in bf16, which this GPU computes natively"
     return "fp32", f"training in fp32: {device} does not compute natively in bf16"
+
+
+def precision_of(steps: Any) -> str | None:  # noqa: ANN401 - comes from a file
+    """The precision of the steps whose state a checkpoint holds; None where it does not say."""
+    found = steps.get("precision") if isinstance(steps, dict) else None
+    return found if isinstance(found, str) and found in _PRECISIONS else None
 
 
 def _probed(net: nn.Module, images: Tensor) -> tuple[str, str]:

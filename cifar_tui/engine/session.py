@@ -35,7 +35,7 @@ from cifar_tui.engine.files import LAST_FILE, REPORT_FILE, SAMPLES_FILE, WEIGHTS
 from cifar_tui.engine.learner import create_learner, create_predictor
 from cifar_tui.engine.models import classes_told_apart, create_model
 from cifar_tui.engine.origin import origin_differences, schedule_differences, state_origin
-from cifar_tui.engine.precision import matrix_precision
+from cifar_tui.engine.precision import matrix_precision, precision_of
 from cifar_tui.engine.recipe_steps import RecipeSteps
 from cifar_tui.engine.runtime import describe_device, intra_op_threads, select_device, training_threads
 from cifar_tui.engine.sample_images import write_samples
@@ -100,7 +100,12 @@ class Session:
         with _out_of_memory_explained(), intra_op_threads(threads), matrix_precision(config.precision):
             torch.manual_seed(config.seed)
             learner = create_learner(
-                config, path, num_classes=len(dataset.class_names), train=train, say=self._say
+                config,
+                path,
+                num_classes=len(dataset.class_names),
+                train=train,
+                say=self._say,
+                began_in=None if resume_from is None else precision_of(resume_from.get("steps")),
             )
             net, predictor = learner.net, learner.predictor
             step_path = ""

@@ -7,7 +7,7 @@ import torch
 
 from cifar_tui.engine import precision
 from cifar_tui.engine.models import create_model
-from cifar_tui.engine.precision import autocast, loss_scale, matrix_precision, select_precision
+from cifar_tui.engine.precision import autocast, loss_scale, matrix_precision, precision_of, select_precision
 
 CPU = torch.device("cpu")
 
@@ -40,6 +40,15 @@ def test_bf16_is_taken_on_a_cpu_only_where_it_was_seen_to_pay(images, monkeypatc
     assert reason == (
         f"training in {chosen}: a probe on this processor made {8 * gain:,.0f} images/s in bf16 and 8 in fp32"
     )
+
+
+@pytest.mark.parametrize("steps", [None, {}, {"precision": "fp4"}, {"precision": ["bf16"]}])
+def test_a_checkpoint_may_not_say_its_precision(steps):
+    assert precision_of(steps) is None
+
+
+def test_the_precision_of_a_checkpoint():
+    assert precision_of({"step": 3, "precision": "tf32"}) == "tf32"
 
 
 def test_the_probe_leaves_net_and_random_numbers_as_they_were(images):

@@ -17,6 +17,7 @@ from cifar_tui.engine.events import (
     PhaseChanged,
     TrainingStarted,
 )
+from cifar_tui.engine.recipe_steps import RecipeSteps
 from cifar_tui.engine.session import Session
 
 
@@ -42,11 +43,11 @@ class Run:
         if self.on_event is not None:
             self.on_event(self, event)
 
-    def train(self):
-        return self.session.train(self.create_folder, interactive=True)
+    def train(self, resume_from=None):
+        return self.session.train(self.create_folder, interactive=True, resume_from=resume_from)
 
     def create_folder(self):
-        self.folder.mkdir()
+        self.folder.mkdir(exist_ok=True)
         return self.folder
 
     def of(self, kind):
@@ -124,6 +125,25 @@ def test_what_a_recipe_saved_is_what_was_evaluated_and_is_evaluated_again_the_sa
         again = Run(tmp_path, data=image_folder, **recipe)
         report = again.session.evaluate_file(run.folder / name)
         assert (report.correct, report.loss) == (final.correct, final.loss)
+
+
+def test_a_resumed_run_says_the_precision_it_began_in_and_measures_nothing(
+    tmp_path, image_folder, monkeypatch
+):
+    recipe = {"model": "speednet-32", "precision": "auto", "shift": 1, "learning_rate": 0.01}
+    Run(tmp_path, data=image_folder, epochs=1, **recipe).train()
+    state = torch.load(tmp_path / "run" / "last.pt", weights_only=True)
+    state["steps"]["precision"] = "bf16"
+    compiled_for = []
+    monkeypatch.setattr(
+        RecipeSteps, "prepare", lambda steps, cancelled: compiled_for.append(steps.state_dict()["precision"])
+    )
+    resumed = Run(tmp_path, data=image_folder, epochs=2, **recipe)
+    assert resumed.train(resume_from=state).completed
+    said = [message.text for message in resumed.of(Message) if "training in" in message.text]
+    assert said == ["training in bf16, as it began"]
+    assert compiled_for == ["bf16"]
+    assert torch.load(tmp_path / "run" / "last.pt", weights_only=True)["steps"]["precision"] == "bf16"
 
 
 def test_what_the_device_cannot_do_is_refused_before_anything_is_loaded(tmp_path, image_folder):
