@@ -62,11 +62,17 @@ def autocast(precision: str, device: torch.device) -> AbstractContextManager[obj
 
 @contextmanager
 def evaluation_precision(wanted: str, device: torch.device) -> Iterator[None]:
-    """Run a block in the precision to evaluate in: on a CPU fp32, so that it comes out the same again."""
+    """Run a block in the precision to evaluate in: `wanted` on a GPU that has it, fp32 anywhere else.
+
+    So weights that were trained on another device can be evaluated here, and on a CPU it comes out the same
+    again.
+    """
     if device.type != "cuda":
         yield
         return
-    chosen = ("bf16" if native_bf16(device) else "fp32") if wanted == "auto" else wanted
+    chosen = "bf16" if wanted == "auto" else wanted
+    if chosen == "bf16" and not native_bf16(device):
+        chosen = "fp32"
     with matrix_precision(chosen), autocast(chosen, device):
         yield
 

@@ -167,7 +167,6 @@ class Session:
         """
         state_dict = load_weights(weights)
         device = select_device(self.config.device)
-        check_device(self.config, device)
         dataset = self.dataset or self._load_data()
         self._test = _on_device(dataset.test, device)
         self._check_classes(state_dict, dataset, weights)

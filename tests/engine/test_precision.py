@@ -7,7 +7,14 @@ import torch
 
 from cifar_tui.engine import precision
 from cifar_tui.engine.models import create_model
-from cifar_tui.engine.precision import autocast, loss_scale, matrix_precision, precision_of, select_precision
+from cifar_tui.engine.precision import (
+    autocast,
+    evaluation_precision,
+    loss_scale,
+    matrix_precision,
+    precision_of,
+    select_precision,
+)
 
 CPU = torch.device("cpu")
 
@@ -81,3 +88,15 @@ def test_products_are_exact_in_fp32_and_as_before_afterwards(name, inside):
         assert torch.backends.cudnn.conv.fp32_precision == inside
         assert torch.backends.cuda.matmul.fp32_precision == inside
     assert torch.backends.cudnn.conv.fp32_precision == before
+
+
+@pytest.mark.parametrize("wanted", ["auto", "bf16", "fp32"])
+def test_a_gpu_that_does_not_compute_in_bf16_evaluates_in_full_precision(monkeypatch, wanted):
+    monkeypatch.setattr(precision, "native_bf16", lambda device: False)
+    entered = []
+    monkeypatch.setattr(
+        precision, "autocast", lambda name, device: contextlib.nullcontext(entered.append(name))
+    )
+    with evaluation_precision(wanted, torch.device("cuda")):
+        assert torch.backends.cudnn.conv.fp32_precision == "ieee"
+    assert entered == ["fp32"]

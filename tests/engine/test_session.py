@@ -17,6 +17,7 @@ from cifar_tui.engine.events import (
     PhaseChanged,
     TrainingStarted,
 )
+from cifar_tui.engine.models import create_model
 from cifar_tui.engine.recipe_steps import RecipeSteps
 from cifar_tui.engine.session import Session
 
@@ -154,6 +155,16 @@ def test_what_the_device_cannot_do_is_refused_before_anything_is_loaded(tmp_path
     assert not run.folder.exists()
 
 
+@pytest.mark.parametrize("foreign", [{"precision": "tf32"}, {"precision": "fp16"}, {"compiled": "yes"}])
+def test_weights_are_evaluated_where_they_could_not_be_trained(tmp_path, image_folder, monkeypatch, foreign):
+    torch.save(create_model("speednet-32", num_classes=3).state_dict(), tmp_path / "three.pth")
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    here = Run(tmp_path, data=image_folder, model="speednet-32")
+    expected = here.session.evaluate_file(tmp_path / "three.pth")
+    run = Run(tmp_path, data=image_folder, model="speednet-32", **foreign)
+    assert run.session.evaluate_file(tmp_path / "three.pth").to_dict() == expected.to_dict()
+
+
 def test_a_stop_while_training_leaves_no_report(tmp_path, image_folder):
     def stop(run, event):
         if isinstance(event, TrainingStarted):
@@ -203,8 +214,6 @@ def test_files_that_are_no_images_are_named_in_an_alert(tmp_path, image_folder):
 
 def test_weights_for_another_number_of_classes_are_refused(tmp_path, image_folder):
     run = Run(tmp_path, data="synthetic", epochs=1)
-    from cifar_tui.engine.models import create_model
-
     torch.save(create_model("net", num_classes=10).state_dict(), tmp_path / "ten.pth")
     run = Run(tmp_path, data=image_folder)
     with pytest.raises(ConfigError, match=r"tells 10 classes apart but .* has 3: name the images"):
