@@ -72,7 +72,8 @@ def create_learner(
         path: how steps are made that are the tutorial's.
         num_classes: number of logits.
         train: the training images.
-        say: told in which precision the training computes, if that is not plain from the settings.
+        say: told in which precision the training computes, if that is not plain from the settings, and why
+            the net is not compiled where it was to be.
         began_in: the precision that a resumed training computed in and keeps; None to choose one.
     """
     device = train.targets.device
@@ -102,6 +103,7 @@ def create_learner(
             averaging=averaging,
             train=train,
             precision=precision,
+            say=say,
         ),
         predictor=create_predictor(evaluated, config),
     )
