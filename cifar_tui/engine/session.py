@@ -16,7 +16,7 @@ from cifar_tui.engine.config import TrainConfig
 from cifar_tui.engine.control import RunControl
 from cifar_tui.engine.data.dataset import Dataset, ImageSplit, hold_out
 from cifar_tui.engine.data.load import load_dataset
-from cifar_tui.engine.device_checks import check_device, compiles
+from cifar_tui.engine.device_checks import check_compiler_cache, check_device, compiles
 from cifar_tui.engine.errors import CancelledError, ConfigError, RunFailedError
 from cifar_tui.engine.evaluate import EvalReport, evaluate
 from cifar_tui.engine.events import (
@@ -89,6 +89,7 @@ class Session:
         config, emit = self.config, self._emit
         device = select_device(config.device)
         check_device(config, device)
+        check_compiler_cache()
         dataset = self._load_data()
         kept, held_out = hold_out(dataset.train, self.config.validation_images, seed=config.seed)
         train, self._test = _on_device(kept, device), _on_device(dataset.test, device)

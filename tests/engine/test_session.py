@@ -155,6 +155,15 @@ def test_what_the_device_cannot_do_is_refused_before_anything_is_loaded(tmp_path
     assert not run.folder.exists()
 
 
+def test_a_folder_for_the_compiler_that_cannot_be_made_is_one_sentence(tmp_path, image_folder, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "file" / "cache"))
+    run = Run(tmp_path, data=image_folder)
+    with pytest.raises(ConfigError, match=r"TORCHINDUCTOR_CACHE_DIR names .* made \(Not a directory\)"):
+        run.train()
+    assert not run.folder.exists()
+
+
 @pytest.mark.parametrize("foreign", [{"precision": "tf32"}, {"precision": "fp16"}, {"compiled": "yes"}])
 def test_weights_are_evaluated_where_they_could_not_be_trained(tmp_path, image_folder, monkeypatch, foreign):
     torch.save(create_model("speednet-32", num_classes=3).state_dict(), tmp_path / "three.pth")
