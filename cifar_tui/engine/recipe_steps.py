@@ -27,9 +27,9 @@ _WHITENING_EPOCHS = 3
 _ROUNDING = 1e-9
 
 
-def small_epochs(config: TrainConfig) -> int:
-    """How many epochs, from the first, are on images of three quarters the size."""
-    return int(config.small_images * config.epochs + _ROUNDING)
+def small_epochs(share: float, epochs: int) -> int:
+    """How many of `epochs`, from the first, are on images of three quarters the size."""
+    return int(share * epochs + _ROUNDING)
 
 
 class RecipeSteps:
@@ -68,6 +68,7 @@ class RecipeSteps:
         self._augmentation = Augmentation(shift=config.shift, flip=config.flip, cutout=config.cutout)
         self._steps_per_epoch = math.ceil(len(train) / config.batch_size)
         self._total_steps = config.epochs * self._steps_per_epoch
+        self._small_epochs = small_epochs(config.small_images, config.epochs)
         self._step = 0
 
     def prepare(self, cancelled: Callable[[], bool]) -> None:
@@ -83,7 +84,7 @@ class RecipeSteps:
         images, batch_size = len(self._train), self._config.batch_size
         sizes = {min(batch_size, images), images % batch_size or min(batch_size, images)}
         whole = self._in_format(normalize(self._train.images[:1]))
-        examples = [whole, self._in_format(reduced(whole))] if small_epochs(self._config) else [whole]
+        examples = [whole, self._in_format(reduced(whole))] if self._small_epochs else [whole]
         try:
             self._forward = compiled(self._net, examples, sizes, self._precision)
         except CompilationError as error:
@@ -99,7 +100,7 @@ class RecipeSteps:
         del at_most
         epoch = self._step // self._steps_per_epoch
         draws = self._draws_of(epoch)
-        small = epoch < small_epochs(self._config)
+        small = epoch < self._small_epochs
         batch_size = self._config.batch_size
         prepared = max(1, _PREPARED_IMAGES // batch_size) * batch_size
         for indices in torch.split(order.to(self._train.targets.device), prepared):
