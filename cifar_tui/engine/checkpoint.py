@@ -45,6 +45,13 @@ def serialized(content: object) -> bytes:
     return buffer.getvalue()
 
 
+def all_finite(content: object) -> bool:
+    """Whether every number is finite in every tensor of `content`, a tensor or mappings of them."""
+    if isinstance(content, Mapping):
+        return all(map(all_finite, content.values()))
+    return not isinstance(content, Tensor) or bool(content.isfinite().all())
+
+
 def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
     """Write `best.pt`, if it is new, `last.pt` and `cifar_net.pth`, each atomically.
 

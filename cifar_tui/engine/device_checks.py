@@ -2,12 +2,14 @@
 
 import os
 import shutil
+from pathlib import Path
 
 import torch
 
 from cifar_tui.engine.config import TrainConfig
 from cifar_tui.engine.errors import ConfigError
 
+_CACHE_FOLDER = "TORCHINDUCTOR_CACHE_DIR"
 _COMPILERS = ("g++", "clang++", "c++")
 
 
@@ -31,6 +33,24 @@ def check_device(config: TrainConfig, device: torch.device) -> None:
             "compiled yes needs a C++ compiler and none is here: install g++ or set compiled=no",
             field="compiled",
         )
+
+
+def check_compiler_cache() -> None:
+    """Make the folder that PyTorch's optimizers need, compiled or not, where the environment names another.
+
+    Raises:
+        ConfigError: it cannot be made.
+    """
+    folder = os.environ.get(_CACHE_FOLDER)
+    if not folder:
+        return
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"{_CACHE_FOLDER} names {folder}, which cannot be made ({error.strerror}): "
+            "set it to another folder or to none"
+        ) from None
 
 
 def compiles(config: TrainConfig, device: torch.device) -> bool:

@@ -61,6 +61,7 @@ def create_learner(
     num_classes: int,
     train: ImageSplit,
     say: Callable[[str], None],
+    began_in: str | None = None,
 ) -> Learner:
     """A freshly initialised net on the device of `train`, with what `config` trains it with.
 
@@ -71,7 +72,9 @@ def create_learner(
         path: how steps are made that are the tutorial's.
         num_classes: number of logits.
         train: the training images.
-        say: told in which precision the training computes, if that is not plain from the settings.
+        say: told in which precision the training computes, if that is not plain from the settings, and why
+            the net is not compiled where it was to be.
+        began_in: the precision that a resumed training computed in and keeps; None to choose one.
     """
     device = train.targets.device
     net = create_model(config.model, num_classes=num_classes).to(device)
@@ -83,12 +86,9 @@ def create_learner(
     if not isinstance(net, SpeedNet) and all(getattr(config, name) == _PLAIN[name] for name in _PLAIN):
         steps = make_steps(path, net=net, optimizer=optimizer, train=train, batch_size=config.batch_size)
         return Learner(net=net, optimizer=optimizer, steps=steps, predictor=create_predictor(net, config))
-    images = normalize(train.images[:_PROBED_IMAGES])
-    if config.channels_last:
-        images = images.contiguous(memory_format=torch.channels_last)
-    precision, reason = select_precision(config.precision, net, images)
-    if reason:
-        say(reason)
+    precision = began_in or _chosen_precision(config, net, train, say)
+    if began_in and config.precision != "fp32":
+        say(f"training in {began_in}, as it began")
     averaging = None
     if config.averaging != "none":
         averaging = Averaging(net, kind=config.averaging, decay=config.averaging_decay)
@@ -103,9 +103,22 @@ def create_learner(
             averaging=averaging,
             train=train,
             precision=precision,
+            say=say,
         ),
         predictor=create_predictor(evaluated, config),
     )
+
+
+def _chosen_precision(
+    config: TrainConfig, net: nn.Module, train: ImageSplit, say: Callable[[str], None]
+) -> str:
+    images = normalize(train.images[:_PROBED_IMAGES])
+    if config.channels_last:
+        images = images.contiguous(memory_format=torch.channels_last)
+    precision, reason = select_precision(config.precision, net, images)
+    if reason:
+        say(reason)
+    return precision
 
 
 def create_predictor(net: nn.Module, config: TrainConfig) -> nn.Module:

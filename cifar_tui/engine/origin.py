@@ -9,6 +9,7 @@ import torch
 from cifar_tui import __version__
 from cifar_tui.engine.config import TrainConfig
 from cifar_tui.engine.data.dataset import Dataset
+from cifar_tui.engine.recipe_steps import small_epochs
 from cifar_tui.engine.step_path import EAGER
 
 _NAMES = {
@@ -56,8 +57,21 @@ def origin_differences(old: Any, new: dict[str, str]) -> list[str]:  # noqa: ANN
 
 
 def schedule_differences(old: Any, config: TrainConfig) -> list[str]:  # noqa: ANN401 - comes from a file
-    """What more or fewer epochs than a checkpoint's settings had make of the learning rate, as sentences."""
+    """What more or fewer epochs than a checkpoint's settings had make of what goes by them, as sentences.
+
+    That is the learning rate with a schedule, the weight of lookahead's average, and which epochs are on
+    small images; a moving average goes by the steps done, whatever their total.
+    """
     before = old.get("epochs") if isinstance(old, dict) else None
-    if config.schedule == "constant" or before == config.epochs:
+    if not isinstance(before, int) or before == config.epochs:
         return []
-    return [f"its learning rate went the way of {before} epochs and goes on that of {config.epochs}"]
+    now = config.epochs
+    differences = []
+    if config.schedule != "constant":
+        differences.append(f"its learning rate went the way of {before} epochs and goes on that of {now}")
+    if config.averaging == "lookahead":
+        differences.append(f"its average went the way of {before} epochs and goes on that of {now}")
+    small, small_now = (small_epochs(config.small_images, epochs) for epochs in (before, now))
+    if small != small_now:
+        differences.append(f"its epochs on small images were the first {small} and are the first {small_now}")
+    return differences

@@ -13,6 +13,7 @@ from torch.nn import functional
 from cifar_tui.engine.device_checks import native_bf16
 
 _AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
+_PRECISIONS = {"fp32", "tf32", *_AUTOCAST}
 _LOSS_SCALE = 1024.0
 _PROBES = 2
 _GAIN_THAT_PAYS = 1.1
@@ -37,6 +38,12 @@ def select_precision(wanted: str, net: nn.Module, images: Tensor) -> tuple[str, 
     return "fp32", f"training in fp32: {device} does not compute natively in bf16"
 
 
+def precision_of(steps: Any) -> str | None:  # noqa: ANN401 - comes from a file
+    """The precision of the steps whose state a checkpoint holds; None where it does not say."""
+    found = steps.get("precision") if isinstance(steps, dict) else None
+    return found if isinstance(found, str) and found in _PRECISIONS else None
+
+
 def _probed(net: nn.Module, images: Tensor) -> tuple[str, str]:
     rates = {name: _images_per_second(net, images, name) for name in ("fp32", "bf16")}
     chosen = "bf16" if rates["bf16"] >= _GAIN_THAT_PAYS * rates["fp32"] else "fp32"
@@ -55,11 +62,17 @@ def autocast(precision: str, device: torch.device) -> AbstractContextManager[obj
 
 @contextmanager
 def evaluation_precision(wanted: str, device: torch.device) -> Iterator[None]:
-    """Run a block in the precision to evaluate in: on a CPU fp32, so that it comes out the same again."""
+    """Run a block in the precision to evaluate in: `wanted` on a GPU that has it, fp32 anywhere else.
+
+    So weights that were trained on another device can be evaluated here, and on a CPU it comes out the same
+    again.
+    """
     if device.type != "cuda":
         yield
         return
-    chosen = ("bf16" if native_bf16(device) else "fp32") if wanted == "auto" else wanted
+    chosen = "bf16" if wanted == "auto" else wanted
+    if chosen == "bf16" and not native_bf16(device):
+        chosen = "fp32"
     with matrix_precision(chosen), autocast(chosen, device):
         yield
 

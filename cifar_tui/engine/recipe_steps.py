@@ -12,10 +12,11 @@ from torch.optim import Optimizer
 from cifar_tui.engine.augment import Augmentation, Draws, augment, draw, reduced
 from cifar_tui.engine.averaging import Averaging
 from cifar_tui.engine.batches import normalize
-from cifar_tui.engine.compilation import compiled
+from cifar_tui.engine.compilation import CompilationError, compiled
 from cifar_tui.engine.config import TrainConfig
 from cifar_tui.engine.data.dataset import ImageSplit
 from cifar_tui.engine.device_checks import compiles
+from cifar_tui.engine.errors import ConfigError
 from cifar_tui.engine.models import SpeedNet
 from cifar_tui.engine.precision import autocast, loss_scale
 from cifar_tui.engine.schedules import rate_factor
@@ -26,9 +27,9 @@ _WHITENING_EPOCHS = 3
 _ROUNDING = 1e-9
 
 
-def small_epochs(config: TrainConfig) -> int:
-    """How many epochs, from the first, are on images of three quarters the size."""
-    return int(config.small_images * config.epochs + _ROUNDING)
+def small_epochs(share: float, epochs: int) -> int:
+    """How many of `epochs`, from the first, are on images of three quarters the size."""
+    return int(share * epochs + _ROUNDING)
 
 
 class RecipeSteps:
@@ -41,6 +42,7 @@ class RecipeSteps:
         averaging: of the weights of `net`; None for none.
         train: the training images.
         precision: fp32, tf32, bf16 or fp16.
+        say: told why the net is not compiled where it was to be.
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class RecipeSteps:
         averaging: Averaging | None,
         train: ImageSplit,
         precision: str,
+        say: Callable[[str], None],
     ) -> None:
         self._config = config
         self._net = net
@@ -61,27 +64,43 @@ class RecipeSteps:
         self._averaging = averaging
         self._train = train
         self._precision = precision
+        self._say = say
         self._augmentation = Augmentation(shift=config.shift, flip=config.flip, cutout=config.cutout)
         self._steps_per_epoch = math.ceil(len(train) / config.batch_size)
         self._total_steps = config.epochs * self._steps_per_epoch
+        self._small_epochs = small_epochs(config.small_images, config.epochs)
         self._step = 0
 
     def prepare(self, cancelled: Callable[[], bool]) -> None:
-        """Compile the net, where that is set, for every size of images and batches, once that has begun."""
+        """Compile the net, where that is set, for every size of images and batches, once that has begun.
+
+        Where it fails the net is trained uncompiled, unless compiling was asked for.
+
+        Raises:
+            ConfigError: it was, and it fails.
+        """
         if not compiles(self._config, self._train.targets.device) or cancelled():
             return
         images, batch_size = len(self._train), self._config.batch_size
         sizes = {min(batch_size, images), images % batch_size or min(batch_size, images)}
         whole = self._in_format(normalize(self._train.images[:1]))
-        examples = [whole, self._in_format(reduced(whole))] if small_epochs(self._config) else [whole]
-        self._forward = compiled(self._net, examples, sizes, self._precision)
+        examples = [whole, self._in_format(reduced(whole))] if self._small_epochs else [whole]
+        try:
+            self._forward = compiled(self._net, examples, sizes, self._precision)
+        except CompilationError as error:
+            if self._config.compiled == "yes":
+                raise ConfigError(
+                    f"compiled yes cannot be had, torch.compile fails here ({error}): set compiled=no",
+                    field="compiled",
+                ) from error
+            self._say(f"training uncompiled: torch.compile fails here ({error})")
 
     def over(self, order: Tensor, *, at_most: Callable[[], int]) -> Iterator[StepResult]:
         """Train on the images in `order`, one step to a result."""
         del at_most
         epoch = self._step // self._steps_per_epoch
         draws = self._draws_of(epoch)
-        small = epoch < small_epochs(self._config)
+        small = epoch < self._small_epochs
         batch_size = self._config.batch_size
         prepared = max(1, _PREPARED_IMAGES // batch_size) * batch_size
         for indices in torch.split(order.to(self._train.targets.device), prepared):

@@ -16,7 +16,7 @@ from cifar_tui.engine.config import TrainConfig
 from cifar_tui.engine.control import RunControl
 from cifar_tui.engine.data.dataset import Dataset, ImageSplit, hold_out
 from cifar_tui.engine.data.load import load_dataset
-from cifar_tui.engine.device_checks import check_device, compiles
+from cifar_tui.engine.device_checks import check_compiler_cache, check_device, compiles
 from cifar_tui.engine.errors import CancelledError, ConfigError, RunFailedError
 from cifar_tui.engine.evaluate import EvalReport, evaluate
 from cifar_tui.engine.events import (
@@ -35,7 +35,7 @@ from cifar_tui.engine.files import LAST_FILE, REPORT_FILE, SAMPLES_FILE, WEIGHTS
 from cifar_tui.engine.learner import create_learner, create_predictor
 from cifar_tui.engine.models import classes_told_apart, create_model
 from cifar_tui.engine.origin import origin_differences, schedule_differences, state_origin
-from cifar_tui.engine.precision import matrix_precision
+from cifar_tui.engine.precision import matrix_precision, precision_of
 from cifar_tui.engine.recipe_steps import RecipeSteps
 from cifar_tui.engine.runtime import describe_device, intra_op_threads, select_device, training_threads
 from cifar_tui.engine.sample_images import write_samples
@@ -89,6 +89,7 @@ class Session:
         config, emit = self.config, self._emit
         device = select_device(config.device)
         check_device(config, device)
+        check_compiler_cache()
         dataset = self._load_data()
         kept, held_out = hold_out(dataset.train, self.config.validation_images, seed=config.seed)
         train, self._test = _on_device(kept, device), _on_device(dataset.test, device)
@@ -100,7 +101,12 @@ class Session:
         with _out_of_memory_explained(), intra_op_threads(threads), matrix_precision(config.precision):
             torch.manual_seed(config.seed)
             learner = create_learner(
-                config, path, num_classes=len(dataset.class_names), train=train, say=self._say
+                config,
+                path,
+                num_classes=len(dataset.class_names),
+                train=train,
+                say=self._say,
+                began_in=None if resume_from is None else precision_of(resume_from.get("steps")),
             )
             net, predictor = learner.net, learner.predictor
             step_path = ""
@@ -162,7 +168,6 @@ class Session:
         """
         state_dict = load_weights(weights)
         device = select_device(self.config.device)
-        check_device(self.config, device)
         dataset = self.dataset or self._load_data()
         self._test = _on_device(dataset.test, device)
         self._check_classes(state_dict, dataset, weights)

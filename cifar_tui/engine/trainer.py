@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from cifar_tui.engine.batches import shuffled_order
-from cifar_tui.engine.checkpoint import Checkpoint, serialized
+from cifar_tui.engine.checkpoint import Checkpoint, all_finite, serialized
 from cifar_tui.engine.config import TrainConfig
 from cifar_tui.engine.control import RunControl
 from cifar_tui.engine.data.dataset import ImageSplit
@@ -185,9 +185,9 @@ class Trainer:
         """The training as it is now; it must stand between two steps.
 
         Raises:
-            RunFailedError: the weights are not finite.
+            RunFailedError: the weights are not finite, of `net` or of the net whose average it is.
         """
-        if not all(bool(tensor.isfinite().all()) for tensor in self.net.state_dict().values()):
+        if not all_finite(self.net.state_dict()) or not all_finite(self.steps.state_dict()):
             raise RunFailedError(
                 f"not saved at step {self.step:,}: the weights are not finite; what was saved before is "
                 "kept, train again with a lower learning rate"

@@ -37,10 +37,26 @@ def test_a_moving_average_forgets_its_start_soon_and_then_has_its_decay():
 def test_lookahead_follows_at_every_fifth_step_and_the_net_goes_on_from_there():
     net = net_of(0.0)
     averaging = Averaging(net, kind="lookahead", decay=0.9)
-    averages = follow(averaging, net, [1.0] * 5, total_steps=10)
+    averages = follow(averaging, net, [1.0] * 5 + [2.0] * 5, total_steps=20)
     decay = 0.9**5 * 0.5**3
-    assert averages == pytest.approx([0, 0, 0, 0, 1 - decay], abs=1e-6)
+    assert averages == pytest.approx([0, 0, 0, 0, 1, 1, 1, 1, 1, decay + (1 - decay) * 2], abs=1e-6)
     assert net[0].weight.item() == averages[-1]
+
+
+def test_lookahead_follows_the_last_step_with_the_decay_of_those_since_the_fifth():
+    net = net_of(0.0)
+    averaging = Averaging(net, kind="lookahead", decay=0.9)
+    averages = follow(averaging, net, [1.0] * 5 + [2.0] * 3, total_steps=8)
+    decay = 0.9**3
+    assert averages[4:] == pytest.approx([1, 1, 1, decay + (1 - decay) * 2], abs=1e-6)
+    assert net[0].weight.item() == averages[-1]
+
+
+@pytest.mark.parametrize("steps", [1, 3, 5])
+def test_lookahead_keeps_nothing_of_the_start_where_a_training_is_short(steps):
+    net = net_of(0.0)
+    averaging = Averaging(net, kind="lookahead", decay=0.9)
+    assert follow(averaging, net, [1.0] * steps, total_steps=steps)[-1] == 1.0
 
 
 @pytest.mark.parametrize("kind", ["ema", "lookahead"])

@@ -4,7 +4,11 @@ import pytest
 import torch
 from torch import nn
 
-from cifar_tui.engine.compilation import compiled
+from cifar_tui.engine.compilation import CompilationError, compiled
+from cifar_tui.engine.config import TrainConfig
+from cifar_tui.engine.errors import ConfigError
+from cifar_tui.engine.learner import create_learner
+from cifar_tui.engine.step_path import StepPath
 
 
 @pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
@@ -27,3 +31,61 @@ def test_a_compiled_net_trains_as_before_and_starts_as_it_was(memory_format):
     expected.sum().backward()
     assert torch.allclose(logits, expected, atol=1e-5)
     assert torch.allclose(gradient, net[0].weight.grad, atol=1e-4)
+
+
+class NoPairs(nn.Sequential):
+    """Computes with batches of any size but two."""
+
+    def forward(self, inputs):
+        if len(inputs) == 2:
+            raise ValueError("two are a pair\nand a pair is not computed")
+        return super().forward(inputs)
+
+
+def test_a_net_that_cannot_be_compiled_is_as_it_was():
+    net = NoPairs(nn.BatchNorm2d(3), nn.Flatten())
+    before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
+    with pytest.raises(CompilationError, match=r"^two are a pair$"):
+        compiled(net, [torch.randn(1, 3, 4, 4)], [6, 2], "fp32")
+    assert all(torch.equal(tensor, before[name]) for name, tensor in net.state_dict().items())
+    assert all(parameter.grad is None for parameter in net.parameters())
+
+
+@pytest.fixture
+def broken_compiler():
+    """torch.compile finds no C++ compiler that works."""
+    with torch._inductor.config.patch({"cpp.cxx": (None, "/bin/false")}):
+        yield
+
+
+def learner(dataset, **settings):
+    said = []
+    path = StepPath(made_by="PyTorch", reason="these tests want it")
+    config = TrainConfig(batch_size=84, **settings)
+    return create_learner(config, path, num_classes=10, train=dataset.train, say=said.append), said
+
+
+def test_where_compiling_fails_and_was_asked_for_it_is_one_sentence(noise_dataset, broken_compiler):
+    made, _ = learner(noise_dataset, compiled="yes")
+    with pytest.raises(ConfigError) as refused:
+        made.steps.prepare(lambda: False)
+    assert refused.value.field == "compiled"
+    sentence = str(refused.value)
+    assert sentence.startswith("compiled yes cannot be had, torch.compile fails here (No working C++")
+    assert sentence.endswith("): set compiled=no")
+    assert "\n" not in sentence
+
+
+def test_where_compiling_fails_by_itself_the_net_is_trained_uncompiled(
+    noise_dataset, broken_compiler, monkeypatch
+):
+    monkeypatch.setattr("cifar_tui.engine.recipe_steps.compiles", lambda config, device: True)
+    made, said = learner(noise_dataset, compiled="auto")
+    before = {name: tensor.clone() for name, tensor in made.net.state_dict().items()}
+    made.steps.prepare(lambda: False)
+    (sentence,) = said
+    assert sentence.startswith("training uncompiled: torch.compile fails here (No working C++ compiler")
+    assert all(torch.equal(tensor, before[name]) for name, tensor in made.net.state_dict().items())
+    assert all(parameter.grad is None for parameter in made.net.parameters())
+    (result,) = made.steps.over(torch.arange(84), at_most=lambda: 1)
+    assert bool(result.losses.isfinite().all())

@@ -48,6 +48,7 @@ def test_a_recipe_that_adds_nothing_makes_the_same_bits(noise_dataset):
         averaging=None,
         train=noise_dataset.train,
         precision="fp32",
+        say=print,
     )
     order = shuffled_order(840)
     expected = losses(plain, order)

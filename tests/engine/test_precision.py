@@ -7,7 +7,14 @@ import torch
 
 from cifar_tui.engine import precision
 from cifar_tui.engine.models import create_model
-from cifar_tui.engine.precision import autocast, loss_scale, matrix_precision, select_precision
+from cifar_tui.engine.precision import (
+    autocast,
+    evaluation_precision,
+    loss_scale,
+    matrix_precision,
+    precision_of,
+    select_precision,
+)
 
 CPU = torch.device("cpu")
 
@@ -42,6 +49,15 @@ def test_bf16_is_taken_on_a_cpu_only_where_it_was_seen_to_pay(images, monkeypatc
     )
 
 
+@pytest.mark.parametrize("steps", [None, {}, {"precision": "fp4"}, {"precision": ["bf16"]}])
+def test_a_checkpoint_may_not_say_its_precision(steps):
+    assert precision_of(steps) is None
+
+
+def test_the_precision_of_a_checkpoint():
+    assert precision_of({"step": 3, "precision": "tf32"}) == "tf32"
+
+
 def test_the_probe_leaves_net_and_random_numbers_as_they_were(images):
     net = create_model("speednet-32", num_classes=10)
     before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
@@ -72,3 +88,15 @@ def test_products_are_exact_in_fp32_and_as_before_afterwards(name, inside):
         assert torch.backends.cudnn.conv.fp32_precision == inside
         assert torch.backends.cuda.matmul.fp32_precision == inside
     assert torch.backends.cudnn.conv.fp32_precision == before
+
+
+@pytest.mark.parametrize("wanted", ["auto", "bf16", "fp32"])
+def test_a_gpu_that_does_not_compute_in_bf16_evaluates_in_full_precision(monkeypatch, wanted):
+    monkeypatch.setattr(precision, "native_bf16", lambda device: False)
+    entered = []
+    monkeypatch.setattr(
+        precision, "autocast", lambda name, device: contextlib.nullcontext(entered.append(name))
+    )
+    with evaluation_precision(wanted, torch.device("cuda")):
+        assert torch.backends.cudnn.conv.fp32_precision == "ieee"
+    assert entered == ["fp32"]

@@ -17,6 +17,8 @@ from cifar_tui.engine.events import (
     PhaseChanged,
     TrainingStarted,
 )
+from cifar_tui.engine.models import create_model
+from cifar_tui.engine.recipe_steps import RecipeSteps
 from cifar_tui.engine.session import Session
 
 
@@ -42,11 +44,11 @@ class Run:
         if self.on_event is not None:
             self.on_event(self, event)
 
-    def train(self):
-        return self.session.train(self.create_folder, interactive=True)
+    def train(self, resume_from=None):
+        return self.session.train(self.create_folder, interactive=True, resume_from=resume_from)
 
     def create_folder(self):
-        self.folder.mkdir()
+        self.folder.mkdir(exist_ok=True)
         return self.folder
 
     def of(self, kind):
@@ -126,12 +128,50 @@ def test_what_a_recipe_saved_is_what_was_evaluated_and_is_evaluated_again_the_sa
         assert (report.correct, report.loss) == (final.correct, final.loss)
 
 
+def test_a_resumed_run_says_the_precision_it_began_in_and_measures_nothing(
+    tmp_path, image_folder, monkeypatch
+):
+    recipe = {"model": "speednet-32", "precision": "auto", "shift": 1, "learning_rate": 0.01}
+    Run(tmp_path, data=image_folder, epochs=1, **recipe).train()
+    state = torch.load(tmp_path / "run" / "last.pt", weights_only=True)
+    state["steps"]["precision"] = "bf16"
+    compiled_for = []
+    monkeypatch.setattr(
+        RecipeSteps, "prepare", lambda steps, cancelled: compiled_for.append(steps.state_dict()["precision"])
+    )
+    resumed = Run(tmp_path, data=image_folder, epochs=2, **recipe)
+    assert resumed.train(resume_from=state).completed
+    said = [message.text for message in resumed.of(Message) if "training in" in message.text]
+    assert said == ["training in bf16, as it began"]
+    assert compiled_for == ["bf16"]
+    assert torch.load(tmp_path / "run" / "last.pt", weights_only=True)["steps"]["precision"] == "bf16"
+
+
 def test_what_the_device_cannot_do_is_refused_before_anything_is_loaded(tmp_path, image_folder):
     run = Run(tmp_path, data=image_folder, precision="tf32")
     with pytest.raises(ConfigError, match="needs a CUDA GPU"):
         run.train()
     assert run.events == []
     assert not run.folder.exists()
+
+
+def test_a_folder_for_the_compiler_that_cannot_be_made_is_one_sentence(tmp_path, image_folder, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "file" / "cache"))
+    run = Run(tmp_path, data=image_folder)
+    with pytest.raises(ConfigError, match=r"TORCHINDUCTOR_CACHE_DIR names .* made \(Not a directory\)"):
+        run.train()
+    assert not run.folder.exists()
+
+
+@pytest.mark.parametrize("foreign", [{"precision": "tf32"}, {"precision": "fp16"}, {"compiled": "yes"}])
+def test_weights_are_evaluated_where_they_could_not_be_trained(tmp_path, image_folder, monkeypatch, foreign):
+    torch.save(create_model("speednet-32", num_classes=3).state_dict(), tmp_path / "three.pth")
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    here = Run(tmp_path, data=image_folder, model="speednet-32")
+    expected = here.session.evaluate_file(tmp_path / "three.pth")
+    run = Run(tmp_path, data=image_folder, model="speednet-32", **foreign)
+    assert run.session.evaluate_file(tmp_path / "three.pth").to_dict() == expected.to_dict()
 
 
 def test_a_stop_while_training_leaves_no_report(tmp_path, image_folder):
@@ -183,8 +223,6 @@ def test_files_that_are_no_images_are_named_in_an_alert(tmp_path, image_folder):
 
 def test_weights_for_another_number_of_classes_are_refused(tmp_path, image_folder):
     run = Run(tmp_path, data="synthetic", epochs=1)
-    from cifar_tui.engine.models import create_model
-
     torch.save(create_model("net", num_classes=10).state_dict(), tmp_path / "ten.pth")
     run = Run(tmp_path, data=image_folder)
     with pytest.raises(ConfigError, match=r"tells 10 classes apart but .* has 3: name the images"):

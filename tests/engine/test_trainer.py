@@ -21,10 +21,14 @@ from cifar_tui.engine.events import (
     SamplesPredicted,
     TrainingFinished,
 )
+from cifar_tui.engine.learner import create_learner
 from cifar_tui.engine.models import create_model
 from cifar_tui.engine.optim import create_optimizer
 from cifar_tui.engine.runtime import intra_op_threads
+from cifar_tui.engine.step_path import StepPath
 from cifar_tui.engine.trainer import Trainer
+
+EAGER = StepPath(made_by="PyTorch", reason="these tests want it")
 
 
 @pytest.fixture(autouse=True)
@@ -257,6 +261,37 @@ def test_weights_that_are_not_finite_never_replace_a_checkpoint(noise_dataset, t
     saved = torch.load(tmp_path / "last.pt", weights_only=True)
     assert saved["step"] < 210
     assert all(tensor.isfinite().all() for tensor in saved["model"].values())
+
+
+@pytest.mark.parametrize("averaging", ["ema", "lookahead"])
+def test_trained_weights_that_are_not_finite_are_not_saved_beside_a_finite_average(
+    noise_dataset, tmp_path, averaging
+):
+    config = TrainConfig(epochs=1, batch_size=84, averaging=averaging)
+    learner = create_learner(config, EAGER, num_classes=10, train=noise_dataset.train, say=print)
+
+    def emit(event):
+        if isinstance(event, PhaseChanged) and event.phase is Phase.SAVING:
+            with torch.no_grad():
+                learner.optimizer.param_groups[0]["params"][0].fill_(math.nan)
+
+    trainer = Trainer(
+        config=config,
+        net=learner.net,
+        optimizer=learner.optimizer,
+        train=noise_dataset.train,
+        samples=noise_dataset.test.images[:8],
+        folder=tmp_path,
+        emit=emit,
+        control=RunControl(),
+        evaluate=lambda step: True,
+        interactive=True,
+        steps=learner.steps,
+    )
+    with pytest.raises(RunFailedError, match="not saved at step 10: the weights are not finite"):
+        trainer.fit()
+    assert all(tensor.isfinite().all() for tensor in learner.net.state_dict().values())
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_without_anybody_to_resume_it_fails_and_keeps_the_last_checkpoint(noise_dataset, tmp_path):
