@@ -10,7 +10,7 @@ from cifar_tui.app.app import CifarApp
 from cifar_tui.app.commands import COMMANDS, palette_commands
 from cifar_tui.app.screens.dialogs import AwayDialog, DataDialog, QuitDialog
 from cifar_tui.app.screens.help import HelpScreen
-from cifar_tui.app.widgets.configuration import SettingRow
+from cifar_tui.app.widgets.configuration import ConfigurationPane, SettingRow
 from cifar_tui.engine.config import TrainConfig
 from cifar_tui.engine.events import Phase, PhaseChanged, TrainingFinished, TrainingStarted
 from cifar_tui.engine.presets import PRESETS
@@ -30,6 +30,21 @@ async def test_the_form_starts_with_the_settings_of_the_command_line(app):
     async with app.run_test(size=(120, 40)) as pilot:
         await pilot.pause()
         assert app.dashboard.configuration.read() == TrainConfig(epochs=7, data="synthetic")
+
+
+async def test_settings_whose_rows_are_not_made_yet_are_those_that_were_given(tmp_path, monkeypatch):
+    async def make_none(_):
+        pass
+
+    monkeypatch.setattr(ConfigurationPane, "_make_other_rows", make_none)
+    config = TrainConfig(epochs=7, data="synthetic", step_path="eager", evaluate_every=0)
+    app = CifarApp(config, checkpoints=tmp_path)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        assert app.dashboard.configuration.read() == config
+        other = config.replace(step_path="auto", validation_images=5)
+        app.dashboard.configuration.show(other)
+        assert app.dashboard.configuration.read() == other
 
 
 async def test_what_is_typed_into_the_form_is_what_is_trained(app):

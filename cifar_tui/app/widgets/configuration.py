@@ -1,5 +1,6 @@
 """The form in which a run is set up: every field is checked when it is left."""
 
+import dataclasses
 from typing import Any
 
 from textual.app import ComposeResult
@@ -130,9 +131,10 @@ class ConfigurationPane(Pane):
         if wrong:
             wrong[0].field.focus()
             return None
-        values = {row.setting: row.read() for row in self._rows()}
+        # a setting that has no row yet is as it was given
+        values = dataclasses.asdict(self._config) | {row.setting: row.read() for row in self._rows()}
         try:
-            return build_config(values, base=self._config)
+            return build_config(values)
         except ConfigError as error:  # two settings that do not go together
             row = self._row(error.field)
             row.show_error(str(error).removeprefix(f"{row.setting} "))
