@@ -60,6 +60,11 @@ class SettingRow(Vertical):
         yield reason
 
     @property
+    def _focus_sort_key(self) -> tuple[int, int]:
+        """In the order of the settings: a row that has no place on the screen yet would come first."""
+        return list(SETTINGS).index(self.setting), 0
+
+    @property
     def field(self) -> "Input | Select[str]":
         """The widget that holds the value."""
         return self.query_one("Input, Select")  # type: ignore[return-value]  # what the selector matches is one of the two
@@ -123,7 +128,8 @@ class ConfigurationPane(Pane):
             return
         rows = [SettingRow(name, getattr(self._config, name)) for name in list(SETTINGS)[_FIRST_ROWS:]]
         await self.mount_all(rows, before="#configuration-hint")
-        self.watch_locked(self.locked)
+        for row in rows:
+            row.field.disabled = self.locked
 
     def read(self) -> TrainConfig | None:
         """The settings in the form; None when one is wrong, and then the cursor is in its field."""
