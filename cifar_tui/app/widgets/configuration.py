@@ -129,7 +129,9 @@ class ConfigurationPane(Pane):
         rows = [SettingRow(name, getattr(self._config, name)) for name in list(SETTINGS)[_FIRST_ROWS:]]
         await self.mount_all(rows, before="#configuration-hint")
         for row in rows:
-            row.field.disabled = self.locked
+            # there is none where the program is being left meanwhile
+            for field in row.query("Input, Select"):
+                field.disabled = self.locked
 
     def read(self) -> TrainConfig | None:
         """The settings in the form; None when one is wrong, and then the cursor is in its field."""
