@@ -1,26 +1,22 @@
 """`CifarApp` owns the run, the keys, quitting and signals."""
 
 import asyncio
-import contextlib
 import dataclasses
 import os
 import signal
 import time
-from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
-from textual.app import SystemCommand
 from textual.binding import BindingType
 from textual.command import CommandPalette
-from textual.screen import Screen
 
 from cifar_tui.app.availability import can_be_done
-from cifar_tui.app.commands import COMMANDS, bindings, palette_commands
+from cifar_tui.app.commands import COMMANDS, bindings
 from cifar_tui.app.farewell import farewell
 from cifar_tui.app.native_output import native_output_to_run_log
-from cifar_tui.app.pacer import Pacer
+from cifar_tui.app.run_view import RunView
 from cifar_tui.app.screens.comparison import ComparisonScreen
 from cifar_tui.app.screens.dashboard import Dashboard
 from cifar_tui.app.screens.dialogs import AwayDialog, DataDialog, DeleteDialog, QuitDialog
@@ -32,17 +28,11 @@ from cifar_tui.engine.config import TrainConfig
 from cifar_tui.engine.errors import UserError
 from cifar_tui.engine.events import Alert, Phase
 from cifar_tui.runs.attached import AttachedRun
-from cifar_tui.runs.away import mark_seen
 from cifar_tui.runs.live import LiveRun
 from cifar_tui.runs.resume import config_to_resume
 from cifar_tui.runs.source import RunSource
-from cifar_tui.runs.state import RunSnapshot
 
 _POLL_SECONDS = 0.1
-_NUMBERS = {"share": 0.006, "fastest": 0.1, "slowest": 1.0}
-_CHARTS = {"share": 0.008, "fastest": 0.5, "slowest": 10.0}
-_EFFECT_SECONDS, _EFFECT_LOOKS = 0.015, 40
-_SEEN_SECONDS = 3.0
 
 _DATA_UNAVAILABLE = 3
 _INTERRUPTED = 128 + signal.SIGINT
@@ -76,7 +66,6 @@ class CifarApp(ViewActions):
         )
     ]
     BINDINGS: ClassVar[list[BindingType]] = [*bindings()]
-    ENABLE_COMMAND_PALETTE = True
 
     def __init__(
         self,
@@ -96,11 +85,8 @@ class CifarApp(ViewActions):
         self._resume_at_start = resume
         self._attach_at_start = attach
         self._run: RunSource | None = None
-        self._numbers = Pacer(**_NUMBERS)
-        self._charts = Pacer(**_CHARTS)
+        self._view = RunView(self)
         self._available: frozenset[str] | None = None
-        self._told_away = True
-        self._seen_at = 0.0
         self.polled_at = time.monotonic()
         self.detached = False
         self.left_at_once = False
@@ -149,15 +135,6 @@ class CifarApp(ViewActions):
         """The run of this process, if it is shown one."""
         return self._run if isinstance(self._run, LiveRun) else None
 
-    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
-        """The palette has the commands of the table that can be used now, and the theme."""
-        del screen
-        for command in palette_commands():
-            if self.check_action(command.action.partition("(")[0], ()):
-                run = partial(self.run_action, command.action)
-                yield SystemCommand(f"{command.name} ({command.key_label})", command.description, run)
-        yield SystemCommand("Theme", "Change the colours", self.action_change_theme)
-
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Hide what cannot be done now."""
         del parameters
@@ -192,8 +169,7 @@ class CifarApp(ViewActions):
         except UserError as error:
             self.notify(str(error), severity="error", timeout=15, markup=False)
             return
-        self._follow(run)
-        self._told_away = False
+        self._follow(run, tell_away=True)
         self.dashboard.configuration.show(run.config)
         run.start()
         self.dashboard.show_pane("training")
@@ -209,14 +185,13 @@ class CifarApp(ViewActions):
         run.start_training()
         self.dashboard.show_pane("training")
 
-    def _follow(self, run: RunSource) -> None:
+    def _follow(self, run: RunSource, *, tell_away: bool = False) -> None:
         if isinstance(self._run, AttachedRun):
             self._run.close()
         self._run = run
         self._handled_end = False
-        self._told_away = True
         self._failure = 0
-        self.dashboard.forget_run()
+        self._view.follow(run, tell_away=tell_away)
 
     def action_resume_run(self) -> None:
         """Go on with the run that is shown."""
@@ -250,8 +225,7 @@ class CifarApp(ViewActions):
     def action_detach(self) -> None:
         """Leave the run to itself."""
         if self._run is not None and self.live:
-            self._seen_at = 0.0
-            self._mark_seen(self._run)
+            self._view.mark_seen_now(self._run)
             self.leave_run_to_itself()
 
     def leave_run_to_itself(self) -> None:
@@ -263,7 +237,7 @@ class CifarApp(ViewActions):
         """Hold training, or let it go on."""
         if self._run is not None:
             self._run.pause_or_resume()
-            self._show_effect()
+            self._view.show_effect()
 
     def action_save(self) -> None:
         """Ask for a checkpoint."""
@@ -275,13 +249,13 @@ class CifarApp(ViewActions):
         """Ask the run to save and end."""
         if self._run is not None:
             self._run.stop()
-            self._show_effect()
+            self._view.show_effect()
 
     def action_evaluate(self) -> None:
         """Ask for an evaluation."""
         if self._run is not None:
             self._run.evaluate()
-            self._show_effect()
+            self._view.show_effect()
             self._handled_end = False
 
     def action_sample_batch(self, step: int) -> None:
@@ -289,10 +263,6 @@ class CifarApp(ViewActions):
         super().action_sample_batch(step)
         if self._run is not None:
             self.dashboard.show_run(self._run)
-
-    def action_help(self) -> None:
-        """Show all keys."""
-        self.push_screen(HelpScreen())
 
     def action_suspend(self) -> None:
         """Back to the shell, where all threads stand still: a training is paused first and goes on after."""
@@ -379,11 +349,8 @@ class CifarApp(ViewActions):
         run = self._run
         live = self.live
         if run is not None:
-            snapshot = run.snapshot()
-            self._draw(run, snapshot)
-            self._mark_seen(run)
-            self._tell_away(run)
-            alert = snapshot.alert
+            self._view.show(run)
+            alert = run.snapshot().alert
             if alert is not None and alert is not self._shown_alert:
                 self._shown_alert = alert
                 self.notify(alert.text, severity="warning", timeout=15, markup=False)
@@ -400,46 +367,6 @@ class CifarApp(ViewActions):
         if available != self._available:  # the footer is made anew, which costs more than all the rest
             self._available = available
             self.refresh_bindings()
-
-    def _draw(self, run: RunSource, snapshot: RunSnapshot) -> None:
-        """Show what changed, at the pace that its cost allows."""
-        if self._charts.due(snapshot):
-            self._charts.begin()
-            self.dashboard.show_curves(run)
-            self.call_after_refresh(self._charts.end)
-        elif self._numbers.due(snapshot):  # not both at once, for each is timed by itself
-            self._numbers.begin()
-            self.dashboard.show_run(run)
-            self.call_after_refresh(self._numbers.end)
-
-    def _show_effect(self) -> None:
-        """Look closely until what was just asked of the run is seen, for a key wants an answer at once."""
-        if self._run is not None:
-            self.run_worker(self._look_closely(self._run), exclusive=True, group="effect")
-
-    async def _look_closely(self, run: RunSource) -> None:
-        phase = run.snapshot().phase
-        for _ in range(_EFFECT_LOOKS):
-            await asyncio.sleep(_EFFECT_SECONDS)
-            if run is not self._run or not self.is_running:
-                return
-            if run.snapshot().phase is not phase:
-                self.dashboard.show_run(run)
-                return
-
-    def _mark_seen(self, run: RunSource) -> None:
-        if run.folder is not None and self._told_away and time.monotonic() - self._seen_at > _SEEN_SECONDS:
-            self._seen_at = time.monotonic()
-            with contextlib.suppress(OSError):  # a full disk has an alert of its own
-                mark_seen(run.folder)
-
-    def _tell_away(self, run: RunSource) -> None:
-        """Say once what happened since the last look, as soon as the log is read."""
-        if self._told_away or not isinstance(run, AttachedRun) or not run.loaded:
-            return
-        self._told_away = True
-        if run.away:
-            self.push_screen(AwayDialog(run.away))
 
     def _on_run_ended(self, run: RunSource) -> None:
         self.dashboard.show_curves(run)

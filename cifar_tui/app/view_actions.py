@@ -1,8 +1,14 @@
-"""The actions that change what is seen of a run, and nothing else."""
+"""The actions that change what is seen, and nothing of a run; and the palette."""
 
-from textual.app import App
+from collections.abc import Iterable
+from functools import partial
 
+from textual.app import App, SystemCommand
+from textual.screen import Screen
+
+from cifar_tui.app.commands import palette_commands
 from cifar_tui.app.screens.dashboard import Dashboard
+from cifar_tui.app.screens.help import HelpScreen
 
 
 class ViewActions(App[int]):
@@ -12,6 +18,15 @@ class ViewActions(App[int]):
     def dashboard(self) -> Dashboard:
         """The screen under all dialogs."""
         return next(screen for screen in self.screen_stack if isinstance(screen, Dashboard))
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        """The palette has the commands of the table that can be used now, and the theme."""
+        del screen
+        for command in palette_commands():
+            if self.check_action(command.action.partition("(")[0], ()):
+                run = partial(self.run_action, command.action)
+                yield SystemCommand(f"{command.name} ({command.key_label})", command.description, run)
+        yield SystemCommand("Theme", "Change the colours", self.action_change_theme)
 
     def action_show_pane(self, name: str) -> None:
         """Go to a pane."""
@@ -44,3 +59,7 @@ class ViewActions(App[int]):
     def action_other_chart(self) -> None:
         """Where there is room for one chart only, show the other one."""
         self.dashboard.training.swap_chart()
+
+    def action_help(self) -> None:
+        """Show all keys."""
+        self.push_screen(HelpScreen())

@@ -9,9 +9,12 @@ from cifar_tui.engine.atomic import write_atomically
 from cifar_tui.engine.data.dataset import Dataset
 from cifar_tui.engine.errors import RunFailedError
 
+SAMPLE_IMAGES = 64
+"""How many of the first test images are kept, and predicted again and again while training."""
 
-def write_samples(path: Path, dataset: Dataset, *, count: int) -> None:
-    """Write the first `count` test images with their classes.
+
+def write_samples(path: Path, dataset: Dataset) -> None:
+    """Write the first `SAMPLE_IMAGES` test images with their classes.
 
     Raises:
         RunFailedError: the file cannot be written.
@@ -19,8 +22,8 @@ def write_samples(path: Path, dataset: Dataset, *, count: int) -> None:
     buffer = io.BytesIO()
     np.savez_compressed(
         buffer,
-        images=dataset.test.images[:count].permute(0, 2, 3, 1).contiguous().numpy(),
-        targets=dataset.test.targets[:count].numpy(),
+        images=dataset.test.images[:SAMPLE_IMAGES].permute(0, 2, 3, 1).contiguous().numpy(),
+        targets=dataset.test.targets[:SAMPLE_IMAGES].numpy(),
     )
     try:
         write_atomically(path, buffer.getvalue())

@@ -38,9 +38,9 @@ from cifar_tui.engine.origin import origin_differences, schedule_differences, st
 from cifar_tui.engine.precision import matrix_precision, precision_of
 from cifar_tui.engine.recipe_steps import RecipeSteps
 from cifar_tui.engine.runtime import describe_device, intra_op_threads, select_device, training_threads
-from cifar_tui.engine.sample_images import write_samples
+from cifar_tui.engine.sample_images import SAMPLE_IMAGES, write_samples
 from cifar_tui.engine.step_path import choose_step_path, steps_made_by
-from cifar_tui.engine.trainer import SAMPLE_IMAGES, Trainer
+from cifar_tui.engine.trainer import Trainer
 
 _TUTORIAL_BATCH = 4
 _NAMED_FILES = 20
@@ -136,7 +136,7 @@ class Session:
                 for difference in differences + schedule_differences(resume_from.get("config"), config):
                     emit(Alert(text=f"the resumed run may come out differently: {difference}"))
                 _load_state(trainer, resume_from, folder / LAST_FILE)
-            write_samples(folder / SAMPLES_FILE, dataset, count=SAMPLE_IMAGES)
+            write_samples(folder / SAMPLES_FILE, dataset)
             emit(
                 TrainingStarted(
                     run=folder.name,

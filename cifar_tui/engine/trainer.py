@@ -35,9 +35,6 @@ from cifar_tui.engine.saver import Saver
 from cifar_tui.engine.steps import EagerSteps, StepResult, Steps
 from cifar_tui.engine.training_meter import Reading, TrainingMeter
 
-SAMPLE_IMAGES = 64
-"""How many of the first test images are predicted again and again while training."""
-
 _IMAGES_PER_POINT = 200
 _IMAGES_PER_POINT_ON_CUDA = 4000
 """To read a point is to wait for the device, which makes so many images in a tenth of a second or less."""

@@ -3,70 +3,20 @@
 import dataclasses
 import threading
 from pathlib import Path
-from typing import ClassVar
 
 import pytest
-from textual.app import App
 from textual.events import Key
 
-import cifar_tui
 from cifar_tui.app.screens import runs as runs_screen
 from cifar_tui.app.screens.comparison import ComparisonScreen, ComparisonTable
 from cifar_tui.app.screens.dialogs import DeleteDialog
-from cifar_tui.app.screens.runs import MARK, FilterInput, RunChoice, RunsScreen, RunTable
+from cifar_tui.app.screens.runs import MARK, FilterInput, RunChoice
 from cifar_tui.engine.config import TrainConfig, config_to_toml
 from cifar_tui.engine.events import Phase, PhaseChanged, RunEnded, TrainingFinished
 from cifar_tui.runs import listing
 from cifar_tui.runs.owner import Owner
 from cifar_tui.runs.summary import SummaryWriter
-
-STYLES = Path(cifar_tui.__file__).parent / "app" / "styles"
-OLD, STOPPED, NEW = "20260101-100000", "20260102-100000", "20260103-100000"
-
-
-class RunsApp(App[None]):
-    """Shows the screen, and keeps what was chosen."""
-
-    CSS_PATH: ClassVar = [STYLES / f"{name}.tcss" for name in ("app", "panes", "runs")]
-    BINDINGS: ClassVar = [("t,space,s,e,q,r,h", "forbidden", "Of the dashboard")]
-
-    def __init__(self, checkpoints: Path) -> None:
-        super().__init__()
-        self.checkpoints = checkpoints
-        self.choices: list[RunChoice | None] = []
-        self.notes: list[str] = []
-
-    def on_mount(self) -> None:
-        self.push_screen(RunsScreen(self.checkpoints), self.choices.append)
-
-    def notify(self, message, **arguments) -> None:
-        self.notes.append(message)
-
-    def action_forbidden(self) -> None:
-        raise AssertionError("a key of the dashboard came through")
-
-    @property
-    def runs(self) -> RunsScreen:
-        return next(screen for screen in self.screen_stack if isinstance(screen, RunsScreen))
-
-    @property
-    def table(self) -> RunTable:
-        return self.runs.query_one(RunTable)
-
-    def rows(self) -> list[list[str]]:
-        return [
-            [str(cell).strip() for cell in self.table.get_row_at(row)] for row in range(self.table.row_count)
-        ]
-
-    def names(self) -> list[str]:
-        return [row[1] for row in self.rows()]
-
-    def current(self) -> str:
-        return self.names()[self.table.cursor_row]
-
-    def text(self) -> str:
-        """What the screen shows."""
-        return "\n".join(line.text for line in self.screen._compositor.render_strips())
+from tests.app.runs_app import NEW, OLD, STOPPED, RunsApp, listed, until
 
 
 @pytest.fixture
@@ -101,19 +51,6 @@ def live(monkeypatch):
     names: set[str] = set()
     monkeypatch.setattr(listing, "owner_of", lambda folder: Owner(live=folder.name in names, crashed=False))
     return names
-
-
-async def until(pilot, condition):
-    """Let the app work until `condition` holds."""
-    for _ in range(500):
-        if condition():
-            return
-        await pilot.pause(0.02)
-    assert condition()
-
-
-async def listed(pilot, count=3):
-    await until(pilot, lambda: pilot.app.table.row_count == count)
 
 
 async def test_the_newest_run_stands_first(app):

@@ -1,11 +1,13 @@
-"""Runs with a control socket, and folders for it."""
+"""Runs with a control socket, folders for it, and logs."""
 
 import tempfile
 from pathlib import Path
 
 import pytest
 
-from tests.runs.control import Run
+from cifar_tui.runs.attached import AttachedRun
+from cifar_tui.runs.event_log import EventLog
+from tests.runs.control import Run, wait_until
 
 
 @pytest.fixture
@@ -52,3 +54,32 @@ def temporary_folder(monkeypatch):
     with tempfile.TemporaryDirectory(prefix="tf") as folder:
         monkeypatch.setattr(tempfile, "tempdir", folder)
         yield Path(folder)
+
+
+@pytest.fixture
+def open_log(tmp_path):
+    logs = []
+
+    def open_log():
+        logs.append(EventLog(tmp_path))
+        return logs[-1]
+
+    yield open_log
+    for log in logs:
+        log.close()
+
+
+@pytest.fixture
+def attach():
+    runs = []
+
+    def attach(folder):
+        run = AttachedRun(folder)
+        runs.append(run)
+        run.start()
+        wait_until(lambda: run.loaded, seconds=10)
+        return run
+
+    yield attach
+    for run in runs:
+        run.close()

@@ -15,7 +15,7 @@ PING = b'{"do": "ping"}\n'
 FUZZ = settings(deadline=None, max_examples=150)
 
 
-def wait_until(condition, seconds=10):
+def wait_until(condition, seconds=60):
     """Wait for `condition`, and fail when it does not come about."""
     end = time.monotonic() + seconds
     while not condition():

@@ -39,3 +39,8 @@ def saved(step, **changes):
 
 def at(time, event):
     return replace(event, time=float(time))
+
+
+def texts_of(events):
+    """What tells the events of a test apart."""
+    return [event.step if isinstance(event, LossPoint) else event.text for event in events]

@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -31,38 +30,15 @@ from cifar_tui.runs.event_log import EventLog
 from cifar_tui.runs.live import LiveRun
 from cifar_tui.runs.owner import RunLock
 from cifar_tui.runs.store import write_config
+from tests.runs.control import wait_until
 from tests.runs.made_events import STARTED, at, epoch_finished, evaluated, point
 
 TRAIN = [sys.executable, "-m", "cifar_tui", "train", "--headless", "--device", "cpu", "--epochs", "100000"]
 RARELY = ["--set", "evaluate_every=0", "--set", "checkpoint_every=0"]
 
 
-def wait_until(condition, seconds=60):
-    """Wait for `condition`, and fail when it does not come about."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "the condition did not come about"
-        time.sleep(0.01)
-
-
 def texts(run, kind=None):
     return [line.text for line in run.log_since(0) if kind in {None, line.kind}]
-
-
-@pytest.fixture
-def attach():
-    runs = []
-
-    def attach(folder):
-        run = AttachedRun(folder)
-        runs.append(run)
-        run.start()
-        wait_until(lambda: run.loaded, seconds=10)
-        return run
-
-    yield attach
-    for run in runs:
-        run.close()
 
 
 @pytest.fixture

@@ -25,6 +25,7 @@ from cifar_tui.engine.events import (
 from cifar_tui.runs import event_log as event_log_module
 from cifar_tui.runs import point_thinner
 from cifar_tui.runs.event_log import SCHEMA_VERSION, EventLog, EventReader, read_events
+from tests.runs.made_events import texts_of
 
 
 def point(number):
@@ -43,27 +44,9 @@ def point(number):
     )
 
 
-def texts(events):
-    """What tells the events of a test apart."""
-    return [event.step if isinstance(event, LossPoint) else event.text for event in events]
-
-
 @pytest.fixture
 def path(tmp_path):
     return tmp_path / "events.jsonl"
-
-
-@pytest.fixture
-def open_log(tmp_path):
-    logs = []
-
-    def open_log():
-        logs.append(EventLog(tmp_path))
-        return logs[-1]
-
-    yield open_log
-    for log in logs:
-        log.close()
 
 
 @pytest.fixture
@@ -143,13 +126,13 @@ def test_points_wait_for_up_to_a_second_and_everything_else_is_written_at_once(o
     log.append(point(2))
     assert list(read_events(tmp_path)) == []
     log.append(Message(text="a"))
-    assert texts(read_events(tmp_path)) == [1, 2, "a"]
+    assert texts_of(read_events(tmp_path)) == [1, 2, "a"]
     clock[0] += 0.9
     log.append(point(3))
-    assert texts(read_events(tmp_path)) == [1, 2, "a"]
+    assert texts_of(read_events(tmp_path)) == [1, 2, "a"]
     clock[0] += 0.1
     log.append(point(4))
-    assert texts(read_events(tmp_path)) == [1, 2, "a", 3, 4]
+    assert texts_of(read_events(tmp_path)) == [1, 2, "a", 3, 4]
 
 
 def test_the_end_writes_what_waits_and_may_come_twice(open_log, tmp_path, clock):
@@ -157,7 +140,7 @@ def test_the_end_writes_what_waits_and_may_come_twice(open_log, tmp_path, clock)
     log.append(point(1))
     log.close()
     log.close()
-    assert texts(read_events(tmp_path)) == [1]
+    assert texts_of(read_events(tmp_path)) == [1]
 
 
 def test_points_that_wait_to_be_chosen_from_are_written_before_a_checkpoint_and_at_the_end(
@@ -167,7 +150,7 @@ def test_points_that_wait_to_be_chosen_from_are_written_before_a_checkpoint_and_
     log = open_log()
     for number in (100, 101, 102):
         log.append(point(number))
-    assert texts(read_events(tmp_path)) == []
+    assert texts_of(read_events(tmp_path)) == []
     log.append(CheckpointSaved(path="a", step=102, epoch=1, reason="asked for"))
     log.append(point(103))
     log.close()
@@ -227,7 +210,7 @@ def test_a_log_that_is_opened_again_goes_on(open_log, tmp_path, path):
     first.append(Message(text="a"))
     first.close()
     open_log().append(Message(text="b"))
-    assert texts(read_events(tmp_path)) == ["a", "b"]
+    assert texts_of(read_events(tmp_path)) == ["a", "b"]
     assert path.read_text().count("schema") == 1
 
 
@@ -243,19 +226,19 @@ def test_a_torn_last_line_is_never_read_and_cut_off_when_the_log_is_opened_again
     whole = path.read_bytes()
     path.write_bytes(whole + torn)
     reader = EventReader(tmp_path)
-    assert texts(reader.read()) == ["a"]
+    assert texts_of(reader.read()) == ["a"]
     log = open_log()
     assert path.read_bytes() == whole
     log.append(Message(text="b"))
     assert_whole(path)
-    assert texts(reader.read()) == ["b"], "who reads on is not led astray by what was cut off"
+    assert texts_of(reader.read()) == ["b"], "who reads on is not led astray by what was cut off"
 
 
 def test_a_log_that_was_torn_in_its_first_line_begins_anew(open_log, tmp_path, path):
     path.write_bytes(b'{"sch')
     open_log().append(Message(text="a"))
     assert json.loads(path.read_text().splitlines()[0]) == {"schema": SCHEMA_VERSION}
-    assert texts(read_events(tmp_path)) == ["a"]
+    assert texts_of(read_events(tmp_path)) == ["a"]
 
 
 # A full disk
@@ -276,19 +259,19 @@ def test_on_a_full_disk_nothing_is_torn_and_nothing_is_lost(open_log, tmp_path, 
     assert failures >= 3
     disk.room = math.inf
     log.append(Alert(text="after"))
-    assert texts(read_events(tmp_path)) == ["before", *(f"message {k}" for k in range(5)), "after"]
+    assert texts_of(read_events(tmp_path)) == ["before", *(f"message {k}" for k in range(5)), "after"]
     assert_whole(path)
 
 
 def test_who_follows_a_log_on_a_full_disk_reads_each_event_once(open_log, tmp_path, disk):
     log = open_log()
     reader = EventReader(tmp_path)
-    read = texts(reader.read())
+    read = texts_of(reader.read())
     for number in range(40):
         disk.room = 0 if number % 4 == 0 else 130 if number % 4 < 3 else math.inf
         with contextlib.suppress(OSError):
             log.append(Message(text=f"{number}"))
-        read += texts(reader.read())
+        read += texts_of(reader.read())
     assert read == [str(number) for number in range(40)]
 
 
@@ -302,7 +285,7 @@ def test_points_are_tried_again_and_the_end_writes_all_once_there_is_room(open_l
     log.append(point(4))  # no second has passed since the last attempt
     disk.room = math.inf
     log.close()
-    assert texts(read_events(tmp_path)) == [1, 2, 3, 4]
+    assert texts_of(read_events(tmp_path)) == [1, 2, 3, 4]
 
 
 def test_an_end_on_a_full_disk_says_so_and_leaves_whole_lines(open_log, path, disk, clock):
@@ -328,101 +311,10 @@ def test_points_that_cannot_be_written_take_no_memory_without_end_and_events_are
             log.append(Message(text=f"{number}"))
     disk.room = math.inf
     log.close()
-    assert texts(read_events(tmp_path)) == [*range(1, 11), *(str(number) for number in range(20))]
+    assert texts_of(read_events(tmp_path)) == [*range(1, 11), *(str(number) for number in range(20))]
 
 
 def test_a_log_that_cannot_be_opened_is_the_callers(tmp_path):
     (tmp_path / "events.jsonl").mkdir()
     with pytest.raises(IsADirectoryError):
         EventLog(tmp_path)
-
-
-# Read
-
-
-def line(text):
-    return json.dumps({"event": "Message", "time": 1.0, "text": text, "printed": False}).encode() + b"\n"
-
-
-@pytest.mark.parametrize(
-    "foreign",
-    [
-        b"",
-        b"a picture",
-        b"\xff\xfe\x00",
-        b"null",
-        b"7",
-        b'"event"',
-        b'["event"]',
-        b"[]",
-        b"{}",
-        b'{"event":null}',
-        b'{"event":[]}',
-        b'{"event":"Never","time":1.0}',
-        b'{"event":"Message"}',
-        b'{"event":"Message","time":1.0,"text":"a","printed":false,"later":1}',
-        b'{"event":"PhaseChanged","time":1.0,"phase":"asleep","message":""}',
-        b'{"event":"Evaluated","step":1,"final":true,"correct":1,"total":1,"loss":1,"seconds":1,"per_class":[7]}',
-        b'{"event":"SamplesPredicted","time":1.0,"step":1,"predicted":[1],"confidences":7}',
-        b'{"event":"Message","time":1.0,"te',
-        b"[" * 100_000,
-    ],
-    ids=lambda content: repr(content[:32]),
-)
-def test_lines_that_are_damaged_foreign_or_of_a_later_version_are_passed_over(tmp_path, path, foreign):
-    path.write_bytes(b'{"schema":1}\n' + line("a") + foreign + b"\n" + line("b"))
-    assert texts(read_events(tmp_path)) == ["a", "b"]
-
-
-def test_a_reader_gives_what_was_appended_since_it_read_last(open_log, tmp_path):
-    log = open_log()
-    reader = EventReader(tmp_path)
-    assert list(reader.read()) == []
-    log.append(Message(text="a"))
-    log.append(Message(text="b"))
-    assert texts(reader.read()) == ["a", "b"]
-    assert list(reader.read()) == []
-    for number in range(300):
-        log.append(Message(text=f"{number}"))
-    assert texts(reader.read()) == [str(number) for number in range(300)]
-    log.append(Message(text="c"))
-    assert texts(reader.read()) == ["c"]
-
-
-@pytest.mark.parametrize("cut", [1, 10, -1])
-def test_a_line_that_arrives_in_two_halves_is_read_once_it_is_whole(tmp_path, path, cut):
-    path.write_bytes(b'{"schema":1}\n' + line("a"))
-    reader = EventReader(tmp_path)
-    assert texts(reader.read()) == ["a"]
-    with path.open("ab") as file:
-        file.write(line("b")[:cut])
-        file.flush()
-        assert list(reader.read()) == []
-        file.write(line("b")[cut:])
-        file.flush()
-        assert texts(reader.read()) == ["b"]
-    assert list(reader.read()) == []
-
-
-@pytest.mark.parametrize("block", [1, 7, 64, 1 << 20])
-def test_lines_are_read_whatever_the_blocks_they_come_in(tmp_path, path, monkeypatch, block):
-    monkeypatch.setattr(event_log_module, "_BLOCK", block)
-    names = ["é" * 20, "b", "", "d" * 300]
-    path.write_bytes(b'{"schema":1}\n' + b"".join(line(name) for name in names) + line("torn")[:-1])
-    reader = EventReader(tmp_path)
-    assert texts(reader.read()) == names
-    with path.open("ab") as file:
-        file.write(b"\n")
-    assert texts(reader.read()) == ["torn"]
-
-
-def test_a_reader_that_is_left_half_way_goes_on_where_it_was(tmp_path, path):
-    path.write_bytes(b'{"schema":1}\n' + line("a") + line("b"))
-    reader = EventReader(tmp_path)
-    assert next(reader.read()).text == "a"
-    assert texts(reader.read()) == ["b"]
-
-
-def test_a_log_that_is_not_there_is_the_callers(tmp_path):
-    with pytest.raises(FileNotFoundError):
-        next(read_events(tmp_path))

@@ -11,6 +11,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.content import Content
+from textual.coordinate import Coordinate
 from textual.screen import ModalScreen
 from textual.widgets import DataTable, Footer, Input, Label, Static
 from textual.worker import Worker, WorkerState
@@ -337,8 +338,8 @@ class RunsScreen(ModalScreen[RunChoice | None]):
         table = self.query_one(RunTable)
         for number, row in enumerate(rows):
             for column, cell in enumerate(row):
-                if not cell.is_same(table.get_cell_at((number, column))):  # type: ignore[arg-type]  # a Coordinate is wanted, and any pair of numbers is taken for one
-                    table.update_cell_at((number, column), cell)  # type: ignore[arg-type]  # a Coordinate is wanted, and any pair of numbers is taken for one
+                if not cell.is_same(table.get_cell_at(Coordinate(number, column))):
+                    table.update_cell_at(Coordinate(number, column), cell)
 
 
 def _list(checkpoints: Path) -> tuple[list[ListedRun], str]:

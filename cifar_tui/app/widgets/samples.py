@@ -6,6 +6,7 @@ from rich.segment import Segment
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.content import Content
+from textual.coordinate import Coordinate
 from textual.strip import Strip
 from textual.widgets import DataTable, Static
 
@@ -83,8 +84,8 @@ class SamplesPane(Pane):
                 table.add_row(*cells)
                 continue
             for column, cell in enumerate(cells):
-                if table.get_cell_at((row, column)) != cell:  # type: ignore[arg-type]  # a Coordinate is wanted, and any pair of numbers is taken for one
-                    table.update_cell_at((row, column), cell)  # type: ignore[arg-type]  # a Coordinate is wanted, and any pair of numbers is taken for one
+                if table.get_cell_at(Coordinate(row, column)) != cell:
+                    table.update_cell_at(Coordinate(row, column), cell)
 
     def _draw_pictures(self) -> None:
         canvas = self.query_one("#pictures", Canvas)

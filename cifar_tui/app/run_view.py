@@ -1,0 +1,90 @@
+"""Shows a run on the dashboard at the pace that drawing allows, and keeps in mind what was seen of it."""
+
+import asyncio
+import contextlib
+import time
+
+from cifar_tui.app.pacer import Pacer
+from cifar_tui.app.screens.dialogs import AwayDialog
+from cifar_tui.app.view_actions import ViewActions
+from cifar_tui.runs.attached import AttachedRun
+from cifar_tui.runs.away import mark_seen
+from cifar_tui.runs.source import RunSource
+
+_NUMBERS_SHARE, _NUMBERS_FASTEST, _NUMBERS_SLOWEST = 0.006, 0.1, 1.0
+_CHARTS_SHARE, _CHARTS_FASTEST, _CHARTS_SLOWEST = 0.008, 0.5, 10.0
+_EFFECT_SECONDS, _EFFECT_LOOKS = 0.015, 40
+_SEEN_SECONDS = 3.0
+
+
+class RunView:
+    """The run that the dashboard of `app` shows, as the user sees it.
+
+    Args:
+        app: whose dashboard it is.
+    """
+
+    def __init__(self, app: ViewActions) -> None:
+        self._app = app
+        self._run: RunSource | None = None
+        self._numbers = Pacer(share=_NUMBERS_SHARE, fastest=_NUMBERS_FASTEST, slowest=_NUMBERS_SLOWEST)
+        self._charts = Pacer(share=_CHARTS_SHARE, fastest=_CHARTS_FASTEST, slowest=_CHARTS_SLOWEST)
+        self._told_away = True
+        self._seen_at = 0.0
+
+    def follow(self, run: RunSource, *, tell_away: bool = False) -> None:
+        """Show `run` from now on, and say what happened since the last look if `tell_away`."""
+        self._run = run
+        self._told_away = not tell_away
+        self._app.dashboard.forget_run()
+
+    def show(self, run: RunSource) -> None:
+        """Show what changed in `run`, if its turn has come."""
+        self._draw(run)
+        self._mark_seen(run)
+        self._tell_away(run)
+
+    def show_effect(self) -> None:
+        """Look closely until what was just asked of the run is seen, for a key wants an answer at once."""
+        if self._run is not None:
+            self._app.run_worker(self._look_closely(self._run), exclusive=True, group="effect")
+
+    def mark_seen_now(self, run: RunSource) -> None:
+        """Keep in mind that `run` was looked at until this moment."""
+        self._seen_at = 0.0
+        self._mark_seen(run)
+
+    def _draw(self, run: RunSource) -> None:
+        snapshot = run.snapshot()
+        if self._charts.due(snapshot):
+            self._charts.begin()
+            self._app.dashboard.show_curves(run)
+            self._app.call_after_refresh(self._charts.end)
+        elif self._numbers.due(snapshot):  # not both at once, for each is timed by itself
+            self._numbers.begin()
+            self._app.dashboard.show_run(run)
+            self._app.call_after_refresh(self._numbers.end)
+
+    async def _look_closely(self, run: RunSource) -> None:
+        phase = run.snapshot().phase
+        for _ in range(_EFFECT_LOOKS):
+            await asyncio.sleep(_EFFECT_SECONDS)
+            if run is not self._run or not self._app.is_running:
+                return
+            if run.snapshot().phase is not phase:
+                self._app.dashboard.show_run(run)
+                return
+
+    def _mark_seen(self, run: RunSource) -> None:
+        if run.folder is not None and self._told_away and time.monotonic() - self._seen_at > _SEEN_SECONDS:
+            self._seen_at = time.monotonic()
+            with contextlib.suppress(OSError):  # a full disk has an alert of its own
+                mark_seen(run.folder)
+
+    def _tell_away(self, run: RunSource) -> None:
+        """Say once what happened since the last look, as soon as the log is read."""
+        if self._told_away or not isinstance(run, AttachedRun) or not run.loaded:
+            return
+        self._told_away = True
+        if run.away:
+            self._app.push_screen(AwayDialog(run.away))
