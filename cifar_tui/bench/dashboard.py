@@ -277,7 +277,7 @@ def _measure_keys_and_stall(
         if run.last_step == began:
             raise RunFailedError("the training stood while keys were pressed: their latency means nothing")
         began_at = time.time()  # as events have it
-        time.sleep(amounts.stalled_seconds)
+        time.sleep(amounts.stalled_seconds)  # nobody reads meanwhile: that is what is measured
         ended_at = time.time()
         run.until(lambda: run.points[-1].time > ended_at)
         stalled = steps_per_second_between(run.points, began_at, ended_at)

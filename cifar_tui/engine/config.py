@@ -5,7 +5,7 @@ import difflib
 import math
 import re
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,9 @@ from cifar_tui.engine.presets import PRESETS
 
 DATA_KEYWORDS = ("auto", "cifar10", "synthetic")
 MODELS = ("net", "resnet18", "speednet-32", "speednet-64", "speednet-94", "speednet-95", "speednet-96")
+Setting = int | float | str | bool
+"""The value of a setting."""
+
 STEP_PATHS = ("auto", "eager", "fast")
 
 _MAX_SEED = 2**63 - 1
@@ -30,7 +33,7 @@ _SWITCH_WORDS = {"yes": True, "true": True, "on": True, "1": True} | {
 }
 
 
-def _setting(default: Any, label: str, description: str, check: Callable[[Any], str | None]) -> Any:  # noqa: ANN401 - a setting has its own type
+def _setting(default: Any, label: str, description: str, check: Callable[[Any], str | None]) -> Any:  # noqa: ANN401 - a field takes it for a default of its own type
     """A dataclass field that knows how the form labels it and why a value is wrong (None: it is right)."""
     return dataclasses.field(
         default=default, metadata={"label": label, "description": description, "check": check}
@@ -249,9 +252,10 @@ class TrainConfig:
                 "precision 'fp16' is stable with the speednet models alone: try bf16", field="precision"
             )
 
-    def replace(self, **values: Any) -> "TrainConfig":  # noqa: ANN401 - a setting has its own type
+    def replace(self, **values: Setting) -> "TrainConfig":
         """A copy with `values` in place of the old ones, checked again."""
-        return dataclasses.replace(self, **values)
+        typed: dict[str, Any] = dict(values)  # every value is checked against the type of its field
+        return dataclasses.replace(self, **typed)
 
 
 SETTINGS: dict[str, "dataclasses.Field[Any]"] = {
@@ -269,7 +273,7 @@ def preset_config(preset: str) -> TrainConfig:
     return TrainConfig(**{"preset": preset, **PRESETS.get(preset, {})})
 
 
-def parse_setting(name: str, text: str) -> Any:  # noqa: ANN401 - a setting has its own type
+def parse_setting(name: str, text: str) -> Setting:
     """The value of the setting `name` that the user wrote as `text`.
 
     Raises:
@@ -277,7 +281,7 @@ def parse_setting(name: str, text: str) -> Any:  # noqa: ANN401 - a setting has 
     """
     field = _field(name)
     text = text.strip()
-    value: Any = text
+    value: Setting = text
     try:
         if field.type is int:
             value = int(text.replace("_", ""))
@@ -339,12 +343,12 @@ def _field(name: str) -> "dataclasses.Field[Any]":
     return SETTINGS[name]
 
 
-def _suggestion(name: str, known: Any) -> str:  # noqa: ANN401 - a setting has its own type
+def _suggestion(name: str, known: Iterable[str]) -> str:
     close = difflib.get_close_matches(name, list(known), n=1)
     return f"; did you mean {close[0]!r}?" if close else ""
 
 
-def _widened(name: str, value: Any) -> Any:  # noqa: ANN401 - a setting has its own type
+def _widened(name: str, value: Setting) -> Setting:
     """A whole number where a float is wanted as that float; `TrainConfig` checks anything else."""
     if SETTINGS[name].type is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)

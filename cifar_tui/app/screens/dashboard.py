@@ -29,13 +29,13 @@ class Dashboard(Screen[None]):
 
     AUTO_FOCUS = ""
     BINDINGS: ClassVar[list[BindingType]] = [*FIELD_BINDINGS]
-    HORIZONTAL_BREAKPOINTS = [  # noqa: RUF012 - declared by the base class as it is
+    HORIZONTAL_BREAKPOINTS = [  # noqa: RUF012 - Textual declares it without ClassVar, and mypy allows no other
         (0, "-too-narrow"),
         (MINIMUM_SIZE[0], "-narrow"),
         (110, "-wide"),
         (170, "-very-wide"),
     ]
-    VERTICAL_BREAKPOINTS = [  # noqa: RUF012 - declared by the base class as it is
+    VERTICAL_BREAKPOINTS = [  # noqa: RUF012 - Textual declares it without ClassVar, and mypy allows no other
         (0, "-too-low"),
         (MINIMUM_SIZE[1], "-low"),
         (36, "-high"),

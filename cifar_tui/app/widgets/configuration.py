@@ -1,7 +1,6 @@
 """The form in which a run is set up: every field is checked when it is left."""
 
 import dataclasses
-from typing import Any
 
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical, VerticalScroll
@@ -15,6 +14,7 @@ from cifar_tui.app.widgets.pane import Pane
 from cifar_tui.engine.config import (
     DATA_KEYWORDS,
     SETTINGS,
+    Setting,
     TrainConfig,
     build_config,
     parse_setting,
@@ -34,7 +34,7 @@ _SUGGESTIONS: dict[str, tuple[str, ...]] = {
 class SettingRow(Vertical):
     """One setting: its label, its field and, when the value is wrong, the reason below."""
 
-    def __init__(self, name: str, value: Any) -> None:  # noqa: ANN401 - a setting has its own type
+    def __init__(self, name: str, value: Setting) -> None:
         super().__init__(id=f"setting-{name}")
         self.setting = name
         self._value = value
@@ -69,7 +69,7 @@ class SettingRow(Vertical):
         """The widget that holds the value."""
         return self.query_one("Input, Select")  # type: ignore[return-value]  # what the selector matches is one of the two
 
-    def read(self) -> Any:  # noqa: ANN401 - a setting has its own type
+    def read(self) -> Setting:
         """The value in the field.
 
         Raises:
@@ -77,7 +77,7 @@ class SettingRow(Vertical):
         """
         return parse_setting(self.setting, str(self.field.value))
 
-    def write(self, value: Any) -> None:  # noqa: ANN401 - a setting has its own type
+    def write(self, value: Setting) -> None:
         """Put `value` into the field."""
         self.field.value = _text(value)
         self.check()
@@ -108,8 +108,8 @@ class ConfigurationPane(Pane):
     can_focus = True
     locked: reactive[bool] = reactive(default=False)
 
-    def __init__(self, config: TrainConfig, **arguments: Any) -> None:  # noqa: ANN401 - a setting has its own type
-        super().__init__(**arguments)
+    def __init__(self, config: TrainConfig, *, id: str) -> None:
+        super().__init__(id=id)
         self._config = config
         self._preset = config.preset
 
@@ -149,7 +149,7 @@ class ConfigurationPane(Pane):
             row.field.focus()
             return None
 
-    def set(self, name: str, value: Any) -> None:  # noqa: ANN401 - a setting has its own type
+    def set(self, name: str, value: Setting) -> None:
         """Put `value` into the field of the setting `name`."""
         if self.query(f"#setting-{name}"):
             self._row(name).write(value)
@@ -204,6 +204,6 @@ def _row_around(widget: Widget) -> SettingRow | None:
     return next((node for node in widget.ancestors if isinstance(node, SettingRow)), None)
 
 
-def _text(value: Any) -> str:  # noqa: ANN401 - a setting has its own type
+def _text(value: Setting) -> str:
     """`value` as the form shows it."""
     return ("no", "yes")[value] if isinstance(value, bool) else str(value)
