@@ -162,7 +162,7 @@ def _signals_stop(run: LiveRun, terminal: _Terminal) -> Iterator[list[int]]:
 
 def _follow(run: LiveRun, terminal: _Terminal, *, results_to_stderr: bool, bar: bool = True) -> None:
     """Print what the run says until its thread has returned."""
-    shown, taken = 0, 0
+    shown = 0
     ended = False
     with contextlib.ExitStack() as stack:
         progress: _Bar | _PlainLines = _Bar() if bar and sys.stderr.isatty() else _PlainLines()
@@ -172,12 +172,10 @@ def _follow(run: LiveRun, terminal: _Terminal, *, results_to_stderr: bool, bar: 
             if terminal.left:
                 stack.close()  # a bar is nothing for a file
             snapshot = run.snapshot()
-            # what earlier processes said of a resumed run is not said again, and some of it is taken back
-            shown = max(shown, run.history_end) - (snapshot.log_taken - taken)
-            taken = snapshot.log_taken
-            lines = run.log_since(shown)
-            shown += len(lines)
-            for line in lines:
+            for line in run.log_since(shown):
+                shown = line.number + 1
+                if line.earlier:
+                    continue
                 if line.kind == "printed":
                     _say(line.text, to_stderr=results_to_stderr)
                 else:

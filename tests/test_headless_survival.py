@@ -9,6 +9,7 @@ import select
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -16,10 +17,12 @@ import torch
 
 from cifar_tui.engine.config import TrainConfig
 from cifar_tui.engine.events import LossPoint, Phase
+from cifar_tui.headless import train_headless
 from cifar_tui.runs.control_client import send_request
 from cifar_tui.runs.event_log import read_events
 from cifar_tui.runs.live import LiveRun
 from cifar_tui.runs.owner import RunLock, owner_of
+from cifar_tui.runs.state import RunState
 from cifar_tui.runs.summary import read_summary
 
 COMMAND = [sys.executable, "-m", "cifar_tui"]
@@ -336,6 +339,37 @@ def test_a_resume_under_other_circumstances_says_so_and_repeats_nothing(image_fo
     assert "epoch 1:" not in resumed.stderr
     assert resumed.stdout.count("Finished Training") == 1
     assert not list(folder.glob(".*.tmp")), "what a killed save left is removed"
+
+
+def test_every_line_of_a_resumed_run_is_printed_once_whenever_it_is_looked_at(
+    image_folder, tmp_path, monkeypatch, capfd
+):
+    """Here the run and its reader take turns, so that it is looked at between any two events."""
+    checkpoints = tmp_path / "checkpoints"
+    settings = {"data": str(image_folder), "device": "cpu", "loss_window": 2}
+    assert train_headless(TrainConfig(**settings), checkpoints=checkpoints, as_json=False) == 0
+    (folder,) = checkpoints.iterdir()
+    capfd.readouterr()
+
+    may_apply, applied = threading.Semaphore(0), threading.Semaphore(0)
+    apply, live = RunState.apply, LiveRun.live
+
+    def apply_in_turn(state, event, **options):
+        may_apply.acquire()
+        apply(state, event, **options)
+        applied.release()
+
+    def wait_in_turn(run, _seconds):
+        may_apply.release()
+        wait_until(lambda: applied.acquire(blocking=False) or not live.fget(run))
+        return not live.fget(run)
+
+    monkeypatch.setattr(RunState, "apply", apply_in_turn)
+    monkeypatch.setattr(LiveRun, "wait", wait_in_turn)
+    config = TrainConfig(**settings, epochs=3)
+    assert train_headless(config, checkpoints=checkpoints, as_json=False, resume=folder) == 0
+    printed = [line for line in capfd.readouterr().out.splitlines() if "loss:" in line or "Training" in line]
+    assert [line[:10] for line in printed] == ["[3,     2]", "[3,     4]", "[3,     6]", "Finished T"]
 
 
 def test_a_resume_without_its_images_leaves_the_run_as_it_was(image_folder, tmp_path):

@@ -103,7 +103,7 @@ class AttachedRun:
         return self._state.curves()
 
     def log_since(self, index: int) -> list[LogLine]:
-        """The lines of the log from line `index` (counted from 0) on."""
+        """The lines of the log from the one numbered `index` on."""
         return self._state.log_since(index)
 
     def pause(self) -> None:

@@ -58,8 +58,6 @@ class LiveRun:
         self._early_events: list[Event] = []
         self._possession: Possession | None = None
         self._log_failed = False
-        self.history_end = 0
-        """How many lines of the log earlier processes wrote."""
         self._thread: threading.Thread | None = None
 
     def start_training(self) -> None:
@@ -105,7 +103,7 @@ class LiveRun:
         return self._state.curves()
 
     def log_since(self, index: int) -> list[LogLine]:
-        """The lines of the log from line `index` (counted from 0) on."""
+        """The lines of the log from the one numbered `index` on."""
         return self._state.log_since(index)
 
     def pause(self) -> None:
@@ -213,8 +211,7 @@ class LiveRun:
         self._own(folder)
         for event in read_events(folder):
             with contextlib.suppress(*DAMAGED):
-                self._state.apply(event)
-        self.history_end = self._state.snapshot().log_end
+                self._state.apply(event, earlier=True)
         session = self._open_session()
         from cifar_tui.engine.checkpoint import load_training_state
 

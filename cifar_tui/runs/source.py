@@ -76,7 +76,7 @@ class RunSource(Protocol):
         ...
 
     def log_since(self, index: int) -> list[LogLine]:
-        """The lines of the log from line `index` (counted from 0) on."""
+        """The lines of the log from the one numbered `index` on."""
         ...
 
     def sample_batch(self, number: int) -> SampleBatch | None:

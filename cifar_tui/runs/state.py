@@ -1,6 +1,7 @@
 """Folds the events of a run into `RunState`: what every screen shows."""
 
 import dataclasses
+import itertools
 import math
 import threading
 from collections import deque
@@ -39,13 +40,18 @@ LOG_LINES = 5000
 class LogLine:
     """A line of the log: `kind` is "printed" (the tutorial would print it), "message", "alert" or "error".
 
-    `step` is the step it tells of, None for what a resume from an earlier step does not supersede.
+    Attributes:
+        step: the step it tells of, None for what a resume from an earlier step does not supersede.
+        number: how many lines came before it, those included that a resume has taken out.
+        earlier: whether it is of a process that owned the run before this one.
     """
 
     time: float
     text: str
     kind: str
     step: float | None = None
+    number: int = 0
+    earlier: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,7 +66,7 @@ class RunSnapshot:
         train_seconds: time spent training.
         seconds_left: estimated training time left.
         log_end: how many lines the log has had; see `RunState.log_since`.
-        log_taken: how many lines a resume has taken out of the log; they do not count in `log_end`.
+        log_taken: how many of these a resume has taken out again.
         curves_version: grows when a curve has a new point.
     """
 
@@ -133,8 +139,8 @@ class RunState:
         self._log: deque[LogLine] = deque(maxlen=LOG_LINES)
         self._throughput = _Throughput()
 
-    def apply(self, event: Event) -> None:
-        """Take in the next event."""
+    def apply(self, event: Event, *, earlier: bool = False) -> None:
+        """Take in the next event; `earlier` is for one of a process that owned the run before this one."""
         with self._lock:
             self._values["version"] += 1
             self._stale = True
@@ -149,7 +155,7 @@ class RunState:
                 line = replace(line, step=math.inf if over else self._values["step"])
             self._fold(event)
             if line is not None:
-                self._log.append(line)
+                self._log.append(replace(line, number=self._values["log_end"], earlier=earlier))
                 self._values["log_end"] += 1
 
     def snapshot(self) -> RunSnapshot:
@@ -169,10 +175,10 @@ class RunState:
             )
 
     def log_since(self, index: int) -> list[LogLine]:
-        """The lines of the log from line `index` (counted from 0) on, as far as they are kept."""
+        """The lines of the log whose `number` is at least `index`, as far as they are kept."""
         with self._lock:
-            wanted = max(0, min(len(self._log), self._values["log_end"] - index))
-            return list(self._log)[len(self._log) - wanted :]
+            newest_first = itertools.takewhile(lambda line: line.number >= index, reversed(self._log))
+            return list(newest_first)[::-1]
 
     def _fold(self, event: Event) -> None:
         match event:
@@ -244,7 +250,6 @@ class RunState:
             batch=event.batch,
             train_seconds=event.train_seconds,
             images_per_second=None,
-            log_end=self._values["log_end"] - taken,
             log_taken=self._values["log_taken"] + taken,
             curves_version=self._values["curves_version"] + 1,
         )

@@ -16,6 +16,7 @@ from cifar_tui.engine.events import (
     Message,
     Phase,
     PhaseChanged,
+    Resumed,
     RunEnded,
     TrainingFinished,
     TrainingStarted,
@@ -158,6 +159,20 @@ def test_the_log_is_read_from_where_the_reader_stopped():
     assert [line.text for line in state.log_since(3)] == ["3", "4"]
     assert state.log_since(5) == []
     assert len(state.log_since(0)) == 5
+
+
+def test_lines_that_a_resume_takes_out_do_not_move_the_reader():
+    state = RunState()
+    for step in (2, 4):
+        state.apply(LossWindow(epoch=1, batch=step, loss=1.0, step=step), earlier=True)
+    read = state.snapshot().log_end
+    state.apply(Resumed(step=2, epoch=1, batch=2, train_seconds=1.0))
+    (resumed,) = state.log_since(read)
+    state.apply(LossWindow(epoch=1, batch=4, loss=0.5, step=4))
+    (again,) = state.log_since(resumed.number + 1)
+    assert "resumed" in resumed.text
+    assert again.text.endswith("loss: 0.500")
+    assert [(line.number, line.earlier) for line in state.log_since(0)] == [(0, True), (2, False), (3, False)]
 
 
 def test_the_log_in_memory_is_bounded_and_keeps_the_latest():

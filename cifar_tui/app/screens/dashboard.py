@@ -117,8 +117,8 @@ class Dashboard(Screen[None]):
                 self._shown_log_taken, self._shown_log_end = snapshot.log_taken, 0
                 self.query_one(LogPane).clear_lines()
             lines = run.log_since(self._shown_log_end)
-            self._shown_log_end += len(lines)
             if lines:
+                self._shown_log_end = lines[-1].number + 1
                 self.query_one(LogPane).add(lines)
         self._show_samples(run, snapshot)
         self.configuration.locked = run.live
