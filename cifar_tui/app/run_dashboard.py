@@ -11,6 +11,7 @@ from cifar_tui.app.app import CifarApp
 from cifar_tui.app.native_output import NativeOutput
 from cifar_tui.app.terminal_watch import PATIENCE_SECONDS, TerminalWatch
 from cifar_tui.background import Shell
+from cifar_tui.engine.collector import collect_rarely
 from cifar_tui.engine.config import TrainConfig
 
 _JOIN_SECONDS = 1.0
@@ -30,6 +31,7 @@ def run_dashboard(
 
     A run that is left to itself goes on in this process, in the background: then this returns at its end.
     """
+    collect_rarely()
     app = CifarApp(
         config, checkpoints=checkpoints, start=start, weights=weights, resume=resume, attach=attach
     )

@@ -11,8 +11,8 @@ from cifar_tui.runs.attached import AttachedRun
 from cifar_tui.runs.away import mark_seen
 from cifar_tui.runs.source import RunSource
 
-_NUMBERS_SHARE, _NUMBERS_FASTEST, _NUMBERS_SLOWEST = 0.006, 0.1, 1.0
-_CHARTS_SHARE, _CHARTS_FASTEST, _CHARTS_SLOWEST = 0.008, 0.5, 10.0
+_NUMBERS_SHARE, _NUMBERS_FASTEST, _NUMBERS_SLOWEST = 0.005, 0.2, 1.0
+_CHARTS_SHARE, _CHARTS_FASTEST, _CHARTS_SLOWEST = 0.006, 1.0, 10.0
 _EFFECT_SECONDS, _EFFECT_LOOKS = 0.015, 40
 _SEEN_SECONDS = 3.0
 

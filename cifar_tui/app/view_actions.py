@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from functools import partial
+from typing import ClassVar
 
 from textual.app import App, SystemCommand
 from textual.screen import Screen
@@ -13,6 +14,8 @@ from cifar_tui.app.screens.help import HelpScreen
 
 class ViewActions(App[int]):
     """An app with a `Dashboard` under all its screens, and the keys that change its view."""
+
+    SCREENS: ClassVar = {"help": HelpScreen}  # it is kept: to open it again takes half the time
 
     @property
     def dashboard(self) -> Dashboard:
@@ -62,4 +65,5 @@ class ViewActions(App[int]):
 
     def action_help(self) -> None:
         """Show all keys."""
-        self.push_screen(HelpScreen())
+        if not any(isinstance(screen, HelpScreen) for screen in self.screen_stack):
+            self.push_screen("help")

@@ -12,6 +12,7 @@ from torch import nn
 
 from cifar_tui.engine.atomic import write_text_atomically
 from cifar_tui.engine.checkpoint import load_into, load_weights
+from cifar_tui.engine.collector import uncollected
 from cifar_tui.engine.config import TrainConfig
 from cifar_tui.engine.control import RunControl
 from cifar_tui.engine.data.dataset import Dataset, ImageSplit, hold_out
@@ -100,14 +101,15 @@ class Session:
         origin = state_origin(dataset, describe_device(device), threads, path.made_by)
         with _out_of_memory_explained(), intra_op_threads(threads), matrix_precision(config.precision):
             torch.manual_seed(config.seed)
-            learner = create_learner(
-                config,
-                path,
-                num_classes=len(dataset.class_names),
-                train=train,
-                say=self._say,
-                began_in=None if resume_from is None else precision_of(resume_from.get("steps")),
-            )
+            with uncollected():  # what an optimizer needs of PyTorch is imported here
+                learner = create_learner(
+                    config,
+                    path,
+                    num_classes=len(dataset.class_names),
+                    train=train,
+                    say=self._say,
+                    began_in=None if resume_from is None else precision_of(resume_from.get("steps")),
+                )
             net, predictor = learner.net, learner.predictor
             step_path = ""
             if not isinstance(learner.steps, RecipeSteps):  # those are made in one way only
@@ -115,7 +117,8 @@ class Session:
                 self._say(path.sentence())
             if path.fast or compiles(config, device):
                 emit(PhaseChanged(phase=Phase.LOADING, message="compiling the steps"))
-            learner.steps.prepare(lambda: self.control.stop_requested)
+            with uncollected():
+                learner.steps.prepare(lambda: self.control.stop_requested)
             trainer = Trainer(
                 config=config,
                 net=net,

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cifar_tui.engine.collector import collect_everything, uncollected
 from cifar_tui.engine.config import TrainConfig
 from cifar_tui.engine.control import RunControl
 from cifar_tui.engine.errors import CancelledError, UserError
@@ -242,7 +243,9 @@ class LiveRun:
 
     def _open_session(self) -> "Session":
         self._emit(PhaseChanged(phase=Phase.LOADING, message="PyTorch"))
-        from cifar_tui.engine.session import Session
+        collect_everything()  # that an earlier run left
+        with uncollected():
+            from cifar_tui.engine.session import Session
 
         self._session = Session(config=self.config, emit=self._emit, control=self._control)
         return self._session

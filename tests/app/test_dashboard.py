@@ -11,10 +11,12 @@ from cifar_tui.app.commands import COMMANDS, palette_commands
 from cifar_tui.app.screens.dialogs import AwayDialog, DataDialog, QuitDialog
 from cifar_tui.app.screens.help import HelpScreen
 from cifar_tui.app.widgets.configuration import ConfigurationPane, SettingRow
+from cifar_tui.app.widgets.key_line import KeyLine
 from cifar_tui.engine.config import TrainConfig
 from cifar_tui.engine.events import Phase, PhaseChanged, TrainingFinished, TrainingStarted
 from cifar_tui.engine.presets import PRESETS
 from cifar_tui.runs.live import LiveRun
+from tests.app.panes import until
 
 
 @pytest.fixture
@@ -122,6 +124,36 @@ async def test_every_command_has_its_binding_its_action_and_its_line_of_help(app
             assert description in captured.get()
         await pilot.press("escape")
         assert not isinstance(app.screen, HelpScreen)
+
+
+async def test_help_is_opened_once_at_a_time_and_again_after_it_was_closed(app):
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("question_mark")
+        app.action_help()  # as from the palette
+        assert len(app.screen_stack) == 2
+        await pilot.press("escape", "question_mark")
+        assert len(app.screen_stack) == 2
+        assert isinstance(app.screen, HelpScreen)
+        assert app.screen.query(Static)
+
+
+async def test_the_line_of_keys_is_made_anew_only_where_other_keys_work(app):
+    async with app.run_test(size=(120, 40)) as pilot:
+        keys = app.dashboard.query_one(KeyLine)
+
+        def shown():
+            return [(key.description, key.disabled) for key in keys.query("FooterKey")]
+
+        await until(pilot, lambda: bool(shown()))
+        made = list(keys.query("FooterKey"))
+        await pilot.press("question_mark", "escape", "2", "1")
+        await pilot.pause()
+        assert list(keys.query("FooterKey")) == made
+        before = shown()
+        app.dashboard.query_one("#setting-epochs", SettingRow).field.focus()
+        await until(pilot, lambda: shown() != before)
+        await pilot.press("escape")
+        await until(pilot, lambda: shown() == before)
 
 
 class Started:

@@ -6,10 +6,11 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Grid
 from textual.screen import Screen
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
 from cifar_tui.app.commands import FIELD_BINDINGS, PANES
 from cifar_tui.app.widgets.configuration import ConfigurationPane
+from cifar_tui.app.widgets.key_line import KeyLine
 from cifar_tui.app.widgets.log import LogPane
 from cifar_tui.app.widgets.pane import Pane
 from cifar_tui.app.widgets.pane_tabs import PaneTabs
@@ -62,7 +63,7 @@ class Dashboard(Screen[None]):
             yield SummaryPane(id="summary")
             yield LogPane(id="log")
         yield Static(id="too-small")
-        yield Footer(compact=True, show_command_palette=False)
+        yield KeyLine()
 
     def on_mount(self) -> None:
         """Start with the form."""

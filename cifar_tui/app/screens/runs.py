@@ -13,12 +13,13 @@ from textual.containers import Horizontal
 from textual.content import Content
 from textual.coordinate import Coordinate
 from textual.screen import ModalScreen
-from textual.widgets import DataTable, Footer, Input, Label, Static
+from textual.widgets import DataTable, Input, Label, Static
 from textual.worker import Worker, WorkerState
 
 from cifar_tui.app.commands import FIELD_BINDINGS
 from cifar_tui.app.screens.comparison import ComparisonScreen
 from cifar_tui.app.screens.dialogs import DeleteDialog
+from cifar_tui.app.widgets.key_line import KeyLine
 from cifar_tui.app.widgets.line import Line
 from cifar_tui.engine.errors import UserError
 from cifar_tui.runs.listing import (
@@ -135,7 +136,7 @@ class RunsScreen(ModalScreen[RunChoice | None]):
             yield FilterInput(placeholder="a part of the row: an id, a state, …", compact=True)
         yield RunTable(id="runs-table", cursor_type="row", cursor_foreground_priority="renderable")
         yield Static(id="no-runs", markup=False)
-        yield Footer(compact=True, show_command_palette=False)
+        yield KeyLine()
 
     def on_mount(self) -> None:
         """Begin to list."""
