@@ -16,6 +16,12 @@ from cifar_tui.engine.config import TrainConfig
 
 _JOIN_SECONDS = 1.0
 
+_SWITCH_SECONDS = 0.0005
+"""How long a training, which comes back to the interpreter after every operation, waits for the screen there.
+
+With Python's own 5 ms a tenth of the steps are lost while something is drawn.
+"""
+
 
 def run_dashboard(
     config: TrainConfig,
@@ -32,6 +38,7 @@ def run_dashboard(
     A run that is left to itself goes on in this process, in the background: then this returns at its end.
     """
     collect_rarely()
+    sys.setswitchinterval(_SWITCH_SECONDS)
     app = CifarApp(
         config, checkpoints=checkpoints, start=start, weights=weights, resume=resume, attach=attach
     )

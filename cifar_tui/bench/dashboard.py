@@ -11,12 +11,10 @@ from cifar_tui.bench.key_latency import KeyPress, measure_key_latency, percentil
 from cifar_tui.bench.logged_run import (
     dashboard_run,
     headless_run,
-    step_after,
-    steps_per_second,
-    steps_per_second_between,
 )
 from cifar_tui.bench.options import BenchOptions
 from cifar_tui.bench.report import Figure, Spread, show_progress, spread
+from cifar_tui.bench.turns import Contestant, take_turns
 from cifar_tui.engine.config import TrainConfig
 from cifar_tui.engine.errors import RunFailedError
 
@@ -38,21 +36,21 @@ class DashboardAmounts:
     """How much is measured.
 
     Attributes:
-        pairs: how often a training without and one with the screen are compared.
-        warm_up_steps: steps that do not count.
-        seconds: what of each training counts.
+        rounds: how often trainings without a screen, with one, and with one that nobody reads are compared.
+        warm_up_seconds: of training, that do not count.
+        turns: how often each of them goes on in a round.
+        turn_seconds: and how long each time.
         presses: how many keys are pressed.
-        stalled_seconds: how long the terminal is not read.
         windows: how often bytes are counted in each state.
         window_seconds: how long each time while training; half of it when the training stands.
         settle_seconds: how long the dashboard may draw after a change before it is measured.
     """
 
-    pairs: int = 4
-    warm_up_steps: int = 1000
-    seconds: float = 6.0
+    rounds: int = 3
+    warm_up_seconds: float = 1.0
+    turns: int = 12
+    turn_seconds: float = 1.5
     presses: int = 120
-    stalled_seconds: float = 10.0
     windows: int = 3
     window_seconds: float = 5.0
     settle_seconds: float = 3.0
@@ -64,32 +62,25 @@ class DashboardBench:
 
     Attributes:
         preset: its name.
-        steps: the window of steps that counted in each training.
-        headless: steps a second without a screen.
+        headless: steps a second without a screen, in each round.
         dashboard: the same with the dashboard.
-        ratio: dashboard over headless, of each pair.
+        ratio: dashboard over headless.
+        stalled_ratio: a dashboard whose terminal nobody reads, over headless.
         presses: how soon every key showed its effect while training.
         training_bytes: bytes a second to the terminal while training.
         paused_bytes: while paused.
         done_bytes: when the training is over.
-        stalled: steps a second while nobody reads the terminal.
     """
 
     preset: str
-    steps: tuple[int, int]
     headless: Spread
     dashboard: Spread
     ratio: Spread
+    stalled_ratio: Spread
     presses: tuple[KeyPress, ...]
     training_bytes: Spread
     paused_bytes: Spread
     done_bytes: Spread
-    stalled: float
-
-    @property
-    def stalled_ratio(self) -> float:
-        """The rate while nobody reads the terminal, over that without a screen."""
-        return self.stalled / self.headless.median
 
     @property
     def title(self) -> str:
@@ -124,7 +115,7 @@ class DashboardBench:
             ),
             Figure(
                 quantity="with a terminal that nobody reads, over headless",
-                spread=spread([self.stalled_ratio]),
+                spread=self.stalled_ratio,
                 digits=3,
                 at_least=self.limit_ratio,
             ),
@@ -158,6 +149,7 @@ class DashboardBench:
             "headless_steps_per_second": self.headless,
             "dashboard_steps_per_second": self.dashboard,
             "ratio": self.ratio,
+            "stalled_ratio": self.stalled_ratio,
             "bytes_per_second": self.training_bytes,
             "bytes_per_second_paused": self.paused_bytes,
             "bytes_per_second_done": self.done_bytes,
@@ -168,10 +160,7 @@ class DashboardBench:
             by_key.setdefault(press.name, []).append(press.milliseconds)
         return {
             "preset": self.preset,
-            "window_steps": list(self.steps),
             **{name: found.median for name, found in spreads.items()},
-            "stalled_steps_per_second": self.stalled,
-            "stalled_ratio": self.stalled_ratio,
             "key_latency_ms": {
                 "p50": percentile(latencies, 50),
                 "p99": percentile(latencies, 99),
@@ -200,91 +189,74 @@ def measure_dashboard(options: BenchOptions, amounts: DashboardAmounts | None = 
     """
     amounts = amounts or DashboardAmounts()
     config = options.config(options.preset or "tutorial", epochs=_ENDLESS)
+    rounds = []
     with tempfile.TemporaryDirectory(prefix="cifar-tui-bench-") as name:
         places = Path(name)
-        steps, pairs = _measure_pairs(config, places, amounts)
-        show_progress("pressing keys, and a terminal that nobody reads")
-        presses, stalled = _measure_keys_and_stall(config, places, amounts)
+        for number in range(amounts.rounds):
+            show_progress(f"training with and without the dashboard, {number + 1} of {amounts.rounds}")
+            rounds.append(_measure_round(config, places, amounts))
+        show_progress("pressing keys")
+        presses = _measure_keys(config, places, amounts)
         show_progress("counting bytes")
         training_bytes, paused_bytes, done_bytes = _measure_bytes(config, places, amounts)
         show_progress("")
-    headless, dashboard = zip(*pairs, strict=True)
     return DashboardBench(
         preset=config.preset,
-        steps=steps,
-        headless=spread(headless),
-        dashboard=spread(dashboard),
-        ratio=spread(seen / unseen for unseen, seen in pairs),
+        headless=spread(headless for headless, _, _ in rounds),
+        dashboard=spread(dashboard for _, dashboard, _ in rounds),
+        ratio=spread(dashboard / headless for headless, dashboard, _ in rounds),
+        stalled_ratio=spread(stalled / headless for headless, _, stalled in rounds),
         presses=tuple(presses),
         training_bytes=spread(training_bytes),
         paused_bytes=spread(paused_bytes),
         done_bytes=spread(done_bytes),
-        stalled=stalled,
     )
 
 
-def _measure_pairs(
+def _measure_round(
     config: TrainConfig, places: Path, amounts: DashboardAmounts
-) -> tuple[tuple[int, int], list[tuple[float, float]]]:
-    """The window of steps that counted, and steps a second without and with the dashboard in each pair.
+) -> tuple[float, float, float]:
+    """Steps a second without a screen, with the dashboard, and with a dashboard that nobody reads.
 
-    Which of a pair comes first alternates, so that a machine that gets slower or faster favours neither.
+    They only train: an evaluation takes as long with a screen as without, and would blur what is compared.
     """
-    first, last = amounts.warm_up_steps, 0
-    pairs = []
-    for number in range(amounts.pairs):
-        found: dict[bool, float] = {}
-        for seen in (False, True) if number % 2 == 0 else (True, False):
-            show_progress(
-                f"training {'with' if seen else 'without'} the dashboard, {number + 1} of {amounts.pairs}",
-                passing=True,
-            )
-            if seen:
-                found[seen] = _measure_seen(config, places, first, last)
-            else:  # the first of them says how many steps the seconds are
-                found[seen], last = _measure_headless(config, places, first, last, amounts.seconds)
-        pairs.append((found[False], found[True]))
-    return (first, last), pairs
-
-
-def _measure_headless(
-    config: TrainConfig, places: Path, first: int, last: int, seconds: float
-) -> tuple[float, int]:
-    """Steps a second from step `first` to `last`, or for `seconds` where that is 0; and the last step."""
-    with headless_run(config, places) as run:
-        run.until(lambda: (last or step_after(run.points, first, seconds)) <= run.last_step)
-        last = last or round(step_after(run.points, first, seconds))
-        return steps_per_second(run.points, first, last), last
-
-
-def _measure_seen(config: TrainConfig, places: Path, first: int, last: int) -> float:
-    with dashboard_run(config, places, columns=LARGE[0], rows=LARGE[1]) as (run, terminal):
-        run.until(lambda: run.last_step >= last)
-        if not terminal.bytes_read:
+    config = config.replace(evaluate_every=0, checkpoint_every=0)
+    columns, rows = LARGE
+    with (
+        headless_run(config, places) as headless,
+        dashboard_run(config, places, columns=columns, rows=rows) as (seen, terminal),
+        dashboard_run(config, places, columns=columns, rows=rows) as (unseen, unread),
+    ):
+        contestants = [
+            Contestant(group=headless.group, pass_time=headless.pass_time),
+            Contestant(group=seen.group, pass_time=terminal.read_for),
+            Contestant(group=unseen.group, pass_time=time.sleep),  # nobody reads: that is what is measured
+        ]
+        for run, contestant in zip((headless, seen, unseen), contestants, strict=True):
+            run.until(lambda run=run: run.train_seconds >= amounts.warm_up_seconds)  # type: ignore[misc]
+            contestant.pass_time(amounts.settle_seconds)
+            contestant.halt()
+        before = terminal.bytes_read
+        spans = take_turns(contestants, turns=amounts.turns, seconds=amounts.turn_seconds)
+        if terminal.bytes_read == before:
             raise RunFailedError("the dashboard drew nothing: what it costs would mean nothing")
-        return steps_per_second(run.points, first, last)
+        rates = [run.rate(own) for run, own in zip((headless, seen, unseen), spans, strict=True)]
+        unread.press("?")
+        if unread.until("Pause training between two steps") is None:
+            raise RunFailedError("the dashboard did not come back from a terminal that nobody read")
+    return rates[0], rates[1], rates[2]
 
 
-def _measure_keys_and_stall(
-    config: TrainConfig, places: Path, amounts: DashboardAmounts
-) -> tuple[list[KeyPress], float]:
+def _measure_keys(config: TrainConfig, places: Path, amounts: DashboardAmounts) -> list[KeyPress]:
     with dashboard_run(config, places, columns=LARGE[0], rows=LARGE[1]) as (run, terminal):
-        run.until(lambda: run.last_step >= amounts.warm_up_steps)
+        run.until(lambda: run.train_seconds >= amounts.warm_up_seconds)
         terminal.read_for(amounts.settle_seconds)
         began = run.last_step
         presses = measure_key_latency(terminal, amounts.presses)
         run.look()
         if run.last_step == began:
             raise RunFailedError("the training stood while keys were pressed: their latency means nothing")
-        began_at = time.time()  # as events have it
-        time.sleep(amounts.stalled_seconds)  # nobody reads meanwhile: that is what is measured
-        ended_at = time.time()
-        run.until(lambda: run.points[-1].time > ended_at)
-        stalled = steps_per_second_between(run.points, began_at, ended_at)
-        terminal.press("?")
-        if terminal.until("Pause training between two steps") is None:
-            raise RunFailedError("the dashboard did not come back from a terminal that nobody read")
-    return presses, stalled
+    return presses
 
 
 def _measure_bytes(
@@ -292,7 +264,7 @@ def _measure_bytes(
 ) -> tuple[list[float], list[float], list[float]]:
     """Bytes a second while training, when paused and when done."""
     with dashboard_run(config, places, columns=MIDDLE[0], rows=MIDDLE[1]) as (run, terminal):
-        run.until(lambda: run.last_step >= amounts.warm_up_steps)
+        run.until(lambda: run.train_seconds >= amounts.warm_up_seconds)
         terminal.read_for(amounts.settle_seconds)
 
         def counted(seconds: float) -> list[float]:

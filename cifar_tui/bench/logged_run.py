@@ -1,8 +1,7 @@
 """Trainings as the user starts them, without a screen or in a dashboard, followed by their event log."""
 
 import contextlib
-import itertools
-import math
+import signal
 import subprocess
 import sys
 import tempfile
@@ -12,6 +11,7 @@ from pathlib import Path
 
 from cifar_tui.bench.options import arguments_of
 from cifar_tui.bench.terminal import Terminal
+from cifar_tui.bench.turns import Span, rate
 from cifar_tui.engine.config import TrainConfig
 from cifar_tui.engine.errors import RunFailedError
 from cifar_tui.engine.events import Event, LossPoint
@@ -26,6 +26,7 @@ class LoggedRun:
     """A training in another process.
 
     Args:
+        group: the id of its process group, in which nothing else is.
         checkpoints: the folder in which it makes its own, and nobody else.
         pass_time: waits for so many seconds, doing what the process needs to go on.
 
@@ -33,7 +34,8 @@ class LoggedRun:
         points: the points of the chart that are in its log.
     """
 
-    def __init__(self, checkpoints: Path, pass_time: Callable[[float], object]) -> None:
+    def __init__(self, group: int, checkpoints: Path, pass_time: Callable[[float], object]) -> None:
+        self.group = group
         self.points: list[LossPoint] = []
         self.pass_time = pass_time
         self._checkpoints = checkpoints
@@ -64,10 +66,25 @@ class LoggedRun:
             self.pass_time(look_seconds)
             self.look()
 
+    def rate(self, spans: Sequence[Span]) -> float:
+        """Steps a second in all of `spans`; see `turns.rate`.
+
+        Raises:
+            RunFailedError: it did not go on.
+        """
+        ended = spans[-1][1]
+        self.until(lambda: bool(self.points) and self.points[-1].time > ended)
+        return rate(spans, [(point.time, point.step) for point in self.points])
+
     @property
     def last_step(self) -> int:
         """The last step that the log tells of; 0 where there is none."""
         return self.points[-1].step if self.points else 0
+
+    @property
+    def train_seconds(self) -> float:
+        """For how long it has trained by its own clock, as far as the log tells."""
+        return self.points[-1].train_seconds if self.points else 0.0
 
 
 @contextlib.contextmanager
@@ -82,7 +99,7 @@ def headless_run(config: TrainConfig, places: Path) -> Iterator[LoggedRun]:
     with (
         tempfile.TemporaryFile(dir=places) as said,
         subprocess.Popen(  # noqa: S603 - this program itself
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=said
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=said, process_group=0
         ) as process,
     ):
 
@@ -94,9 +111,10 @@ def headless_run(config: TrainConfig, places: Path) -> Iterator[LoggedRun]:
                 raise RunFailedError(f"a run that was to be measured ended: {''.join(last)}")
 
         try:
-            yield LoggedRun(checkpoints, pass_time)
+            yield LoggedRun(process.pid, checkpoints, pass_time)
         finally:
             process.terminate()
+            process.send_signal(signal.SIGCONT)  # where it was halted
 
 
 @contextlib.contextmanager
@@ -106,7 +124,7 @@ def dashboard_run(
     """A training in the dashboard in a terminal, which is ended with the context."""
     checkpoints = new_place(places)
     with Terminal(train_command(config, checkpoints), columns=columns, rows=rows) as terminal:
-        yield LoggedRun(checkpoints, terminal.read_for), terminal
+        yield LoggedRun(terminal.group, checkpoints, terminal.read_for), terminal
 
 
 def train_command(config: TrainConfig, checkpoints: Path) -> list[str]:
@@ -122,39 +140,3 @@ def program(checkpoints: Path, config: TrainConfig) -> list[str]:
 def new_place(places: Path) -> Path:
     """A new folder in `places`."""
     return Path(tempfile.mkdtemp(dir=places))
-
-
-def steps_per_second(points: Sequence[LossPoint], first: float, last: float) -> float:
-    """The rate from the first point at step `first` or later to the last at step `last` or before.
-
-    By the run's own clock of its training, which stands still while it does something else.
-
-    Raises:
-        RunFailedError: there are fewer than two such points.
-    """
-    return _rate([point for point in points if first <= point.step <= last])
-
-
-def steps_per_second_between(points: Sequence[LossPoint], began: float, ended: float) -> float:
-    """The rate over the points that came between two moments, in Unix seconds; see `steps_per_second`.
-
-    Raises:
-        RunFailedError: there are fewer than two such points.
-    """
-    return _rate([point for point in points if began <= point.time <= ended])
-
-
-def step_after(points: Sequence[LossPoint], step: int, seconds: float) -> float:
-    """The step at which `seconds` of training have passed since `step`; infinite where that is to come."""
-    begun = next((point.train_seconds for point in points if point.step >= step), math.inf)
-    return next((point.step for point in points if point.train_seconds >= begun + seconds), math.inf)
-
-
-def _rate(points: Sequence[LossPoint]) -> float:
-    if len(points) < 2:
-        raise RunFailedError("there is too little in a run's log to measure it: give it more time")
-    for before, after in itertools.pairwise(points):
-        if after.step <= before.step:
-            raise RunFailedError("the steps in a run's log do not go on: its speed would mean nothing")
-    seconds = points[-1].train_seconds - points[0].train_seconds
-    return (points[-1].step - points[0].step) / seconds

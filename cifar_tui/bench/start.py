@@ -192,7 +192,7 @@ def _seconds_to_step(config: TrainConfig, places: Path) -> float:
     with Terminal(program(checkpoints, config), columns=_COLUMNS, rows=_ROWS) as terminal:
         _wait_for_first_frame(terminal)
         terminal.read_for(_SETTLE_SECONDS)
-        run = LoggedRun(checkpoints, terminal.read_for)
+        run = LoggedRun(terminal.group, checkpoints, terminal.read_for)
         began = time.time()  # as events have it
         terminal.press("t")
         run.until(lambda: bool(run.points), _LOOK_SECONDS)

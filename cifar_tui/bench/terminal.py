@@ -30,6 +30,7 @@ class Terminal:
     Attributes:
         bytes_read: how much the program has written that was read.
         started: when it was started, on the monotonic clock.
+        group: the process id of the program, and the id of its process group.
     """
 
     def __init__(self, command: Sequence[str], *, columns: int, rows: int) -> None:
@@ -39,8 +40,8 @@ class Terminal:
         self._recent = bytearray()
         self._status: int | None = None
         self.started = time.monotonic()
-        self._pid, self._descriptor = pty.fork()
-        if self._pid == 0:
+        self.group, self._descriptor = pty.fork()
+        if self.group == 0:
             fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
             os.execvpe(command[0], list(command), environment)  # noqa: S606 - this program itself
 
@@ -108,11 +109,12 @@ class Terminal:
 
     def _end(self) -> None:
         """Have the program stop, save and leave, or kill it where it does not."""
-        os.kill(self._pid, signal.SIGTERM)
+        os.kill(self.group, signal.SIGTERM)
+        os.kill(self.group, signal.SIGCONT)  # where it was halted
         give_up = time.monotonic() + _PATIENCE_SECONDS
-        while not os.waitpid(self._pid, os.WNOHANG)[0]:
+        while not os.waitpid(self.group, os.WNOHANG)[0]:
             if time.monotonic() > give_up:
-                os.killpg(self._pid, signal.SIGKILL)
+                os.killpg(self.group, signal.SIGKILL)
             try:
                 self._read(_LOOK_SECONDS)
             except RunFailedError:

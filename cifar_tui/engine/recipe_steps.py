@@ -20,7 +20,7 @@ from cifar_tui.engine.errors import ConfigError
 from cifar_tui.engine.models import SpeedNet
 from cifar_tui.engine.precision import autocast, loss_scale
 from cifar_tui.engine.schedules import rate_factor
-from cifar_tui.engine.steps import StepResult
+from cifar_tui.engine.steps import StepResult, images_per_point
 
 _PREPARED_IMAGES = 1024
 _WHITENING_EPOCHS = 3
@@ -70,6 +70,7 @@ class RecipeSteps:
         self._total_steps = config.epochs * self._steps_per_epoch
         self._small_epochs = small_epochs(config.small_images, config.epochs)
         self._step = 0
+        self.images_per_point = images_per_point(train.targets.device)
 
     def prepare(self, cancelled: Callable[[], bool]) -> None:
         """Compile the net, where that is set, for every size of images and batches, once that has begun.

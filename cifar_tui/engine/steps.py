@@ -12,6 +12,10 @@ from torch.optim import Optimizer
 from cifar_tui.engine.batches import batches
 from cifar_tui.engine.data.dataset import ImageSplit
 
+_IMAGES_PER_POINT = 200
+_IMAGES_PER_POINT_ON_CUDA = 4000
+"""To read a point is to wait for the device, which makes so many images in a tenth of a second or less."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class StepResult:
@@ -29,7 +33,13 @@ class StepResult:
 
 
 class Steps(Protocol):
-    """Makes steps over the images of a training."""
+    """Makes steps over the images of a training.
+
+    Attributes:
+        images_per_point: of how many images a point of the chart tells, where that is not set.
+    """
+
+    images_per_point: int
 
     def prepare(self, cancelled: Callable[[], bool]) -> None:
         """Do what is to be done once before the first step; returns early if `cancelled` says so."""
@@ -72,6 +82,7 @@ class EagerSteps:
         self._optimizer = optimizer
         self._train = train
         self._batch_size = batch_size
+        self.images_per_point = images_per_point(train.targets.device)
 
     def prepare(self, cancelled: Callable[[], bool]) -> None:
         """Nothing is to be done."""
@@ -107,3 +118,8 @@ class EagerSteps:
         torch.autograd.backward(loss)
         self._optimizer.step()
         return loss.detach(), logits.detach()
+
+
+def images_per_point(device: torch.device) -> int:
+    """Of how many images a point of the chart tells that is made of single steps on `device`."""
+    return _IMAGES_PER_POINT_ON_CUDA if device.type == "cuda" else _IMAGES_PER_POINT

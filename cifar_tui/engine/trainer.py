@@ -35,10 +35,6 @@ from cifar_tui.engine.saver import Saver
 from cifar_tui.engine.steps import EagerSteps, StepResult, Steps
 from cifar_tui.engine.training_meter import Reading, TrainingMeter
 
-_IMAGES_PER_POINT = 200
-_IMAGES_PER_POINT_ON_CUDA = 4000
-"""To read a point is to wait for the device, which makes so many images in a tenth of a second or less."""
-
 _STEPS_PER_LOOK = 10
 _PAUSED_LOOK_SECONDS = 5.0
 
@@ -103,8 +99,7 @@ class Trainer:
         self._clock = Stopwatch()
         self._meter = TrainingMeter()
         self._on_cuda = train.targets.is_cuda
-        images_per_point = _IMAGES_PER_POINT_ON_CUDA if self._on_cuda else _IMAGES_PER_POINT
-        self._point_every = config.point_every or max(1, images_per_point // config.batch_size)
+        self._point_every = config.point_every or max(1, self.steps.images_per_point // config.batch_size)
         self._diverged = False
         self._resumed = False
         self._epoch_done = False

@@ -96,6 +96,7 @@ class StoppingSteps:
     def __init__(self, training, steps):
         self.training = training
         self.steps = steps
+        self.images_per_point = steps.images_per_point
 
     def over(self, order, *, at_most):
         for result in self.steps.over(order, at_most=lambda: min(at_most(), self.steps_to_stop())):

@@ -19,6 +19,9 @@ from cifar_tui.engine.steps import StepResult
 _SECONDS_A_CALL = 0.02
 """How long a call may take: between two of them the trainer looks whether it is to pause, save or stop."""
 
+_IMAGES_PER_POINT = 600
+"""Such a call makes about so many; between two of them it has to wait for the interpreter."""
+
 
 class FastSteps:
     """Steps of `EagerSteps` to within the rounding of float32, on one core and without the GIL.
@@ -38,6 +41,7 @@ class FastSteps:
         self._parameters = list(net.parameters())
         self._optimizer = optimizer
         self._batch_size = batch_size
+        self.images_per_point = _IMAGES_PER_POINT
         self._images = train.images.view(len(train), -1).numpy()
         self._labels = train.targets.numpy()
         self._classes = self._parameters[-1].numel()
