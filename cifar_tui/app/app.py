@@ -262,7 +262,7 @@ class CifarApp(ViewActions):
         """Show another batch of test images, and do not wait for its turn."""
         super().action_sample_batch(step)
         if self._run is not None:
-            self.dashboard.show_run(self._run)
+            self.dashboard.show_samples(self._run)
 
     def action_suspend(self) -> None:
         """Back to the shell, where all threads stand still: a training is paused first and goes on after."""

@@ -5,6 +5,9 @@ import time
 from cifar_tui.engine.events import Phase
 from cifar_tui.runs.state import RunSnapshot
 
+_BUSY = {Phase.TRAINING, Phase.EVALUATING, Phase.SAVING}
+"""What a training goes through again and again."""
+
 
 class Pacer:
     """Spaces out the drawings of a part of the screen while a training is under way in the same process.
@@ -28,7 +31,7 @@ class Pacer:
 
     def due(self, snapshot: RunSnapshot) -> bool:
         """Whether it is time to draw the run in `snapshot` again."""
-        interval = self._interval if snapshot.phase is Phase.TRAINING else self._fastest
+        interval = self._interval if snapshot.phase in _BUSY else self._fastest
         return time.monotonic() - self._drawn_at >= interval
 
     def begin(self) -> None:

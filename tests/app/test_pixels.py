@@ -2,8 +2,6 @@
 
 import numpy as np
 import pytest
-from rich.color import Color
-from rich.style import Style
 
 from cifar_tui.app.pixels import UPPER_HALF, half_blocks, picture_height, resize
 
@@ -18,12 +16,14 @@ def test_a_square_image_is_half_as_high_as_wide(width: int) -> None:
     assert len(lines) == picture_height(IMAGE, width) == round(width / 2)
 
 
-def test_at_full_width_every_pixel_keeps_its_colour() -> None:
+def test_at_full_width_every_pixel_keeps_its_colour_but_for_what_nobody_sees() -> None:
+    shown = np.empty((32, 32, 3), dtype=np.int64)
     for y, line in enumerate(half_blocks(IMAGE, 32)):
         for x, cell in enumerate(line):
             assert cell.text == UPPER_HALF
-            upper, lower = (Color.from_rgb(*IMAGE[row, x].tolist()) for row in (2 * y, 2 * y + 1))
-            assert cell.style == Style(color=upper, bgcolor=lower)
+            shown[2 * y, x] = cell.style.color.triplet
+            shown[2 * y + 1, x] = cell.style.bgcolor.triplet
+    assert np.abs(shown - IMAGE).max() == 2
 
 
 def test_half_the_size_is_the_mean_of_four_pixels() -> None:

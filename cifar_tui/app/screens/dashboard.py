@@ -20,7 +20,6 @@ from cifar_tui.app.widgets.title_line import TitleLine
 from cifar_tui.app.widgets.training import TrainingPane
 from cifar_tui.engine.config import TrainConfig
 from cifar_tui.runs.source import RunSource, SampleBatch
-from cifar_tui.runs.state import RunSnapshot
 
 MINIMUM_SIZE = (80, 24)
 
@@ -121,7 +120,7 @@ class Dashboard(Screen[None]):
             if lines:
                 self._shown_log_end = lines[-1].number + 1
                 self.query_one(LogPane).add(lines)
-        self._show_samples(run, snapshot)
+        self.show_samples(run)
         self.configuration.locked = run.live
 
     def show_curves(self, run: RunSource) -> None:
@@ -131,7 +130,9 @@ class Dashboard(Screen[None]):
             self._shown_curves_version = version
             self.training.show_curves(run.curves())
 
-    def _show_samples(self, run: RunSource, snapshot: RunSnapshot) -> None:
+    def show_samples(self, run: RunSource) -> None:
+        """Show the batch of test images that is wanted, and what the net takes them for now."""
+        snapshot = run.snapshot()
         wanted = (snapshot.data, snapshot.samples, snapshot.evaluated, self.sample_number)
         if wanted == self._shown_samples:
             return

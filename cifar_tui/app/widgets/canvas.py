@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from rich.segment import Segment
+from rich.style import Style
 from rich.text import Text
 from textual.geometry import Region
 from textual.strip import Strip
@@ -33,7 +35,20 @@ class Canvas(Widget):
     def render_line(self, y: int) -> Strip:
         """Line `y` on the background of the widget."""
         line = self._lines[y] if y < len(self._lines) else Strip.blank(0)
-        return line.apply_style(self.rich_style).adjust_cell_length(self.size.width, self.rich_style)
+        return _on(line, self.rich_style).adjust_cell_length(self.size.width, self.rich_style)
 
     def _strips(self, text: Text) -> list[Strip]:
         return [Strip(line.render(self.app.console, end="")) for line in text.split("\n")]
+
+
+def _on(line: Strip, background: Style) -> Strip:
+    """`line` on a background, where it does not have both its colours already, as pictures do."""
+    return Strip(
+        [
+            segment
+            if (style := segment.style) and style.color and style.bgcolor
+            else Segment(segment.text, background + style)
+            for segment in line
+        ],
+        line.cell_length,
+    )
