@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,15 +13,16 @@ from cifar_tui.engine.errors import RunFailedError
 
 @contextlib.contextmanager
 def child(module: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
-    """A fresh process that runs `module`, which is ended with the context."""
+    """A fresh process that runs `module` in a group of its own, which is ended with the context."""
     command = [sys.executable, "-m", module, *arguments]
     with subprocess.Popen(  # noqa: S603 - this program itself
-        command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True
+        command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True, process_group=0
     ) as process:
         try:
             yield process
         finally:
             process.terminate()
+            process.send_signal(signal.SIGCONT)  # where it was halted
 
 
 def answer(process: subprocess.Popen[str]) -> dict[str, Any]:

@@ -9,14 +9,17 @@ import dataclasses
 import itertools
 import json
 import math
+import signal
+import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from cifar_tui.bench.children import ask, say
+from cifar_tui.bench.children import answer, child, say
 from cifar_tui.engine.config import TrainConfig, build_config
 from cifar_tui.engine.control import RunControl
 from cifar_tui.engine.errors import CancelledError, RunFailedError
@@ -37,9 +40,8 @@ class EngineRun:
     """What a training did after its warm-up.
 
     Attributes:
-        steps: steps that were made.
-        seconds: in how long, as the engine's own clock of training has it.
-        images_per_second: the rate of each of a few parts of that time.
+        moments: when points of the chart were reached, in Unix seconds, and their steps.
+        images_per_second: the rate of each of a few parts of that time, by the clock of the training.
         losses: of the points of the chart, in order, those of the warm-up included.
         saved_loss: of the saved weights on training images, in nats; NaN where a weight was not saved or is
             not finite.
@@ -48,19 +50,13 @@ class EngineRun:
         step_path: how the steps were made, for the user to read.
     """
 
-    steps: int
-    seconds: float
+    moments: tuple[tuple[float, int], ...]
     images_per_second: tuple[float, ...]
     losses: tuple[float, ...]
     saved_loss: float
     classes: int
     device: str
     step_path: str
-
-    @property
-    def steps_per_second(self) -> float:
-        """The rate over the whole time."""
-        return self.steps / self.seconds
 
     def check(self) -> None:
         """See that the training was one.
@@ -87,17 +83,25 @@ def check_losses(losses: Sequence[float], whose: str) -> None:
         )
 
 
-def measure_engine(config: TrainConfig, *, warm_up_seconds: float, seconds: float) -> EngineRun:
-    """Train in a fresh process for `seconds` after a warm-up, or to the end of the training.
+def engine_loop(
+    config: TrainConfig, *, warm_up_seconds: float, seconds: float = math.inf
+) -> AbstractContextManager[subprocess.Popen[str]]:
+    """A fresh process that trains until it is terminated, or for `seconds` after a warm-up.
 
-    Raises:
-        RunFailedError: the process died, or did not train.
+    It answers after the warm-up, and at its end what `engine_run` takes.
     """
     settings = json.dumps(dataclasses.asdict(config))
-    found = ask(_MODULE, settings, str(warm_up_seconds), str(seconds))
+    return child(_MODULE, settings, str(warm_up_seconds), str(seconds))
+
+
+def engine_run(found: Mapping[str, Any]) -> EngineRun:
+    """What a process of `engine_loop` answered at its end.
+
+    Raises:
+        RunFailedError: it did not train.
+    """
     run = EngineRun(
-        steps=found["steps"],
-        seconds=found["seconds"],
+        moments=tuple((moment, step) for moment, step in found["moments"]),
         images_per_second=tuple(found["images_per_second"]),
         losses=tuple(found["losses"]),
         saved_loss=math.nan if found["saved_loss"] is None else found["saved_loss"],
@@ -107,6 +111,17 @@ def measure_engine(config: TrainConfig, *, warm_up_seconds: float, seconds: floa
     )
     run.check()
     return run
+
+
+def measure_engine(config: TrainConfig, *, warm_up_seconds: float, seconds: float) -> EngineRun:
+    """Train in a fresh process for `seconds` after a warm-up, or to the end of the training.
+
+    Raises:
+        RunFailedError: the process died, or did not train.
+    """
+    with engine_loop(config, warm_up_seconds=warm_up_seconds, seconds=seconds) as process:
+        answer(process)
+        return engine_run(answer(process))
 
 
 class _Points:
@@ -128,6 +143,8 @@ class _Points:
             return
         self.points.append(event)
         if event.train_seconds >= self._warm_up_seconds:
+            if not self.measured:
+                say(device=self.device, step_path=self.step_path)
             self.measured.append(event)
         if len(self.measured) > 1 and event.train_seconds - self.measured[0].train_seconds >= self._seconds:
             self._control.stop()
@@ -156,6 +173,7 @@ def _train(config: TrainConfig, warm_up_seconds: float, seconds: float) -> None:
     from cifar_tui.engine.session import Session
 
     control = RunControl()
+    signal.signal(signal.SIGTERM, lambda *_: control.stop())
     taken = _Points(control, warm_up_seconds, seconds)
     session = Session(config=config, emit=taken.take, control=control)
     with tempfile.TemporaryDirectory(prefix="cifar-tui-bench-") as name:
@@ -165,8 +183,7 @@ def _train(config: TrainConfig, warm_up_seconds: float, seconds: float) -> None:
     points = taken.measured
     images_per_second = rates(points, _PARTS)
     say(
-        steps=points[-1].step - points[0].step,
-        seconds=points[-1].train_seconds - points[0].train_seconds,
+        moments=[(point.time, point.step) for point in points],
         images_per_second=images_per_second,
         losses=[point.loss for point in taken.points],
         saved_loss=saved_loss if math.isfinite(saved_loss) else None,

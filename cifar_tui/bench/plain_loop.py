@@ -7,9 +7,13 @@ as Pillow's, `ToTensor` and `Normalize` for each, a DataLoader with two workers,
 import dataclasses
 import itertools
 import json
+import signal
+import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +22,7 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from cifar_tui.bench.children import ask, say
+from cifar_tui.bench.children import child, say
 from cifar_tui.engine.config import TrainConfig, build_config
 from cifar_tui.engine.data.dataset import ImageSplit
 from cifar_tui.engine.data.load import load_dataset
@@ -50,17 +54,15 @@ class PillowImages(Dataset[tuple[Tensor, int]]):
         return self._transform(Image.fromarray(self._pixels[index])), self._targets[index]
 
 
-def measure_plain_loop(config: TrainConfig, *, warm_up_steps: int, seconds: float) -> dict[str, Any]:
-    """Train in a fresh process for `seconds` after `warm_up_steps` steps; see `_train`.
-
-    Raises:
-        RunFailedError: the process died.
-    """
-    return ask(_MODULE, json.dumps(dataclasses.asdict(config)), str(warm_up_steps), str(seconds))
+def plain_loop(config: TrainConfig, *, warm_up_steps: int) -> AbstractContextManager[subprocess.Popen[str]]:
+    """A fresh process that trains until it is terminated; it answers after `warm_up_steps` and at its end."""
+    return child(_MODULE, json.dumps(dataclasses.asdict(config)), str(warm_up_steps))
 
 
-def _train(config: TrainConfig, warm_up_steps: int, seconds: float) -> None:
-    """Say how many steps were made in how long, with the loss of every one of them."""
+def _train(config: TrainConfig, warm_up_steps: int) -> None:
+    """Say when each step after the warm-up was over, and the loss of every one."""
+    terminated = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: terminated.set())
     device = select_device(config.device)
     dataset = load_dataset(
         config.data,
@@ -77,7 +79,7 @@ def _train(config: TrainConfig, warm_up_steps: int, seconds: float) -> None:
     criterion = nn.CrossEntropyLoss()
     optimizer = torch.optim.SGD(net.parameters(), lr=0.001, momentum=0.9)
     losses: list[float] = []
-    began = ended = 0.0
+    moments: list[tuple[float, int]] = []
     for step, (inputs, targets) in enumerate(_epochs(loader), start=1):
         inputs, targets = inputs.to(device), targets.to(device)
         optimizer.zero_grad()
@@ -86,32 +88,18 @@ def _train(config: TrainConfig, warm_up_steps: int, seconds: float) -> None:
         loss.backward()
         optimizer.step()
         losses.append(loss.item())  # which waits for the device, as it does in the tutorial
-        if step < warm_up_steps:
-            continue
-        ended = _synchronised_clock(device) if step == warm_up_steps else time.perf_counter()
+        if step >= warm_up_steps:
+            moments.append((time.time(), step))
         if step == warm_up_steps:
-            began = ended
-        elif ended - began >= seconds:
+            say(device=describe_device(device))
+        if terminated.is_set():
             break
-    ended = _synchronised_clock(device)
-    say(
-        steps=len(losses) - warm_up_steps,
-        seconds=ended - began,
-        losses=losses,
-        device=describe_device(device),
-    )
+    say(moments=moments, losses=losses)
 
 
 def _epochs(loader: DataLoader[tuple[Tensor, int]]) -> Iterator[Any]:
     return itertools.chain.from_iterable(itertools.repeat(loader))
 
 
-def _synchronised_clock(device: torch.device) -> float:
-    """Seconds, once the device has done what was asked of it."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    return time.perf_counter()
-
-
 if __name__ == "__main__":
-    _train(build_config(json.loads(sys.argv[1])), int(sys.argv[2]), float(sys.argv[3]))
+    _train(build_config(json.loads(sys.argv[1])), int(sys.argv[2]))

@@ -1,16 +1,23 @@
 """`cifar-tui bench tutorial`: the tutorial's plain loop against the engine, side by side."""
 
+import contextlib
 import dataclasses
 import math
+import os
+import signal
 import statistics
+import subprocess
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cifar_tui.bench.engine_loop import EngineRun, check_losses, measure_engine
+from cifar_tui.bench.children import answer
+from cifar_tui.bench.engine_loop import check_losses, engine_loop, engine_run
 from cifar_tui.bench.options import BenchOptions
-from cifar_tui.bench.plain_loop import measure_plain_loop
+from cifar_tui.bench.plain_loop import plain_loop
 from cifar_tui.bench.report import Figure, Spread, show_progress, spread
-from cifar_tui.engine.config import TrainConfig
+from cifar_tui.bench.turns import Contestant, Span, rate, take_turns
 from cifar_tui.engine.errors import RunFailedError
 
 CPU_LIMIT_RATIO = 3.0
@@ -22,8 +29,8 @@ _STEPS_PER_MEAN = 50
 _STEPS_TO_LEARN = 1000
 """So many steps bring the loss well below that of guessing; some hundred leave it there."""
 
-_CUDA_EPOCHS = 100
-"""On a GPU two epochs are over before they can be measured."""
+_ENDLESS = 100_000
+"""Two epochs are over before they are measured."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -107,59 +114,85 @@ class TutorialBench:
 def measure_tutorial(
     options: BenchOptions,
     *,
-    pairs: int = 4,
-    seconds: float = 3.0,
+    rounds: int = 5,
+    turns: int = 4,
+    turn_seconds: float = 1.5,
     warm_up_steps: int = _WARM_UP_STEPS,
     warm_up_seconds: float = _WARM_UP_SECONDS,
 ) -> TutorialBench:
-    """Train by the loop and by the engine in turn, each time in a fresh process.
+    """Train by the loop and by the engine, each in a process of its own, which take turns.
 
     Args:
         options: what on.
-        pairs: how often.
-        seconds: how long each time, after the warm-up.
+        rounds: how often, with fresh processes.
+        turns: how often each goes on in a round.
+        turn_seconds: and how long each time.
         warm_up_steps: of the loop.
         warm_up_seconds: of the engine.
 
     Raises:
         RunFailedError: a process that measures failed, or did not train.
     """
-    config = options.config("tutorial")
-    loops, engines, eagers = [], [], []
-    for number in range(pairs):
-        show_progress(f"the tutorial's loop, {number + 1} of {pairs}", passing=True)
-        loop = measure_plain_loop(config, warm_up_steps=warm_up_steps, seconds=seconds)
-        check_losses(_means(loop["losses"]), "the tutorial's loop")
-        loops.append(loop["steps"] / loop["seconds"])
-        if loop["device"].startswith("cuda"):
-            config = config.replace(epochs=_CUDA_EPOCHS)
-        show_progress(f"the engine, {number + 1} of {pairs}", passing=True)
-        engine = _measure_engine(config, warm_up_seconds, seconds)
-        engines.append(engine.steps_per_second)
-        if not engine.step_path.startswith("eager"):
-            eager = _measure_engine(config.replace(step_path="eager"), warm_up_seconds, seconds)
-            eagers.append(eager.steps_per_second)
+    config = options.config("tutorial", epochs=_ENDLESS, evaluate_every=0, checkpoint_every=0)
+    eager_config = config.replace(step_path="eager")
+    found = []
+    for number in range(rounds):
+        show_progress(f"the tutorial's loop and the engine, {number + 1} of {rounds}", passing=True)
+        with contextlib.ExitStack() as processes:
+            loop = processes.enter_context(plain_loop(config, warm_up_steps=warm_up_steps))
+            device = _ready(loop)["device"]
+            engine = processes.enter_context(engine_loop(config, warm_up_seconds=warm_up_seconds))
+            step_path = _ready(engine)["step_path"]
+            measured = [loop, engine]
+            if not step_path.startswith("eager"):
+                eager = engine_loop(eager_config, warm_up_seconds=warm_up_seconds)
+                measured.append(processes.enter_context(eager))
+                _ready(measured[-1])
+            contestants = [Contestant(group=process.pid, pass_time=time.sleep) for process in measured]
+            spans = take_turns(contestants, turns=turns, seconds=turn_seconds)
+            rates = [
+                _rate_of_loop(loop, spans[0]),
+                *(
+                    _rate_of_engine(process, own)
+                    for process, own in zip(measured[1:], spans[1:], strict=True)
+                ),
+            ]
+            found.append((rates[0], rates[1], rates[-1]))
     show_progress("")
-    eagers = eagers or engines
     return TutorialBench(
-        plain_loop=spread(loops),
-        engine=spread(engines),
-        ratio=spread(engine / loop for engine, loop in zip(engines, loops, strict=True)),
-        step_path=engine.step_path,
-        eager=spread(eagers),
-        eager_ratio=spread(eager / loop for eager, loop in zip(eagers, loops, strict=True)),
-        device=engine.device,
+        plain_loop=spread(loop for loop, _, _ in found),
+        engine=spread(engine for _, engine, _ in found),
+        ratio=spread(engine / loop for loop, engine, _ in found),
+        step_path=step_path,
+        eager=spread(eager for _, _, eager in found),
+        eager_ratio=spread(eager / loop for loop, _, eager in found),
+        device=device,
     )
 
 
-def _measure_engine(config: TrainConfig, warm_up_seconds: float, seconds: float) -> EngineRun:
-    run = measure_engine(config, warm_up_seconds=warm_up_seconds, seconds=seconds)
-    if run.steps >= _STEPS_TO_LEARN and run.saved_loss >= math.log(run.classes):
+def _ready(process: subprocess.Popen[str]) -> dict[str, Any]:
+    """What a process says once it is warm; it stands still from then on."""
+    said = answer(process)
+    os.killpg(process.pid, signal.SIGSTOP)
+    return said
+
+
+def _rate_of_loop(process: subprocess.Popen[str], spans: Sequence[Span]) -> float:
+    process.terminate()
+    found = answer(process)
+    check_losses(_means(found["losses"]), "the tutorial's loop")
+    return rate(spans, found["moments"])
+
+
+def _rate_of_engine(process: subprocess.Popen[str], spans: Sequence[Span]) -> float:
+    process.terminate()
+    run = engine_run(answer(process))
+    if run.moments[-1][1] >= _STEPS_TO_LEARN and run.saved_loss >= math.log(run.classes):
         raise RunFailedError(
             f"the engine did not train: what it saved has a loss of {run.saved_loss:.2f} on its own "
             "training images, and its speed would mean nothing"
         )
-    return run
+    return rate(spans, run.moments)
 
 
 def _means(losses: list[float]) -> list[float]:

@@ -30,7 +30,9 @@ def points(*steps_and_seconds, steps=10, images=40):
 @pytest.fixture(scope="module")
 def tutorial():
     options = BenchOptions(device="cpu")
-    return measure_tutorial(options, pairs=1, seconds=0.5, warm_up_steps=20, warm_up_seconds=0.2)
+    return measure_tutorial(
+        options, rounds=1, turns=2, turn_seconds=0.3, warm_up_steps=20, warm_up_seconds=0.2
+    )
 
 
 def test_the_engine_and_the_loop_are_measured_in_turn(tutorial):
@@ -87,7 +89,7 @@ def test_a_training_that_was_none_is_noticed(losses):
 
 def test_weights_that_were_not_saved_are_noticed():
     run = EngineRun(
-        steps=1, seconds=1.0, images_per_second=(1.0,), losses=tuple(FALLING), saved_loss=math.nan, classes=3,
+        moments=((0.0, 1),), images_per_second=(1.0,), losses=tuple(FALLING), saved_loss=math.nan, classes=3,
         device="cpu", step_path="",
     )  # fmt: skip
     with pytest.raises(RunFailedError, match="did not save"):
