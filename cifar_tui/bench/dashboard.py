@@ -233,7 +233,7 @@ def _measure_round(
             Contestant(group=unseen.group, pass_time=time.sleep),  # nobody reads: that is what is measured
         ]
         for run, contestant in zip((headless, seen, unseen), contestants, strict=True):
-            run.until(lambda run=run: run.train_seconds >= amounts.warm_up_seconds)  # type: ignore[misc]
+            run.warm_up(amounts.warm_up_seconds)
             contestant.pass_time(amounts.settle_seconds)
             contestant.halt()
         before = terminal.bytes_read
@@ -249,7 +249,7 @@ def _measure_round(
 
 def _measure_keys(config: TrainConfig, places: Path, amounts: DashboardAmounts) -> list[KeyPress]:
     with dashboard_run(config, places, columns=LARGE[0], rows=LARGE[1]) as (run, terminal):
-        run.until(lambda: run.train_seconds >= amounts.warm_up_seconds)
+        run.warm_up(amounts.warm_up_seconds)
         terminal.read_for(amounts.settle_seconds)
         began = run.last_step
         presses = measure_key_latency(terminal, amounts.presses)
@@ -264,7 +264,7 @@ def _measure_bytes(
 ) -> tuple[list[float], list[float], list[float]]:
     """Bytes a second while training, when paused and when done."""
     with dashboard_run(config, places, columns=MIDDLE[0], rows=MIDDLE[1]) as (run, terminal):
-        run.until(lambda: run.train_seconds >= amounts.warm_up_seconds)
+        run.warm_up(amounts.warm_up_seconds)
         terminal.read_for(amounts.settle_seconds)
 
         def counted(seconds: float) -> list[float]:

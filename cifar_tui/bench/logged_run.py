@@ -66,6 +66,14 @@ class LoggedRun:
             self.pass_time(look_seconds)
             self.look()
 
+    def warm_up(self, seconds: float) -> None:
+        """Wait until it has trained for `seconds`.
+
+        Raises:
+            RunFailedError: that never comes.
+        """
+        self.until(lambda: self.train_seconds >= seconds)
+
     def rate(self, spans: Sequence[Span]) -> float:
         """Steps a second in all of `spans`; see `turns.rate`.
 
