@@ -8,19 +8,13 @@ from pathlib import Path
 from typing import NoReturn
 
 from cifar_tui.app.app import CifarApp
+from cifar_tui.app.interpreter import share_interpreter
 from cifar_tui.app.native_output import NativeOutput
 from cifar_tui.app.terminal_watch import PATIENCE_SECONDS, TerminalWatch
 from cifar_tui.background import Shell
-from cifar_tui.engine.collector import collect_rarely
 from cifar_tui.engine.config import TrainConfig
 
 _JOIN_SECONDS = 1.0
-
-_SWITCH_SECONDS = 0.0005
-"""How long a training, which comes back to the interpreter after every operation, waits for the screen there.
-
-With Python's own 5 ms a tenth of the steps are lost while something is drawn.
-"""
 
 
 def run_dashboard(
@@ -37,8 +31,7 @@ def run_dashboard(
 
     A run that is left to itself goes on in this process, in the background: then this returns at its end.
     """
-    collect_rarely()
-    sys.setswitchinterval(_SWITCH_SECONDS)
+    share_interpreter()
     app = CifarApp(
         config, checkpoints=checkpoints, start=start, weights=weights, resume=resume, attach=attach
     )

@@ -8,10 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cifar_tui.bench.key_latency import KeyPress, measure_key_latency, percentile
-from cifar_tui.bench.logged_run import (
-    dashboard_run,
-    headless_run,
-)
+from cifar_tui.bench.logged_run import dashboard_run, headless_run
 from cifar_tui.bench.options import BenchOptions
 from cifar_tui.bench.report import Figure, Spread, show_progress, spread
 from cifar_tui.bench.turns import Contestant, take_turns

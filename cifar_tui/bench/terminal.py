@@ -38,7 +38,6 @@ class Terminal:
         environment |= {"TERM": "xterm-256color", "COLORTERM": "truecolor"}
         self.bytes_read = 0
         self._recent = bytearray()
-        self._status: int | None = None
         self.started = time.monotonic()
         self.group, self._descriptor = pty.fork()
         if self.group == 0:

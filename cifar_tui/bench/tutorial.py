@@ -3,8 +3,6 @@
 import contextlib
 import dataclasses
 import math
-import os
-import signal
 import statistics
 import subprocess
 import time
@@ -140,24 +138,20 @@ def measure_tutorial(
         show_progress(f"the tutorial's loop and the engine, {number + 1} of {rounds}", passing=True)
         with contextlib.ExitStack() as processes:
             loop = processes.enter_context(plain_loop(config, warm_up_steps=warm_up_steps))
-            device = _ready(loop)["device"]
+            warm_loop, said = _once_warm(loop)
+            device = said["device"]
             engine = processes.enter_context(engine_loop(config, warm_up_seconds=warm_up_seconds))
-            step_path = _ready(engine)["step_path"]
-            measured = [loop, engine]
+            warm_engine, said = _once_warm(engine)
+            step_path = said["step_path"]
+            engines, contestants = [engine], [warm_loop, warm_engine]
             if not step_path.startswith("eager"):
                 eager = engine_loop(eager_config, warm_up_seconds=warm_up_seconds)
-                measured.append(processes.enter_context(eager))
-                _ready(measured[-1])
-            contestants = [Contestant(group=process.pid, pass_time=time.sleep) for process in measured]
+                engines.append(processes.enter_context(eager))
+                contestants.append(_once_warm(engines[-1])[0])
             spans = take_turns(contestants, turns=turns, seconds=turn_seconds)
-            rates = [
-                _rate_of_loop(loop, spans[0]),
-                *(
-                    _rate_of_engine(process, own)
-                    for process, own in zip(measured[1:], spans[1:], strict=True)
-                ),
-            ]
-            found.append((rates[0], rates[1], rates[-1]))
+            loop_rate = _rate_of_loop(loop, spans[0])
+            engine_rates = list(map(_rate_of_engine, engines, spans[1:]))
+            found.append((loop_rate, engine_rates[0], engine_rates[-1]))
     show_progress("")
     return TutorialBench(
         plain_loop=spread(loop for loop, _, _ in found),
@@ -170,11 +164,12 @@ def measure_tutorial(
     )
 
 
-def _ready(process: subprocess.Popen[str]) -> dict[str, Any]:
-    """What a process says once it is warm; it stands still from then on."""
+def _once_warm(process: subprocess.Popen[str]) -> tuple[Contestant, dict[str, Any]]:
+    """The training in `process`, which is warm and stands still, and what it said before."""
     said = answer(process)
-    os.killpg(process.pid, signal.SIGSTOP)
-    return said
+    contestant = Contestant(group=process.pid, pass_time=time.sleep)
+    contestant.halt()
+    return contestant, said
 
 
 def _rate_of_loop(process: subprocess.Popen[str], spans: Sequence[Span]) -> float:

@@ -4,19 +4,6 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-_THRESHOLDS = 4000, 20, 20
-"""For the three generations; Python's own are 700, 10, 10."""
-
-
-def collect_rarely() -> None:
-    """Let what a screen draws grow older before the collector looks through it.
-
-    Every line that Textual has drawn is cyclic garbage once it is drawn anew. With Python's own thresholds
-    most of it is still on the screen when it is looked at, and is left to collections of everything, which
-    take 0.1 s and more: in that time no key is answered and no step is made.
-    """
-    gc.set_threshold(*_THRESHOLDS)
-
 
 @contextmanager
 def uncollected() -> Iterator[None]:

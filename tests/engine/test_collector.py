@@ -5,15 +5,13 @@ import weakref
 
 import pytest
 
-from cifar_tui.engine.collector import collect_everything, collect_rarely, uncollected
+from cifar_tui.engine.collector import collect_everything, uncollected
 
 
 @pytest.fixture(autouse=True)
 def collector_as_it_was():
-    thresholds = gc.get_threshold()
     yield
     gc.unfreeze()
-    gc.set_threshold(*thresholds)
     assert gc.isenabled()
 
 
@@ -51,9 +49,3 @@ def test_what_was_kept_and_is_not_needed_any_more_can_be_given_up():
     collect_everything()
     assert gone() is None
     assert gc.get_freeze_count() == 0
-
-
-def test_the_collector_looks_more_rarely():
-    before = gc.get_threshold()
-    collect_rarely()
-    assert all(rarely > usual for rarely, usual in zip(gc.get_threshold(), before, strict=True))

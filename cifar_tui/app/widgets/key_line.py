@@ -7,7 +7,7 @@ from textual.widgets import Footer
 class KeyLine(Footer):
     """Textual's footer, made anew only where it would show something else.
 
-    Textual makes it anew whenever a screen comes back or the cursor moves, which takes as long as the rest.
+    Textual makes it anew whenever a screen comes back or the cursor moves: as long as to draw all the rest.
     """
 
     def __init__(self) -> None:
