@@ -38,6 +38,7 @@ class Terminal:
         environment |= {"TERM": "xterm-256color", "COLORTERM": "truecolor"}
         self.bytes_read = 0
         self._recent = bytearray()
+        self._last = b""
         self.started = time.monotonic()
         self.group, self._descriptor = pty.fork()
         if self.group == 0:
@@ -79,16 +80,14 @@ class Terminal:
             RunFailedError: the program ended.
         """
         began = time.monotonic()
-        while (now := time.monotonic()) - began < seconds:
+        while time.monotonic() - began < seconds:
             if self._read(_LOOK_SECONDS) and re.search(pattern, self._text()):
                 return time.monotonic() - began
-            if now - began > seconds:
-                break
         return None
 
     def _text(self) -> str:
-        """What was drawn since the last key, in the order it came, without colours and positions."""
-        return _CONTROL_SEQUENCE.sub(b"", self._recent).decode(errors="replace")
+        """What was drawn since the last key, in the order it came."""
+        return _text_of(self._recent)
 
     def _read(self, seconds: float) -> bool:
         """Read what is there, or what comes first within `seconds`; whether there was something."""
@@ -99,9 +98,11 @@ class Terminal:
         except OSError:  # the other end is closed
             data = b""
         if not data:
-            raise RunFailedError(f"a dashboard that was to be measured ended: {self._text()[-500:]!r}")
+            last = _text_of(self._last)[-500:]
+            raise RunFailedError(f"a dashboard that was to be measured ended: {last!r}")
         self.bytes_read += len(data)
         self._recent += data
+        self._last = (self._last + data)[-_BLOCK:]
         if _ASKS_FOR_SYNCHRONISED_OUTPUT in data:
             os.write(self._descriptor, _HAS_IT)
         return True
@@ -118,3 +119,8 @@ class Terminal:
                 self._read(_LOOK_SECONDS)
             except RunFailedError:
                 time.sleep(_LOOK_SECONDS)
+
+
+def _text_of(drawn: bytes) -> str:
+    """What was `drawn`, without colours and positions."""
+    return _CONTROL_SEQUENCE.sub(b"", drawn).decode(errors="replace")
