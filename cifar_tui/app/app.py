@@ -14,6 +14,7 @@ from textual.command import CommandPalette
 
 from cifar_tui.app.availability import can_be_done
 from cifar_tui.app.commands import COMMANDS, bindings
+from cifar_tui.app.driver import JobDriver
 from cifar_tui.app.farewell import farewell
 from cifar_tui.app.native_output import native_output_to_run_log
 from cifar_tui.app.run_view import RunView
@@ -36,6 +37,8 @@ _POLL_SECONDS = 0.1
 
 _DATA_UNAVAILABLE = 3
 _INTERRUPTED = 128 + signal.SIGINT
+_ON_THE_WAY = {Phase.TRAINING, Phase.SAVING}
+"""To a pause."""
 
 
 class CifarApp(ViewActions):
@@ -77,7 +80,7 @@ class CifarApp(ViewActions):
         resume: Path | None = None,
         attach: Path | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(driver_class=JobDriver)
         self._config = config
         self._checkpoints = checkpoints
         self._start = start
@@ -109,6 +112,8 @@ class CifarApp(ViewActions):
         self.theme = "tokyo-night"
         self.set_interval(_POLL_SECONDS, self._poll)
         self._loop = asyncio.get_running_loop()
+        # the shell wrote on the screen meanwhile
+        self.app_resume_signal.subscribe(self, lambda _: self.refresh(layout=True))
         if self.detached:  # the terminal was gone before there was anything to leave
             self.exit(0)
             return
@@ -236,8 +241,7 @@ class CifarApp(ViewActions):
     def action_pause_or_resume(self) -> None:
         """Hold training, or let it go on."""
         if self._run is not None:
-            self._run.pause_or_resume()
-            self._view.show_effect()
+            self._view.show_effect_of(self._run.pause_or_resume)
 
     def action_save(self) -> None:
         """Ask for a checkpoint."""
@@ -248,14 +252,12 @@ class CifarApp(ViewActions):
     def action_stop(self) -> None:
         """Ask the run to save and end."""
         if self._run is not None:
-            self._run.stop()
-            self._view.show_effect()
+            self._view.show_effect_of(self._run.stop)
 
     def action_evaluate(self) -> None:
         """Ask for an evaluation."""
         if self._run is not None:
-            self._run.evaluate()
-            self._view.show_effect()
+            self._view.show_effect_of(self._run.evaluate)
             self._handled_end = False
 
     def action_sample_batch(self, step: int) -> None:
@@ -289,7 +291,8 @@ class CifarApp(ViewActions):
                 self.left_at_once = True
                 self.exit(_INTERRUPTED if self.live else self._exit_code())
             case _ if self.own_run is not None and self.live:
-                self.push_screen(QuitDialog(), self._on_quit_answer)
+                dialog = QuitDialog(may_detach=can_be_done("detach", self._run))
+                self.push_screen(dialog, self._on_quit_answer)
             case _:
                 self.exit(self._exit_code())
 
@@ -357,7 +360,7 @@ class CifarApp(ViewActions):
             if not live and not self._handled_end:
                 self._handled_end = True
                 self._on_run_ended(run)
-        if self._suspended_run is not None and self._suspended_run.snapshot().phase is not Phase.TRAINING:
+        if self._suspended_run is not None and self._suspended_run.snapshot().phase not in _ON_THE_WAY:
             suspended, self._suspended_run = self._suspended_run, None
             self.action_suspend_process()
             suspended.resume()

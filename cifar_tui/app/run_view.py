@@ -3,10 +3,12 @@
 import asyncio
 import contextlib
 import time
+from collections.abc import Callable
 
 from cifar_tui.app.pacer import Pacer
 from cifar_tui.app.screens.dialogs import AwayDialog
 from cifar_tui.app.view_actions import ViewActions
+from cifar_tui.engine.events import Phase
 from cifar_tui.runs.attached import AttachedRun
 from cifar_tui.runs.away import mark_seen
 from cifar_tui.runs.source import RunSource
@@ -44,10 +46,12 @@ class RunView:
         self._mark_seen(run)
         self._tell_away(run)
 
-    def show_effect(self) -> None:
-        """Look closely until what was just asked of the run is seen, for a key wants an answer at once."""
+    def show_effect_of(self, request: Callable[[], None]) -> None:
+        """Make a request of the run and look closely for its effect, for a key wants an answer at once."""
         if self._run is not None:
-            self._app.run_worker(self._look_closely(self._run), exclusive=True, group="effect")
+            before = self._run.snapshot().phase
+            request()
+            self._app.run_worker(self._look_closely(self._run, before), exclusive=True, group="effect")
 
     def mark_seen_now(self, run: RunSource) -> None:
         """Keep in mind that `run` was looked at until this moment."""
@@ -65,15 +69,17 @@ class RunView:
             self._app.dashboard.show_run(run)
             self._app.call_after_refresh(self._numbers.end)
 
-    async def _look_closely(self, run: RunSource) -> None:
-        phase = run.snapshot().phase
+    async def _look_closely(self, run: RunSource, phase: Phase) -> None:
         for _ in range(_EFFECT_LOOKS):
             await asyncio.sleep(_EFFECT_SECONDS)
             if run is not self._run or not self._app.is_running:
                 return
-            if run.snapshot().phase is not phase:
+            now = run.snapshot().phase
+            if now is not phase:
+                phase = now
                 self._app.dashboard.show_run(run)
-                return
+                if phase is not Phase.SAVING:  # what a pause and a stop begin with
+                    return
 
     def _mark_seen(self, run: RunSource) -> None:
         if run.folder is not None and self._told_away and time.monotonic() - self._seen_at > _SEEN_SECONDS:

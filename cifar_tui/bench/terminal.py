@@ -87,7 +87,7 @@ class Terminal:
 
     def _text(self) -> str:
         """What was drawn since the last key, in the order it came."""
-        return _text_of(self._recent)
+        return _text_of(bytes(self._recent))
 
     def _read(self, seconds: float) -> bool:
         """Read what is there, or what comes first within `seconds`; whether there was something."""

@@ -372,6 +372,7 @@ class Trainer:
                 self._evaluate(self.step)
             if self._control.paused:
                 if not held:
+                    self._emit(PhaseChanged(phase=Phase.SAVING))
                     self._saver.try_save("paused", wait=True)
                 held = True
                 self._emit(PhaseChanged(phase=Phase.PAUSED))

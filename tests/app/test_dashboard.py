@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
-from textual.widgets import Input, Static
+from textual.widgets import Button, Input, Static
 
 from cifar_tui.app.app import CifarApp
 from cifar_tui.app.commands import COMMANDS, palette_commands
@@ -16,6 +16,7 @@ from cifar_tui.engine.config import TrainConfig
 from cifar_tui.engine.events import Phase, PhaseChanged, TrainingFinished, TrainingStarted
 from cifar_tui.engine.presets import PRESETS
 from cifar_tui.runs.live import LiveRun
+from cifar_tui.runs.state import Curves
 from tests.app.panes import until
 
 
@@ -184,7 +185,7 @@ async def test_after_an_evaluation_without_images_other_images_are_evaluated(tmp
 @pytest.mark.parametrize(
     ("screen", "answer"),
     [
-        (QuitDialog(), ["stop"]),
+        (QuitDialog(may_detach=True), ["stop"]),
         (DataDialog("none", "auto"), [None]),
         (AwayDialog(["a line"]), [None]),
         (HelpScreen(), [None]),
@@ -201,6 +202,46 @@ async def test_ctrl_c_in_a_dialog_is_a_key_of_that_dialog(app, screen, answer):
         assert answers == answer
         assert app.screen is app.dashboard
         assert app.is_running
+
+
+@pytest.mark.parametrize(
+    ("may_detach", "offered", "answers"),
+    [(True, ["stop", "detach", "stay"], ["detach"]), (False, ["stop", "stay"], [])],
+)
+async def test_to_leave_a_run_to_itself_is_offered_where_it_has_a_folder(app, may_detach, offered, answers):
+    given = []
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        app.push_screen(QuitDialog(may_detach=may_detach), given.append)
+        await pilot.pause()
+        assert [button.id for button in app.screen.query(Button)] == offered
+        await pilot.press("d")
+        await pilot.pause()
+        assert given == answers
+
+
+async def test_the_curves_of_another_run_are_gone_when_a_new_one_is_followed(app):
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        app.dashboard.training.show_curves(Curves(loss=[(1, 2.0), (2, 1.0)]))
+        app._view.follow(LiveRun(TrainConfig(), checkpoints=Path()))
+        assert app.dashboard.training._curves == Curves()
+
+
+async def test_a_key_looks_closely_from_before_its_request_until_the_effect_is_seen(app, monkeypatch):
+    run = LiveRun(TrainConfig(), checkpoints=Path())
+    run._emit(PhaseChanged(phase=Phase.PAUSED))
+    shown = []
+    async with app.run_test(size=(120, 40)) as pilot:
+        app._view.follow(run)
+        monkeypatch.setattr(app.dashboard, "show_run", lambda run: shown.append(run.snapshot().phase))
+        # the run is quicker than whoever looks
+        app._view.show_effect_of(lambda: run._emit(PhaseChanged(phase=Phase.TRAINING)))
+        await until(pilot, lambda: shown == [Phase.TRAINING])
+        app._view.show_effect_of(lambda: run._emit(PhaseChanged(phase=Phase.SAVING)))
+        await until(pilot, lambda: shown == [Phase.TRAINING, Phase.SAVING])
+        run._emit(PhaseChanged(phase=Phase.PAUSED))
+        await until(pilot, lambda: shown == [Phase.TRAINING, Phase.SAVING, Phase.PAUSED])
 
 
 async def test_a_training_is_steered_only_while_it_trains(app, monkeypatch):

@@ -191,6 +191,8 @@ async def test_an_evaluation_shows_its_progress(size: tuple[int, int]) -> None:
         text = await show(pilot, events)
         assert "Tested 3,200 of 10,000" in text
         assert "32 %" in text
+        stopped = [*events, PhaseChanged(phase=Phase.DONE)]
+        assert "Tested" not in await show(pilot, stopped), "it was given up"
 
 
 def test_the_speed_forgets_another_stage_and_a_new_start() -> None:

@@ -136,6 +136,8 @@ def test_a_pause_holds_between_two_steps_until_resumed(noise_dataset, tmp_path):
     thread.join(30)
     assert not thread.is_alive()
     assert run.trainer.step == 210
+    phases = run.phases()
+    assert phases[phases.index(Phase.PAUSED) - 1] is Phase.SAVING, "who pauses sees what it waits for"
 
 
 def test_time_spent_paused_is_not_training_time(noise_dataset, tmp_path, monkeypatch):

@@ -20,6 +20,7 @@ from cifar_tui.app.widgets.title_line import TitleLine
 from cifar_tui.app.widgets.training import TrainingPane
 from cifar_tui.engine.config import TrainConfig
 from cifar_tui.runs.source import RunSource, SampleBatch
+from cifar_tui.runs.state import Curves
 
 MINIMUM_SIZE = (80, 24)
 
@@ -96,6 +97,7 @@ class Dashboard(Screen[None]):
     def forget_run(self) -> None:
         """Begin anew, for another run."""
         self.query_one(LogPane).clear_lines()
+        self.training.show_curves(Curves())
         self._shown = None
         self._shown_curves_version = -1
         self._shown_log_end = self._shown_log_taken = 0

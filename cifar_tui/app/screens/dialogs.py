@@ -13,7 +13,11 @@ from cifar_tui.runs.listing import printable
 
 
 class QuitDialog(ModalScreen[str]):
-    """Asks what becomes of a live run: "stop", "detach" or "stay"."""
+    """Asks what becomes of a live run: "stop", "detach" or "stay".
+
+    Args:
+        may_detach: whether the run can go on without a screen, which takes a folder of its own.
+    """
 
     BINDINGS: ClassVar[list[BindingType]] = [
         *FIELD_BINDINGS,
@@ -22,19 +26,34 @@ class QuitDialog(ModalScreen[str]):
         ("d", "answer('detach')", "Detach"),
     ]
 
+    def __init__(self, *, may_detach: bool) -> None:
+        super().__init__()
+        self._may_detach = may_detach
+
     def compose(self) -> ComposeResult:
         """The question and its answers."""
+        question = "Stop it, save it and leave? Detached, it goes on without a screen."
         with Vertical(classes="dialog") as dialog:
             dialog.border_title = "A run is live"
-            yield Static("Stop it, save it and leave? Detached, it goes on without a screen.")
+            yield Static(question if self._may_detach else "It has nothing to save yet. Stop it and leave?")
             with Horizontal(classes="dialog-buttons"):
-                yield Button("Stop and save (y)", id="stop", variant="warning", compact=True)
-                yield Button("Detach (d)", id="detach", compact=True)
+                yield Button(
+                    "Stop and save (y)" if self._may_detach else "Stop (y)",
+                    id="stop",
+                    variant="warning",
+                    compact=True,
+                )
+                if self._may_detach:
+                    yield Button("Detach (d)", id="detach", compact=True)
                 yield Button("Stay (esc)", id="stay", variant="primary", compact=True)
 
     def on_mount(self) -> None:
         """The harmless answer is the one that enter gives."""
         self.query_one("#stay").focus()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Take no answer that is not offered."""
+        return self._may_detach or (action, parameters) != ("answer", ("detach",))
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
         """Give the answer of the button."""

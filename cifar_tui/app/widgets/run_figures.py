@@ -8,7 +8,7 @@ from textual.widgets import Digits
 
 from cifar_tui.app.widgets.bars import counter
 from cifar_tui.app.widgets.line import Line
-from cifar_tui.engine.events import EvaluationProgress, TrainingStarted
+from cifar_tui.engine.events import EvaluationProgress, Phase, TrainingStarted
 from cifar_tui.runs.figures import UNKNOWN, duration, loss_figure, throughput
 from cifar_tui.runs.state import RunSnapshot
 
@@ -43,7 +43,7 @@ class Rows(Vertical):
             rates(snapshot, with_loss=self.has_class("-with-loss")),
             accuracies(snapshot),
         ]
-        if snapshot.evaluating is not None:
+        if snapshot.phase is Phase.EVALUATING and snapshot.evaluating is not None:
             rows[3 if lines[3].display else 2] = tested(snapshot.evaluating, width)
         for line, row in zip(lines, rows, strict=True):
             line.show(row)

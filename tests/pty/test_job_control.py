@@ -1,0 +1,99 @@
+"""The dashboard as a job of a real shell: stopped, and going on in the foreground."""
+
+import os
+import re
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+from cifar_tui.runs.owner import owner_of
+
+PANES = ("1 Configuration", "2 Training", "3 Samples", "4 Summary", "5 Log")
+
+
+@pytest.fixture
+def shell(open_terminal):
+    """A shell with job control in a terminal."""
+    terminal = open_terminal(command=["bash", "--norc", "-i"], PS1="prompt>")
+    terminal.until("prompt>")
+    return terminal
+
+
+def pid_of_the_run(checkpoints):
+    (folder,) = checkpoints.iterdir()
+    return owner_of(folder).pid
+
+
+def field_of(pid, name):
+    return re.search(rf"^{name}:\s+(\S+)", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)[1]
+
+
+def suspend(shell, pid):
+    shell.press("ctrl+z")
+    shell.until(r"Stopped[\s\S]*prompt>")
+    assert field_of(pid, "State") == "T"
+    assert shell.left_clean()
+
+
+def come_back(shell):
+    shell.screen.reset()  # as a terminal does that goes to its other screen
+    shell.press("f", "g", "enter")
+    for pane in PANES:
+        shell.until(pane)
+
+
+def test_a_suspended_dashboard_comes_back_whole_and_its_run_goes_on(shell, image_folder, tmp_path):
+    shell.press(*f"{sys.executable} -m cifar_tui train --data {image_folder} --epochs 9000", "enter")
+    shell.until(r"Epoch \d+ of 9,000")
+    pid = pid_of_the_run(tmp_path / "checkpoints")
+    suspend(shell, pid)
+    come_back(shell)
+    counters = shell.until(r"Epoch ([\d,]+) of 9,000")[1]
+    shell.until("▶ training")
+    shell.until_gone(rf"Epoch {counters} of")
+
+    shell.press("space")
+    shell.until("‖ paused")
+    threads = field_of(pid, "Threads")
+    for _ in range(2):
+        suspend(shell, pid)
+        shell.screen.reset()
+        shell.press("b", "g", "enter")
+        shell.until(r"&\nprompt>\s*$")
+        shell.until_true(lambda: field_of(pid, "State") == "T")  # what draws is stopped in the background
+        come_back(shell)
+        shell.until("‖ paused")
+    assert field_of(pid, "Threads") == threads, "the keys are read once"
+    shell.press("s")
+    shell.until("✓ done · stopped and saved at step")
+    shell.press("q")
+    shell.until("prompt>")
+    assert shell.left_clean()
+
+
+def test_a_dashboard_that_is_stopped_from_outside_reads_its_keys_once_when_it_goes_on(
+    open_terminal, image_folder, tmp_path
+):
+    terminal = open_terminal("train", "--data", image_folder, "--epochs", "9000")
+    terminal.until(r"Epoch \d+ of 9,000")
+    terminal.press("space")
+    terminal.until("‖ paused")
+    pid = pid_of_the_run(tmp_path / "checkpoints")
+    threads = field_of(pid, "Threads")
+    for _ in range(3):
+        os.killpg(terminal.pid, signal.SIGSTOP)
+        terminal.until_true(lambda: field_of(pid, "State") == "T")
+        os.killpg(terminal.pid, signal.SIGCONT)
+        terminal.until_true(lambda: field_of(pid, "State") != "T")
+    terminal.press("?")
+    terminal.until("Pause training between two steps")
+    assert field_of(pid, "Threads") == threads
+    terminal.press("escape")
+    terminal.until_gone("Pause training between two steps")
+    terminal.press("s")
+    terminal.until("✓ done · stopped and saved at step")
+    terminal.press("q")
+    assert terminal.wait_for_exit() == 0
+    assert terminal.left_clean()
