@@ -1,9 +1,23 @@
-"""What many tests need: small sets of images."""
+"""What many tests need: small sets of images, and the machine for themselves."""
+
+import fcntl
+from pathlib import Path
 
 import pytest
 import torch
 
 from cifar_tui.engine.data.dataset import Dataset, ImageSplit
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item):
+    """Leave the machine to a test that measures it, where several workers run tests side by side."""
+    alone = item.get_closest_marker("alone") is not None
+    with Path(__file__).open() as room:
+        with item.config.inipath.open() as door:
+            fcntl.flock(door, fcntl.LOCK_EX)  # who waits to be alone lets nobody else in
+            fcntl.flock(room, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+        return (yield)
 
 
 def _split(count: int, classes: int, seed: int) -> ImageSplit:

@@ -284,6 +284,7 @@ def test_help_and_version_import_neither_torch_nor_textual():
         assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 0
 
 
+@pytest.mark.alone
 def test_help_comes_in_a_small_part_of_the_time_that_torch_takes_to_import():
     def best(*arguments):
         times = []

@@ -187,6 +187,7 @@ def test_how_many_steps_go_to_a_call_changes_no_bit(noise_dataset):
         assert torch.equal(tensor, many.tensors()[name])
 
 
+@pytest.mark.alone
 def test_no_call_is_long(noise_dataset):
     """However many steps there are to make, a pause, a save or a stop need not wait for them."""
     order = order_of(noise_dataset.train, 8000)

@@ -296,6 +296,7 @@ def test_what_native_code_writes_lands_in_the_runs_log_and_not_on_the_screen(
     assert "NATIVE NOISE" in (folder / "run.log").read_text()
 
 
+@pytest.mark.alone
 def test_the_first_frame_comes_long_before_torch_could_be_imported(open_terminal):
     def import_torch():
         start = time.monotonic()

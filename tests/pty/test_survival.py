@@ -21,8 +21,10 @@ from cifar_tui.runs.event_log import EventReader
 from cifar_tui.runs.owner import owner_of
 from cifar_tui.runs.summary import read_summary
 
-SECONDS = float(os.environ.get("CIFAR_TUI_SURVIVAL_SECONDS", "8"))
+SECONDS = float(os.environ.get("CIFAR_TUI_SURVIVAL_SECONDS", "5"))
 SPANS = 10
+pytestmark = pytest.mark.alone
+
 PROGRAM = f"{sys.executable} -m cifar_tui"
 
 

@@ -7,7 +7,11 @@ import socket
 import threading
 import time
 
+import pytest
+
 from tests.runs.control import PING, fill, read_line, wait_until
+
+pytestmark = pytest.mark.alone
 
 
 class Wakes:

@@ -155,6 +155,7 @@ def test_settings_of_another_version_are_no_harm(make_run):
     assert run_cells(list_run(folder))["epoch"] == "2/2"
 
 
+@pytest.mark.alone
 def test_four_hundred_runs_of_all_kinds_are_listed_in_well_under_a_second(make_run, tmp_path):
     for number in range(400):
         folder = make_run(f"run-{number:03d}", over())
