@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
 
@@ -31,6 +31,11 @@ def select_device(name: str) -> torch.device:
     if device.type == "mps" and not torch.backends.mps.is_available():
         raise ConfigError("device 'mps' is not there: torch sees no Apple GPU; try auto", field="device")
     return device
+
+
+def current_device(device: torch.device) -> AbstractContextManager[object]:
+    """Makes `device` the calling thread's own inside: CUDA's streams and graphs belong to that GPU."""
+    return torch.cuda.device(device) if device.type == "cuda" else nullcontext()
 
 
 def describe_device(device: torch.device) -> str:

@@ -38,7 +38,13 @@ from cifar_tui.engine.models import classes_told_apart, create_model
 from cifar_tui.engine.origin import origin_differences, schedule_differences, state_origin
 from cifar_tui.engine.precision import matrix_precision, precision_of
 from cifar_tui.engine.recipe_steps import RecipeSteps
-from cifar_tui.engine.runtime import describe_device, intra_op_threads, select_device, training_threads
+from cifar_tui.engine.runtime import (
+    current_device,
+    describe_device,
+    intra_op_threads,
+    select_device,
+    training_threads,
+)
 from cifar_tui.engine.sample_images import SAMPLE_IMAGES, write_samples
 from cifar_tui.engine.step_path import choose_step_path, steps_made_by
 from cifar_tui.engine.trainer import Trainer
@@ -87,12 +93,23 @@ class Session:
             UserError: anything the user can put right, in one sentence.
             CancelledError: a stop was asked for before the first step, or while evaluating.
         """
-        config, emit = self.config, self._emit
-        device = select_device(config.device)
-        check_device(config, device)
+        device = select_device(self.config.device)
+        check_device(self.config, device)
         check_compiler_cache()
+        with current_device(device):
+            return self._train(device, create_folder, interactive=interactive, resume_from=resume_from)
+
+    def _train(
+        self,
+        device: torch.device,
+        create_folder: Callable[[], Path],
+        *,
+        interactive: bool,
+        resume_from: Mapping[str, Any] | None,
+    ) -> TrainingFinished:
+        config, emit = self.config, self._emit
         dataset = self._load_data()
-        kept, held_out = hold_out(dataset.train, self.config.validation_images, seed=config.seed)
+        kept, held_out = hold_out(dataset.train, config.validation_images, seed=config.seed)
         train, self._test = _on_device(kept, device), _on_device(dataset.test, device)
         before = None if resume_from is None else steps_made_by(resume_from.get("origin"))
         path = choose_step_path(config, device, images=config.epochs * len(train), before=before)
@@ -176,7 +193,7 @@ class Session:
         self._check_classes(state_dict, dataset, weights)
         net = create_model(self.config.model, num_classes=len(dataset.class_names))
         load_into(net, state_dict, weights)
-        with _out_of_memory_explained():
+        with current_device(device), _out_of_memory_explained():
             predictor = create_predictor(net.to(device), self.config)
             report = self._evaluate(predictor, step=step, final=True)
         if report_to is not None:

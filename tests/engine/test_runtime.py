@@ -1,12 +1,19 @@
 """Device and threads."""
 
 import threading
+from contextlib import nullcontext
 
 import pytest
 import torch
 
 from cifar_tui.engine.errors import ConfigError
-from cifar_tui.engine.runtime import available_threads, intra_op_threads, select_device, training_threads
+from cifar_tui.engine.runtime import (
+    available_threads,
+    current_device,
+    intra_op_threads,
+    select_device,
+    training_threads,
+)
 
 
 def test_auto_takes_a_device_that_is_there():
@@ -27,6 +34,13 @@ def test_an_apple_gpu_that_is_not_there_is_one_sentence(monkeypatch):
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
     with pytest.raises(ConfigError, match="'mps' is not there"):
         select_device("mps")
+
+
+def test_a_gpu_is_made_the_threads_own_and_a_processor_needs_nothing(monkeypatch):
+    made = []
+    monkeypatch.setattr(torch.cuda, "device", lambda device: nullcontext(made.append(device)))
+    with current_device(torch.device("cpu")), current_device(torch.device("cuda", 1)):
+        assert made == [torch.device("cuda", 1)]
 
 
 def test_a_tiny_batch_on_the_cpu_gets_one_thread():

@@ -1,6 +1,7 @@
 """A whole run of the engine: the five steps on a folder of small images."""
 
 import json
+from contextlib import contextmanager
 
 import pytest
 import torch
@@ -145,6 +146,37 @@ def test_a_resumed_run_says_the_precision_it_began_in_and_measures_nothing(
     assert said == ["training in bf16, as it began"]
     assert compiled_for == ["bf16"]
     assert torch.load(tmp_path / "run" / "last.pt", weights_only=True)["steps"]["precision"] == "bf16"
+
+
+@pytest.fixture
+def made_current(monkeypatch):
+    """The devices that are the thread's own at the moment."""
+    inside = []
+
+    @contextmanager
+    def make_current(device):
+        inside.append(str(device))
+        yield
+        inside.pop()
+
+    monkeypatch.setattr("cifar_tui.engine.session.current_device", make_current)
+    return inside
+
+
+def test_the_device_is_the_threads_own_while_it_trains_and_while_it_evaluates(
+    tmp_path, image_folder, made_current
+):
+    seen = {}
+
+    def look(run, event):
+        if isinstance(event, PhaseChanged | TrainingStarted | Evaluated):
+            seen.setdefault(type(event), set()).add(tuple(made_current))
+
+    run = Run(tmp_path, data=image_folder, epochs=1, on_event=look)
+    run.train()
+    run.session.evaluate_file(run.folder / "cifar_net.pth")
+    assert seen == {PhaseChanged: {("cpu",)}, TrainingStarted: {("cpu",)}, Evaluated: {("cpu",)}}
+    assert made_current == []
 
 
 def test_what_the_device_cannot_do_is_refused_before_anything_is_loaded(tmp_path, image_folder):
