@@ -137,8 +137,8 @@ def _check_classes(root: Path, found: FoundFolder, decoded: DecodedFolder) -> No
     if not empty:
         return
     shown = printable(str(root))
-    first = f"; the first of {len(decoded.skipped_files)} files that are none is {decoded.skipped_files[0]}"
-    skipped = first if decoded.skipped_files else ""
+    files = decoded.skipped_files
+    skipped = f"; the first of {len(files)} files that are none is {files[0]}" if files else ""
     if len(empty) == len(counts):
         raise DataUnavailableError(
             f"the folder {shown} has no image in its class folders{skipped}: {EXPECTED}"

@@ -41,7 +41,8 @@ class FoundFolder:
         files: the training files class by class as `torchvision.datasets.ImageFolder` orders them, then the
             test files in the same way; all as training files where the folder has no split.
         has_split: whether there are both a `train/` and a `test/`.
-        fingerprint: changes with the path, size or time of change of any file.
+        fingerprint: changes with the names of the classes, and with the path, size or time of change of any
+            file.
     """
 
     class_names: tuple[str, ...]
@@ -71,7 +72,8 @@ def scan_folder(root: Path, progress: Progress) -> FoundFolder:
         raise DataUnavailableError(f"the folder {printable(str(root))} has {held}: {EXPECTED}")
     has_split = len(parts) == 2
     files: list[FoundFile] = []
-    digest = hashlib.sha256(repr(list(parts)).encode())
+    # the classes too: an empty one has no file to tell of it, and the targets of the others count it
+    digest = hashlib.sha256(repr((list(parts), names)).encode())
     for part, folders in parts.items():
         for name in folders:
             target = names.index(name)

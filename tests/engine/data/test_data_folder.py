@@ -339,6 +339,21 @@ def test_one_class(tmp_path: Path, picture: Callable[..., Path], layout: str) ->
     assert_refused(tmp_path / "images", r"only one class folder \(\w+\): expected is")
 
 
+def test_an_empty_class_that_comes_between_others_is_noticed_though_their_images_are_kept(both: Path) -> None:
+    load(both)
+    (both / "train" / "bee").mkdir()
+    assert_refused(both, "no image of the class bee: add some or remove its folder")
+
+
+def test_an_empty_class_that_was_refused_can_be_removed(both: Path) -> None:
+    (both / "train" / "bee").mkdir()
+    assert_refused(both, "no image of the class bee")
+    (both / "train" / "bee").rmdir()
+    dataset = load(both)
+    assert dataset.class_names == ("ape", "cat", "dog")
+    assert dataset.train.targets.tolist() == [0, 0, *[1] * 5, *[2] * 5]
+
+
 def test_images_without_class_folders(tmp_path: Path, picture: Callable[..., Path]) -> None:
     picture(tmp_path / "images" / "train" / "0.png")
     picture(tmp_path / "images" / "test" / "0.png")
