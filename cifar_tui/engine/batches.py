@@ -1,13 +1,37 @@
 """From uint8 images in memory to normalised batches, in the order the tutorial's DataLoader gives them."""
 
+import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from cifar_tui.engine.data.dataset import ImageSplit
 
 _PREPARED_IMAGES = 1024
+_SMALLEST_LAST_BATCH = 0.25
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EpochSize:
+    """How many images an epoch trains on, and in how many steps."""
+
+    images: int
+    steps: int
+
+
+def epoch_size(net: nn.Module, count: int, batch_size: int) -> EpochSize:
+    """What an epoch of `net` over `count` images is: all of them, but for a last batch that would spoil it.
+
+    Batch normalisation goes by the mean and the variance of a batch, and of what it keeps of them for
+    evaluating a tenth, in a speednet four, is the last batch's. So a net that has it does without a last
+    batch smaller than a quarter of the others; which images those are is drawn anew in every epoch.
+    """
+    rest = count % batch_size
+    spoils = any(isinstance(module, nn.BatchNorm2d) for module in net.modules())
+    left_out = rest if spoils and rest < min(count, _SMALLEST_LAST_BATCH * batch_size) else 0
+    return EpochSize(images=count - left_out, steps=math.ceil((count - left_out) / batch_size))
 
 
 def normalize(images: Tensor) -> Tensor:

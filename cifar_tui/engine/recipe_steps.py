@@ -1,6 +1,5 @@
 """The steps of a recipe: the tutorial's, with whatever the settings add to them."""
 
-import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -11,7 +10,7 @@ from torch.optim import Optimizer
 
 from cifar_tui.engine.augment import Augmentation, Draws, augment, draw, reduced
 from cifar_tui.engine.averaging import Averaging
-from cifar_tui.engine.batches import normalize
+from cifar_tui.engine.batches import epoch_size, normalize
 from cifar_tui.engine.compilation import CompilationError, compiled
 from cifar_tui.engine.config import TrainConfig
 from cifar_tui.engine.data.dataset import ImageSplit
@@ -56,6 +55,7 @@ class RecipeSteps:
         precision: str,
         say: Callable[[str], None],
     ) -> None:
+        epoch = epoch_size(net, len(train), config.batch_size)
         self._config = config
         self._net = net
         self._forward: Callable[[Tensor], Tensor] = net
@@ -66,7 +66,7 @@ class RecipeSteps:
         self._precision = precision
         self._say = say
         self._augmentation = Augmentation(shift=config.shift, flip=config.flip, cutout=config.cutout)
-        self._steps_per_epoch = math.ceil(len(train) / config.batch_size)
+        self._images_per_epoch, self._steps_per_epoch = epoch.images, epoch.steps
         self._total_steps = config.epochs * self._steps_per_epoch
         self._small_epochs = small_epochs(config.small_images, config.epochs)
         self._step = 0
@@ -82,7 +82,7 @@ class RecipeSteps:
         """
         if not compiles(self._config, self._train.targets.device) or cancelled():
             return
-        images, batch_size = len(self._train), self._config.batch_size
+        images, batch_size = self._images_per_epoch, self._config.batch_size
         sizes = {min(batch_size, images), images % batch_size or min(batch_size, images)}
         whole = self._in_format(normalize(self._train.images[:1]))
         examples = [whole, self._in_format(reduced(whole))] if self._small_epochs else [whole]

@@ -1,7 +1,6 @@
 """The training loop of the tutorial, with events, pauses, saves and stops between its steps."""
 
 import dataclasses
-import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from cifar_tui.engine.batches import shuffled_order
+from cifar_tui.engine.batches import epoch_size, shuffled_order
 from cifar_tui.engine.checkpoint import Checkpoint, all_finite, serialized
 from cifar_tui.engine.config import TrainConfig
 from cifar_tui.engine.control import RunControl
@@ -85,7 +84,8 @@ class Trainer:
         self.steps = steps or EagerSteps(
             net=net, optimizer=optimizer, train=train, batch_size=config.batch_size
         )
-        self.steps_per_epoch = math.ceil(len(train) / config.batch_size)
+        epoch = epoch_size(net, len(train), config.batch_size)
+        self.steps_per_epoch, self._images_per_epoch = epoch.steps, epoch.images
         self._train = train
         self._samples = samples
         self._emit = emit
@@ -134,7 +134,8 @@ class Trainer:
         for epoch in range(first, self.config.epochs + 1):
             if not self.train_epoch(epoch):
                 break
-        completed = self.step == self.config.epochs * self.steps_per_epoch
+        # by the place in the epoch: an older checkpoint may have more steps behind it
+        completed = self.epoch == self.config.epochs and self.batch >= self.steps_per_epoch
         if completed:
             self._emit(Message(text="Finished Training", printed=True))
         self._emit(PhaseChanged(phase=Phase.SAVING))
@@ -151,7 +152,7 @@ class Trainer:
         return finished
 
     def train_epoch(self, epoch: int) -> bool:
-        """Train on every image once, or on what a resumed epoch has left; false if a stop ended it early."""
+        """Train on an epoch's images once, or on what a resumed one has left; false if a stop ended it."""
         if self.batch == 0 or self._epoch_done:
             self.epoch, self.batch, self._epoch_done = epoch, 0, False
             self._meter.begin_epoch()
@@ -160,7 +161,7 @@ class Trainer:
         else:
             order = self._order_of_this_epoch()
         self._clock.start()
-        rest = order[self.batch * self.config.batch_size :]
+        rest = order[self.batch * self.config.batch_size : self._images_per_epoch]
         results = self.steps.over(rest, at_most=self._steps_to_report)
         while self.batch < self.steps_per_epoch:
             if self._control.pending:
@@ -319,7 +320,7 @@ class Trainer:
                 epoch=self.epoch,
                 step=self.step,
                 loss=self._meter.epoch_loss.value,
-                accuracy=self._meter.epoch_correct / len(self._train),
+                accuracy=self._meter.epoch_correct / self._images_per_epoch,
                 train_seconds=self._clock.seconds,
             )
         )
@@ -386,9 +387,8 @@ class Trainer:
         self._emit(predict_samples(self.net, self._samples, step=self.step))
 
     def _images_seen(self) -> int:
-        return (self.epoch - 1) * len(self._train) + min(
-            self.batch * self.config.batch_size, len(self._train)
-        )
+        of_this_epoch = min(self.batch * self.config.batch_size, self._images_per_epoch)
+        return (self.epoch - 1) * self._images_per_epoch + of_this_epoch
 
     def _final_loss(self) -> float:
         last = self._meter.last_window

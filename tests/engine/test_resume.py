@@ -1,14 +1,18 @@
 """A training that goes on from a checkpoint makes the steps that an uninterrupted one makes, to the bit."""
 
+import dataclasses
+
 import pytest
 import torch
 
 from cifar_tui.engine.checkpoint import load_training_state
 from cifar_tui.engine.config import TrainConfig
 from cifar_tui.engine.control import RunControl
+from cifar_tui.engine.data.dataset import ImageSplit
 from cifar_tui.engine.events import EpochFinished, LossPoint, LossWindow, Resumed
 from cifar_tui.engine.fast.steps import FastSteps
 from cifar_tui.engine.learner import create_learner
+from cifar_tui.engine.precision import precision_of
 from cifar_tui.engine.runtime import intra_op_threads
 from cifar_tui.engine.step_path import StepPath
 from cifar_tui.engine.steps import EagerSteps
@@ -47,7 +51,14 @@ class Training:
             **{"epochs": 3, "loss_window": 70, "learning_rate": 0.01, "weight_decay": 0.001, **settings}
         )
         torch.manual_seed(config.seed)
-        learner = create_learner(config, EAGER, num_classes=10, train=dataset.train, say=lambda text: None)
+        learner = create_learner(
+            config,
+            EAGER,
+            num_classes=10,
+            train=dataset.train,
+            say=lambda text: None,
+            began_in=precision_of((state or {}).get("steps")),
+        )
         self.net = learner.net
         steps = learner.steps
         if make_steps is not None:
@@ -113,6 +124,12 @@ class StoppingSteps:
     def steps_to_stop(self):
         stop_at, step = self.training.stop_at, self.training.trainer.step
         return stop_at - step if stop_at else 10**9
+
+
+def first_images(dataset, count):
+    """`dataset` with so many training images."""
+    train = ImageSplit(images=dataset.train.images[:count], targets=dataset.train.targets[:count])
+    return dataclasses.replace(dataset, train=train)
 
 
 @pytest.fixture(params=[EagerSteps, FastSteps])
@@ -217,3 +234,30 @@ def test_a_recipe_with_everything_on_comes_out_the_same_too(noise_dataset, tmp_p
     assert all(torch.equal(tensor, saved[name]) for name, tensor in parts[-1].net.state_dict().items())
     trained = parts[-1].trainer.steps.state_dict()["trained"]
     assert (trained is None) == (averaging == "none")
+
+
+def test_an_image_left_over_is_not_trained_on_and_a_resumed_training_leaves_out_the_same(
+    noise_dataset, tmp_path
+):
+    settings = {"model": "speednet-32", "batch_size": 60, "shift": 1, "loss_window": 5, "schedule": "linear"}
+    dataset = first_images(noise_dataset, 241)
+    uninterrupted = Training(dataset, tmp_path / "uninterrupted", **settings)
+    assert (uninterrupted.finished.step, uninterrupted.finished.images) == (12, 720)
+    points = [event for event in uninterrupted.events if isinstance(event, LossPoint)]
+    assert sum(point.images for point in points) == 720
+    parts, state = [], None
+    for stop_at in (3, 4, 9, None):
+        parts.append(Training(dataset, tmp_path / "run", stop_at=stop_at, state=state, **settings))
+        state = load_training_state(tmp_path / "run" / "last.pt")
+    assert_equal(uninterrupted, parts)
+
+
+def test_an_epoch_of_a_plain_recipe_leaves_it_out_too_and_its_accuracy_is_of_the_images_trained_on(
+    noise_dataset, tmp_path
+):
+    settings = {"model": "speednet-32", "batch_size": 60, "loss_window": 2, "epochs": 1}
+    training = Training(first_images(noise_dataset, 241), tmp_path / "run", EagerSteps, **settings)
+    points = [event for event in training.events if isinstance(event, LossPoint)]
+    (epoch,) = [event for event in training.events if isinstance(event, EpochFinished)]
+    right = sum(round(point.accuracy * point.images) for point in points)
+    assert epoch.accuracy == pytest.approx(right / 240)
