@@ -45,12 +45,14 @@ class Learner:
         net: whose weights are evaluated and saved: the one that is trained, or its average.
         optimizer: of the net that is trained.
         steps: train it.
+        precision: that they compute in: fp32, tf32, bf16 or fp16.
         predictor: gives the logits with which `net` is evaluated.
     """
 
     net: nn.Module
     optimizer: Optimizer
     steps: Steps
+    precision: str
     predictor: nn.Module
 
 
@@ -85,7 +87,13 @@ def create_learner(
     optimizer = create_optimizer(net, config)
     if not isinstance(net, SpeedNet) and all(getattr(config, name) == _PLAIN[name] for name in _PLAIN):
         steps = make_steps(path, net=net, optimizer=optimizer, train=train, batch_size=config.batch_size)
-        return Learner(net=net, optimizer=optimizer, steps=steps, predictor=create_predictor(net, config))
+        return Learner(
+            net=net,
+            optimizer=optimizer,
+            steps=steps,
+            precision=config.precision,
+            predictor=create_predictor(net, config),
+        )
     precision = began_in or _chosen_precision(config, net, train, say)
     if began_in and config.precision != "fp32":
         say(f"training in {began_in}, as it began")
@@ -105,6 +113,7 @@ def create_learner(
             precision=precision,
             say=say,
         ),
+        precision=precision,
         predictor=create_predictor(evaluated, config),
     )
 

@@ -56,6 +56,21 @@ def origin_differences(old: Any, new: dict[str, str]) -> list[str]:  # noqa: ANN
     ]
 
 
+def same_kind_of_device(old: Any, device: torch.device) -> bool:  # noqa: ANN401 - comes from a file
+    """Whether a checkpoint with the origin `old` was trained on a device of the type of `device`."""
+    return isinstance(old, dict) and str(old.get("device")).partition(":")[0] == device.type
+
+
+def precision_differences(old: str | None, new: str) -> list[str]:
+    """What differs between the precision in a checkpoint and the one that steps are now made in.
+
+    `old` is None where it does not say.
+    """
+    if old is None or old == new:
+        return []
+    return [f"it computes in {new}, chosen for this device, and computed in {old}"]
+
+
 def schedule_differences(old: Any, config: TrainConfig) -> list[str]:  # noqa: ANN401 - comes from a file
     """What more or fewer epochs than a checkpoint's settings had make of what goes by them, as sentences.
 

@@ -86,12 +86,13 @@ def loss_scale(precision: str) -> float:
 def matrix_precision(precision: str) -> Iterator[None]:
     """Run a block with float32 products on a GPU rounded to TF32, or not.
 
-    PyTorch rounds those of convolutions by itself; "fp32" is exact, as it says.
+    Only "tf32" is. PyTorch rounds those of convolutions by itself, but "fp32" is exact, as it says, and so is
+    what bf16 and fp16 leave in float32.
     """
     backends: tuple[Any, ...] = (torch.backends.cuda.matmul, torch.backends.cudnn.conv)  # type: ignore[attr-defined]  # has one
     before = [backend.fp32_precision for backend in backends]
     for backend in backends:
-        backend.fp32_precision = "ieee" if precision == "fp32" else "tf32"
+        backend.fp32_precision = "tf32" if precision == "tf32" else "ieee"
     try:
         yield
     finally:

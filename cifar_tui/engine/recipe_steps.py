@@ -150,12 +150,12 @@ class RecipeSteps:
         return {"step": self._step, "precision": self._precision, "trained": trained}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from what `state_dict` gave, in the precision it was trained in.
+        """Go on from what `state_dict` gave, in the precision these steps were made for.
 
         Raises:
             KeyError, RuntimeError: `state` is not one of this net and these settings.
         """
-        self._step, self._precision = state["step"], state["precision"]
+        self._step = state["step"]
         if self._averaging is not None:
             self._net.load_state_dict(state["trained"])
 

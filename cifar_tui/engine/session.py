@@ -3,7 +3,7 @@
 import dataclasses
 import json
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,13 @@ from cifar_tui.engine.events import (
 from cifar_tui.engine.files import LAST_FILE, REPORT_FILE, SAMPLES_FILE, WEIGHTS_FILE
 from cifar_tui.engine.learner import create_learner, create_predictor
 from cifar_tui.engine.models import classes_told_apart, create_model
-from cifar_tui.engine.origin import origin_differences, schedule_differences, state_origin
+from cifar_tui.engine.origin import (
+    origin_differences,
+    precision_differences,
+    same_kind_of_device,
+    schedule_differences,
+    state_origin,
+)
 from cifar_tui.engine.precision import matrix_precision, precision_of
 from cifar_tui.engine.recipe_steps import RecipeSteps
 from cifar_tui.engine.runtime import (
@@ -111,12 +117,14 @@ class Session:
         dataset = self._load_data()
         kept, held_out = hold_out(dataset.train, config.validation_images, seed=config.seed)
         train, self._test = _on_device(kept, device), _on_device(dataset.test, device)
-        before = None if resume_from is None else steps_made_by(resume_from.get("origin"))
+        resumed = resume_from or {}
+        before = None if resume_from is None else steps_made_by(resumed.get("origin"))
+        began_in = precision_of(resumed.get("steps"))
         path = choose_step_path(config, device, images=config.epochs * len(train), before=before)
         folder = create_folder()
         threads = training_threads(device, config.batch_size)
         origin = state_origin(dataset, describe_device(device), threads, path.made_by)
-        with _out_of_memory_explained(), intra_op_threads(threads), matrix_precision(config.precision):
+        with _out_of_memory_explained(), intra_op_threads(threads), ExitStack() as computing:
             torch.manual_seed(config.seed)
             with uncollected():  # what an optimizer needs of PyTorch is imported here
                 learner = create_learner(
@@ -125,8 +133,10 @@ class Session:
                     num_classes=len(dataset.class_names),
                     train=train,
                     say=self._say,
-                    began_in=None if resume_from is None else precision_of(resume_from.get("steps")),
+                    # on another kind of device it is unknown whether that one can do it, and whether it pays
+                    began_in=began_in if same_kind_of_device(resumed.get("origin"), device) else None,
                 )
+            computing.enter_context(matrix_precision(learner.precision))
             net, predictor = learner.net, learner.predictor
             step_path = ""
             if not isinstance(learner.steps, RecipeSteps):  # those are made in one way only
@@ -152,8 +162,9 @@ class Session:
                 origin=origin,
             )
             if resume_from is not None:
-                differences = origin_differences(resume_from.get("origin"), origin)
-                for difference in differences + schedule_differences(resume_from.get("config"), config):
+                differences = origin_differences(resumed.get("origin"), origin)
+                differences += precision_differences(began_in, learner.precision)
+                for difference in differences + schedule_differences(resumed.get("config"), config):
                     emit(Alert(text=f"the resumed run may come out differently: {difference}"))
                 _load_state(trainer, resume_from, folder / LAST_FILE)
             write_samples(folder / SAMPLES_FILE, dataset)

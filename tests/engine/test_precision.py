@@ -81,8 +81,10 @@ def test_only_fp16_needs_its_loss_scaled():
     assert [loss_scale(name) for name in ("fp32", "tf32", "bf16", "fp16")] == [1, 1, 1, 1024]
 
 
-@pytest.mark.parametrize(("name", "inside"), [("fp32", "ieee"), ("bf16", "tf32")])
-def test_products_are_exact_in_fp32_and_as_before_afterwards(name, inside):
+@pytest.mark.parametrize(
+    ("name", "inside"), [("fp32", "ieee"), ("bf16", "ieee"), ("fp16", "ieee"), ("tf32", "tf32")]
+)
+def test_float32_products_are_rounded_in_tf32_alone_and_as_before_afterwards(name, inside):
     before = torch.backends.cudnn.conv.fp32_precision
     with matrix_precision(name):
         assert torch.backends.cudnn.conv.fp32_precision == inside

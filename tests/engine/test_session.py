@@ -148,6 +148,40 @@ def test_a_resumed_run_says_the_precision_it_began_in_and_measures_nothing(
     assert torch.load(tmp_path / "run" / "last.pt", weights_only=True)["steps"]["precision"] == "bf16"
 
 
+def test_a_run_resumed_on_another_kind_of_device_chooses_its_precision_anew_and_says_so(
+    tmp_path, image_folder
+):
+    recipe = {"model": "speednet-32", "precision": "fp32", "shift": 1, "learning_rate": 0.01}
+    Run(tmp_path, data=image_folder, epochs=1, **recipe).train()
+    state = torch.load(tmp_path / "run" / "last.pt", weights_only=True)
+    state["steps"]["precision"] = "tf32"
+    state["origin"]["device"] = "cuda:0 NVIDIA H100"
+    resumed = Run(tmp_path, data=image_folder, epochs=2, **recipe)
+    assert resumed.train(resume_from=state).completed
+    assert "the resumed run may come out differently: it computes in fp32, chosen for this device, and " in (
+        "".join(alert.text for alert in resumed.of(Alert))
+    )
+    assert torch.load(tmp_path / "run" / "last.pt", weights_only=True)["steps"]["precision"] == "fp32"
+
+
+def test_products_are_rounded_by_the_precision_that_was_chosen_and_a_resumed_run_keeps(
+    tmp_path, image_folder, monkeypatch
+):
+    recipe = {"model": "speednet-32", "precision": "auto", "shift": 1, "learning_rate": 0.01}
+    rounded = []
+
+    def look(run, event):
+        if isinstance(event, TrainingStarted):
+            rounded.append(torch.backends.cudnn.conv.fp32_precision)
+
+    monkeypatch.setattr("cifar_tui.engine.learner.select_precision", lambda *_: ("fp32", None))
+    Run(tmp_path, data=image_folder, epochs=1, on_event=look, **recipe).train()
+    state = torch.load(tmp_path / "run" / "last.pt", weights_only=True)
+    state["steps"]["precision"] = "tf32"
+    Run(tmp_path, data=image_folder, epochs=2, on_event=look, **recipe).train(resume_from=state)
+    assert rounded == ["ieee", "tf32"]
+
+
 @pytest.fixture
 def made_current(monkeypatch):
     """The devices that are the thread's own at the moment."""
