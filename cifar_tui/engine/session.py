@@ -52,7 +52,7 @@ from cifar_tui.engine.runtime import (
     training_threads,
 )
 from cifar_tui.engine.sample_images import SAMPLE_IMAGES, write_samples
-from cifar_tui.engine.step_path import choose_step_path, steps_made_by
+from cifar_tui.engine.step_path import choose_step_path, path_taken, steps_made_by
 from cifar_tui.engine.trainer import Trainer
 
 _TUTORIAL_BATCH = 4
@@ -123,7 +123,6 @@ class Session:
         path = choose_step_path(config, device, images=config.epochs * len(train), before=before)
         folder = create_folder()
         threads = training_threads(device, config.batch_size)
-        origin = state_origin(dataset, describe_device(device), threads, path.made_by)
         with _out_of_memory_explained(), intra_op_threads(threads), ExitStack() as computing:
             torch.manual_seed(config.seed)
             with uncollected():  # what an optimizer needs of PyTorch is imported here
@@ -138,14 +137,16 @@ class Session:
                 )
             computing.enter_context(matrix_precision(learner.precision))
             net, predictor = learner.net, learner.predictor
-            step_path = ""
-            if not isinstance(learner.steps, RecipeSteps):  # those are made in one way only
-                step_path = path.name
-                self._say(path.sentence())
             if path.fast or compiles(config, device):
                 emit(PhaseChanged(phase=Phase.LOADING, message="compiling the steps"))
             with uncollected():
                 learner.steps.prepare(lambda: self.control.stop_requested)
+            path = path_taken(path, learner.steps, config, before=before)
+            step_path = ""
+            if not isinstance(learner.steps, RecipeSteps):  # those are made in one way only
+                step_path = path.name
+                self._say(path.sentence())
+            origin = state_origin(dataset, describe_device(device), threads, path.made_by)
             trainer = Trainer(
                 config=config,
                 net=net,

@@ -122,10 +122,33 @@ def choose_step_path(
             maker += f" {importlib.import_module(_COMPILER).__version__}"
         return StepPath(made_by=maker, reason=reason)
     if before is None and config.step_path == "fast":
-        raise ConfigError(
-            f"step_path 'fast' cannot be had: {obstacle}; take step_path auto", field="step_path"
-        )
+        raise _refusal(obstacle)
     return StepPath(made_by=EAGER, reason=obstacle)
+
+
+def path_taken(path: StepPath, steps: Steps, config: TrainConfig, *, before: str | None = None) -> StepPath:
+    """`path` once `steps` are prepared: plain PyTorch where it was to be graphs and none can be recorded.
+
+    Args:
+        path: from `choose_step_path`.
+        steps: of this path, prepared.
+        config: the settings.
+        before: as there.
+
+    Raises:
+        ConfigError: a new run asks for graphs.
+    """
+    failure = steps.failure if isinstance(steps, GraphSteps) else None
+    if failure is None:
+        return path
+    obstacle = f"no CUDA graph can be recorded here ({failure})"
+    if before is None and config.step_path == "fast":
+        raise _refusal(obstacle)
+    return StepPath(made_by=EAGER, reason=obstacle)
+
+
+def _refusal(obstacle: str) -> ConfigError:
+    return ConfigError(f"step_path 'fast' cannot be had: {obstacle}; take step_path auto", field="step_path")
 
 
 def make_steps(

@@ -6,7 +6,7 @@ The graph itself needs a GPU; what goes into it, and what is made beside it, is 
 import pytest
 import torch
 
-from cifar_tui.engine.graph_steps import STEPS_PER_GRAPH, GraphSteps
+from cifar_tui.engine.graph_steps import STEPS_PER_GRAPH, GraphSteps, LaunchLimit
 from cifar_tui.engine.models import create_model
 from cifar_tui.engine.runtime import intra_op_threads
 from cifar_tui.engine.steps import EagerSteps
@@ -73,3 +73,79 @@ def test_a_result_stays_what_it_was_when_the_next_is_made(noise_dataset):
     before = first.losses.clone()
     next(results)
     assert torch.equal(first.losses, before)
+
+
+def momentum_steps(dataset, kind):
+    torch.manual_seed(0)
+    net = create_model("net", num_classes=10)
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.01, momentum=0.9)
+    return net, optimizer, kind(net=net, optimizer=optimizer, train=dataset.train, batch_size=4)
+
+
+def fail_to_record(error):
+    def record(steps):
+        steps._steps()
+        raise error
+
+    return record
+
+
+def test_recording_that_fails_leaves_everything_as_it_was_and_steps_are_made_one_at_a_time(
+    noise_dataset, monkeypatch
+):
+    monkeypatch.setattr(GraphSteps, "_record", fail_to_record(RuntimeError("not permitted\nwhen capturing")))
+    net, optimizer, steps = momentum_steps(noise_dataset, GraphSteps)
+    before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
+    steps.prepare(lambda: False)
+    assert steps.failure == "not permitted"
+    assert all(torch.equal(tensor, before[name]) for name, tensor in net.state_dict().items())
+    assert not any(state["momentum_buffer"].any() for state in optimizer.state.values())
+    assert all(parameter.grad is None for parameter in net.parameters())
+    results = list(steps.over(torch.arange(400), at_most=lambda: 1000))
+    assert len(results) == 100
+    plain_net, _, plain = momentum_steps(noise_dataset, EagerSteps)
+    list(plain.over(torch.arange(400), at_most=lambda: 1))
+    assert all(torch.equal(a, b) for a, b in zip(net.parameters(), plain_net.parameters(), strict=True))
+
+
+def test_a_device_out_of_memory_while_recording_is_no_reason_to_go_on_without(noise_dataset, monkeypatch):
+    monkeypatch.setattr(GraphSteps, "_record", fail_to_record(torch.OutOfMemoryError("out of memory")))
+    net, _, steps = momentum_steps(noise_dataset, GraphSteps)
+    before = net.fc3.weight.clone()
+    with pytest.raises(torch.OutOfMemoryError):
+        steps.prepare(lambda: False)
+    assert torch.equal(net.fc3.weight, before)
+
+
+def test_recording_is_done_before_the_first_step_and_only_once(noise_dataset, monkeypatch):
+    recorded = []
+
+    def record(steps):
+        recorded.append(steps)
+        return steps._steps
+
+    monkeypatch.setattr(GraphSteps, "_record", record)
+    _, _, steps = momentum_steps(noise_dataset, GraphSteps)
+    steps.prepare(lambda: True)
+    assert recorded == [], "a stop was asked for"
+    steps.prepare(lambda: False)
+    assert len(recorded) == 1
+    list(steps.over(torch.arange(400), at_most=lambda: 1000))
+    assert len(recorded) == 1
+    assert steps.failure is None
+
+
+class Mark:
+    def __init__(self, log, number):
+        self.log, self.number = log, number
+
+    def synchronize(self):
+        self.log.append(f"wait for {self.number}")
+
+
+def test_a_launch_waits_until_only_one_of_those_before_it_is_on_its_way():
+    log, marks = [], iter(range(1, 9))
+    limit = LaunchLimit(lambda: Mark(log, next(marks)))
+    for number in range(1, 5):
+        limit.launch(lambda number=number: log.append(f"launch {number}"))
+    assert log == ["launch 1", "launch 2", "wait for 1", "launch 3", "wait for 2", "launch 4"]

@@ -9,8 +9,9 @@ from cifar_tui.engine.config import TrainConfig
 from cifar_tui.engine.control import RunControl
 from cifar_tui.engine.errors import ConfigError
 from cifar_tui.engine.events import Alert, Message, TrainingStarted
+from cifar_tui.engine.models import create_model
 from cifar_tui.engine.session import Session
-from cifar_tui.engine.step_path import choose_step_path
+from cifar_tui.engine.step_path import choose_step_path, make_steps, path_taken
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda", 0)
 
@@ -61,6 +62,44 @@ def test_without_numba_it_is_not_and_to_ask_for_it_is_refused(monkeypatch):
         chosen(step_path="fast")
     assert refused.value.field == "step_path"
     assert not chosen(step_path="fast", before="numba 0.68.1").fast
+
+
+@pytest.fixture
+def unrecordable(monkeypatch, noise_dataset):
+    """Steps in graphs that cannot be recorded, prepared."""
+
+    def fail(steps):
+        raise RuntimeError("operation not permitted")
+
+    monkeypatch.setattr("cifar_tui.engine.graph_steps.GraphSteps._record", fail)
+    net = create_model("net", num_classes=10)
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.01)
+    steps = make_steps(
+        chosen(device=CUDA), net=net, optimizer=optimizer, train=noise_dataset.train, batch_size=4
+    )
+    steps.prepare(lambda: False)
+    return steps
+
+
+def test_where_graphs_cannot_be_recorded_steps_are_plain_and_the_reason_is_said(unrecordable):
+    path = path_taken(chosen(device=CUDA), unrecordable, TrainConfig())
+    assert (path.fast, path.made_by) == (False, "PyTorch")
+    assert path.sentence() == (
+        "steps in plain PyTorch, one by one: no CUDA graph can be recorded here (operation not permitted)"
+    )
+
+
+def test_where_graphs_cannot_be_recorded_to_ask_for_them_is_refused_but_not_to_go_on(unrecordable):
+    config = TrainConfig(step_path="fast")
+    with pytest.raises(ConfigError, match=r"cannot be had: no CUDA .*; take step_path auto") as refused:
+        path_taken(chosen(device=CUDA), unrecordable, config)
+    assert refused.value.field == "step_path"
+    assert not path_taken(chosen(device=CUDA), unrecordable, config, before="CUDA graphs").fast
+
+
+def test_the_path_that_was_chosen_is_taken_where_nothing_fails():
+    path = chosen()
+    assert path_taken(path, object(), TrainConfig()) is path
 
 
 def train(image_folder, folder, *, resume_from=None, stop=False, **settings):
