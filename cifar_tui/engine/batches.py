@@ -54,6 +54,15 @@ def shuffled_order(count: int) -> Tensor:
     return torch.randperm(count, generator=generator)
 
 
+def reshuffled_order(count: int, rng_state: Tensor) -> Tensor:
+    """The order that `shuffled_order` gave from `rng_state`; torch's global generator is left as it is now."""
+    now = torch.get_rng_state()
+    torch.set_rng_state(rng_state)
+    order = shuffled_order(count)
+    torch.set_rng_state(now)
+    return order
+
+
 def _draw_seed() -> int:
     return int(torch.empty((), dtype=torch.int64).random_().item())
 

@@ -292,11 +292,19 @@ class Session:
 
     def _validation_of(
         self, net: nn.Module, held_out: ImageSplit | None, device: torch.device
-    ) -> Callable[[], EvalReport] | None:
+    ) -> Callable[[], EvalReport | None] | None:
+        """Evaluates `net` on the images held out, with None if a stop ended that; None without images."""
         if held_out is None or self.dataset is None:
             return None
         split, class_names = _on_device(held_out, device), self.dataset.class_names
-        return lambda: evaluate(net, split, class_names)
+
+        def validate() -> EvalReport | None:
+            try:
+                return evaluate(net, split, class_names, cancelled=lambda: self.control.stop_requested)
+            except CancelledError:
+                return None
+
+        return validate
 
     def _say_results(self, dataset: Dataset, report: EvalReport) -> None:
         """Print what the tutorial prints at its end, and the exact figure beside it."""

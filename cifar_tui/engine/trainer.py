@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from cifar_tui.engine.batches import epoch_size, shuffled_order
+from cifar_tui.engine.batches import epoch_size, reshuffled_order, shuffled_order
 from cifar_tui.engine.checkpoint import Checkpoint, all_finite, serialized
 from cifar_tui.engine.config import TrainConfig
 from cifar_tui.engine.control import RunControl
@@ -53,7 +53,8 @@ class Trainer:
         evaluate: evaluates the net on the test set after a given step and emits the result; false if a stop
             cancelled it.
         interactive: whether somebody can resume a run that paused itself; if not, it fails instead.
-        validate: evaluates the net on images held out from `train`, on which the best epoch is chosen.
+        validate: evaluates the net on images held out from `train`, on which the best epoch is chosen; None
+            if a stop cancelled it.
         steps: how steps are made; None for one after the other, in plain PyTorch.
         origin: what the outcome depends on besides the settings; it is kept in every checkpoint.
     """
@@ -71,7 +72,7 @@ class Trainer:
         control: RunControl,
         evaluate: Callable[[int], bool],
         interactive: bool,
-        validate: Callable[[], EvalReport] | None = None,
+        validate: Callable[[], EvalReport | None] | None = None,
         steps: Steps | None = None,
         origin: Mapping[str, Any] | None = None,
     ) -> None:
@@ -103,7 +104,7 @@ class Trainer:
         self._diverged = False
         self._resumed = False
         self._epoch_done = False
-        self._evaluation_due = False
+        self._validation_due = self._evaluation_due = False
         self._epoch_rng_state = torch.get_rng_state()
         self._saver = Saver(
             folder, make=self._checkpoint, emit=emit, control=control, minutes=config.checkpoint_minutes
@@ -128,14 +129,14 @@ class Trainer:
         self._emit(PhaseChanged(phase=Phase.TRAINING))
         if self.step == 0:
             self._predict_samples()
-        if self._evaluation_due:
-            self._evaluate_epoch()
+        self._make_up()
         first = self.epoch + 1 if self._epoch_done else self.epoch
         for epoch in range(first, self.config.epochs + 1):
             if not self.train_epoch(epoch):
                 break
         # by the place in the epoch: an older checkpoint may have more steps behind it
-        completed = self.epoch == self.config.epochs and self.batch >= self.steps_per_epoch
+        at_end = self.epoch == self.config.epochs and self.batch >= self.steps_per_epoch
+        completed = at_end and not self._validation_due
         if completed:
             self._emit(Message(text="Finished Training", printed=True))
         self._emit(PhaseChanged(phase=Phase.SAVING))
@@ -159,7 +160,7 @@ class Trainer:
             self._epoch_rng_state = torch.get_rng_state()
             order = shuffled_order(len(self._train))
         else:
-            order = self._order_of_this_epoch()
+            order = reshuffled_order(len(self._train), self._epoch_rng_state)
         self._clock.start()
         rest = order[self.batch * self.config.batch_size : self._images_per_epoch]
         results = self.steps.over(rest, at_most=self._steps_to_report)
@@ -212,6 +213,7 @@ class Trainer:
             "train_seconds": self._clock.seconds,
             "meter": self._meter.state_dict(),
             "epoch_done": self._epoch_done,
+            "validation_due": self._validation_due,
             "evaluation_due": self._evaluation_due,
             "best_correct": self._best_correct,
             "epoch_rng_state": self._epoch_rng_state,
@@ -234,6 +236,7 @@ class Trainer:
         # in older checkpoints the sums lie beside the rest
         self._meter.load_state_dict(state.get("meter", state), self._train.targets.device)
         self._epoch_done = state["epoch_done"]
+        self._validation_due = state.get("validation_due", False)  # older checkpoints do not say
         self._evaluation_due = state["evaluation_due"]
         self._best_correct = state["best_correct"]
         self._epoch_rng_state = state["epoch_rng_state"]
@@ -241,14 +244,6 @@ class Trainer:
         if self._on_cuda and len(state["cuda_rng_states"]) == torch.cuda.device_count():
             torch.cuda.set_rng_state_all(state["cuda_rng_states"])
         self._resumed = True
-
-    def _order_of_this_epoch(self) -> Tensor:
-        """The order that was drawn when the epoch began, with the generator left as it is now."""
-        now = torch.get_rng_state()
-        torch.set_rng_state(self._epoch_rng_state)
-        order = shuffled_order(len(self._train))
-        torch.set_rng_state(now)
-        return order
 
     def _steps_to_report(self) -> int:
         """How many steps may be made at once: up to the next point, line or end of the epoch."""
@@ -326,19 +321,28 @@ class Trainer:
         )
         self._predict_samples()
         self._epoch_done = True
-        if self._validate is not None:
-            self._take_validation(self._validate())
-        if self.epoch == self.config.epochs:
+        last, every = self.epoch == self.config.epochs, self.config.evaluate_every
+        self._validation_due = self._validate is not None
+        self._evaluation_due = not last and bool(every) and self.epoch % every == 0
+        self._make_up()
+        if last:
             return
-        every = self.config.evaluate_every
-        self._evaluation_due = bool(every) and self.epoch % every == 0
-        if self._evaluation_due:
-            self._evaluate_epoch()
         every = self.config.checkpoint_every
         if (every and self.epoch % every == 0) or self._best_weights is not None:
             self._saver.try_save(f"end of epoch {self.epoch}")
         elif self._saver.due:
             self._saver.try_save("by the clock")
+
+    def _make_up(self) -> None:
+        """Validate and evaluate the net, where that is due; it stays so if a stop cancels it."""
+        if self._validation_due and self._validate is not None:
+            report = self._validate()
+            self._validation_due = report is None
+            if report is not None:
+                self._take_validation(report)
+        if self._evaluation_due:
+            self._evaluation_due = not self._evaluate(self.step)
+            self._emit(PhaseChanged(phase=Phase.TRAINING))
 
     def _take_validation(self, report: EvalReport) -> None:
         """Keep the weights if no epoch was better on the images held out."""
@@ -355,10 +359,6 @@ class Trainer:
                 best=best,
             )
         )
-
-    def _evaluate_epoch(self) -> None:
-        self._evaluation_due = not self._evaluate(self.step)
-        self._emit(PhaseChanged(phase=Phase.TRAINING))
 
     def _serve_requests(self) -> bool:
         """Do what was asked for from outside; false if that was to stop."""

@@ -3,24 +3,34 @@
 import pytest
 import torch
 
+from cifar_tui.engine.checkpoint import load_training_state
 from cifar_tui.engine.config import TrainConfig
 from cifar_tui.engine.control import RunControl
 from cifar_tui.engine.data.dataset import hold_out
 from cifar_tui.engine.errors import ConfigError
-from cifar_tui.engine.events import CheckpointSaved, Validated
+from cifar_tui.engine.events import CheckpointSaved, EpochFinished, TrainingFinished, Validated
 from cifar_tui.engine.session import Session
 
 
-def train(image_folder, folder, **settings):
-    folder.mkdir()
-    events = []
+def train(image_folder, folder, *, stop_at_end_of=None, state=None, **settings):
+    """Events of a training that may be stopped once an epoch has ended, before it is validated."""
+    folder.mkdir(exist_ok=True)
+    events, control = [], RunControl()
+
+    def emit(event):
+        events.append(event)
+        if isinstance(event, EpochFinished) and event.epoch == stop_at_end_of:
+            control.stop()
+
     config = TrainConfig(
         data=str(image_folder),
         data_dir=str(folder.parent / "data"),
         device="cpu",
         **{"learning_rate": 0.01, "epochs": 6, **settings},
     )
-    Session(config=config, emit=events.append, control=RunControl()).train(lambda: folder, interactive=False)
+    Session(config=config, emit=emit, control=control).train(
+        lambda: folder, interactive=False, resume_from=state
+    )
     return events
 
 
@@ -33,6 +43,31 @@ def test_best_pt_has_the_weights_of_the_best_epoch(image_folder, tmp_path):
     assert all(event.total == 8 for event in validated)
     train(image_folder, tmp_path / "short", validation_images=8, epochs=best.epoch)
     expected = torch.load(tmp_path / "short" / "cifar_net.pth", weights_only=True)
+    found = torch.load(tmp_path / "run" / "best.pt", weights_only=True)
+    assert all(torch.equal(found[name], expected[name]) for name in expected)
+
+
+def results(events):
+    """What the epochs came to on the images held out."""
+    return [
+        (event.epoch, event.step, event.correct, event.loss, event.best)
+        for event in events
+        if isinstance(event, Validated)
+    ]
+
+
+@pytest.mark.parametrize("epoch", [2, 6])
+def test_a_validation_that_a_stop_cancelled_is_made_up_for(image_folder, tmp_path, epoch):
+    whole = train(image_folder, tmp_path / "whole", validation_images=8)
+    settings = {"validation_images": 8}
+    first = train(image_folder, tmp_path / "run", stop_at_end_of=epoch, **settings)
+    assert [event.epoch for event in first if isinstance(event, Validated)] == list(range(1, epoch))
+    (finished,) = [event for event in first if isinstance(event, TrainingFinished)]
+    assert not finished.completed
+    state = load_training_state(tmp_path / "run" / "last.pt")
+    second = train(image_folder, tmp_path / "run", state=state, **settings)
+    assert results(first + second) == results(whole)
+    expected = torch.load(tmp_path / "whole" / "best.pt", weights_only=True)
     found = torch.load(tmp_path / "run" / "best.pt", weights_only=True)
     assert all(torch.equal(found[name], expected[name]) for name in expected)
 
