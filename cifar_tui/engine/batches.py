@@ -55,7 +55,7 @@ def shuffled_order(count: int) -> Tensor:
 
 
 def reshuffled_order(count: int, rng_state: Tensor) -> Tensor:
-    """The order that `shuffled_order` gave from `rng_state`; torch's global generator is left as it is now."""
+    """The order that `shuffled_order` gave from `rng_state`; torch's global generator stays as it is."""
     now = torch.get_rng_state()
     torch.set_rng_state(rng_state)
     order = shuffled_order(count)

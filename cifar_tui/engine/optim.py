@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from torch.optim import SGD, AdamW, Optimizer
 
 from cifar_tui.engine.config import TrainConfig
+from cifar_tui.engine.models import SpeedNet
 from cifar_tui.engine.muon import Muon
 
 _SGD_MOMENTUM_BESIDE_MUON = 0.85
@@ -30,8 +31,13 @@ def create_optimizer(net: nn.Module, config: TrainConfig) -> Optimizer:
 
 
 def _parameters_by_rate(net: nn.Module, config: TrainConfig) -> list[tuple[list[nn.Parameter], float]]:
-    """The parameters of `net` and their learning rates: in one group where they have the same."""
+    """The parameters of `net` and their learning rates: in one group where they have the same.
+
+    The bias of a whitening layer has the rate of the biases with Muon alone, as published: in the other
+    recipe only those of normalisation have it, and this one that of the rest.
+    """
     head = _head(net)
+    whitening = net.whitening.bias if isinstance(net, SpeedNet) and config.optimizer != "muon" else None
     own: list[tuple[list[nn.Parameter], float]] = [([], config.learning_rate)]
     biases, heads = own[0][0], own[0][0]
     if config.bias_learning_rate:
@@ -46,7 +52,8 @@ def _parameters_by_rate(net: nn.Module, config: TrainConfig) -> list[tuple[list[
         if parameter is head:
             heads.append(parameter)
         else:
-            (biases if parameter.ndim == 1 else own[0][0]).append(parameter)
+            is_bias = parameter.ndim == 1 and parameter is not whitening
+            (biases if is_bias else own[0][0]).append(parameter)
     return [(parameters, rate) for parameters, rate in own if parameters]
 
 

@@ -107,12 +107,20 @@ def test_biases_and_the_last_layer_may_have_their_own_rates_and_decay_at_the_sam
         head_learning_rate=4.0,
         weight_decay=0.01,
     )
-    blocks, pairs = range(3), [(block, layer) for block in range(3) for layer in range(2)]
-    assert groups[2.0] == (0.01, {f"blocks.{block}.convs.{layer}.weight" for block, layer in pairs})
-    norms = {f"blocks.{block}.norms.{layer}.bias" for block in blocks for layer in range(2)}
-    assert groups[100.0] == (pytest.approx(0.0002), norms | {"whitening.bias"})
+    pairs = [(block, layer) for block in range(3) for layer in range(2)]
+    convs = {f"blocks.{block}.convs.{layer}.weight" for block, layer in pairs}
+    assert groups[2.0] == (0.01, convs | {"whitening.bias"})
+    norms = {f"blocks.{block}.norms.{layer}.bias" for block, layer in pairs}
+    assert groups[100.0] == (pytest.approx(0.0002), norms)
     assert groups[4.0] == (pytest.approx(0.005), {"head.weight"})
     assert len(groups) == 3
+
+
+def test_beside_muon_the_bias_of_the_whitening_layer_has_the_rate_of_biases():
+    net = create_model("speednet-32", num_classes=10)
+    groups = names_by_rate(net, optimizer="muon", learning_rate=0.24, bias_learning_rate=100.0)
+    norms = {f"blocks.{block}.norms.{layer}.bias" for block in range(3) for layer in range(2)}
+    assert groups[100.0][1] == norms | {"whitening.bias"}
 
 
 def test_muon_takes_the_filters_of_any_net_and_comes_first():
