@@ -74,15 +74,15 @@ def precision_differences(old: str | None, new: str) -> list[str]:
 def schedule_differences(old: Any, config: TrainConfig) -> list[str]:  # noqa: ANN401 - comes from a file
     """What more or fewer epochs than a checkpoint's settings had make of what goes by them, as sentences.
 
-    That is the learning rate with a schedule, the weight of lookahead's average, and which epochs are on
-    small images; a moving average goes by the steps done, whatever their total.
+    That is the learning rate with a schedule or a warm-up, the weight of lookahead's average, and which
+    epochs are on small images; a moving average goes by the steps done, whatever their total.
     """
     before = old.get("epochs") if isinstance(old, dict) else None
     if not isinstance(before, int) or before == config.epochs:
         return []
     now = config.epochs
     differences = []
-    if config.schedule != "constant":
+    if config.schedule != "constant" or config.warm_up:
         differences.append(f"its learning rate went the way of {before} epochs and goes on that of {now}")
     if config.averaging == "lookahead":
         differences.append(f"its average went the way of {before} epochs and goes on that of {now}")

@@ -16,6 +16,7 @@ SMALL = "its epochs on small images were the first 1 and are the first 2"
     [
         ({}, []),
         ({"schedule": "cosine"}, [RATE]),
+        ({"warm_up": 0.1}, [RATE]),
         ({"averaging": "lookahead"}, [AVERAGE]),
         ({"averaging": "ema"}, []),
         ({"small_images": 0.4}, [SMALL]),
