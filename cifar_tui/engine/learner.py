@@ -15,7 +15,7 @@ from cifar_tui.engine.data.dataset import ImageSplit
 from cifar_tui.engine.models import SpeedNet, create_model, initialise_whitening
 from cifar_tui.engine.optim import create_optimizer
 from cifar_tui.engine.precision import evaluation_precision, select_precision
-from cifar_tui.engine.recipe_steps import RecipeSteps
+from cifar_tui.engine.recipe_steps import RecipeSteps, small_epochs
 from cifar_tui.engine.step_path import StepPath, make_steps
 from cifar_tui.engine.steps import Steps
 from cifar_tui.engine.views import Views
@@ -75,7 +75,7 @@ def create_learner(
         num_classes: number of logits.
         train: the training images.
         say: told in which precision the training computes, if that is not plain from the settings, and why
-            the net is not compiled where it was to be.
+            the net is not compiled, or no epoch on small images, where it was to be.
         began_in: the precision that a resumed training computed in and keeps; None to choose one.
     """
     device = train.targets.device
@@ -93,6 +93,11 @@ def create_learner(
             steps=steps,
             precision=config.precision,
             predictor=create_predictor(net, config),
+        )
+    if config.small_images and not small_epochs(config.small_images, config.epochs):
+        say(
+            f"all epochs are on whole images: small_images {config.small_images} of {config.epochs} is less "
+            "than one"
         )
     precision = began_in or _chosen_precision(config, net, train, say)
     if began_in and config.precision != "fp32":

@@ -12,7 +12,7 @@ from torch.optim import SGD, Optimizer
 from cifar_tui.engine.config import SETTINGS, TrainConfig
 from cifar_tui.engine.data.dataset import ImageSplit
 from cifar_tui.engine.errors import ConfigError
-from cifar_tui.engine.graph_steps import GraphSteps
+from cifar_tui.engine.graph_steps import STEPS_PER_GRAPH, GraphSteps
 from cifar_tui.engine.steps import EagerSteps, Steps
 
 EAGER = "PyTorch"
@@ -185,6 +185,10 @@ def _obstacle(config: TrainConfig, device: torch.device) -> str | None:
         value = getattr(config, name)
         if name not in _HANDLED and value != field.default:
             return f"compiled steps know no {field.metadata['label']} {value}"
+    for name in ("point_every", "loss_window"):
+        value = getattr(config, name)
+        if device.type == "cuda" and 0 < value < STEPS_PER_GRAPH:
+            return f"{STEPS_PER_GRAPH} steps come to a CUDA graph and {name} {value} wants fewer at a time"
     if config.batch_size > _MOST_IMAGES_A_STEP:
         return f"compiled steps are for batches of up to {_MOST_IMAGES_A_STEP} images"
     return None

@@ -123,6 +123,15 @@ def test_the_first_epochs_may_be_on_smaller_images(noise_dataset):
     assert sizes == [24] * 4 + [32] * 4
 
 
+@pytest.mark.parametrize(
+    ("epochs", "says"),
+    [(1, ["all epochs are on whole images: small_images 0.67 of 1 is less than one"]), (3, [])],
+)
+def test_small_images_for_less_than_an_epoch_are_said_to_be_none(noise_dataset, epochs, says):
+    _, said = learner(noise_dataset, epochs=epochs, model="speednet-32", small_images=0.67)
+    assert said == says
+
+
 def test_smoothed_labels_are_those_of_cross_entropy(noise_dataset):
     made, _ = learner(noise_dataset, batch_size=840, label_smoothing=0.2)
     net, _ = learner(noise_dataset)

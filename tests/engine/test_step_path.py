@@ -25,6 +25,11 @@ def test_the_tutorial_on_the_whole_set_is_compiled():
     assert chosen().made_by.startswith("numba ")
 
 
+def test_points_and_lines_of_few_steps_are_no_obstacle_but_to_graphs():
+    assert chosen(point_every=1, loss_window=10).fast
+    assert chosen(device=CUDA, point_every=25, loss_window=25).graphs
+
+
 def test_on_a_gpu_it_is_in_graphs():
     path = chosen(device=CUDA)
     assert path.graphs
@@ -44,6 +49,8 @@ def test_on_a_gpu_it_is_in_graphs():
         ({"device": CUDA, "images": 9_000}, "9,000 images are too few"),
         ({"device": CUDA, "step_path": "eager"}, "step_path is eager"),
         ({"device": CUDA, "schedule": "cosine"}, "compiled steps know no schedule cosine"),
+        ({"device": CUDA, "point_every": 24}, "25 steps come to a CUDA graph and point_every 24 wants fewer"),
+        ({"device": CUDA, "loss_window": 10}, "25 steps come to a CUDA graph and loss_window 10 wants fewer"),
         ({"device": CUDA, "before": "numba 0.68.1"}, "the run began so"),
         ({"before": "CUDA graphs"}, "the run began so"),
         ({"before": "PyTorch"}, "the run began so"),
