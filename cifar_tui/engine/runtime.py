@@ -70,3 +70,17 @@ def intra_op_threads(count: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+@contextmanager
+def fastest_convolutions(device: torch.device) -> Iterator[None]:
+    """Run a block in which a GPU tries every algorithm for each new shape of a convolution, once.
+
+    The choice is of all threads. Source: https://docs.pytorch.org/docs/stable/backends.html#torch-backends-cudnn
+    """
+    before = torch.backends.cudnn.benchmark
+    torch.backends.cudnn.benchmark = before or device.type == "cuda"
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.benchmark = before

@@ -47,6 +47,7 @@ from cifar_tui.engine.recipe_steps import RecipeSteps
 from cifar_tui.engine.runtime import (
     current_device,
     describe_device,
+    fastest_convolutions,
     intra_op_threads,
     select_device,
     training_threads,
@@ -136,6 +137,9 @@ class Session:
                     began_in=began_in if same_kind_of_device(resumed.get("origin"), device) else None,
                 )
             computing.enter_context(matrix_precision(learner.precision))
+            is_recipe = isinstance(learner.steps, RecipeSteps)
+            if is_recipe:
+                computing.enter_context(fastest_convolutions(device))
             net, predictor = learner.net, learner.predictor
             if path.fast or compiles(config, device):
                 emit(PhaseChanged(phase=Phase.LOADING, message="compiling the steps"))
@@ -143,7 +147,7 @@ class Session:
                 learner.steps.prepare(lambda: self.control.stop_requested)
             path = path_taken(path, learner.steps, config, before=before)
             step_path = ""
-            if not isinstance(learner.steps, RecipeSteps):  # those are made in one way only
+            if not is_recipe:  # its steps are made in one way only
                 step_path = path.name
                 self._say(path.sentence())
             origin = state_origin(dataset, describe_device(device), threads, path.made_by)

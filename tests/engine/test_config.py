@@ -91,10 +91,17 @@ def test_a_preset_is_valid_and_names_all_that_a_recipe_is_made_of(name):
     config = build_config({"preset": name})
     assert config.preset == name
     assert PRESETS[name].keys() == PRESETS["tutorial"].keys()
-    own = {"preset", "data", "data_dir", "device", "seed", "validation_images", "evaluate_every"}
+    own = {"preset", "data", "data_dir", "device", "seed", "validation_images"}
     own |= {"checkpoint_every", "checkpoint_minutes", "step_path"}
     assert PRESETS[name].keys() == SETTINGS.keys() - own
     assert f"\n{name}\n    " in presets.__doc__, "it is explained"
+
+
+def test_speedrun_lets_nothing_come_between_its_steps_but_a_point_at_each_epoch():
+    config = build_config({"preset": "speedrun"})
+    assert config.evaluate_every == 0
+    assert config.point_every * config.batch_size == 50_000
+    assert all(PRESETS[name]["evaluate_every"] == 1 for name in PRESETS.keys() - {"speedrun"})
 
 
 def test_an_unknown_setting_is_refused_with_the_nearest_one():

@@ -10,6 +10,7 @@ from cifar_tui.engine.errors import ConfigError
 from cifar_tui.engine.runtime import (
     available_threads,
     current_device,
+    fastest_convolutions,
     intra_op_threads,
     select_device,
     training_threads,
@@ -63,3 +64,11 @@ def test_threads_are_set_for_a_block_and_put_back():
     thread.start()
     thread.join()
     assert seen == [1, True]
+
+
+@pytest.mark.parametrize(("device", "inside"), [("cuda", True), ("cpu", False)])
+def test_convolutions_are_tried_on_a_gpu_for_a_block(device, inside):
+    assert not torch.backends.cudnn.benchmark
+    with fastest_convolutions(torch.device(device)):
+        assert torch.backends.cudnn.benchmark is inside
+    assert not torch.backends.cudnn.benchmark

@@ -182,6 +182,27 @@ def test_products_are_rounded_by_the_precision_that_was_chosen_and_a_resumed_run
     assert rounded == ["ieee", "tf32"]
 
 
+@pytest.mark.parametrize(("settings", "tried"), [({}, False), ({"shift": 1}, True)])
+def test_convolutions_are_tried_for_the_steps_of_a_recipe_and_not_for_the_tutorials(
+    tmp_path, image_folder, monkeypatch, settings, tried
+):
+    inside, seen = [], []
+
+    @contextmanager
+    def enter(device):
+        inside.append(device.type)
+        yield
+        inside.pop()
+
+    def look(run, event):
+        if isinstance(event, TrainingStarted):
+            seen.append(list(inside))
+
+    monkeypatch.setattr("cifar_tui.engine.session.fastest_convolutions", enter)
+    Run(tmp_path, data=image_folder, epochs=1, on_event=look, **settings).train()
+    assert seen == [["cpu"] if tried else []]
+
+
 @pytest.fixture
 def made_current(monkeypatch):
     """The devices that are the thread's own at the moment."""
