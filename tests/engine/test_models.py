@@ -88,6 +88,32 @@ def test_a_speednet_computes_what_its_recipe_says(name, activation):
     assert torch.allclose(net(inputs), expected, atol=1e-5)
 
 
+def test_a_speednet_keeps_of_its_normalisation_four_tenths_of_the_last_batch():
+    net = create_model("speednet-32", num_classes=10).train()
+    entered = {}
+    norm = net.blocks[0].norms[0]
+    norm.register_forward_pre_hook(lambda module, inputs: entered.setdefault("batch", inputs[0].detach()))
+    net(torch.randn(8, 3, 32, 32))
+    mean, variance = entered["batch"].mean(dim=(0, 2, 3)), entered["batch"].var(dim=(0, 2, 3))
+    assert torch.allclose(norm.running_mean, 0.4 * mean, atol=1e-6)
+    assert torch.allclose(norm.running_var, 0.6 + 0.4 * variance, atol=1e-5)
+
+
+def test_a_speednet_evaluates_by_what_it_kept_whatever_else_is_in_the_batch():
+    torch.manual_seed(0)
+    net = create_model("speednet-32", num_classes=10).train()
+    net(torch.randn(8, 3, 32, 32))
+    net.eval()
+    norm, features = net.blocks[1].norms[1], torch.randn(4, 64, 8, 8)
+    with torch.no_grad():
+        norm.bias.normal_()
+        scale = (norm.running_var + 1e-12).sqrt().view(1, -1, 1, 1)
+        expected = (features - norm.running_mean.view(1, -1, 1, 1)) / scale + norm.bias.view(1, -1, 1, 1)
+        assert torch.allclose(norm(features), expected, atol=1e-5)
+        inputs = torch.randn(5, 3, 32, 32)
+        assert torch.allclose(net(inputs)[:1], net(inputs[:1]), atol=1e-5)
+
+
 def test_the_first_filters_of_a_speednet_hand_their_channels_on():
     net = create_model("speednet-32", num_classes=10)
     conv = net.blocks[0].convs[0]
