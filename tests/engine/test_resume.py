@@ -186,6 +186,16 @@ def test_a_checkpoint_from_before_the_sums_had_a_place_of_their_own_is_gone_on_f
     assert_equal(uninterrupted, [first, second])
 
 
+def test_a_checkpoint_whose_epochs_had_a_step_more_comes_to_its_end(noise_dataset, tmp_path):
+    settings = {"model": "speednet-32", "batch_size": 60, "epochs": 2}
+    dataset = first_images(noise_dataset, 241)
+    Training(dataset, tmp_path / "run", stop_at=5, **settings)
+    state = load_training_state(tmp_path / "run" / "last.pt")
+    # as when an epoch's last image was trained on
+    state["step"], state["steps"]["step"] = 6, 6
+    assert Training(dataset, tmp_path / "run", state=state, **settings).finished.completed
+
+
 def test_an_evaluation_that_a_stop_cancelled_is_made_up_for(
     noise_dataset, tmp_path, make_steps, uninterrupted
 ):

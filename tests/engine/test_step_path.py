@@ -143,3 +143,22 @@ def test_where_it_cannot_an_alert_says_so(image_folder, tmp_path, monkeypatch):
     events, _ = train(image_folder, tmp_path / "run", resume_from=state, step_path="fast")
     (alert,) = [event for event in events if isinstance(event, Alert)]
     assert "its steps are made by PyTorch and were made by numba" in alert.text
+
+
+def test_a_run_without_the_graphs_it_was_to_have_tells_its_log_and_its_checkpoint_the_way_it_took(
+    image_folder, tmp_path, monkeypatch
+):
+    def fail(steps):
+        raise RuntimeError("operation not permitted")
+
+    monkeypatch.setattr("cifar_tui.engine.graph_steps.GraphSteps._record", fail)
+    graphs = chosen(device=CUDA)
+    monkeypatch.setattr("cifar_tui.engine.session.choose_step_path", lambda *_, **__: graphs)
+    events, state = train(image_folder, tmp_path / "run")
+    said = [event.text for event in events if isinstance(event, Message) and "steps in" in event.text]
+    assert said == [
+        "steps in plain PyTorch, one by one: no CUDA graph can be recorded here (operation not permitted)"
+    ]
+    (started,) = [event for event in events if isinstance(event, TrainingStarted)]
+    assert started.step_path == "eager steps"
+    assert state["origin"]["steps"] == "PyTorch"
