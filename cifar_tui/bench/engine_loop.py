@@ -4,14 +4,11 @@ That it really trained is seen in the weights it saved: they are loaded into a n
 made NaN before, and that net is tried on the training images.
 """
 
-import contextlib
 import dataclasses
 import itertools
 import json
 import math
 import signal
-import subprocess
-import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -19,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cifar_tui.bench.children import answer, child, say
+from cifar_tui.bench.children import TRAINS_SECONDS, Child, child, run_child, say
 from cifar_tui.engine.config import TrainConfig, build_config
 from cifar_tui.engine.control import RunControl
 from cifar_tui.engine.errors import CancelledError, RunFailedError
@@ -85,7 +82,7 @@ def check_losses(losses: Sequence[float], whose: str) -> None:
 
 def engine_loop(
     config: TrainConfig, *, warm_up_seconds: float, seconds: float = math.inf
-) -> AbstractContextManager[subprocess.Popen[str]]:
+) -> AbstractContextManager[Child]:
     """A fresh process that trains until it is terminated, or for `seconds` after a warm-up.
 
     It answers after the warm-up, and at its end what `engine_run` takes.
@@ -117,11 +114,12 @@ def measure_engine(config: TrainConfig, *, warm_up_seconds: float, seconds: floa
     """Train in a fresh process for `seconds` after a warm-up, or to the end of the training.
 
     Raises:
+        UserError: it cannot be done on these images or this device.
         RunFailedError: the process died, or did not train.
     """
     with engine_loop(config, warm_up_seconds=warm_up_seconds, seconds=seconds) as process:
-        answer(process)
-        return engine_run(answer(process))
+        process.answer(warm_up_seconds + TRAINS_SECONDS)
+        return engine_run(process.answer(seconds + TRAINS_SECONDS))
 
 
 class _Points:
@@ -169,16 +167,21 @@ def rates(points: Sequence[LossPoint], parts: int) -> list[float]:
     return found
 
 
-def _train(config: TrainConfig, warm_up_seconds: float, seconds: float) -> None:
+def _train(arguments: list[str]) -> None:
     from cifar_tui.engine.session import Session
 
+    config = build_config(json.loads(arguments[0]))
+    warm_up_seconds, seconds = map(float, arguments[1:])
     control = RunControl()
     signal.signal(signal.SIGTERM, lambda *_: control.stop())
     taken = _Points(control, warm_up_seconds, seconds)
     session = Session(config=config, emit=taken.take, control=control)
     with tempfile.TemporaryDirectory(prefix="cifar-tui-bench-") as name:
-        with contextlib.suppress(CancelledError):  # stopped where it was over, and only evaluated
+        try:
             session.train(lambda: Path(name), interactive=False)
+        except CancelledError:
+            if not taken.points:  # and else it was stopped where it was over, and only evaluated
+                raise
         saved_loss = _loss_of_saved(session, Path(name) / WEIGHTS_FILE)
     points = taken.measured
     images_per_second = rates(points, _PARTS)
@@ -217,4 +220,4 @@ def _loss_of_saved(session: "Session", path: Path) -> float:
 
 
 if __name__ == "__main__":
-    _train(build_config(json.loads(sys.argv[1])), float(sys.argv[2]), float(sys.argv[3]))
+    run_child(_train)

@@ -1,11 +1,11 @@
 """A folder of as many images as CIFAR-10 has, made to be loaded, and how long loading takes."""
 
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from cifar_tui.bench.children import ask, say
+from cifar_tui.bench.children import ask, run_child, say
+from cifar_tui.engine.errors import DataUnavailableError
 
 _MODULE = "cifar_tui.bench.image_folder"
 
@@ -39,6 +39,7 @@ def measure_loading(data: str, data_dir: Path) -> Loading:
     """Load `data` in a fresh process, from its cache if `data_dir` has one.
 
     Raises:
+        UserError: they cannot be loaded.
         RunFailedError: the process died.
     """
     return Loading(**ask(_MODULE, "load", data, str(data_dir)))
@@ -70,7 +71,7 @@ def _load(data: str, data_dir: Path) -> None:
     seconds = time.perf_counter() - began
     splits = (dataset.train, dataset.test)
     if not all(int(split.images.max()) for split in splits):
-        sys.exit(f"{data} has no image that is not black")
+        raise DataUnavailableError(f"all images of {data} are black: loading them means nothing, name others")
     say(
         seconds=seconds,
         read_seconds=time.perf_counter() - began,
@@ -78,9 +79,14 @@ def _load(data: str, data_dir: Path) -> None:
     )
 
 
-if __name__ == "__main__":
-    match sys.argv[1:]:
+def _main(arguments: list[str]) -> None:
+    """What a child does: draw images, or load them."""
+    match arguments:
         case ["make", root, train_images, test_images]:
             _make(Path(root), {"train": int(train_images), "test": int(test_images)})
         case ["load", data, data_dir]:
             _load(data, Path(data_dir))
+
+
+if __name__ == "__main__":
+    run_child(_main)

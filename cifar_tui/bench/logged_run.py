@@ -1,7 +1,6 @@
 """Trainings as the user starts them, without a screen or in a dashboard, followed by their event log."""
 
 import contextlib
-import signal
 import subprocess
 import sys
 import tempfile
@@ -9,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from cifar_tui.bench.children import ended_at_last, user_error
 from cifar_tui.bench.options import arguments_of
 from cifar_tui.bench.terminal import Terminal
 from cifar_tui.bench.turns import Span, rate
@@ -100,7 +100,7 @@ def headless_run(config: TrainConfig, places: Path) -> Iterator[LoggedRun]:
     """A training without a screen, which is stopped with the context.
 
     Raises:
-        RunFailedError: it ended by itself.
+        UserError: it ended by itself.
     """
     checkpoints = new_place(places)
     command = [*train_command(config, checkpoints), "--headless"]
@@ -109,20 +109,18 @@ def headless_run(config: TrainConfig, places: Path) -> Iterator[LoggedRun]:
         subprocess.Popen(  # noqa: S603 - this program itself
             command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=said, process_group=0
         ) as process,
+        ended_at_last(process),
     ):
 
         def pass_time(seconds: float) -> None:
             with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(seconds)
+                exit_code = process.wait(seconds)
                 said.seek(0)
                 last = said.read().decode(errors="replace").strip().splitlines()[-1:]
-                raise RunFailedError(f"a run that was to be measured ended: {''.join(last)}")
+                sentence = "".join(last).removeprefix("cifar-tui: ")
+                raise user_error(f"a run that was to be measured ended: {sentence}", exit_code)
 
-        try:
-            yield LoggedRun(process.pid, checkpoints, pass_time)
-        finally:
-            process.terminate()
-            process.send_signal(signal.SIGCONT)  # where it was halted
+        yield LoggedRun(process.pid, checkpoints, pass_time)
 
 
 @contextlib.contextmanager

@@ -8,8 +8,6 @@ import dataclasses
 import itertools
 import json
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -22,7 +20,7 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from cifar_tui.bench.children import child, say
+from cifar_tui.bench.children import Child, child, run_child, say
 from cifar_tui.engine.config import TrainConfig, build_config
 from cifar_tui.engine.data.dataset import ImageSplit
 from cifar_tui.engine.data.load import load_dataset
@@ -54,13 +52,14 @@ class PillowImages(Dataset[tuple[Tensor, int]]):
         return self._transform(Image.fromarray(self._pixels[index])), self._targets[index]
 
 
-def plain_loop(config: TrainConfig, *, warm_up_steps: int) -> AbstractContextManager[subprocess.Popen[str]]:
+def plain_loop(config: TrainConfig, *, warm_up_steps: int) -> AbstractContextManager[Child]:
     """A fresh process that trains until it is terminated; it answers after `warm_up_steps` and at its end."""
     return child(_MODULE, json.dumps(dataclasses.asdict(config)), str(warm_up_steps))
 
 
-def _train(config: TrainConfig, warm_up_steps: int) -> None:
+def _train(arguments: list[str]) -> None:
     """Say when each step after the warm-up was over, and the loss of every one."""
+    config, warm_up_steps = build_config(json.loads(arguments[0])), int(arguments[1])
     terminated = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: terminated.set())
     device = select_device(config.device)
@@ -69,7 +68,7 @@ def _train(config: TrainConfig, warm_up_steps: int) -> None:
         data_dir=Path(config.data_dir),
         seed=config.seed,
         report=lambda _: None,
-        cancelled=lambda: False,
+        cancelled=terminated.is_set,
     )
     torch.manual_seed(config.seed)
     loader = DataLoader(
@@ -102,4 +101,4 @@ def _epochs(loader: DataLoader[tuple[Tensor, int]]) -> Iterator[Any]:
 
 
 if __name__ == "__main__":
-    _train(build_config(json.loads(sys.argv[1])), int(sys.argv[2]))
+    run_child(_train)

@@ -9,10 +9,10 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+from cifar_tui.bench.children import user_error
 from cifar_tui.bench.engine_loop import measure_engine
 from cifar_tui.bench.options import BenchOptions, arguments_of
 from cifar_tui.bench.report import Figure, Spread, show_progress, spread
-from cifar_tui.engine.errors import RunFailedError
 from cifar_tui.engine.presets import PRESETS
 
 
@@ -108,7 +108,7 @@ def measure_presets(
         warm_up_seconds: from the first step on.
 
     Raises:
-        ConfigError: there is no such preset.
+        UserError: there is no such preset, or it cannot be done on these images or this device.
         RunFailedError: a process that measures failed, or did not train.
     """
     speeds, device = [], ""
@@ -146,6 +146,7 @@ def _train_to_the_end(arguments: list[str]) -> tuple[float, float, float]:
         )
         seconds = time.monotonic() - began
     if result.returncode:
-        raise RunFailedError(f"a training to be measured failed: {result.stderr.strip().splitlines()[-1]}")
+        sentence = result.stderr.strip().splitlines()[-1].removeprefix("cifar-tui: ")
+        raise user_error(f"a training to be measured failed: {sentence}", result.returncode)
     found = json.loads(result.stdout)
     return found["test"]["accuracy"], found["train_seconds"], seconds

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from cifar_tui.bench.children import answer, child, say
+from cifar_tui.bench.children import child, run_child, say
 from cifar_tui.bench.long_run import MORE_EPOCHS, STEPS_PER_SECOND, training_events, unfinished_config
 from cifar_tui.engine.errors import RunFailedError
 from cifar_tui.engine.events import LossPoint
@@ -51,7 +51,7 @@ def measure_opening(folder: Path) -> Opening:
     """
     started = time.monotonic()
     with child(_MODULE, "open", str(folder)) as process:
-        found = answer(process)
+        found = process.answer(2 * _PATIENCE_SECONDS)
     return Opening(
         seconds=found["loaded_at"] - started,
         memory_mib=found["memory_mib"],
@@ -79,12 +79,12 @@ def measure_following(epochs_done: Mapping[Path, int], seconds: float) -> list[f
             for folder in epochs_done
         ]
         for follower in followers:
-            answer(follower)  # it has loaded
+            follower.answer(2 * _PATIENCE_SECONDS)  # it has loaded
         for folder, epochs in epochs_done.items():
             processes.enter_context(
                 child(_MODULE, "write", str(folder), str(epochs), str(seconds + _LONGER_SECONDS))
             )
-        answers = [answer(follower) for follower in followers]
+        answers = [follower.answer(seconds + 2 * _PATIENCE_SECONDS) for follower in followers]
     expected = seconds * STEPS_PER_SECOND
     for found in answers:
         if abs(found["steps"] - expected) > expected / 2 + 2 * STEPS_PER_SECOND:
@@ -128,7 +128,7 @@ def _follow(folder: Path, seconds: float) -> None:
     give_up = time.monotonic() + _PATIENCE_SECONDS
     while run.snapshot().version == version:
         if time.monotonic() > give_up:
-            sys.exit(f"{folder} does not go on")
+            raise RunFailedError(f"the run in {folder} does not go on: is the machine too busy?")
         time.sleep(_POLL_SECONDS)
     step, began, cpu = run.snapshot().step, time.monotonic(), time.process_time()
     time.sleep(seconds)
@@ -161,7 +161,10 @@ def _write(folder: Path, epochs_done: int, seconds: float) -> None:
 def _load(folder: Path) -> AttachedRun:
     run = AttachedRun(folder)
     run.start()
+    give_up = time.monotonic() + _PATIENCE_SECONDS
     while not run.loaded:
+        if time.monotonic() > give_up:
+            raise RunFailedError(f"the log in {folder} was not read within {_PATIENCE_SECONDS:.0f} s")
         time.sleep(_POLL_SECONDS)
     return run
 
@@ -177,4 +180,4 @@ def _memory(name: str) -> int:
 
 
 if __name__ == "__main__":
-    _main(sys.argv[1:])
+    run_child(_main)

@@ -15,11 +15,11 @@ from rich.table import Table
 from rich.text import Text
 
 from cifar_tui import __version__
+from cifar_tui.bench.children import discard_output
 
 _PACKAGES = ("torch", "torchvision", "textual", "rich", "plotext", "numpy")
 
 _ENDLESS = 100_000
-_STDOUT = 1
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -189,7 +189,4 @@ def _print(text: str) -> None:
     try:
         print(text, flush=True)
     except BrokenPipeError:
-        # whoever read has read enough; nothing more may be written when the interpreter ends
-        null = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(null, _STDOUT)
-        os.close(null)
+        discard_output()  # whoever read has read enough

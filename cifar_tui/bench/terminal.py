@@ -110,7 +110,7 @@ class Terminal:
     def _end(self) -> None:
         """Have the program stop, save and leave, or kill it where it does not."""
         os.kill(self.group, signal.SIGTERM)
-        os.kill(self.group, signal.SIGCONT)  # where it was halted
+        os.killpg(self.group, signal.SIGCONT)  # where it was halted
         give_up = time.monotonic() + _PATIENCE_SECONDS
         while not os.waitpid(self.group, os.WNOHANG)[0]:
             if time.monotonic() > give_up:
@@ -121,6 +121,6 @@ class Terminal:
                 time.sleep(_LOOK_SECONDS)
 
 
-def _text_of(drawn: bytes) -> str:
+def _text_of(drawn: bytes | bytearray) -> str:
     """What was `drawn`, without colours and positions."""
     return _CONTROL_SEQUENCE.sub(b"", drawn).decode(errors="replace")

@@ -4,13 +4,12 @@ import contextlib
 import dataclasses
 import math
 import statistics
-import subprocess
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cifar_tui.bench.children import answer
+from cifar_tui.bench.children import TRAINS_SECONDS, Child
 from cifar_tui.bench.engine_loop import check_losses, engine_loop, engine_run
 from cifar_tui.bench.options import BenchOptions
 from cifar_tui.bench.plain_loop import plain_loop
@@ -129,6 +128,7 @@ def measure_tutorial(
         warm_up_seconds: of the engine.
 
     Raises:
+        UserError: it cannot be done on these images or this device.
         RunFailedError: a process that measures failed, or did not train.
     """
     config = options.config("tutorial", epochs=_ENDLESS, evaluate_every=0, checkpoint_every=0)
@@ -164,24 +164,24 @@ def measure_tutorial(
     )
 
 
-def _once_warm(process: subprocess.Popen[str]) -> tuple[Contestant, dict[str, Any]]:
+def _once_warm(process: Child) -> tuple[Contestant, dict[str, Any]]:
     """The training in `process`, which is warm and stands still, and what it said before."""
-    said = answer(process)
-    contestant = Contestant(group=process.pid, pass_time=time.sleep)
+    said = process.answer(TRAINS_SECONDS)
+    contestant = Contestant(group=process.group, pass_time=time.sleep)
     contestant.halt()
     return contestant, said
 
 
-def _rate_of_loop(process: subprocess.Popen[str], spans: Sequence[Span]) -> float:
+def _rate_of_loop(process: Child, spans: Sequence[Span]) -> float:
     process.terminate()
-    found = answer(process)
+    found = process.answer(TRAINS_SECONDS)
     check_losses(_means(found["losses"]), "the tutorial's loop")
     return rate(spans, found["moments"])
 
 
-def _rate_of_engine(process: subprocess.Popen[str], spans: Sequence[Span]) -> float:
+def _rate_of_engine(process: Child, spans: Sequence[Span]) -> float:
     process.terminate()
-    run = engine_run(answer(process))
+    run = engine_run(process.answer(TRAINS_SECONDS))
     if run.moments[-1][1] >= _STEPS_TO_LEARN and run.saved_loss >= math.log(run.classes):
         raise RunFailedError(
             f"the engine did not train: what it saved has a loss of {run.saved_loss:.2f} on its own "

@@ -8,9 +8,11 @@ import tempfile
 import pytest
 
 from cifar_tui.bench import long_run, processes, runs
+from cifar_tui.bench.children import ask
 from cifar_tui.bench.command import run_benchmarks
 from cifar_tui.bench.options import BenchOptions
-from cifar_tui.engine.errors import RunFailedError
+from cifar_tui.engine.errors import ConfigError, RunFailedError
+from cifar_tui.runs.attached import AttachedRun
 from cifar_tui.runs.event_log import read_events
 
 STEPS = 200_000
@@ -113,6 +115,19 @@ def test_no_torch_is_imported():
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout == b"False\n"
 
 
-def test_a_measuring_process_that_dies_is_told_of(tmp_path, capfd):
+def test_a_measuring_process_that_dies_is_told_of(capfd):
     with pytest.raises(RunFailedError, match="died"):
+        ask("cifar_tui.bench.nothing")
+
+
+def test_a_folder_that_is_no_run_is_told_of(tmp_path, capfd):
+    with pytest.raises(ConfigError, match="is not the folder of a run"):
         processes.measure_opening(tmp_path)
+    assert capfd.readouterr().err == ""
+
+
+def test_a_log_that_is_never_read_is_given_up(tmp_path, monkeypatch):
+    monkeypatch.setattr(processes, "_PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr(AttachedRun, "loaded", False)
+    with pytest.raises(RunFailedError, match="was not read within"):
+        processes._load(long_run.make_log(tmp_path, 50_000).folder)
