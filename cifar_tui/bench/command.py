@@ -66,8 +66,8 @@ def run_benchmarks(
         The exit code: 0 where all limits are met, 1 where one is not.
 
     Raises:
-        ConfigError: there is no such preset.
-        RunFailedError: there is no room for what is measured, or a process that measures failed.
+        UserError: there is no such preset, it cannot be done on these images or this device, there is no room
+            for what is measured, or a process that measures failed.
     """
     values: dict[str, Any] = {"machine": machine(), "versions": versions()}
     met = True
@@ -93,12 +93,18 @@ def run_benchmarks(
 
 @contextlib.contextmanager
 def _signals_end_what_was_started() -> Iterator[None]:
-    """Have SIGTERM and SIGHUP leave by way of every `finally`: a training would outlive its terminal."""
+    """Have SIGTERM and SIGHUP leave by way of every `finally`: a training would outlive its terminal.
+
+    SIGHUP is left alone where it is ignored, as under nohup.
+    """
 
     def leave(number: int, _frame: FrameType | None) -> None:
         sys.exit(128 + number)
 
-    before = {number: signal.signal(number, leave) for number in (signal.SIGTERM, signal.SIGHUP)}
+    numbers = [signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as nohup leaves it
+        numbers.append(signal.SIGHUP)
+    before = {number: signal.signal(number, leave) for number in numbers}
     try:
         yield
     finally:

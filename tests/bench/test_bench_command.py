@@ -79,6 +79,20 @@ def test_a_signal_ends_what_was_started(number):
     assert signal.getsignal(number) is signal.SIG_DFL
 
 
+def test_nohup_is_left_alone():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        code = run_benchmarks(["long"], BenchOptions(), as_json=True, benchmarks={"long": hang_up})
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert code == 0
+
+
+def hang_up(_):
+    signal.raise_signal(signal.SIGHUP)
+    return Found(0.5)
+
+
 def test_the_command_line_needs_no_name(monkeypatch):
     asked = []
     monkeypatch.setattr(command, "run_benchmarks", lambda names, options, **_: asked.append((names, options)))
