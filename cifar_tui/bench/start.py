@@ -17,8 +17,8 @@ from cifar_tui.bench.terminal import Terminal
 from cifar_tui.engine.config import TrainConfig
 from cifar_tui.engine.errors import RunFailedError
 
-PAINT_LIMIT_RATIO = 1.0
-"""The screen stands before torch would be imported."""
+PAINT_LIMIT_RATIO = 0.4
+"""The screen stands long before torch would be imported."""
 
 STEP_LIMIT_RATIO = 1.6
 LOADING_LIMIT_SECONDS = 1.0

@@ -17,7 +17,8 @@ def measured():
 def test_what_is_measured_is_sane(measured):
     assert measured.images == 260
     assert 0.05 < measured.first_paint.median < 30
-    assert 0.1 < measured.import_torch.median < measured.first_step.median < 60
+    assert 0.1 < measured.import_torch.median < 60
+    assert 0.1 < measured.first_step.median < 60
     assert 0 < measured.loading.median <= measured.read_loading.median < 30
 
 
@@ -32,12 +33,12 @@ def test_the_json_of_the_start_has_everything(measured):
 
 @pytest.mark.parametrize(
     "values",
-    [{"paint_ratio": spread([1.1])}, {"step_ratio": spread([1.7])}, {"loading": spread([1.1])}],
+    [{"paint_ratio": spread([0.41])}, {"step_ratio": spread([1.7])}, {"loading": spread([1.1])}],
     ids=lambda values: next(iter(values)),
 )
 def test_each_limit_is_one(measured, values):
     good = dataclasses.replace(
-        measured, paint_ratio=spread([0.9]), step_ratio=spread([1.5]), loading=spread([0.9])
+        measured, paint_ratio=spread([0.39]), step_ratio=spread([1.5]), loading=spread([0.9])
     )
     assert good.met
     assert not dataclasses.replace(good, **values).met
