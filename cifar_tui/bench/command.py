@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
 from typing import Any
 
+from cifar_tui.bench.machine import machine
 from cifar_tui.bench.options import BenchOptions
-from cifar_tui.bench.report import Measured, machine, print_figures, print_json, show_progress, versions
+from cifar_tui.bench.report import Measured, print_figures, print_json, show_progress, versions
 from cifar_tui.engine.errors import RunFailedError
 
 

@@ -10,6 +10,7 @@ import json
 import math
 import signal
 import tempfile
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from cifar_tui.bench.children import TRAINS_SECONDS, Child, child, run_child, sa
 from cifar_tui.engine.config import TrainConfig, build_config
 from cifar_tui.engine.control import RunControl
 from cifar_tui.engine.errors import CancelledError, RunFailedError
-from cifar_tui.engine.events import Event, LossPoint, TrainingStarted
+from cifar_tui.engine.events import DataLoaded, Event, LossPoint, TrainingStarted
 from cifar_tui.engine.files import WEIGHTS_FILE
 
 if TYPE_CHECKING:
@@ -30,6 +31,22 @@ _MODULE = "cifar_tui.bench.engine_loop"
 _PARTS = 5
 _POINTS_TO_FALL = 20
 _TRIED_IMAGES = 2000
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EngineStart:
+    """What came before the steady state, in seconds.
+
+    Attributes:
+        load_seconds: from the start of the process until the images were there, imports included.
+        compile_seconds: from then until the first step was next: the net was made and tried, and steps that
+            are compiled ahead were.
+        first_point_seconds: from the start of the process to the first point of the chart.
+    """
+
+    load_seconds: float
+    compile_seconds: float
+    first_point_seconds: float
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,6 +62,7 @@ class EngineRun:
         classes: how many there are.
         device: for the user to read.
         step_path: how the steps were made, for the user to read.
+        start: what came before.
     """
 
     moments: tuple[tuple[float, int], ...]
@@ -54,6 +72,7 @@ class EngineRun:
     classes: int
     device: str
     step_path: str
+    start: EngineStart
 
     def check(self) -> None:
         """See that the training was one.
@@ -88,7 +107,7 @@ def engine_loop(
     It answers after the warm-up, and at its end what `engine_run` takes.
     """
     settings = json.dumps(dataclasses.asdict(config))
-    return child(_MODULE, settings, str(warm_up_seconds), str(seconds))
+    return child(_MODULE, settings, str(time.time()), str(warm_up_seconds), str(seconds))
 
 
 def engine_run(found: Mapping[str, Any]) -> EngineRun:
@@ -105,6 +124,7 @@ def engine_run(found: Mapping[str, Any]) -> EngineRun:
         classes=found["classes"],
         device=found["device"],
         step_path=found["step_path"],
+        start=EngineStart(**found["start"]),
     )
     run.check()
     return run
@@ -127,6 +147,7 @@ class _Points:
 
     def __init__(self, control: RunControl, warm_up_seconds: float, seconds: float) -> None:
         self.device = self.step_path = ""
+        self.loaded = self.began = math.nan
         self.points: list[LossPoint] = []
         self.measured: list[LossPoint] = []
         self._control = control
@@ -135,8 +156,10 @@ class _Points:
 
     def take(self, event: Event) -> None:
         """Take the next event. A point comes once its losses have come from the device."""
+        if isinstance(event, DataLoaded):
+            self.loaded = event.time
         if isinstance(event, TrainingStarted):
-            self.device, self.step_path = event.device, event.step_path
+            self.began, self.device, self.step_path = event.time, event.device, event.step_path
         if not isinstance(event, LossPoint):
             return
         self.points.append(event)
@@ -171,7 +194,7 @@ def _train(arguments: list[str]) -> None:
     from cifar_tui.engine.session import Session
 
     config = build_config(json.loads(arguments[0]))
-    warm_up_seconds, seconds = map(float, arguments[1:])
+    started, warm_up_seconds, seconds = map(float, arguments[1:])
     control = RunControl()
     signal.signal(signal.SIGTERM, lambda *_: control.stop())
     taken = _Points(control, warm_up_seconds, seconds)
@@ -193,6 +216,11 @@ def _train(arguments: list[str]) -> None:
         classes=len(session.dataset.class_names) if session.dataset is not None else 0,
         device=taken.device,
         step_path=taken.step_path,
+        start={
+            "load_seconds": taken.loaded - started,
+            "compile_seconds": taken.began - taken.loaded,
+            "first_point_seconds": taken.points[0].time - started,
+        },
     )
 
 

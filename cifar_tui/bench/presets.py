@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cifar_tui.bench.children import user_error
-from cifar_tui.bench.engine_loop import measure_engine
+from cifar_tui.bench.engine_loop import EngineStart, measure_engine
 from cifar_tui.bench.options import BenchOptions, arguments_of
 from cifar_tui.bench.report import Figure, Spread, show_progress, spread
 from cifar_tui.engine.presets import PRESETS
@@ -33,10 +33,11 @@ class WholeRuns:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PresetSpeed:
-    """One preset: its speed in the steady state, over a few parts of one run."""
+    """One preset: its speed in the steady state, over a few parts of one run, and what came before that."""
 
     preset: str
     images_per_second: Spread
+    start: EngineStart
     whole_runs: WholeRuns | None = None
 
 
@@ -88,6 +89,7 @@ class PresetsBench:
             "by_preset": {
                 speed.preset: {
                     "images_per_second": dataclasses.asdict(speed.images_per_second),
+                    "start": dataclasses.asdict(speed.start),
                     "whole_runs": None if speed.whole_runs is None else dataclasses.asdict(speed.whole_runs),
                 }
                 for speed in self.speeds
@@ -119,7 +121,12 @@ def measure_presets(
         device = run.device
         whole = _measure_whole_runs(options, preset) if options.full else None
         speeds.append(
-            PresetSpeed(preset=preset, images_per_second=spread(run.images_per_second), whole_runs=whole)
+            PresetSpeed(
+                preset=preset,
+                images_per_second=spread(run.images_per_second),
+                start=run.start,
+                whole_runs=whole,
+            )
         )
     show_progress("")
     return PresetsBench(speeds=tuple(speeds), device=device)

@@ -1,9 +1,7 @@
-"""What all benchmarks share: spreads, limits, the machine, the table and the JSON."""
+"""What all benchmarks share: spreads, limits, versions, the table and the JSON."""
 
 import importlib.metadata
 import json
-import os
-import platform
 import statistics
 import sys
 from collections.abc import Iterable, Sequence
@@ -109,17 +107,6 @@ def spread(values: Iterable[float]) -> Spread:
 def versions() -> dict[str, str]:
     """The program's version and those of what it is built on."""
     return {"cifar-tui": __version__} | {name: importlib.metadata.version(name) for name in _PACKAGES}
-
-
-def machine() -> dict[str, Any]:
-    """The machine and the Python that the figures hold for."""
-    return {
-        "platform": platform.platform(),
-        "machine": platform.machine(),
-        "cpus": os.cpu_count(),
-        "usable_cpus": len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count(),
-        "python": platform.python_version(),
-    }
 
 
 def show_progress(text: str, *, passing: bool = False) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cifar_tui.bench.children import TRAINS_SECONDS, Child
-from cifar_tui.bench.engine_loop import check_losses, engine_loop, engine_run
+from cifar_tui.bench.engine_loop import EngineRun, EngineStart, check_losses, engine_loop, engine_run
 from cifar_tui.bench.options import BenchOptions
 from cifar_tui.bench.plain_loop import plain_loop
 from cifar_tui.bench.report import Figure, Spread, show_progress, spread
@@ -42,6 +42,7 @@ class TutorialBench:
         eager: of the engine in plain PyTorch; the same where it makes them so by itself.
         eager_ratio: the same over the loop's.
         device: for the user to read.
+        starts: what came before the engine's steady state, in each round.
     """
 
     plain_loop: Spread
@@ -51,6 +52,7 @@ class TutorialBench:
     eager: Spread
     eager_ratio: Spread
     device: str
+    starts: tuple[EngineStart, ...]
 
     @property
     def title(self) -> str:
@@ -63,6 +65,11 @@ class TutorialBench:
         return CUDA_LIMIT_RATIO if self.on_cuda else CPU_LIMIT_RATIO
 
     @property
+    def limit_eager_ratio(self) -> float | None:
+        """What the ratio must reach in plain PyTorch; None where nothing is asked of it."""
+        return None if self.on_cuda else CPU_LIMIT_RATIO
+
+    @property
     def on_cuda(self) -> bool:
         """Whether that was on a GPU of NVIDIA's."""
         return self.device.startswith("cuda")
@@ -71,6 +78,12 @@ class TutorialBench:
     def met(self) -> bool:
         """Whether every limit is kept."""
         return all(row.met for row in self.figures())
+
+    @property
+    def start_spreads(self) -> dict[str, Spread]:
+        """What came before the steady state, by the names of `EngineStart`."""
+        taken = list(map(dataclasses.asdict, self.starts))
+        return {name: spread(start[name] for start in taken) for name in taken[0]}
 
     def figures(self) -> list[Figure]:
         """The rows of the table."""
@@ -82,7 +95,17 @@ class TutorialBench:
             Figure(
                 quantity="that over loop",
                 spread=self.eager_ratio,
-                at_least=None if self.on_cuda else CPU_LIMIT_RATIO,
+                at_least=self.limit_eager_ratio,
+            ),
+            Figure(
+                quantity="the engine, from its start to the images",
+                spread=self.start_spreads["load_seconds"],
+                unit="s",
+            ),
+            Figure(
+                quantity="from there to its first step",
+                spread=self.start_spreads["compile_seconds"],
+                unit="s",
             ),
         ]
 
@@ -102,8 +125,9 @@ class TutorialBench:
                 "eager_steps_per_second": dataclasses.asdict(self.eager),
                 "eager_ratio": dataclasses.asdict(self.eager_ratio),
             },
+            "start": {name: dataclasses.asdict(found) for name, found in self.start_spreads.items()},
             "device": self.device,
-            "limits": {"ratio": self.limit_ratio},
+            "limits": {"ratio": self.limit_ratio, "eager_ratio": self.limit_eager_ratio},
             "met": self.met,
         }
 
@@ -133,7 +157,7 @@ def measure_tutorial(
     """
     config = options.config("tutorial", epochs=_ENDLESS, evaluate_every=0, checkpoint_every=0)
     eager_config = config.replace(step_path="eager")
-    found = []
+    found, starts = [], []
     for number in range(rounds):
         show_progress(f"the tutorial's loop and the engine, {number + 1} of {rounds}", passing=True)
         with contextlib.ExitStack() as processes:
@@ -150,8 +174,10 @@ def measure_tutorial(
                 contestants.append(_once_warm(engines[-1])[0])
             spans = take_turns(contestants, turns=turns, seconds=turn_seconds)
             loop_rate = _rate_of_loop(loop, spans[0])
-            engine_rates = list(map(_rate_of_engine, engines, spans[1:]))
+            runs = list(map(_end_of_engine, engines))
+            engine_rates = [rate(own, run.moments) for own, run in zip(spans[1:], runs, strict=True)]
             found.append((loop_rate, engine_rates[0], engine_rates[-1]))
+            starts.append(runs[0].start)
     show_progress("")
     return TutorialBench(
         plain_loop=spread(loop for loop, _, _ in found),
@@ -161,6 +187,7 @@ def measure_tutorial(
         eager=spread(eager for _, _, eager in found),
         eager_ratio=spread(eager / loop for loop, _, eager in found),
         device=device,
+        starts=tuple(starts),
     )
 
 
@@ -179,7 +206,7 @@ def _rate_of_loop(process: Child, spans: Sequence[Span]) -> float:
     return rate(spans, found["moments"])
 
 
-def _rate_of_engine(process: Child, spans: Sequence[Span]) -> float:
+def _end_of_engine(process: Child) -> EngineRun:
     process.terminate()
     run = engine_run(process.answer(TRAINS_SECONDS))
     if run.moments[-1][1] >= _STEPS_TO_LEARN and run.saved_loss >= math.log(run.classes):
@@ -187,7 +214,7 @@ def _rate_of_engine(process: Child, spans: Sequence[Span]) -> float:
             f"the engine did not train: what it saved has a loss of {run.saved_loss:.2f} on its own "
             "training images, and its speed would mean nothing"
         )
-    return rate(spans, run.moments)
+    return run
 
 
 def _means(losses: list[float]) -> list[float]:

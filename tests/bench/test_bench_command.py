@@ -46,7 +46,9 @@ def test_all_are_run_where_none_is_named(bench, capsys):
     values = json.loads(capsys.readouterr().out)
     assert list(values) == ["machine", "versions", "fast", "slow"]
     assert {"cifar-tui", "torch", "torchvision", "textual"} <= values["versions"].keys()
-    assert {"platform", "cpus", "python"} <= values["machine"].keys()
+    assert {"platform", "cpus", "processor", "avx512_bf16", "gpus", "cuda", "python"} <= values[
+        "machine"
+    ].keys()
 
 
 def test_the_exit_code_says_whether_every_limit_is_kept(bench, capsys):

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from cifar_tui.bench.engine_loop import EngineRun, check_losses, rates
+from cifar_tui.bench.engine_loop import EngineRun, EngineStart, check_losses, rates
 from cifar_tui.bench.options import BenchOptions
 from cifar_tui.bench.presets import measure_presets
 from cifar_tui.bench.report import spread
@@ -13,6 +13,7 @@ from cifar_tui.engine.config import PRESETS
 from cifar_tui.engine.errors import RunFailedError
 from cifar_tui.engine.events import LossPoint
 
+START = EngineStart(load_seconds=1.0, compile_seconds=1.0, first_point_seconds=3.0)
 FALLING = [2.3 - k / 40 for k in range(40)]
 
 
@@ -48,7 +49,10 @@ def test_the_json_of_the_tutorial_has_everything(tutorial):
     eager = {"eager_steps_per_second", "eager_ratio"}
     assert names | eager | {"step_path"} <= values.keys()
     assert values["spreads"].keys() == names | eager
-    assert values["limits"] == {"ratio": 3.0}
+    assert values["limits"] == {"ratio": 3.0, "eager_ratio": 3.0}
+    start = {name: found["median"] for name, found in values["start"].items()}
+    assert 0 < start["load_seconds"] < start["first_point_seconds"]
+    assert 0 < start["compile_seconds"] < start["first_point_seconds"] - start["load_seconds"]
 
 
 @pytest.mark.parametrize(("device", "ratio", "met"), [("cpu", 3.0, True), ("cuda:0 GPU", 3.0, False)])
@@ -62,8 +66,10 @@ def test_a_gpu_is_held_to_more(device, ratio, met):
         eager=taken,
         eager_ratio=taken,
         device=device,
+        starts=(START,),
     )
     assert bench.met is met
+    assert bench.as_json()["limits"]["eager_ratio"] == (3.0 if device == "cpu" else None)
 
 
 def test_rates_are_of_parts_of_the_time():
@@ -90,7 +96,7 @@ def test_a_training_that_was_none_is_noticed(losses):
 def test_weights_that_were_not_saved_are_noticed():
     run = EngineRun(
         moments=((0.0, 1),), images_per_second=(1.0,), losses=tuple(FALLING), saved_loss=math.nan, classes=3,
-        device="cpu", step_path="",
+        device="cpu", step_path="", start=START,
     )  # fmt: skip
     with pytest.raises(RunFailedError, match="did not save"):
         run.check()
