@@ -14,7 +14,7 @@ from cifar_tui.bench.terminal import Terminal
 from cifar_tui.bench.turns import Span, rate
 from cifar_tui.engine.config import TrainConfig
 from cifar_tui.engine.errors import RunFailedError
-from cifar_tui.engine.events import Event, LossPoint
+from cifar_tui.engine.events import Event, LossPoint, TrainingStarted
 from cifar_tui.engine.files import EVENTS_FILE
 from cifar_tui.runs.event_log import EventReader
 
@@ -32,11 +32,14 @@ class LoggedRun:
 
     Attributes:
         points: the points of the chart that are in its log.
+        device: what it trains on, for the user to read; empty until it trains.
+        step_path: how it makes its steps, for the user to read.
     """
 
     def __init__(self, group: int, checkpoints: Path, pass_time: Callable[[float], object]) -> None:
         self.group = group
         self.points: list[LossPoint] = []
+        self.device = self.step_path = ""
         self.pass_time = pass_time
         self._checkpoints = checkpoints
         self._reader: EventReader | None = None
@@ -49,6 +52,9 @@ class LoggedRun:
                 return []
             self._reader = EventReader(folders[0])
         events = list(self._reader.read())
+        for event in events:
+            if isinstance(event, TrainingStarted):
+                self.device, self.step_path = event.device, event.step_path
         self.points += [event for event in events if isinstance(event, LossPoint)]
         return events
 

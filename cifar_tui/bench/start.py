@@ -14,7 +14,7 @@ from cifar_tui.bench.logged_run import LoggedRun, new_place, program
 from cifar_tui.bench.options import BenchOptions
 from cifar_tui.bench.report import Figure, Spread, show_progress, spread
 from cifar_tui.bench.terminal import Terminal
-from cifar_tui.engine.config import TrainConfig
+from cifar_tui.engine.config import DATA_KEYWORDS, TrainConfig
 from cifar_tui.engine.errors import RunFailedError
 
 PAINT_LIMIT_RATIO = 0.4
@@ -40,29 +40,36 @@ class StartBench:
         import_torch: a process that imports torch and ends.
         import_both: one that imports torch and torchvision.
         first_step: from `t` to the end of the first training step, with the images in the cache.
+        cold_step: the same with no cache yet; None where the images are not those of a folder.
         paint_ratio: first paint over the import of torch, of each pair.
         step_ratio: first step over the import of torch and torchvision, of each pair.
-        first_loading: loading images that have no cache yet.
+        first_loading: loading images that have no cache yet; where they are not those of a folder, as it
+            was found.
         loading: loading them from the cache.
         read_loading: the same until every byte of them was read.
         images: how many they are.
+        device: what was trained on, for the user to read.
+        step_path: how the steps were made, for the user to read.
     """
 
     first_paint: Spread
     import_torch: Spread
     import_both: Spread
     first_step: Spread
+    cold_step: Spread | None
     paint_ratio: Spread
     step_ratio: Spread
     first_loading: float
     loading: Spread
     read_loading: Spread
     images: int
+    device: str
+    step_path: str
 
     @property
     def title(self) -> str:
         """What stands above the table."""
-        return "The start"
+        return f"The start, on {self.device}, {self.step_path}"
 
     @property
     def met(self) -> bool:
@@ -72,6 +79,10 @@ class StartBench:
     def figures(self) -> list[Figure]:
         """The rows of the table."""
         images = f"{self.images:,} images"
+        cold = []
+        if self.cold_step is not None:
+            quantity = f"t to the first training step, {images} that have no cache"
+            cold.append(Figure(quantity=quantity, spread=self.cold_step, unit="s"))
         return [
             Figure(quantity="program to first frame", spread=self.first_paint, unit="s"),
             Figure(quantity="import torch", spread=self.import_torch, unit="s"),
@@ -87,6 +98,7 @@ class StartBench:
                 spread=self.step_ratio,
                 at_most=STEP_LIMIT_RATIO,
             ),
+            *cold,
             Figure(quantity=f"loading {images}, no cache", spread=spread([self.first_loading]), unit="s"),
             Figure(
                 quantity=f"loading {images} from the cache",
@@ -106,6 +118,7 @@ class StartBench:
             "first_step_seconds": self.first_step,
             "import_torch_torchvision_seconds": self.import_both,
             "first_step_ratio": self.step_ratio,
+            **({} if self.cold_step is None else {"cold_first_step_seconds": self.cold_step}),
             "cached_loading_seconds": self.loading,
             "cached_reading_seconds": self.read_loading,
         }
@@ -113,6 +126,8 @@ class StartBench:
             **{name: found.median for name, found in spreads.items()},
             "first_loading_seconds": self.first_loading,
             "images": self.images,
+            "device": self.device,
+            "step_path": self.step_path,
             "spreads": {name: dataclasses.asdict(found) for name, found in spreads.items()},
             "limits": {
                 "first_paint_ratio": PAINT_LIMIT_RATIO,
@@ -121,6 +136,15 @@ class StartBench:
             },
             "met": self.met,
         }
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _FirstStep:
+    """Seconds from `t` to its end, and the device and the step path of its training."""
+
+    seconds: float
+    device: str
+    step_path: str
 
 
 def measure_start(
@@ -132,9 +156,11 @@ def measure_start(
 ) -> StartBench:
     """Start programs in turn, `rounds` times each.
 
-    The images are those of `options`, or as many as CIFAR-10 has in a folder that is made for it.
+    The images are those of `options`, or as many as CIFAR-10 has in a folder that is made for it. A folder is
+    also trained on without a cache: what is downloaded or drawn has none that could be left out.
 
     Raises:
+        UserError: it cannot be done on these images or this device.
         OSError: that folder cannot be made.
         RunFailedError: a program failed.
     """
@@ -143,32 +169,42 @@ def measure_start(
         data, data_dir = options.data, Path(options.data_dir).absolute()
         if data is None:
             show_progress(f"making {train_images + test_images:,} images")
-            data, data_dir = str(places / "images"), places / "data"
+            data = str(places / "images")
             make_image_folder(Path(data), train_images=train_images, test_images=test_images)
+        in_folder = data not in DATA_KEYWORDS
+        if in_folder:
+            data_dir = places / "data"  # where nothing is cached yet
         first_loading = measure_loading(data, data_dir)
         # a point at every step: the first one tells of the first step
         config = options.config("tutorial", data=data, data_dir=str(data_dir), point_every=1)
-        paints, torches, boths, steps = [], [], [], []
+        paints, torches, boths = [], [], []
+        steps: list[_FirstStep] = []
+        cold_steps: list[_FirstStep] = []
         loadings: list[Loading] = []
         for number in range(rounds):
             show_progress(f"starting programs, {number + 1} of {rounds}", passing=True)
             torches.append(_seconds_to_import("torch"))
             paints.append(_seconds_to_paint(config, places))
             boths.append(_seconds_to_import("torch, torchvision"))
-            steps.append(_seconds_to_step(config, places))
+            steps.append(_first_step(config, places))
+            if in_folder:
+                cold_steps.append(_first_step(config.replace(data_dir=str(new_place(places))), places))
             loadings.append(measure_loading(data, data_dir))
         show_progress("")
     return StartBench(
         first_paint=spread(paints),
         import_torch=spread(torches),
         import_both=spread(boths),
-        first_step=spread(steps),
+        first_step=spread(step.seconds for step in steps),
+        cold_step=spread(step.seconds for step in cold_steps) if cold_steps else None,
         paint_ratio=spread(paint / torch for paint, torch in zip(paints, torches, strict=True)),
-        step_ratio=spread(step / both for step, both in zip(steps, boths, strict=True)),
+        step_ratio=spread(step.seconds / both for step, both in zip(steps, boths, strict=True)),
         first_loading=first_loading.seconds,
         loading=spread(loading.seconds for loading in loadings),
         read_loading=spread(loading.read_seconds for loading in loadings),
         images=first_loading.images,
+        device=steps[0].device,
+        step_path=steps[0].step_path,
     )
 
 
@@ -187,7 +223,7 @@ def _seconds_to_paint(config: TrainConfig, places: Path) -> float:
         return _wait_for_first_frame(terminal)
 
 
-def _seconds_to_step(config: TrainConfig, places: Path) -> float:
+def _first_step(config: TrainConfig, places: Path) -> _FirstStep:
     checkpoints = new_place(places)
     with Terminal(program(checkpoints, config), columns=_COLUMNS, rows=_ROWS) as terminal:
         _wait_for_first_frame(terminal)
@@ -199,7 +235,7 @@ def _seconds_to_step(config: TrainConfig, places: Path) -> float:
         first = run.points[0]
     if first.step != 1:
         raise RunFailedError(f"the first point of a run is of step {first.step}: its start means nothing")
-    return first.time - began
+    return _FirstStep(seconds=first.time - began, device=run.device, step_path=run.step_path)
 
 
 def _wait_for_first_frame(terminal: Terminal) -> float:

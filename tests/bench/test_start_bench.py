@@ -19,6 +19,7 @@ def test_what_is_measured_is_sane(measured):
     assert 0.05 < measured.first_paint.median < 30
     assert 0.1 < measured.import_torch.median < 60
     assert 0.1 < measured.first_step.median < 60
+    assert 0.1 < measured.cold_step.median < 60
     assert 0 < measured.loading.median <= measured.read_loading.median < 30
 
 
@@ -27,8 +28,10 @@ def test_the_json_of_the_start_has_everything(measured):
     assert {
         "first_paint_seconds", "import_torch_seconds", "first_step_seconds", "first_step_ratio",
         "import_torch_torchvision_seconds", "cached_loading_seconds", "first_loading_seconds",
-        "images", "spreads", "limits",
+        "cold_first_step_seconds", "images", "device", "step_path", "spreads", "limits",
     } <= values.keys()  # fmt: skip
+    assert (values["device"], values["step_path"]) == ("cpu", "eager steps")
+    assert values["spreads"]["cold_first_step_seconds"]["n"] == 1
 
 
 @pytest.mark.parametrize(
