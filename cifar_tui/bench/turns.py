@@ -17,6 +17,11 @@ from cifar_tui.engine.errors import RunFailedError
 Span = tuple[float, float]
 """From when to when, in Unix seconds."""
 
+_DRAIN_SECONDS = 0.1
+"""A GPU goes on with what was queued when its process is halted: not in the turn of the next."""
+
+_POINTS_TO_COUNT_WITHIN = 3
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Contestant:
@@ -60,6 +65,7 @@ def take_turns(contestants: Sequence[Contestant], *, turns: int, seconds: float)
                 contestants[number].pass_time(seconds)
                 contestants[number].halt()
                 spans[number].append((began, time.time()))
+                time.sleep(_DRAIN_SECONDS)
     finally:
         for contestant in contestants:
             contestant.go_on()
@@ -67,7 +73,10 @@ def take_turns(contestants: Sequence[Contestant], *, turns: int, seconds: float)
 
 
 def rate(spans: Sequence[Span], steps: Sequence[tuple[float, int]]) -> float:
-    """Steps a second in all of `spans` together, from the first step known there to the last.
+    """Steps a second in all of `spans` together.
+
+    Where enough is known of every span, steps count from the first one known in it to the last: what a GPU did
+    while its process was halted is left out. Else they count from the first one known in all of them to the last.
 
     Args:
         spans: when the training went on.
@@ -81,6 +90,13 @@ def rate(spans: Sequence[Span], steps: Sequence[tuple[float, int]]) -> float:
         raise RunFailedError("too few steps of a training are known to measure it: give it more time")
     if any(later[1] <= earlier[1] for earlier, later in itertools.pairwise(inside)):
         raise RunFailedError("the steps of a training do not go on: its speed would mean nothing")
+    within = [
+        [(moment, step) for moment, step in inside if began <= moment <= ended] for began, ended in spans
+    ]
+    if all(len(known) >= _POINTS_TO_COUNT_WITHIN for known in within):
+        return sum(known[-1][1] - known[0][1] for known in within) / sum(
+            known[-1][0] - known[0][0] for known in within
+        )
     (first_moment, first), (last_moment, last) = inside[0], inside[-1]
     seconds = sum(max(0.0, min(ended, last_moment) - max(began, first_moment)) for began, ended in spans)
     return (last - first) / seconds

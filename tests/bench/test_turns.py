@@ -1,5 +1,6 @@
 """Trainings that take turns, and their speed in their own turns."""
 
+import itertools
 import subprocess
 import sys
 import time
@@ -44,6 +45,8 @@ def test_only_one_goes_on_at_a_time_and_all_of_them_afterwards(start_counting):
     assert [len(own) for own in spans] == [3, 3, 3]
     flat = sorted((span, number) for number, own in enumerate(spans) for span in own)
     assert [number for _, number in flat] == [0, 1, 2, 1, 2, 0, 2, 0, 1]
+    pauses = [later[0] - earlier[1] for (earlier, _), (later, _) in itertools.pairwise(flat)]
+    assert min(pauses) >= 0.1, "what a GPU has queued runs out before the next one goes on"
     ended = flat[-1][0][1]
     for (_, path), own in zip(counting, spans, strict=True):
         while float((moments := path.read_text().split())[-1]) < ended + 0.01:
@@ -77,6 +80,14 @@ def test_a_rate_is_of_the_time_in_which_the_training_went_on():
     spans = [(100.0, 102.0), (110.0, 112.0)]
     steps = [(99.0, 5), (100.5, 10), (101.5, 20), (110.5, 30), (111.5, 40), (113.0, 90)]
     assert rate(spans, steps) == 30 / (1.5 + 1.5)
+
+
+def test_what_was_done_between_the_turns_does_not_count_where_enough_is_known_of_each():
+    spans = [(100.0, 102.0), (110.0, 112.0)]
+    first = [(100.5, 10), (101.0, 15), (101.5, 20)]
+    second = [(110.5, 90), (111.0, 95), (111.5, 100)]
+    assert rate(spans, first + second) == 20 / (1.0 + 1.0)
+    assert rate(spans, first + second[1:]) == 90 / (1.5 + 1.5), "too little is known of the second"
 
 
 def test_a_training_that_cannot_be_measured_is_an_error():
