@@ -59,10 +59,10 @@ class LoggedRun:
         return events
 
     def until(self, enough: Callable[[], bool], look_seconds: float = _LOOK_SECONDS) -> None:
-        """Read on until there is `enough`.
+        """Read on until there is `enough`, as long as something comes.
 
         Raises:
-            RunFailedError: that never comes.
+            RunFailedError: nothing comes any more.
         """
         give_up = time.monotonic() + _PATIENCE_SECONDS
         self.look()
@@ -70,15 +70,16 @@ class LoggedRun:
             if time.monotonic() > give_up:
                 raise RunFailedError("a run that was to be measured does not go on: is the machine too busy?")
             self.pass_time(look_seconds)
-            self.look()
+            if self.look():  # however slow it is, it goes on
+                give_up = time.monotonic() + _PATIENCE_SECONDS
 
     def warm_up(self, seconds: float) -> None:
-        """Wait until it has trained for `seconds`.
+        """Wait until it has trained for `seconds`, and it is known how long a step takes.
 
         Raises:
             RunFailedError: that never comes.
         """
-        self.until(lambda: self.train_seconds >= seconds)
+        self.until(lambda: self.train_seconds >= seconds and len(self.points) > 1)
 
     def rate(self, spans: Sequence[Span]) -> float:
         """Steps a second in all of `spans`; see `turns.rate`.
@@ -94,6 +95,12 @@ class LoggedRun:
     def last_step(self) -> int:
         """The last step that the log tells of; 0 where there is none."""
         return self.points[-1].step if self.points else 0
+
+    @property
+    def step_seconds(self) -> float:
+        """How long a step took between the last two points of the chart, once it is warm."""
+        before, last = self.points[-2:]
+        return (last.train_seconds - before.train_seconds) / (last.step - before.step)
 
     @property
     def train_seconds(self) -> float:

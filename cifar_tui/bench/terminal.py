@@ -1,5 +1,6 @@
 """A program in a real pseudo-terminal, whose output is read as a terminal emulator reads it, and counted."""
 
+import contextlib
 import fcntl
 import os
 import pty
@@ -17,7 +18,7 @@ from cifar_tui.engine.errors import RunFailedError
 
 _BLOCK = 65_536
 _LOOK_SECONDS = 0.02
-_PATIENCE_SECONDS = 20.0
+_PATIENCE_SECONDS = 4.0
 _ASKS_FOR_SYNCHRONISED_OUTPUT, _HAS_IT = b"\x1b[?2026$p", b"\x1b[?2026;2$y"
 _CONTROL_SEQUENCE = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[ -Z^-~])")
 
@@ -108,9 +109,12 @@ class Terminal:
         return True
 
     def _end(self) -> None:
-        """Have the program stop, save and leave, or kill it where it does not."""
+        """Have the program stop and leave, or kill it where that takes long: nothing more is needed of it."""
         os.kill(self.group, signal.SIGTERM)
-        os.killpg(self.group, signal.SIGCONT)  # where it was halted
+        with contextlib.suppress(ChildProcessError):  # it has ended
+            if os.waitid(os.P_PID, self.group, os.WSTOPPED | os.WNOHANG | os.WNOWAIT) is not None:
+                # and not elsewhere: Textual would begin anew with its terminal, and be long in leaving it
+                os.killpg(self.group, signal.SIGCONT)
         give_up = time.monotonic() + _PATIENCE_SECONDS
         while not os.waitpid(self.group, os.WNOHANG)[0]:
             if time.monotonic() > give_up:

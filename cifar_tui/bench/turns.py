@@ -75,8 +75,8 @@ def take_turns(contestants: Sequence[Contestant], *, turns: int, seconds: float)
 def rate(spans: Sequence[Span], steps: Sequence[tuple[float, int]]) -> float:
     """Steps a second in all of `spans` together.
 
-    Where enough is known of every span, steps count from the first one known in it to the last: what a GPU did
-    while its process was halted is left out. Else they count from the first one known in all of them to the last.
+    Where enough is known of every span, steps count from the first one known in it to the last: what a GPU
+    did while its process was halted is left out. Else they count from the first one of all to the last.
 
     Args:
         spans: when the training went on.
@@ -90,13 +90,10 @@ def rate(spans: Sequence[Span], steps: Sequence[tuple[float, int]]) -> float:
         raise RunFailedError("too few steps of a training are known to measure it: give it more time")
     if any(later[1] <= earlier[1] for earlier, later in itertools.pairwise(inside)):
         raise RunFailedError("the steps of a training do not go on: its speed would mean nothing")
-    within = [
-        [(moment, step) for moment, step in inside if began <= moment <= ended] for began, ended in spans
-    ]
-    if all(len(known) >= _POINTS_TO_COUNT_WITHIN for known in within):
-        return sum(known[-1][1] - known[0][1] for known in within) / sum(
-            known[-1][0] - known[0][0] for known in within
-        )
+    within = [[known for known in inside if began <= known[0] <= ended] for began, ended in spans]
+    if all(len(own) >= _POINTS_TO_COUNT_WITHIN for own in within):
+        counted = sum(own[-1][1] - own[0][1] for own in within)
+        return counted / sum(own[-1][0] - own[0][0] for own in within)
     (first_moment, first), (last_moment, last) = inside[0], inside[-1]
     seconds = sum(max(0.0, min(ended, last_moment) - max(began, first_moment)) for began, ended in spans)
     return (last - first) / seconds

@@ -1,15 +1,19 @@
 """`cifar-tui bench dashboard`, for short trainings in a real pseudo-terminal."""
 
+import contextlib
 import dataclasses
 import sys
 
 import pytest
 
+from cifar_tui.bench import dashboard, screen_cost
 from cifar_tui.bench.dashboard import DashboardAmounts, measure_dashboard
 from cifar_tui.bench.key_latency import KeyPress, percentile
 from cifar_tui.bench.options import BenchOptions
 from cifar_tui.bench.report import spread
+from cifar_tui.bench.screen_cost import CostAmounts, ScreenCost
 from cifar_tui.bench.terminal import Terminal
+from cifar_tui.bench.turns import Contestant
 from cifar_tui.engine.errors import RunFailedError
 
 ECHOES_TWICE = """
@@ -23,18 +27,19 @@ while (key := sys.stdin.read(1)) != "q":
 
 @pytest.fixture(scope="module")
 def measured():
-    amounts = DashboardAmounts(
-        rounds=1, warm_up_seconds=0.2, turns=2, turn_seconds=0.3, presses=6, windows=2,
-        window_seconds=0.5, settle_seconds=0.5,
-    )  # fmt: skip
-    return measure_dashboard(BenchOptions(device="cpu"), amounts)
+    cost = CostAmounts(rounds=1, warm_up_seconds=0.2, settle_seconds=0.5, turns=2, turn_seconds=0.3)
+    amounts = DashboardAmounts(cost=cost, presses=6, windows=2, window_seconds=0.5)
+    # compiling the steps would take each training longer than everything that is measured
+    return measure_dashboard(BenchOptions(device="cpu", preset="tutorial"), amounts, step_path="eager")
 
 
 def test_trainings_without_a_screen_and_with_one_are_compared(measured):
-    assert measured.headless.n == measured.dashboard.n == measured.ratio.n == measured.stalled_ratio.n == 1
-    assert measured.ratio.median == measured.dashboard.median / measured.headless.median
-    assert 0 < measured.ratio.median < 2
-    assert 0 < measured.stalled_ratio.median < 2
+    cost = measured.cost
+    assert cost.headless.n == cost.dashboard.n == cost.ratio.n == cost.stalled_ratio.n == 1
+    assert cost.ratio.median == cost.dashboard.median / cost.headless.median
+    assert 0 < cost.ratio.median < 2
+    assert 0 < cost.stalled_ratio.median < 2
+    assert (cost.device, cost.step_path) == ("cpu", "eager steps")
 
 
 def test_every_key_shows_its_effect(measured):
@@ -54,16 +59,23 @@ def test_the_json_of_the_dashboard_has_everything(measured):
     assert values["met"] is measured.met
 
 
-def with_everything_met(measured, **values):
+QUICK = ScreenCost(
+    preset="quick", headless=spread([10.0]), dashboard=spread([9.8]), ratio=spread([0.98]),
+    stalled_ratio=None, device="cpu", step_path="",
+)  # fmt: skip
+
+
+def with_everything_met(measured, *, cost=None, also=None, **values):
+    good = dataclasses.replace(measured.cost, ratio=spread([0.98]), stalled_ratio=spread([0.98]))
     return dataclasses.replace(
         measured,
+        cost=dataclasses.replace(good, **(cost or {})),
+        also=also,
         **{
-            "ratio": spread([0.98]),
             "presses": tuple(KeyPress(name="x", milliseconds=10.0) for _ in range(100)),
             "training_bytes": spread([11_000.0]),
             "paused_bytes": spread([100.0]),
             "done_bytes": spread([0.0]),
-            "stalled_ratio": spread([0.98]),
         }
         | values,
     )
@@ -72,20 +84,101 @@ def with_everything_met(measured, **values):
 @pytest.mark.parametrize(
     "values",
     [
-        {"ratio": spread([0.96])},
-        {"preset": "another"},
+        {"cost": {"ratio": spread([0.96])}},
+        {"cost": {"preset": "another"}},
+        {"cost": {"device": "cuda:0 GPU"}},
+        {"cost": {"stalled_ratio": spread([0.96])}},
+        {"also": QUICK},
         {"presses": (KeyPress(name="x", milliseconds=60.0),)},
         {"presses": tuple(KeyPress(name="x", milliseconds=300.0 * (k > 96)) for k in range(100))},
         {"training_bytes": spread([13_000.0])},
         {"paused_bytes": spread([300.0])},
         {"done_bytes": spread([300.0])},
-        {"stalled_ratio": spread([0.96])},
     ],
-    ids=lambda values: next(iter(values)),
+    ids=lambda values: " ".join([*values, *values.get("cost", ())]),
 )
 def test_each_limit_is_one(measured, values):
     assert with_everything_met(measured).met
     assert not with_everything_met(measured, **values).met
+
+
+def test_another_preset_has_rows_and_values_of_its_own(measured):
+    both = with_everything_met(measured, also=QUICK)
+    assert [row.quantity for row in both.figures()[-3:]] == [
+        "quick: without a screen",
+        "quick: with the dashboard at 200×50",
+        "quick: dashboard over headless",
+    ]
+    values = both.as_json()["presets"]["quick"]
+    assert (values["headless_steps_per_second"], values["dashboard_steps_per_second"]) == (10.0, 9.8)
+    assert values["ratio"] == 0.98
+    assert values["limits"] == {"ratio": 0.99}
+    assert values["spreads"]["ratio"]["n"] == 1
+
+
+@pytest.mark.parametrize(
+    ("preset", "expected"),
+    [(None, [("tutorial", True, 0), ("quick", False, 1)]), ("quick", [("quick", True, 1)])],
+)
+def test_beside_the_tutorial_the_screen_of_quick_is_measured(monkeypatch, preset, expected):
+    asked = []
+
+    def measure_cost(config, places, amounts, *, unread):
+        asked.append((config.preset, unread, config.point_every))
+        return QUICK
+
+    monkeypatch.setattr(dashboard, "measure_cost", measure_cost)
+    monkeypatch.setattr(dashboard, "_measure_keys", lambda *_: [KeyPress(name="x", milliseconds=1.0)])
+    monkeypatch.setattr(dashboard, "_measure_bytes", lambda *_: ([1.0], [1.0], [1.0]))
+    values = measure_dashboard(BenchOptions(preset=preset)).as_json()
+    assert asked == expected
+    assert list(values["presets"]) == (["quick"] if preset is None else [])
+
+
+def test_one_training_is_warm_and_halted_before_the_next_is_started(monkeypatch, tmp_path):
+    """A start in which a training tries out its precision is not disturbed, and a turn has ten steps."""
+    happened = []
+
+    class Run:
+        device, step_path, step_seconds = "cpu", "", 0.5
+
+        def __init__(self, group):
+            self.group = group
+            happened.append(f"{group} starts")
+
+        def warm_up(self, seconds):
+            happened.append(f"{self.group} is warm")
+
+        def pass_time(self, seconds):
+            return None
+
+        def rate(self, spans):
+            return 10.0
+
+    class Screen:
+        bytes_read = 0
+
+        def read_for(self, seconds):
+            self.bytes_read += 1
+
+    def take_turns(contestants, *, turns, seconds):
+        lengths.append(seconds)
+        contestants[1].pass_time(seconds)
+        return [[(0.0, 1.0)]] * len(contestants)
+
+    lengths = []
+    monkeypatch.setattr(screen_cost, "headless_run", lambda *_: contextlib.nullcontext(Run("headless")))
+    monkeypatch.setattr(
+        screen_cost, "dashboard_run", lambda *_, **__: contextlib.nullcontext((Run("dashboard"), Screen()))
+    )
+    monkeypatch.setattr(Contestant, "halt", lambda self: happened.append(f"{self.group} is halted"))
+    monkeypatch.setattr(screen_cost, "take_turns", take_turns)
+    config = BenchOptions().config("quick")
+    amounts = CostAmounts(rounds=1, turn_seconds=1.0)
+    assert screen_cost.measure_cost(config, tmp_path, amounts, unread=False).ratio.median == 1
+    whats = ("starts", "is warm", "is halted")
+    assert happened == [f"{who} {what}" for who in ("headless", "dashboard") for what in whats]
+    assert lengths == [5.0]
 
 
 def test_percentiles():
