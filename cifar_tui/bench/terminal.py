@@ -18,7 +18,7 @@ from cifar_tui.engine.errors import RunFailedError
 
 _BLOCK = 65_536
 _LOOK_SECONDS = 0.02
-_PATIENCE_SECONDS = 4.0
+_PATIENCE_SECONDS = 1.5
 _ASKS_FOR_SYNCHRONISED_OUTPUT, _HAS_IT = b"\x1b[?2026$p", b"\x1b[?2026;2$y"
 _CONTROL_SEQUENCE = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[ -Z^-~])")
 
