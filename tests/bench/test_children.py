@@ -134,7 +134,7 @@ def load(*_, cancelled, **__):
     raise session.CancelledError
 
 session.load_dataset = load
-sys.argv[1:] = [json.dumps({"data": "synthetic", "device": "cpu"}), "0", "1"]
+sys.argv[1:] = [json.dumps({"data": "synthetic", "device": "cpu"}), "0", "0", "1"]
 run_child(_train)
 """
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
