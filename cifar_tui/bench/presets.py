@@ -15,6 +15,9 @@ from cifar_tui.bench.options import BenchOptions, arguments_of
 from cifar_tui.bench.report import Figure, Spread, show_progress, spread
 from cifar_tui.engine.presets import PRESETS
 
+_MOST_STEPS_A_POINT = 5
+"""A point is known once its steps are made, and on a CPU a step of a large net takes seconds."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class WholeRuns:
@@ -116,6 +119,7 @@ def measure_presets(
     speeds, device = [], ""
     for preset in PRESETS if options.preset is None else (options.preset,):
         config = options.config(preset)
+        config = config.replace(point_every=min(config.point_every, _MOST_STEPS_A_POINT))
         show_progress(f"preset {preset}", passing=True)
         run = measure_engine(config, warm_up_seconds=warm_up_seconds, seconds=seconds)
         device = run.device
