@@ -28,6 +28,8 @@ _KEYS = (
     _Key(key="l", name="l linear loss", shows=r"Loss {2}\S"),
     _Key(key="]", name="] next batch", shows="batch 2 of"),
     _Key(key="[", name="[ previous batch", shows="batch 1 of"),
+    _Key(key=" ", name="space holds the training", shows="▼ saving|‖ paused"),
+    _Key(key=" ", name="space lets it go on", shows="▶ training"),
 )
 """In this order each leaves the dashboard as it was found after two."""
 

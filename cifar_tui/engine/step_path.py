@@ -197,7 +197,7 @@ def _obstacle(config: TrainConfig, device: torch.device) -> str | None:
 def _missing_compiler() -> str | None:
     """Why there is nothing to compile with on a CPU; None if there is."""
     if importlib.util.find_spec(_COMPILER) is None:
-        return "numba is not installed (pip install 'cifar-tui[fast]')"
+        return "numba is not installed (pip install numba)"
     try:
         importlib.import_module(_COMPILER)
     except ImportError as error:

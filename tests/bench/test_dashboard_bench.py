@@ -28,7 +28,7 @@ while (key := sys.stdin.read(1)) != "q":
 @pytest.fixture(scope="module")
 def measured():
     cost = CostAmounts(rounds=1, warm_up_seconds=0.2, settle_seconds=0.5, turns=2, turn_seconds=0.3)
-    amounts = DashboardAmounts(cost=cost, presses=6, windows=2, window_seconds=0.5)
+    amounts = DashboardAmounts(cost=cost, presses=8, windows=2, window_seconds=0.5)
     # compiling the steps would take each training longer than everything that is measured
     return measure_dashboard(BenchOptions(device="cpu", preset="tutorial"), amounts, step_path="eager")
 
@@ -43,7 +43,7 @@ def test_trainings_without_a_screen_and_with_one_are_compared(measured):
 
 
 def test_every_key_shows_its_effect(measured):
-    assert len(measured.presses) == 6
+    assert len(measured.presses) == 8
     assert all(0 < press.milliseconds < 5000 for press in measured.presses)
 
 
