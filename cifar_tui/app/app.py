@@ -33,7 +33,7 @@ from cifar_tui.runs.live import LiveRun
 from cifar_tui.runs.resume import config_to_resume
 from cifar_tui.runs.source import RunSource
 
-_POLL_SECONDS = 0.1
+_POLL_SECONDS = 0.2
 
 _DATA_UNAVAILABLE = 3
 _INTERRUPTED = 128 + signal.SIGINT

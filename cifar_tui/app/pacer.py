@@ -8,31 +8,44 @@ from cifar_tui.runs.state import RunSnapshot
 _BUSY = {Phase.TRAINING, Phase.EVALUATING, Phase.SAVING}
 """What a training goes through again and again."""
 
+_STOOD_STILL_SECONDS = 0.7
+"""Nobody has looked for so long: the process was stopped, and so was the training."""
+
 
 class Pacer:
     """Spaces out the drawings of a part of the screen while a training is under way in the same process.
 
-    Training and screen share one interpreter: what one of them computes there, the other waits for. The
-    dearer a drawing, the longer until the next.
+    Training and screen share one interpreter, and the processor's cores: what one of them computes there, the
+    other waits for. So drawing lives on an income, a small share of the time. What was not spent is kept, up
+    to a limit: a run that begins, or goes on after a pause, is drawn often for some seconds.
 
     Args:
-        share: of the time, what drawing may take (0-1).
+        share: of the time, what drawing may take in the long run (0-1).
+        savings: seconds of drawing that it begins with, and that it saves at most.
         fastest: seconds from one drawing to the next at least.
         slowest: seconds after which it is drawn whatever that costs.
     """
 
-    def __init__(self, *, share: float, fastest: float, slowest: float) -> None:
+    def __init__(self, *, share: float, savings: float, fastest: float, slowest: float) -> None:
         self._share = share
+        self._most = self._saved = savings
         self._fastest = fastest
         self._slowest = slowest
-        self._interval = fastest
         self._drawn_at = -slowest
+        self._looked_at = time.monotonic()
         self._began = 0.0
 
     def due(self, snapshot: RunSnapshot) -> bool:
-        """Whether it is time to draw the run in `snapshot` again."""
-        interval = self._interval if snapshot.phase in _BUSY else self._fastest
-        return time.monotonic() - self._drawn_at >= interval
+        """Whether it is time to draw the run in `snapshot` again; to be asked several times a second."""
+        now = time.monotonic()
+        passed, self._looked_at = now - self._looked_at, now
+        if passed > _STOOD_STILL_SECONDS:
+            self._drawn_at += passed
+        else:
+            self._saved = min(self._most, self._saved + self._share * passed)
+        waited = now - self._drawn_at
+        may = self._saved >= 0 or snapshot.phase not in _BUSY
+        return waited >= self._fastest and (may or waited >= self._slowest)
 
     def begin(self) -> None:
         """A drawing begins, in the thread of the screen."""
@@ -41,5 +54,5 @@ class Pacer:
 
     def end(self) -> None:
         """What was begun is on the screen."""
-        cost = time.thread_time() - self._began
-        self._interval = min(self._slowest, max(self._fastest, cost / self._share))
+        # no debts: after a single dear drawing it waits for as long as after any other of that price
+        self._saved = max(self._saved, 0.0) - (time.thread_time() - self._began)

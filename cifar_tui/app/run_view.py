@@ -13,8 +13,6 @@ from cifar_tui.runs.attached import AttachedRun
 from cifar_tui.runs.away import mark_seen
 from cifar_tui.runs.source import RunSource
 
-_NUMBERS_SHARE, _NUMBERS_FASTEST, _NUMBERS_SLOWEST = 0.005, 0.2, 1.0
-_CHARTS_SHARE, _CHARTS_FASTEST, _CHARTS_SLOWEST = 0.006, 1.5, 10.0
 _EFFECT_SECONDS, _EFFECT_LOOKS = 0.015, 40
 _SEEN_SECONDS = 3.0
 
@@ -29,8 +27,9 @@ class RunView:
     def __init__(self, app: ViewActions) -> None:
         self._app = app
         self._run: RunSource | None = None
-        self._numbers = Pacer(share=_NUMBERS_SHARE, fastest=_NUMBERS_FASTEST, slowest=_NUMBERS_SLOWEST)
-        self._charts = Pacer(share=_CHARTS_SHARE, fastest=_CHARTS_FASTEST, slowest=_CHARTS_SLOWEST)
+        self._numbers = Pacer(share=0.004, savings=0.15, fastest=0.2, slowest=2.0)
+        self._texts = Pacer(share=0.003, savings=0.1, fastest=0.4, slowest=5.0)
+        self._charts = Pacer(share=0.003, savings=0.2, fastest=1.0, slowest=10.0)
         self._told_away = True
         self._seen_at = 0.0
 
@@ -60,14 +59,17 @@ class RunView:
 
     def _draw(self, run: RunSource) -> None:
         snapshot = run.snapshot()
-        if self._charts.due(snapshot):
-            self._charts.begin()
-            self._app.dashboard.show_curves(run)
-            self._app.call_after_refresh(self._charts.end)
-        elif self._numbers.due(snapshot):  # not both at once, for each is timed by itself
-            self._numbers.begin()
-            self._app.dashboard.show_run(run)
-            self._app.call_after_refresh(self._numbers.end)
+        dashboard = self._app.dashboard
+        for pacer, show in (
+            (self._charts, dashboard.show_curves),
+            (self._texts, dashboard.show_texts),
+            (self._numbers, dashboard.show_numbers),
+        ):
+            if pacer.due(snapshot):
+                pacer.begin()
+                show(run)
+                self._app.call_after_refresh(pacer.end)
+                return  # one at a time, for each is timed by itself
 
     async def _look_closely(self, run: RunSource, phase: Phase) -> None:
         for _ in range(_EFFECT_LOOKS):

@@ -41,7 +41,7 @@ class CostAmounts:
 
     rounds: int = 3
     warm_up_seconds: float = 1.0
-    settle_seconds: float = 3.0
+    settle_seconds: float = 6.0
     turns: int = 12
     turn_seconds: float = 1.5
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
+import pytest
 from textual.app import App, ComposeResult
 from textual.pilot import Pilot
 
@@ -59,6 +60,20 @@ async def until(pilot: Pilot[None], condition: Callable[[], object]) -> None:
             return
         await pilot.pause(0.02)
     assert condition()
+
+
+def count_layouts(app: App[None], monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """Notes from now on every time that the screen is laid out anew."""
+    found: list[object] = []
+    screen = app.screen
+    lay_out = screen._refresh_layout
+
+    def noted(*size: object, **how: bool) -> None:
+        found.append(size)
+        lay_out(*size, **how)
+
+    monkeypatch.setattr(screen, "_refresh_layout", noted)
+    return found
 
 
 async def settled(pilot: Pilot[None]) -> None:

@@ -7,7 +7,7 @@ from textual.pilot import Pilot
 
 from cifar_tui.app.widgets.log import SIGNS, LogPane, LogView, printable, wrapped
 from cifar_tui.runs.state import LogLine
-from tests.app.panes import PaneApp, settled
+from tests.app.panes import PaneApp, count_layouts, settled
 
 
 def lines(*texts: str, kind: str = "message") -> list[LogLine]:
@@ -53,6 +53,20 @@ async def test_it_follows_the_end() -> None:
             text = await screen(pilot)
             assert f"line {start + 19}." in text
             assert "more below" not in text
+
+
+async def test_another_line_does_not_lay_the_screen_out_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with PaneApp(LogPane()).run_test(size=(40, 10)) as pilot:
+        pane = pilot.app.query_one(LogPane)
+        pane.add(numbered(100))
+        await settled(pilot)
+        layouts = count_layouts(pilot.app, monkeypatch)
+        pane.add(numbered(1, 100))
+        assert "line 100." in await screen(pilot)
+        assert layouts == []
+        scrollbar = pane.query_one(LogView).vertical_scrollbar
+        assert scrollbar.window_virtual_size == 101
+        assert scrollbar.position == pane.query_one(LogView).max_scroll_y
 
 
 async def test_it_stays_where_the_reader_put_it_and_says_that_there_is_more() -> None:

@@ -32,38 +32,75 @@ def clock(monkeypatch):
     return clock
 
 
+@pytest.fixture
+def make_pacer(clock):
+    def make(*, savings=0.0):
+        return Pacer(share=0.01, savings=savings, fastest=0.1, slowest=5)
+
+    return make
+
+
 def draw(pacer, clock, *, seconds):
     pacer.begin()
     clock.computed += seconds
     pacer.end()
 
 
-def wait_until_due(pacer, clock, snapshot):
+def wait_until_due(pacer, clock, snapshot=TRAINING, look=0.001):
     began = clock.now
     while not pacer.due(snapshot):
-        clock.now += 0.001
+        clock.now += look
     return clock.now - began
 
 
-def test_the_first_drawing_is_due_at_once(clock):
-    assert Pacer(share=0.01, fastest=0.1, slowest=5).due(TRAINING)
+def test_the_first_drawing_is_due_at_once(make_pacer):
+    assert make_pacer().due(TRAINING)
 
 
 @pytest.mark.parametrize(("cost", "wait"), [(0.0001, 0.1), (0.01, 1.0), (0.03, 3.0), (9.0, 5.0)])
-def test_the_dearer_a_drawing_the_longer_until_the_next(clock, cost, wait):
-    pacer = Pacer(share=0.01, fastest=0.1, slowest=5)
-    draw(pacer, clock, seconds=cost)
-    assert wait_until_due(pacer, clock, TRAINING) == pytest.approx(wait, abs=0.002)
+def test_the_dearer_a_drawing_the_longer_until_the_next(make_pacer, clock, cost, wait):
+    pacer = make_pacer()
+    for _ in range(2):
+        draw(pacer, clock, seconds=cost)
+        assert wait_until_due(pacer, clock) == pytest.approx(wait, abs=0.002)
 
 
-def test_nothing_waits_for_the_screen_while_no_step_is_made(clock):
-    pacer = Pacer(share=0.01, fastest=0.1, slowest=5)
+def test_what_begins_is_drawn_often_until_its_savings_are_spent(make_pacer, clock):
+    pacer = make_pacer(savings=0.1)
+    waits = []
+    for _ in range(6):
+        draw(pacer, clock, seconds=0.03)
+        waits.append(wait_until_due(pacer, clock))
+    assert waits == pytest.approx([0.1, 0.1, 0.1, 1.7, 3.0, 3.0], abs=0.1)
+    for _ in range(60):
+        clock.now += 0.5
+        pacer.due(TRAINING)
+    draw(pacer, clock, seconds=0.03)
+    assert wait_until_due(pacer, clock) == pytest.approx(0.1, abs=0.002), "it has saved again"
+
+
+def test_nothing_waits_for_the_screen_while_no_step_is_made(make_pacer, clock):
+    pacer = make_pacer()
     draw(pacer, clock, seconds=9.0)
     assert wait_until_due(pacer, clock, PAUSED) == pytest.approx(0.1, abs=0.002)
 
 
+def test_the_time_that_the_process_was_stopped_for_is_none(make_pacer, clock):
+    pacer = make_pacer()
+    draw(pacer, clock, seconds=0.03)
+    assert wait_until_due(pacer, clock, look=0.1) == pytest.approx(3.0, abs=0.11)
+    draw(pacer, clock, seconds=0.03)
+    waited = 0.0
+    while not pacer.due(TRAINING):
+        clock.now += 60.0
+        assert not pacer.due(TRAINING)
+        clock.now += 0.1
+        waited += 0.1
+    assert waited == pytest.approx(3.0, abs=0.11)
+
+
 def test_what_counts_is_the_time_that_the_screen_computes():
-    pacer = Pacer(share=0.001, fastest=0.0, slowest=60)
+    pacer = Pacer(share=0.001, savings=0.0, fastest=0.0, slowest=60)
     pacer.begin()
     began = time.thread_time()
     while time.thread_time() - began < 0.05:

@@ -2,6 +2,7 @@
 
 import pytest
 from textual.pilot import Pilot
+from textual.renderables.digits import Digits as DigitsRenderable
 from textual.widget import Widget
 from textual.widgets import Digits
 
@@ -16,7 +17,7 @@ from cifar_tui.engine.events import (
     PhaseChanged,
     RunEnded,
 )
-from tests.app.panes import PaneApp, evaluated, loaded, settled, state, trained, until
+from tests.app.panes import PaneApp, count_layouts, evaluated, loaded, settled, state, trained, until
 
 SIZES = [(78, 16), (80, 20), (88, 34), (120, 30), (150, 45)]
 
@@ -108,6 +109,23 @@ async def test_the_loss_is_large_where_there_is_height_and_a_figure_where_not() 
         await pilot.resize_terminal(78, 11)
         await until(pilot, lambda: "loss 1.385" in screen(pilot))
         assert not pilot.app.query_one(Digits).region.area
+
+
+async def test_large_digits_make_room_for_a_wide_loss_and_then_stay_as_wide(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with PaneApp(TrainingPane()).run_test(size=(120, 30)) as pilot:
+        await show(pilot, trained())
+        digits = pilot.app.query_one(Digits)
+        digits.update("8.88e+08")
+        await settled(pilot)
+        wide = digits.region.width
+        assert wide == DigitsRenderable.get_width("8.88e+08")
+        layouts = count_layouts(pilot.app, monkeypatch)
+        digits.update("1.111")
+        await settled(pilot)
+        assert digits.region.width == wide
+        assert layouts == []
 
 
 async def test_charts_follow_the_size() -> None:

@@ -20,7 +20,7 @@ from cifar_tui.app.widgets.title_line import TitleLine
 from cifar_tui.app.widgets.training import TrainingPane
 from cifar_tui.engine.config import TrainConfig
 from cifar_tui.runs.source import RunSource, SampleBatch
-from cifar_tui.runs.state import Curves
+from cifar_tui.runs.state import Curves, RunSnapshot
 
 MINIMUM_SIZE = (80, 24)
 
@@ -46,6 +46,7 @@ class Dashboard(Screen[None]):
         super().__init__()
         self._config = config
         self._shown: object = None
+        self._shown_texts: object = None
         self._shown_curves_version = -1
         self._shown_log_end = 0
         self._shown_log_taken = 0
@@ -98,21 +99,31 @@ class Dashboard(Screen[None]):
         """Begin anew, for another run."""
         self.query_one(LogPane).clear_lines()
         self.training.show_curves(Curves())
-        self._shown = None
+        self._shown = self._shown_texts = None
         self._shown_curves_version = -1
         self._shown_log_end = self._shown_log_taken = 0
         self._shown_samples = None
         self.sample_number = 0
 
     def show_run(self, run: RunSource) -> None:
-        """Show what changed in `run` since the last call; cheap when nothing did."""
-        snapshot = run.snapshot()
-        # the last two change without an event when the process that owns the run goes
-        now = (snapshot.version, snapshot.phase, run.standing)
+        """Show what changed in `run` since the last call but in its curves; cheap when nothing did."""
+        self.show_numbers(run)
+        self.show_texts(run)
+
+    def show_numbers(self, run: RunSource) -> None:
+        """Show how far `run` is, and what it is doing."""
+        snapshot, now = _state_of(run)
         if now != self._shown:
             self._shown = now
             self.query_one(TitleLine).show_run(snapshot, run.standing)
             self.training.show(snapshot)
+        self.configuration.locked = run.live
+
+    def show_texts(self, run: RunSource) -> None:
+        """Show what `run` has said, what it takes the test images for, and how good it is."""
+        snapshot, now = _state_of(run)
+        if now != self._shown_texts:
+            self._shown_texts = now
             self.query_one(SummaryPane).show(snapshot)
             if snapshot.log_taken != self._shown_log_taken:
                 # a resume took lines back
@@ -123,7 +134,6 @@ class Dashboard(Screen[None]):
                 self._shown_log_end = lines[-1].number + 1
                 self.query_one(LogPane).add(lines)
         self.show_samples(run)
-        self.configuration.locked = run.live
 
     def show_curves(self, run: RunSource) -> None:
         """Draw the charts anew if there are new points."""
@@ -143,3 +153,10 @@ class Dashboard(Screen[None]):
         if batch is None:
             self._shown_samples = None
         self.query_one(SamplesPane).show(batch)
+
+
+def _state_of(run: RunSource) -> tuple[RunSnapshot, tuple[object, ...]]:
+    """What is known of `run`, and what differs once that does."""
+    snapshot = run.snapshot()
+    # the last two change without an event when the process that owns the run goes
+    return snapshot, (snapshot.version, snapshot.phase, run.standing)

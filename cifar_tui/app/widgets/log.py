@@ -149,7 +149,10 @@ class LogView(ScrollView):
     def _settle(self, position: float) -> None:
         """Take in the number of rows, and go to the end or to `position`."""
         following = self._following
-        self.virtual_size = Size(self._wrapped_at, len(self._rows))
+        # set as an attribute, the whole screen would be laid out anew with every line
+        size = Size(self._wrapped_at, len(self._rows))
+        self.set_reactive(LogView.virtual_size, size)
+        self._scroll_update(size)
         self.scroll_to(
             y=self.max_scroll_y if following else position, animate=False, immediate=True, force=True
         )

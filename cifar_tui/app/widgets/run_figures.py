@@ -4,6 +4,8 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.events import Resize
+from textual.geometry import Size
+from textual.renderables.digits import Digits as DigitsRenderable
 from textual.widgets import Digits
 
 from cifar_tui.app.widgets.bars import counter
@@ -49,6 +51,26 @@ class Rows(Vertical):
             line.show(row)
 
 
+class LossDigits(Digits):
+    """Large digits as wide as the widest value so far.
+
+    What stands beside them stays where it is, and the screen need not be laid out anew with every loss.
+    """
+
+    _widest = 0
+
+    def update(self, value: str) -> None:
+        """Show `value`."""
+        width = DigitsRenderable.get_width(value)
+        self._value = value
+        self.refresh(layout=width > self._widest)
+        self._widest = max(self._widest, width)
+
+    def get_content_width(self, container: Size, viewport: Size) -> int:
+        """That of the widest value."""
+        return max(self._widest, super().get_content_width(container, viewport))
+
+
 class RunFigures(Horizontal):
     """The loss in large digits, or in a row where there is little height, beside the other figures."""
 
@@ -56,7 +78,7 @@ class RunFigures(Horizontal):
         """The loss, and the rows."""
         with Vertical(id="loss"):
             yield Line(id="loss-label")
-            yield Digits(UNKNOWN, id="loss-digits")
+            yield LossDigits(UNKNOWN, id="loss-digits")
         yield Rows()
 
     def on_mount(self) -> None:
