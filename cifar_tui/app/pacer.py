@@ -11,13 +11,17 @@ _BUSY = {Phase.TRAINING, Phase.EVALUATING, Phase.SAVING}
 _STOOD_STILL_SECONDS = 0.7
 """Nobody has looked for so long: the process was stopped, and so was the training."""
 
+_LOOK_SECONDS = 0.2
+"""What passes between two looks as a rule."""
+
 
 class Pacer:
-    """Spaces out the drawings of a part of the screen while a training is under way in the same process.
+    """Spaces out the drawings of a part of the screen while a training is under way.
 
-    Training and screen share one interpreter, and the processor's cores: what one of them computes there, the
-    other waits for. So drawing lives on an income, a small share of the time. What was not spent is kept, up
-    to a limit: a run that begins, or goes on after a pause, is drawn often for some seconds.
+    Where it is one of the same process, both share one interpreter, and on the same machine the processor's
+    cores: what one of them computes there, the other waits for. So drawing lives on an income, a small share
+    of the time. What was not spent is kept, up to a limit: a run that begins, or goes on after a pause, is
+    drawn often for some seconds.
 
     Args:
         share: of the time, what drawing may take in the long run (0-1).
@@ -40,7 +44,7 @@ class Pacer:
         now = time.monotonic()
         passed, self._looked_at = now - self._looked_at, now
         if passed > _STOOD_STILL_SECONDS:
-            self._drawn_at += passed
+            self._drawn_at += passed - _LOOK_SECONDS
         else:
             self._saved = min(self._most, self._saved + self._share * passed)
         waited = now - self._drawn_at

@@ -13,6 +13,9 @@ from cifar_tui.runs.attached import AttachedRun
 from cifar_tui.runs.away import mark_seen
 from cifar_tui.runs.source import RunSource
 
+_Part = tuple[Pacer, Callable[[RunSource], None]]
+"""Of the dashboard: when it is due, and what draws it."""
+
 _EFFECT_SECONDS, _EFFECT_LOOKS = 0.015, 40
 _SEEN_SECONDS = 3.0
 
@@ -27,9 +30,7 @@ class RunView:
     def __init__(self, app: ViewActions) -> None:
         self._app = app
         self._run: RunSource | None = None
-        self._numbers = Pacer(share=0.004, savings=0.15, fastest=0.2, slowest=2.0)
-        self._texts = Pacer(share=0.003, savings=0.1, fastest=0.4, slowest=5.0)
-        self._charts = Pacer(share=0.003, savings=0.2, fastest=1.0, slowest=10.0)
+        self._parts: list[_Part] = []
         self._told_away = True
         self._seen_at = 0.0
 
@@ -37,7 +38,13 @@ class RunView:
         """Show `run` from now on, and say what happened since the last look if `tell_away`."""
         self._run = run
         self._told_away = not tell_away
-        self._app.dashboard.forget_run()
+        dashboard = self._app.dashboard
+        dashboard.forget_run()
+        self._parts = [
+            (Pacer(share=0.003, savings=0.2, fastest=1.0, slowest=10.0), dashboard.show_curves),
+            (Pacer(share=0.003, savings=0.1, fastest=0.4, slowest=5.0), dashboard.show_texts),
+            (Pacer(share=0.004, savings=0.15, fastest=0.2, slowest=2.0), dashboard.show_numbers),
+        ]
 
     def show(self, run: RunSource) -> None:
         """Show what changed in `run`, if its turn has come."""
@@ -59,17 +66,16 @@ class RunView:
 
     def _draw(self, run: RunSource) -> None:
         snapshot = run.snapshot()
-        dashboard = self._app.dashboard
-        for pacer, show in (
-            (self._charts, dashboard.show_curves),
-            (self._texts, dashboard.show_texts),
-            (self._numbers, dashboard.show_numbers),
-        ):
-            if pacer.due(snapshot):
-                pacer.begin()
-                show(run)
-                self._app.call_after_refresh(pacer.end)
-                return  # one at a time, for each is timed by itself
+        due = [part for part in self._parts if part[0].due(snapshot)]
+        if not due:
+            return
+        # one at a time, for each is timed by itself, and then the others go first
+        self._parts.remove(due[0])
+        self._parts.append(due[0])
+        pacer, show = due[0]
+        pacer.begin()
+        show(run)
+        self._app.call_after_refresh(pacer.end)
 
     async def _look_closely(self, run: RunSource, phase: Phase) -> None:
         for _ in range(_EFFECT_LOOKS):

@@ -247,11 +247,6 @@ class TrainConfig:
                 "set another model",
                 field="small_images",
             )
-        if self.schedule == "one-cycle" and self.warm_up == 0:
-            raise ConfigError(
-                "schedule 'one-cycle' with warm_up 0.0 is the schedule cosine: set that, or warm_up above 0",
-                field="schedule",
-            )
         if self.precision == "fp16" and not self.model.startswith("speednet"):
             raise ConfigError(
                 "precision 'fp16' is stable with the speednet models alone: try bf16", field="precision"

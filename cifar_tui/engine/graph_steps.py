@@ -142,10 +142,12 @@ class GraphSteps(EagerSteps):
             return self._steps
         stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]  # torch has no types for it
         stream.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(stream):
-            for _ in range(_WARM_UP_STEPS):
-                self._steps()
-        torch.cuda.current_stream().wait_stream(stream)
+        try:
+            with torch.cuda.stream(stream):
+                for _ in range(_WARM_UP_STEPS):
+                    self._steps()
+        finally:  # also where it failed: what was changed is restored after what was begun
+            torch.cuda.current_stream().wait_stream(stream)
         self._optimizer.zero_grad()
         graph = torch.cuda.CUDAGraph()
         # another thread may use the device meanwhile

@@ -75,7 +75,7 @@ def create_learner(
         num_classes: number of logits.
         train: the training images.
         say: told in which precision the training computes, if that is not plain from the settings, and why
-            the net is not compiled, or no epoch on small images, where it was to be.
+            the net is not compiled, no epoch on small images or no cycle one, where it was to be.
         began_in: the precision that a resumed training computed in and keeps; None to choose one.
     """
     device = train.targets.device
@@ -99,6 +99,8 @@ def create_learner(
             f"all epochs are on whole images: small_images {config.small_images} of {config.epochs} is less "
             "than one"
         )
+    if config.schedule == "one-cycle" and not config.warm_up:
+        say("schedule one-cycle without a warm_up is the schedule cosine")
     precision = began_in or _chosen_precision(config, net, train, say)
     if began_in and config.precision != "fp32":
         say(f"training in {began_in}, as it began")

@@ -77,7 +77,6 @@ def test_a_switch_is_on_or_off_in_many_words(text, value):
         ({"optimizer": "nesterov", "momentum": 0.0}, "momentum"),
         ({"small_images": 0.5}, "small_images"),
         ({"precision": "fp16", "model": "resnet18"}, "precision"),
-        ({"schedule": "one-cycle"}, "schedule"),
     ],
 )
 def test_settings_that_do_not_go_together_are_refused_with_the_reason(values, field):

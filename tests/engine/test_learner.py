@@ -132,6 +132,14 @@ def test_small_images_for_less_than_an_epoch_are_said_to_be_none(noise_dataset, 
     assert said == says
 
 
+@pytest.mark.parametrize(
+    ("warm_up", "says"), [(0.0, ["schedule one-cycle without a warm_up is the schedule cosine"]), (0.3, [])]
+)
+def test_one_cycle_without_a_warm_up_is_said_to_be_none(noise_dataset, warm_up, says):
+    _, said = learner(noise_dataset, schedule="one-cycle", warm_up=warm_up)
+    assert said == says
+
+
 def test_smoothed_labels_are_those_of_cross_entropy(noise_dataset):
     made, _ = learner(noise_dataset, batch_size=840, label_smoothing=0.2)
     net, _ = learner(noise_dataset)

@@ -7,7 +7,7 @@ import tempfile
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from cifar_tui.engine.atomic import sync_to_disk
 from cifar_tui.engine.data.progress import Progress
@@ -132,11 +132,17 @@ def _extract(path: Path, target: Path, progress: Progress) -> None:
         with tarfile.open(path, "r:gz") as tar:
             for number, member in enumerate(tar):
                 progress.update(number)
-                # "data" refuses what would land outside `target`, links that lead there, and devices.
-                tar.extract(member, target, filter="data")
-    except tarfile.FilterError as error:
-        raise DataUnavailableError(
-            f"{path} holds a file that must not be unpacked ({error}): {advice}"
-        ) from None
+                if member.isdir():
+                    continue
+                name = PurePosixPath(member.name)
+                # the filters of tarfile, which refuse the same, are not in Python 3.11.3
+                content = tar.extractfile(member) if member.isreg() else None
+                if content is None or name.is_absolute() or ".." in name.parts:
+                    raise DataUnavailableError(
+                        f"{path} holds a file that must not be unpacked ({member.name!r}): {advice}"
+                    )
+                (target / name).parent.mkdir(parents=True, exist_ok=True)
+                with content, (target / name).open("wb") as file:
+                    shutil.copyfileobj(content, file, _BLOCK)
     except (tarfile.TarError, EOFError, zlib.error) as error:
         raise DataUnavailableError(f"{path} is damaged ({error}): {advice}") from None

@@ -91,13 +91,18 @@ def batch_files() -> dict[str, bytes]:
     return files
 
 
-def make_archive(files: dict[str, bytes]) -> bytes:
+def make_archive(files: dict[str, bytes], link: str = "") -> bytes:
+    """An archive of `files`, and of a symbolic link out of it where one is named."""
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w:gz") as tar:
         for name, content in files.items():
             member = tarfile.TarInfo(name)
             member.size = len(content)
             tar.addfile(member, io.BytesIO(content))
+        if link:
+            member = tarfile.TarInfo(link)
+            member.type, member.linkname = tarfile.SYMTYPE, "../../escaped"
+            tar.addfile(member)
     return stream.getvalue()
 
 

@@ -246,7 +246,7 @@ def wrong_archive(dataset_class: type[CIFAR10], payload: bytes) -> Archive:
     return dataclasses.replace(archive_of(dataset_class), md5=md5)
 
 
-@pytest.mark.parametrize("kind", ["tampered", "missing", "traversal", "cut"])
+@pytest.mark.parametrize("kind", ["tampered", "missing", "traversal", "absolute", "link", "cut"])
 def test_bad_content_never_gets_the_real_name(
     server: LoopbackServer, small_cifar10: type[CIFAR10], tmp_path: Path, kind: str
 ) -> None:
@@ -259,14 +259,16 @@ def test_bad_content_never_gets_the_real_name(
         del files["cifar-10-batches-py/data_batch_3"]
     elif kind == "traversal":
         files["../../escaped"] = b"outside"
-    server.payload = make_archive(files)
+    elif kind == "absolute":
+        files[str(tmp_path / "escaped")] = b"outside"
+    server.payload = make_archive(files, link="cifar-10-batches-py/out" if kind == "link" else "")
     if kind == "cut":
         server.payload = server.payload[:-2000]
     archive = wrong_archive(small_cifar10, server.payload)
     with pytest.raises(DataUnavailableError, match="remove it to download it again"):
         fetch(archive, data_dir, report=ignore, cancelled=lambda: False)
     assert names(data_dir) == {NAME}
-    assert names(tmp_path) == {"data"}
+    assert names(tmp_path) == {"data"}, "nothing lands outside"
 
 
 def test_tampered_folder_is_an_error_and_stays(
