@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
 from cifar_tui.background import AGAIN_SECONDS, Shell
+from cifar_tui.descriptors import STDERR, STDOUT, discard
 from cifar_tui.engine.config import TrainConfig
 from cifar_tui.engine.events import Phase
 from cifar_tui.engine.files import LOG_FILE, WEIGHTS_FILE
@@ -27,7 +28,6 @@ from cifar_tui.runs.store import how_to_come_back
 
 _POLL_SECONDS = 0.1
 _PLAIN_PROGRESS_SECONDS = 10.0
-_STDOUT, _STDERR = 1, 2
 
 
 def train_headless(
@@ -128,7 +128,7 @@ class _Terminal:
         except OSError:  # a full disk must not end the run
             output = os.open(os.devnull, os.O_WRONLY)
         null = os.open(os.devnull, os.O_RDONLY)
-        for number, descriptor in ((0, null), (_STDOUT, output), (_STDERR, output)):
+        for number, descriptor in ((0, null), (STDOUT, output), (STDERR, output)):
             os.dup2(descriptor, number)
         os.close(output)
         os.close(null)
@@ -190,9 +190,7 @@ def _say(text: str, *, to_stderr: bool) -> None:
         # asked anew: the progress bar stands in for a stream that is its terminal
         print(text, file=sys.stderr if to_stderr else sys.stdout, flush=True)
     except OSError:
-        null = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(null, _STDERR if to_stderr else _STDOUT)
-        os.close(null)
+        discard(STDERR if to_stderr else STDOUT)
 
 
 class _PlainLines:

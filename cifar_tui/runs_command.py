@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from cifar_tui.descriptors import STDOUT, discard
 from cifar_tui.runs.listing import (
     COLUMNS,
     TEXT_COLUMNS,
@@ -39,7 +39,6 @@ _STYLES = {
 }
 _GAP, _NARROW_GAP = 2, 1
 _ENDLESS = 100_000
-_STDOUT = 1
 
 
 def list_command(checkpoints: Path, names: list[str], *, as_json: bool) -> int:
@@ -70,10 +69,7 @@ def list_command(checkpoints: Path, names: list[str], *, as_json: bool) -> int:
             _print_table(_runs_table(runs, _room()))
         sys.stdout.flush()
     except BrokenPipeError:
-        # whoever read has read enough; nothing more may be written when the interpreter ends
-        null = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(null, _STDOUT)
-        os.close(null)
+        discard(STDOUT)  # whoever read has read enough
     return 0
 
 

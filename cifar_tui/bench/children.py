@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from cifar_tui.descriptors import STDOUT, discard
 from cifar_tui.engine.errors import (
     CancelledError,
     ConfigError,
@@ -23,7 +24,6 @@ TRAINS_SECONDS = 900.0
 """How long a child that loads images, compiles or trains may take to answer, on a slow machine, too."""
 
 _BLOCK = 65_536
-_STDOUT = 1
 _LEAVE_SECONDS = 20.0
 
 
@@ -138,7 +138,7 @@ def run_child(main: Callable[[list[str]], None]) -> None:
     except CancelledError:
         pass
     except BrokenPipeError:
-        discard_output()
+        discard(STDOUT)
 
 
 def say(**values: Any) -> None:  # noqa: ANN401 - any JSON value
@@ -148,10 +148,3 @@ def say(**values: Any) -> None:  # noqa: ANN401 - any JSON value
         BrokenPipeError: it is gone, or does not listen any more.
     """
     print(json.dumps(values), flush=True)
-
-
-def discard_output() -> None:
-    """Have standard output go nowhere: after a broken pipe the interpreter may write nothing at its end."""
-    null = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, _STDOUT)
-    os.close(null)

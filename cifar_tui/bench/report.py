@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cifar_tui import __version__
-from cifar_tui.bench.children import discard_output
+from cifar_tui.descriptors import STDOUT, discard
 
 _PACKAGES = ("torch", "torchvision", "textual", "rich", "plotext", "numpy")
 
@@ -176,4 +176,4 @@ def _print(text: str) -> None:
     try:
         print(text, flush=True)
     except BrokenPipeError:
-        discard_output()  # whoever read has read enough
+        discard(STDOUT)  # whoever read has read enough

@@ -127,7 +127,11 @@ class ScreenCost:
         }
 
 
-def endless_config(options: BenchOptions, preset: str, **settings: Any) -> TrainConfig:  # noqa: ANN401
+def endless_config(
+    options: BenchOptions,
+    preset: str,
+    **settings: Any,  # noqa: ANN401 - a setting has its own type
+) -> TrainConfig:
     """The settings of `preset` for a training that is not over before it is measured.
 
     Large batches tell of every step, so that a step is known when it is made.

@@ -88,7 +88,7 @@ class Terminal:
 
     def _text(self) -> str:
         """What was drawn since the last key, in the order it came."""
-        return _text_of(bytes(self._recent))
+        return _text_of(self._recent)
 
     def _read(self, seconds: float) -> bool:
         """Read what is there, or what comes first within `seconds`; whether there was something."""
@@ -113,7 +113,7 @@ class Terminal:
         os.kill(self.group, signal.SIGTERM)
         with contextlib.suppress(ChildProcessError):  # it has ended
             if os.waitid(os.P_PID, self.group, os.WSTOPPED | os.WNOHANG | os.WNOWAIT) is not None:
-                # and not elsewhere: Textual would begin anew with its terminal, and be long in leaving it
+                # what goes on already has no use for the signal
                 os.killpg(self.group, signal.SIGCONT)
         give_up = time.monotonic() + _PATIENCE_SECONDS
         while not os.waitpid(self.group, os.WNOHANG)[0]:
