@@ -7,6 +7,7 @@ the child goes on in a session of its own.
 
 import contextlib
 import os
+import select
 import signal
 import sys
 from collections.abc import Callable
@@ -69,14 +70,28 @@ def run_in_child(work: Callable[[Shell], int], *, reads_terminal: bool = True) -
     os.close(child_says[1])
     os.close(child_hears[0])
     _pass_signals_on(pid)
+    woken, wakes = os.pipe()
+    os.set_blocking(wakes, False)
+    signal.set_wakeup_fd(wakes, warn_on_full_buffer=False)
     signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-    return _wait_for(pid, child_says[0])
+    return _wait_for(pid, child_says[0], woken)
 
 
-def _wait_for(pid: int, says: int) -> int:
-    """Wait until the child `pid` has ended or has said that it leaves."""
+def _wait_for(pid: int, says: int, woken: int) -> int:
+    """Wait until the child `pid` has ended or has said that it leaves.
+
+    A signal that comes just before a wait begins does not interrupt it, and its handler is not called before
+    the wait is over: `woken`, which every signal makes readable, ends it.
+    """
     heard = b""
-    while block := os.read(says, 4096):
+    while True:
+        ready, _, _ = select.select((says, woken), (), ())
+        if woken in ready:
+            os.read(woken, 4096)
+        if says not in ready:
+            continue
+        if not (block := os.read(says, 4096)):
+            break
         heard += block
         if heard.endswith(b"\0"):
             for stream, text in zip((sys.stdout, sys.stderr), heard[:-1].split(b"\1"), strict=True):

@@ -40,6 +40,27 @@ NOTE_SIGNALS = """
         time.sleep(0.01)
 """
 
+SIGNAL_BEFORE_THE_WAIT = """
+import ctypes, functools, operator
+number, parent = signal.{name}, os.getpid()
+signals = [functools.partial(ctypes.CDLL(None).kill, parent, number)]
+
+def after_a_signal(wait):
+    def wait_after_a_signal(*arguments):
+        if os.getpid() != parent:
+            return wait(*arguments)
+        while not os.path.exists("go"):
+            time.sleep(0.01)
+        calls = [*signals, functools.partial(wait, *arguments)]
+        signals.clear()
+        # between the calls is no bytecode, where the signal's handler would be called
+        return list(map(operator.call, calls))[-1]
+
+    return wait_after_a_signal
+
+os.read, select.select = after_a_signal(os.read), after_a_signal(select.select)
+"""
+
 LEAVE = """
     shell.leave("Come back.\\nSoon – bald.")
     shell.leave("Not again.")
@@ -73,9 +94,9 @@ STOP = """
 class Program:
     """A script, or a command, in a pseudo-terminal."""
 
-    def __init__(self, folder, body="", *, command=None):
+    def __init__(self, folder, body="", *, before="", command=None):
         if command is None:
-            (folder / "script.py").write_text(START + body + END)
+            (folder / "script.py").write_text(START + body + before + END)
             command = [sys.executable, "script.py"]
         self.received = b""
         self.descriptor = None
@@ -217,6 +238,14 @@ def test_a_signal_to_the_parent_reaches_the_child_again_and_again(run, name):
     for count in (1, 2):
         os.kill(program.pid, number)
         program.until(f"got {number:d}.", count)
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGWINCH"])
+def test_a_signal_that_comes_just_before_the_parent_waits_reaches_the_child(run, tmp_path, name):
+    program = run(NOTE_SIGNALS, before=SIGNAL_BEFORE_THE_WAIT.format(name=name))
+    program.until("ready.")
+    (tmp_path / "go").touch()
+    program.until(f"got {getattr(signal, name):d}.")
 
 
 def test_what_the_program_leaves_with_is_printed_and_the_prompt_comes_back(run, tmp_path):

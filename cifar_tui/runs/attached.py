@@ -115,8 +115,8 @@ class AttachedRun:
         self._ask("resume")
 
     def pause_or_resume(self) -> None:
-        """Ask it to hold training, or to go on if it holds."""
-        self._ask("resume" if self._state.snapshot().phase is Phase.PAUSED else "pause")
+        """Ask it to hold training, or to go on if it was asked to hold."""
+        self._ask("pause_or_resume")
 
     def save(self) -> None:
         """Ask it to write a checkpoint."""

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from cifar_tui.engine.errors import ConfigError
 
-REQUESTS = ("ping", "pause", "resume", "save", "evaluate", "stop")
+REQUESTS = ("ping", "pause", "resume", "pause_or_resume", "save", "evaluate", "stop")
 """What a client can ask for; "ping" asks for nothing but an answer."""
 
 SOCKET_FILE = "control.sock"

@@ -280,12 +280,14 @@ class LiveRun:
         match request:
             case "stop":
                 self.stop()
-            case "pause" | "resume" | "save" | "evaluate" if not training:
+            case "pause" | "resume" | "pause_or_resume" | "save" | "evaluate" if not training:
                 return f"the run is {snapshot.phase} and does not train"
             case "pause":
                 self.pause()
             case "resume":
                 self.resume()
+            case "pause_or_resume":
+                self.pause_or_resume()
             case "save":
                 self.save()
             case "evaluate":

@@ -61,7 +61,7 @@ def test_a_suspended_dashboard_comes_back_whole_and_its_run_goes_on(shell, image
         suspend(shell, pid)
         shell.screen.reset()
         shell.press("b", "g", "enter")
-        shell.until(r"&\nprompt>\s*$")
+        shell.until(r"&\n[\s\S]*prompt>\s*$")
         shell.until_true(lambda: field_of(pid, "State") == "T")  # what draws is stopped in the background
         come_back(shell)
         shell.until("‖ paused")

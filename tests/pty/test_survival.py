@@ -1,8 +1,12 @@
 """A run goes on when its terminal is gone, however it went, and whoever comes back steers it.
 
-CIFAR_TUI_SURVIVAL_SECONDS sets how long steps and CPU time are counted before and after the terminal goes.
+CIFAR_TUI_SURVIVAL_SECONDS sets how long steps and processor time are counted before and after the terminal
+goes. Steps a second are printed and not held to anything, as any neighbour on the machine slows them. What
+the screen could slow the training by is in the process itself: threads that take the processor, and waits
+for a lock.
 """
 
+import contextlib
 import getpass
 import os
 import re
@@ -12,6 +16,7 @@ import socket
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -22,7 +27,6 @@ from cifar_tui.runs.owner import owner_of
 from cifar_tui.runs.summary import read_summary
 
 SECONDS = float(os.environ.get("CIFAR_TUI_SURVIVAL_SECONDS", "5"))
-SPANS = 10
 pytestmark = pytest.mark.alone
 
 PROGRAM = f"{sys.executable} -m cifar_tui"
@@ -67,6 +71,21 @@ def ssh(tmp_path):
     server.wait()
 
 
+@dataclass(frozen=True, kw_only=True)
+class Shares:
+    """What a process did with its time.
+
+    Attributes:
+        steps: training steps a second.
+        blocked: the part of the time in which the training's thread waited, but not for a core.
+        others: seconds of processor time that all other threads took, a second.
+    """
+
+    steps: float
+    blocked: float
+    others: float
+
+
 class Run:
     """The one run in `checkpoints`, as its log tells."""
 
@@ -83,17 +102,34 @@ class Run:
                 self._step = event.step
         return self._step
 
-    def rates(self, pump):
-        """Steps and seconds of CPU a second, over `SECONDS`."""
-        step, cpu, start = self.step, self._cpu_seconds(), time.monotonic()
+    def shares(self, pump):
+        """How the time of `SECONDS` was shared out."""
+        before, step, start = self._threads(), self.step, time.monotonic()
         while time.monotonic() - start < SECONDS:
             pump()
-        seconds = time.monotonic() - start
-        return (self.step - step) / seconds, (self._cpu_seconds() - cpu) / seconds
+        after, seconds = self._threads(), time.monotonic() - start
+        spent = {
+            thread: tuple(
+                (now - then) / 1e9 / seconds
+                for now, then in zip(times, before.get(thread, (0, 0)), strict=True)
+            )
+            for thread, times in after.items()
+        }
+        training = max(spent, key=lambda thread: spent[thread][0])
+        return Shares(
+            steps=(self.step - step) / seconds,
+            blocked=1 - sum(spent.pop(training)),
+            others=sum(running for running, _ in spent.values()),
+        )
 
-    def _cpu_seconds(self):
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    def _threads(self):
+        """Nanoseconds that each thread ran, and waited for a core."""
+        threads = {}
+        for thread in Path(f"/proc/{self.pid}/task").iterdir():
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has just ended
+                running, ready, _ = (thread / "schedstat").read_text().split()
+                threads[thread.name] = int(running), int(ready)
+        return threads
 
 
 def start_training(terminal, tmp_path):
@@ -108,22 +144,13 @@ def arguments(image_folder):
 
 
 def assert_survived(run, before, pump):
-    """The run is as fast as before and takes no more of the processor, in one of a few spans of time.
-
-    A neighbour may slow a span down, and the screen cost so little that its end makes no difference to that.
-    """
-    steps, cpu = before
-    for _ in range(SPANS):
-        steps_after, cpu_after = run.rates(pump)
-        ratio, cpu_ratio = steps_after / steps, (cpu_after / steps_after) / (cpu / steps)
-        print(f"steps/s {steps:.1f} -> {steps_after:.1f} ({ratio:.3f}); CPU {cpu:.2f} -> {cpu_after:.2f}")
-        if ratio >= 0.97 and cpu_ratio <= 1.05:
-            break
+    """The training waits no more than before, and nothing beside it takes more of the processor."""
+    after = run.shares(pump)
+    print(f"{before} -> {after}")
     assert owner_of(run.folder).pid == run.pid
-    assert ratio >= 0.97
-    assert cpu_ratio <= 1.05
-    # the training has one thread: who spins beside it takes more than half of another core
-    assert cpu_after <= max(cpu, 1.0) + 0.25
+    assert after.steps > 0
+    assert after.blocked <= before.blocked + 0.03
+    assert after.others <= before.others + 0.03
 
 
 def come_back_and_stop(terminal, run):
@@ -135,7 +162,7 @@ def come_back_and_stop(terminal, run):
     terminal.until("▶ training")
     terminal.until(r"smoothed")
     terminal.press("space")
-    terminal.until("paused")
+    terminal.until("‖ paused")
     terminal.press("space")
     terminal.until("▶ training")
     terminal.press("s")
@@ -154,7 +181,7 @@ def pause_for_a_moment():
 def test_a_killed_ssh_client(open_terminal, ssh, image_folder, tmp_path):
     terminal = open_terminal(command=ssh(f"{PROGRAM} {arguments(image_folder)}"))
     run = start_training(terminal, tmp_path)
-    before = run.rates(terminal.pump)
+    before = run.shares(terminal.pump)
     terminal.kill(signal.SIGKILL)
     assert_survived(run, before, pause_for_a_moment)
     come_back_and_stop(open_terminal(command=ssh(f"{PROGRAM} attach")), run)
@@ -163,7 +190,7 @@ def test_a_killed_ssh_client(open_terminal, ssh, image_folder, tmp_path):
 def test_a_closed_window(open_terminal, image_folder, tmp_path):
     terminal = open_terminal(*arguments(image_folder).split())
     run = start_training(terminal, tmp_path)
-    before = run.rates(terminal.pump)
+    before = run.shares(terminal.pump)
     terminal.hang_up()
     assert_survived(run, before, pause_for_a_moment)
     come_back_and_stop(open_terminal("attach"), run)
@@ -172,7 +199,7 @@ def test_a_closed_window(open_terminal, image_folder, tmp_path):
 def test_a_terminal_that_nobody_reads(open_terminal, image_folder, tmp_path):
     terminal = open_terminal(*arguments(image_folder).split())
     run = start_training(terminal, tmp_path)
-    before = run.rates(terminal.pump)
+    before = run.shares(terminal.pump)
     assert_survived(run, before, pause_for_a_moment)
     come_back_and_stop(open_terminal("attach"), run)
 
@@ -189,7 +216,7 @@ def test_a_killed_tmux_server(open_terminal, image_folder, tmp_path):
         assert time.monotonic() < deadline, "the training did not start"
         pause_for_a_moment()
     run = Run(tmp_path / "checkpoints")
-    before = run.rates(pause_for_a_moment)
+    before = run.shares(pause_for_a_moment)
     subprocess.run([*tmux, "kill-server"], check=True)
     assert_survived(run, before, pause_for_a_moment)
     come_back_and_stop(open_terminal("attach"), run)
@@ -216,7 +243,7 @@ def test_a_terminal_that_ends_without_a_signal(open_terminal, image_folder, tmp_
     program = [sys.executable, "-m", "cifar_tui", *arguments(image_folder).split()]
     terminal = open_terminal(command=[sys.executable, "-c", ignoring, *program])
     run = start_training(terminal, tmp_path)
-    before = run.rates(terminal.pump)
+    before = run.shares(terminal.pump)
     terminal.hang_up()
     assert_survived(run, before, pause_for_a_moment)
     come_back_and_stop(open_terminal("attach"), run)

@@ -146,6 +146,19 @@ def test_what_the_owner_refuses_becomes_an_alert_with_its_sentence(attach, folde
     server.close()
 
 
+def test_it_is_the_owner_who_knows_whether_to_pause_or_to_resume(attach, folder):
+    log(folder, PhaseChanged(phase=Phase.TRAINING))
+    asked = []
+    server = ControlServer(folder, asked.append)
+    server.start()
+    run = attach(folder)
+    for count in (1, 2):  # the second before the log tells of the first
+        run.pause_or_resume()
+        wait_until(lambda count=count: len(asked) == count)
+    assert asked == ["pause_or_resume", "pause_or_resume"]
+    server.close()
+
+
 def test_a_failed_run_is_failed_and_not_crashed(attach, folder):
     log(folder, PhaseChanged(phase=Phase.FAILED, message="no room"), RunEnded(exit_code=4, error="no room"))
     snapshot = attach(folder).snapshot()

@@ -8,6 +8,7 @@ import torch
 
 from cifar_tui.engine.config import TrainConfig
 from cifar_tui.engine.events import Evaluated, Phase, TrainingFinished
+from cifar_tui.runs.control_client import send_request
 from cifar_tui.runs.event_log import read_events
 from cifar_tui.runs.live import LiveRun
 from cifar_tui.runs.state import RunState
@@ -98,6 +99,15 @@ def test_a_paused_run_is_live_until_it_is_stopped(make_run):
     assert [event.completed for event in finished] == [False]
     assert run.snapshot().message.startswith("stopped and saved at step")
     assert torch.load(run.folder / "last.pt", weights_only=True)["step"] == finished[0].step
+
+
+def test_one_request_holds_a_run_and_lets_it_go_on(make_run):
+    run = make_run(epochs=100_000)
+    run.start_training()
+    wait_until(lambda: run.snapshot().step > 0)
+    for phase in (Phase.PAUSED, Phase.TRAINING, Phase.PAUSED):
+        send_request(run.folder, "pause_or_resume")
+        wait_until(lambda phase=phase: run.snapshot().phase is phase)
 
 
 def test_data_that_is_not_there_ends_with_3_and_no_folder(make_run, tmp_path):
