@@ -22,6 +22,7 @@ from cifar_tui.descriptors import STDERR, STDOUT, discard
 from cifar_tui.engine.config import TrainConfig
 from cifar_tui.engine.events import Phase
 from cifar_tui.engine.files import LOG_FILE, WEIGHTS_FILE
+from cifar_tui.engine.memory import keep_freed_memory
 from cifar_tui.runs.live import LiveRun
 from cifar_tui.runs.state import RunSnapshot
 from cifar_tui.runs.store import how_to_come_back
@@ -44,6 +45,7 @@ def train_headless(
     With a `shell` the terminal is left as soon as the run has a folder; it goes on in the background.
     Where the terminal is hung up the run goes on, too; output goes to its log.
     """
+    keep_freed_memory()
     terminal = _Terminal()
 
     def on_folder(folder: Path) -> None:
@@ -65,6 +67,7 @@ def train_headless(
 
 def evaluate_headless(config: TrainConfig, weights: Path, *, checkpoints: Path, as_json: bool) -> int:
     """Evaluate the weights in a file and return the exit code; output goes where `train_headless` puts it."""
+    keep_freed_memory()
     run = LiveRun(config, checkpoints=checkpoints, interactive=False)
     terminal = _Terminal()
     with _signals_stop(run, terminal) as received:

@@ -8,11 +8,11 @@ from cifar_tui.runs.state import RunSnapshot
 _BUSY = {Phase.TRAINING, Phase.EVALUATING, Phase.SAVING}
 """What a training goes through again and again."""
 
-_STOOD_STILL_SECONDS = 0.7
+_STOOD_STILL_SECONDS = 0.5
 """Nobody has looked for so long: the process was stopped, and so was the training."""
 
 _LOOK_SECONDS = 0.2
-"""What passes between two looks as a rule."""
+"""What passes between two looks as a rule; no look earns more."""
 
 
 class Pacer:
@@ -45,8 +45,7 @@ class Pacer:
         passed, self._looked_at = now - self._looked_at, now
         if passed > _STOOD_STILL_SECONDS:
             self._drawn_at += passed - _LOOK_SECONDS
-        else:
-            self._saved = min(self._most, self._saved + self._share * passed)
+        self._saved = min(self._most, self._saved + self._share * min(passed, _LOOK_SECONDS))
         waited = now - self._drawn_at
         may = self._saved >= 0 or snapshot.phase not in _BUSY
         return waited >= self._fastest and (may or waited >= self._slowest)

@@ -13,6 +13,7 @@ from cifar_tui.app.native_output import NativeOutput
 from cifar_tui.app.terminal_watch import PATIENCE_SECONDS, TerminalWatch
 from cifar_tui.background import Shell
 from cifar_tui.engine.config import TrainConfig
+from cifar_tui.engine.memory import keep_freed_memory
 
 _JOIN_SECONDS = 1.0
 
@@ -32,6 +33,7 @@ def run_dashboard(
     A run that is left to itself goes on in this process, in the background: then this returns at its end.
     """
     share_interpreter()
+    keep_freed_memory()
     app = CifarApp(
         config, checkpoints=checkpoints, start=start, weights=weights, resume=resume, attach=attach
     )

@@ -23,6 +23,7 @@ from cifar_tui.engine.control import RunControl
 from cifar_tui.engine.errors import CancelledError, RunFailedError
 from cifar_tui.engine.events import DataLoaded, Event, LossPoint, TrainingStarted
 from cifar_tui.engine.files import WEIGHTS_FILE
+from cifar_tui.engine.memory import keep_freed_memory
 
 if TYPE_CHECKING:
     from cifar_tui.engine.session import Session
@@ -193,6 +194,7 @@ def rates(points: Sequence[LossPoint], parts: int) -> list[float]:
 def _train(arguments: list[str]) -> None:
     from cifar_tui.engine.session import Session
 
+    keep_freed_memory()
     config = build_config(json.loads(arguments[0]))
     started, warm_up_seconds, seconds = map(float, arguments[1:])
     control = RunControl()

@@ -23,8 +23,8 @@ LARGE = (200, 50)
 
 _ENDLESS = 100_000
 _LARGE_BATCH = 128
-_STEPS_PER_TURN = 10
-"""A turn of fewer steps would begin and end within steps that are no small part of it."""
+_STEPS_PER_TURN = 3
+_FEWEST_TURNS = 2
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,15 +35,16 @@ class CostAmounts:
         rounds: how often the trainings are compared, with fresh processes.
         warm_up_seconds: of training, that do not count.
         settle_seconds: how long the dashboard may draw after a change before it is measured.
-        turns: how often each of them goes on in a round.
-        turn_seconds: and how long each time, or longer where that is less than ten steps.
+        round_seconds: how long they take turns in a round.
+        turn_seconds: how long each of them goes on at a time, or longer where that is less than three steps.
+            The shorter, the less it matters how a machine that others share changes meanwhile.
     """
 
     rounds: int = 3
     warm_up_seconds: float = 1.0
     settle_seconds: float = 6.0
-    turns: int = 12
-    turn_seconds: float = 1.5
+    round_seconds: float = 80.0
+    turn_seconds: float = 0.5
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -191,7 +192,8 @@ def _measure_round(
             runs.append(run)
         before = terminal.bytes_read
         seconds = max(amounts.turn_seconds, *(_STEPS_PER_TURN * run.step_seconds for run in runs))
-        spans = take_turns(contestants, turns=amounts.turns, seconds=seconds)
+        turns = max(_FEWEST_TURNS, round(amounts.round_seconds / seconds / len(contestants)))
+        spans = take_turns(contestants, turns=turns, seconds=seconds)
         if terminal.bytes_read == before:
             raise RunFailedError("the dashboard drew nothing: what it costs would mean nothing")
         rates = [run.rate(own) for run, own in zip(runs, spans, strict=True)]

@@ -85,18 +85,19 @@ def test_nothing_waits_for_the_screen_while_no_step_is_made(make_pacer, clock):
     assert wait_until_due(pacer, clock, PAUSED) == pytest.approx(0.1, abs=0.002)
 
 
-def test_the_time_that_the_process_was_stopped_for_is_none(make_pacer, clock):
+@pytest.mark.parametrize(("cost", "wait"), [(0.03, 3.0), (9.0, 5.0)])
+def test_the_time_that_the_process_was_stopped_for_is_none(make_pacer, clock, cost, wait):
     pacer = make_pacer()
-    draw(pacer, clock, seconds=0.03)
-    assert wait_until_due(pacer, clock, look=0.1) == pytest.approx(3.0, abs=0.11)
-    draw(pacer, clock, seconds=0.03)
+    draw(pacer, clock, seconds=cost)
+    assert wait_until_due(pacer, clock, look=0.1) == pytest.approx(wait, abs=0.11)
+    draw(pacer, clock, seconds=cost)
     waited = 0.0
     while not pacer.due(TRAINING):
         clock.now += 0.1
         pacer.due(TRAINING)
         clock.now += 60.0
         waited += 0.1
-    assert waited == pytest.approx(5.0 / 3, abs=0.11), "five seconds at last, of which a stop counts for 0.2"
+    assert waited == pytest.approx(wait / 3, abs=0.11), "a stop counts for 0.2"
 
 
 def test_what_counts_is_the_time_that_the_screen_computes():

@@ -1,0 +1,25 @@
+"""How the C library keeps the memory of tensors on the CPU."""
+
+import ctypes
+import os
+from contextlib import suppress
+
+_TRIM_THRESHOLD, _MMAP_MAX, _ARENA_MAX = -1, -4, -8
+_NEVER = -1
+
+
+def keep_freed_memory() -> None:
+    """Have this process use freed memory again instead of giving it back to the system, where it has glibc.
+
+    A training step allocates the same large tensors again and again. By default glibc maps each of them anew,
+    and the system fills every page of them with zeros. To be called before the first thread is started: each
+    would get a heap of its own, which holds no large block.
+
+    Source: mallopt(3).
+    """
+    with suppress(AttributeError, OSError, ValueError):  # another C library, which knows none of these names
+        if (os.confstr("CS_GNU_LIBC_VERSION") or "").startswith("glibc"):
+            mallopt = ctypes.CDLL(None).mallopt
+            mallopt(_ARENA_MAX, 1)
+            mallopt(_MMAP_MAX, 0)
+            mallopt(_TRIM_THRESHOLD, _NEVER)
