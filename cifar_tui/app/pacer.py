@@ -12,7 +12,7 @@ _STOOD_STILL_SECONDS = 0.5
 """Nobody has looked for so long: the process was stopped, and so was the training."""
 
 _LOOK_SECONDS = 0.2
-"""What passes between two looks as a rule; no look earns more."""
+"""What passes between two looks as a rule."""
 
 
 class Pacer:
@@ -45,7 +45,8 @@ class Pacer:
         passed, self._looked_at = now - self._looked_at, now
         if passed > _STOOD_STILL_SECONDS:
             self._drawn_at += passed - _LOOK_SECONDS
-        self._saved = min(self._most, self._saved + self._share * min(passed, _LOOK_SECONDS))
+            passed = _LOOK_SECONDS / 2  # what there was of it on both sides of the stop, on average
+        self._saved = min(self._most, self._saved + self._share * passed)
         waited = now - self._drawn_at
         may = self._saved >= 0 or snapshot.phase not in _BUSY
         return waited >= self._fastest and (may or waited >= self._slowest)

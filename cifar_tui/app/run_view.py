@@ -41,9 +41,9 @@ class RunView:
         dashboard = self._app.dashboard
         dashboard.forget_run()
         self._parts = [
-            (Pacer(share=0.0015, savings=0.2, fastest=1.0, slowest=20.0), dashboard.show_curves),
-            (Pacer(share=0.0015, savings=0.1, fastest=0.4, slowest=10.0), dashboard.show_texts),
-            (Pacer(share=0.002, savings=0.15, fastest=0.2, slowest=4.0), dashboard.show_numbers),
+            (Pacer(share=0.0015, savings=0.2, fastest=1.0, slowest=15.0), dashboard.show_curves),
+            (Pacer(share=0.0015, savings=0.1, fastest=0.4, slowest=8.0), dashboard.show_texts),
+            (Pacer(share=0.002, savings=0.15, fastest=0.2, slowest=2.0), dashboard.show_numbers),
         ]
 
     def show(self, run: RunSource) -> None:

@@ -89,7 +89,7 @@ class LoggedRun:
         """
         ended = spans[-1][1]
         self.until(lambda: bool(self.points) and self.points[-1].time > ended)
-        return rate(spans, [(point.time, point.step) for point in self.points])
+        return rate(spans, [(point.time, point.step) for point in self.points], device=self.device)
 
     @property
     def last_step(self) -> int:

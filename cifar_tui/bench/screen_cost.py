@@ -24,7 +24,7 @@ LARGE = (200, 50)
 _ENDLESS = 100_000
 _LARGE_BATCH = 128
 _STEPS_PER_TURN = 3
-_FEWEST_TURNS = 2
+_FEWEST_TURNS = 4
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,7 +35,7 @@ class CostAmounts:
         rounds: how often the trainings are compared, with fresh processes.
         warm_up_seconds: of training, that do not count.
         settle_seconds: how long the dashboard may draw after a change before it is measured.
-        round_seconds: how long they take turns in a round.
+        round_seconds: how long they go on in a round, all of them together.
         turn_seconds: how long each of them goes on at a time, or longer where that is less than three steps.
             The shorter, the less it matters how a machine that others share changes meanwhile.
     """

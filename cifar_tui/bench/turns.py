@@ -1,7 +1,7 @@
 """Trainings that take turns on a machine, so that all of them meet the same of what else it does.
 
 A machine that others share is faster in one minute than in the next, and by more than what is measured. Where
-one training after the other goes on for a second or two, again and again, each gets its part of both.
+one training after the other goes on for a short time, again and again, each gets its part of both.
 """
 
 import contextlib
@@ -72,15 +72,17 @@ def take_turns(contestants: Sequence[Contestant], *, turns: int, seconds: float)
     return spans
 
 
-def rate(spans: Sequence[Span], steps: Sequence[tuple[float, int]]) -> float:
+def rate(spans: Sequence[Span], steps: Sequence[tuple[float, int]], *, device: str) -> float:
     """Steps a second in all of `spans` together.
 
-    Where enough is known of every span, steps count from the first one known in it to the last: what a GPU
-    did while its process was halted is left out. Else they count from the first one of all to the last.
+    Steps count from the first one of all to the last, and so does a step that a halt falls into. On a GPU,
+    where enough is known of every span, they count from the first one known in it to the last: what it did
+    while its process was halted is left out.
 
     Args:
         spans: when the training went on.
         steps: moments in Unix seconds and the step that was made then, in order.
+        device: what it trains on, for the user to read.
 
     Raises:
         RunFailedError: there are not two of them in `spans`, or they do not go on.
@@ -91,7 +93,7 @@ def rate(spans: Sequence[Span], steps: Sequence[tuple[float, int]]) -> float:
     if any(later[1] <= earlier[1] for earlier, later in itertools.pairwise(inside)):
         raise RunFailedError("the steps of a training do not go on: its speed would mean nothing")
     within = [[known for known in inside if began <= known[0] <= ended] for began, ended in spans]
-    if all(len(own) >= _POINTS_TO_COUNT_WITHIN for own in within):
+    if device.startswith("cuda") and all(len(own) >= _POINTS_TO_COUNT_WITHIN for own in within):
         counted = sum(own[-1][1] - own[0][1] for own in within)
         return counted / sum(own[-1][0] - own[0][0] for own in within)
     (first_moment, first), (last_moment, last) = inside[0], inside[-1]

@@ -173,9 +173,11 @@ def measure_tutorial(
                 engines.append(processes.enter_context(eager))
                 contestants.append(_once_warm(engines[-1])[0])
             spans = take_turns(contestants, turns=turns, seconds=turn_seconds)
-            loop_rate = _rate_of_loop(loop, spans[0])
+            loop_rate = _rate_of_loop(loop, spans[0], device)
             runs = list(map(_end_of_engine, engines))
-            engine_rates = [rate(own, run.moments) for own, run in zip(spans[1:], runs, strict=True)]
+            engine_rates = [
+                rate(own, run.moments, device=device) for own, run in zip(spans[1:], runs, strict=True)
+            ]
             found.append((loop_rate, engine_rates[0], engine_rates[-1]))
             starts.append(runs[0].start)
     show_progress("")
@@ -199,11 +201,11 @@ def _once_warm(process: Child) -> tuple[Contestant, dict[str, Any]]:
     return contestant, said
 
 
-def _rate_of_loop(process: Child, spans: Sequence[Span]) -> float:
+def _rate_of_loop(process: Child, spans: Sequence[Span], device: str) -> float:
     process.terminate()
     found = process.answer(TRAINS_SECONDS)
     check_losses(_means(found["losses"]), "the tutorial's loop")
-    return rate(spans, found["moments"])
+    return rate(spans, found["moments"], device=device)
 
 
 def _end_of_engine(process: Child) -> EngineRun:

@@ -27,6 +27,11 @@ class RunControl:
         """Let a paused training go on."""
         self._request(paused=False)
 
+    def pause_or_resume(self) -> None:
+        """Hold training, or let it go on if it was asked to hold."""
+        with self._changed:
+            self._request(paused=not self._paused)
+
     def save(self) -> None:
         """Write a checkpoint before the next step."""
         self._request(save=True)

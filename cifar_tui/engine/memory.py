@@ -11,9 +11,10 @@ _NEVER = -1
 def keep_freed_memory() -> None:
     """Have this process use freed memory again instead of giving it back to the system, where it has glibc.
 
-    A training step allocates the same large tensors again and again. By default glibc maps each of them anew,
-    and the system fills every page of them with zeros. To be called before the first thread is started: each
-    would get a heap of its own, which holds no large block.
+    A training step allocates the same large tensors again and again. By default glibc gives most of them back
+    when they are freed, and the system fills every page of the next ones with zeros. Now this process keeps
+    what it has ever used. To be called before the first thread is started: each would get a heap of its own,
+    which holds no large block.
 
     Source: mallopt(3).
     """

@@ -125,10 +125,7 @@ class LiveRun:
 
     def pause_or_resume(self) -> None:
         """Hold training, or let it go on if it was asked to hold."""
-        if self._control.paused:
-            self._control.resume()
-        else:
-            self._control.pause()
+        self._control.pause_or_resume()
 
     def evaluate(self) -> None:
         """Evaluate the test set: before the next step, or the saved weights when training is over."""

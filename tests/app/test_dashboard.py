@@ -50,6 +50,29 @@ async def test_settings_whose_rows_are_not_made_yet_are_those_that_were_given(tm
         assert app.dashboard.configuration.read() == other
 
 
+async def test_a_row_that_is_being_mounted_is_written_to_read_and_locked(tmp_path, monkeypatch):
+    """A run that is opened at the start locks the form, and a preset fills it in, as soon as there is one."""
+    expected = TrainConfig(data="synthetic").replace(**{**PRESETS["quick"], "preset": "quick"})
+    read, mount_all = [], ConfigurationPane.mount_all
+
+    def mount_and_write(pane, rows, **where):
+        mounted = mount_all(pane, rows, **where)
+        pane.show(expected)
+        pane.locked = True
+        read.append(pane.read())
+        return mounted
+
+    monkeypatch.setattr(ConfigurationPane, "mount_all", mount_and_write)
+    app = CifarApp(TrainConfig(data="synthetic"), checkpoints=tmp_path)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: read)
+        assert read == [expected]
+        form = app.dashboard.configuration
+        await until(pilot, lambda: all(row.field.is_mounted for row in form.query(SettingRow)))
+        assert form.read() == expected
+        assert all(row.field.disabled for row in form.query(SettingRow))
+
+
 async def test_what_is_typed_into_the_form_is_what_is_trained(app):
     async with app.run_test(size=(120, 40)) as pilot:
         field(app, "learning_rate").value = "0.25"
@@ -63,9 +86,8 @@ async def test_a_preset_fills_in_all_that_its_recipe_is_made_of_and_the_tutorial
         before = form.read()
         for name in ("speedrun", "quick", "tutorial"):
             form.set("preset", name)
-            await pilot.pause()
             expected = before.replace(**{**PRESETS[name], "preset": name})
-            assert form.read() == expected
+            await until(pilot, lambda expected=expected: form.read() == expected)
 
 
 async def test_a_wrong_field_is_marked_and_nothing_is_started(app, monkeypatch):

@@ -27,7 +27,7 @@ while (key := sys.stdin.read(1)) != "q":
 
 @pytest.fixture(scope="module")
 def measured():
-    cost = CostAmounts(rounds=1, warm_up_seconds=0.2, settle_seconds=0.5, round_seconds=1.0, turn_seconds=0.3)
+    cost = CostAmounts(rounds=1, warm_up_seconds=0.2, settle_seconds=0.5, round_seconds=8.0, turn_seconds=0.3)
     amounts = DashboardAmounts(cost=cost, presses=8, windows=2, window_seconds=0.5)
     # compiling the steps would take each training longer than everything that is measured
     return measure_dashboard(BenchOptions(device="cpu", preset="tutorial"), amounts, step_path="eager")
@@ -136,7 +136,7 @@ def test_beside_the_tutorial_the_screen_of_quick_is_measured(monkeypatch, preset
 
 
 def test_one_training_is_warm_and_halted_before_the_next_is_started(monkeypatch, tmp_path):
-    """A start in which a training tries out its precision is not disturbed, and a turn has ten steps."""
+    """A start in which a training tries out its precision is not disturbed, and a turn has three steps."""
     happened = []
 
     class Run:
@@ -162,7 +162,7 @@ def test_one_training_is_warm_and_halted_before_the_next_is_started(monkeypatch,
             self.bytes_read += 1
 
     def take_turns(contestants, *, turns, seconds):
-        lengths.append(seconds)
+        lengths.append((turns, seconds))
         contestants[1].pass_time(seconds)
         return [[(0.0, 1.0)]] * len(contestants)
 
@@ -174,11 +174,11 @@ def test_one_training_is_warm_and_halted_before_the_next_is_started(monkeypatch,
     monkeypatch.setattr(Contestant, "halt", lambda self: happened.append(f"{self.group} is halted"))
     monkeypatch.setattr(screen_cost, "take_turns", take_turns)
     config = BenchOptions().config("quick")
-    amounts = CostAmounts(rounds=1, turn_seconds=1.0)
+    amounts = CostAmounts(rounds=1, turn_seconds=1.0, round_seconds=30.0)
     assert screen_cost.measure_cost(config, tmp_path, amounts, unread=False).ratio.median == 1
     whats = ("starts", "is warm", "is halted")
     assert happened == [f"{who} {what}" for who in ("headless", "dashboard") for what in whats]
-    assert lengths == [1.5]
+    assert lengths == [(10, 1.5)]
 
 
 def test_percentiles():

@@ -79,19 +79,20 @@ def test_all_go_on_where_one_of_them_fails(start_counting):
 def test_a_rate_is_of_the_time_in_which_the_training_went_on():
     spans = [(100.0, 102.0), (110.0, 112.0)]
     steps = [(99.0, 5), (100.5, 10), (101.5, 20), (110.5, 30), (111.5, 40), (113.0, 90)]
-    assert rate(spans, steps) == 30 / (1.5 + 1.5)
+    assert rate(spans, steps, device="cpu") == 30 / (1.5 + 1.5)
 
 
-def test_what_was_done_between_the_turns_does_not_count_where_enough_is_known_of_each():
+def test_what_a_gpu_did_between_the_turns_does_not_count_where_enough_is_known_of_each():
     spans = [(100.0, 102.0), (110.0, 112.0)]
     first = [(100.5, 10), (101.0, 15), (101.5, 20)]
     second = [(110.5, 90), (111.0, 95), (111.5, 100)]
-    assert rate(spans, first + second) == 20 / (1.0 + 1.0)
-    assert rate(spans, first + second[1:]) == 90 / (1.5 + 1.5), "too little is known of the second"
+    assert rate(spans, first + second, device="cuda:0 H100") == 20 / (1.0 + 1.0)
+    assert rate(spans, first + second[1:], device="cuda:0 H100") == 90 / (1.5 + 1.5), "too little is known"
+    assert rate(spans, first + second, device="cpu") == 90 / (1.5 + 1.5), "a halted CPU makes no step"
 
 
 def test_a_training_that_cannot_be_measured_is_an_error():
     with pytest.raises(RunFailedError, match="too few"):
-        rate([(100.0, 102.0)], [(99.0, 5), (101.0, 6), (103.0, 7)])
+        rate([(100.0, 102.0)], [(99.0, 5), (101.0, 6), (103.0, 7)], device="cpu")
     with pytest.raises(RunFailedError, match="do not go on"):
-        rate([(100.0, 102.0)], [(100.5, 5), (101.0, 5)])
+        rate([(100.0, 102.0)], [(100.5, 5), (101.0, 5)], device="cpu")

@@ -32,6 +32,15 @@ def test_pending_lasts_as_long_as_the_pause():
     assert not control.pending
 
 
+def test_one_request_holds_and_the_same_again_lets_go_on():
+    control = RunControl()
+    control.pause_or_resume()
+    assert control.paused
+    control.pause_or_resume()
+    assert not control.paused
+    assert not control.pending
+
+
 def test_a_pause_ends_for_whatever_else_is_asked_for():
     for ask in (RunControl.resume, RunControl.save, RunControl.evaluate, RunControl.stop):
         control = RunControl()

@@ -32,42 +32,32 @@ _SUGGESTIONS: dict[str, tuple[str, ...]] = {
 
 
 class SettingRow(Vertical):
-    """One setting: its label, its field and, when the value is wrong, the reason below."""
+    """One setting: its label, its field and, when the value is wrong, the reason below.
+
+    Attributes:
+        setting: its name.
+        field: the widget that holds the value.
+    """
 
     def __init__(self, name: str, value: Setting) -> None:
         super().__init__(id=f"setting-{name}")
         self.setting = name
-        self._value = value
+        # made at once: a row that is being mounted is already written to, read and locked
+        self.field = _field(name, value)
+        self._reason = Label(classes="setting-error", markup=False)
+        self._reason.display = False
 
     def compose(self) -> ComposeResult:
         """Label and field side by side, the reason below."""
-        metadata = SETTINGS[self.setting].metadata
         with Horizontal():
-            yield Label(metadata["label"], classes="setting-label")
-            if "choices" in metadata:
-                yield Select.from_values(
-                    metadata["choices"], value=_text(self._value), allow_blank=False, compact=True
-                )
-            else:
-                suggestions = _SUGGESTIONS.get(self.setting)
-                yield Input(
-                    _text(self._value),
-                    compact=True,
-                    suggester=SuggestFromList(suggestions) if suggestions else None,
-                )
-        reason = Label(classes="setting-error", markup=False)
-        reason.display = False
-        yield reason
+            yield Label(SETTINGS[self.setting].metadata["label"], classes="setting-label")
+            yield self.field
+        yield self._reason
 
     @property
     def _focus_sort_key(self) -> tuple[int, int]:
         """In the order of the settings: a row that has no place on the screen yet would come first."""
         return list(SETTINGS).index(self.setting), 0
-
-    @property
-    def field(self) -> "Input | Select[str]":
-        """The widget that holds the value."""
-        return self.query_one("Input, Select")  # type: ignore[return-value]  # what the selector matches is one of the two
 
     def read(self) -> Setting:
         """The value in the field.
@@ -94,9 +84,8 @@ class SettingRow(Vertical):
 
     def show_error(self, reason: str) -> None:
         """Say below the field why its value is wrong; "" if it is right."""
-        label = self.query_one(".setting-error", Label)
-        label.update(f"✗ {reason}")
-        label.display = bool(reason)
+        self._reason.update(f"✗ {reason}")
+        self._reason.display = bool(reason)
         self.set_class(bool(reason), "-wrong")
 
 
@@ -127,11 +116,9 @@ class ConfigurationPane(Pane):
         if not self.is_attached:  # the program is already being left
             return
         rows = [SettingRow(name, getattr(self._config, name)) for name in list(SETTINGS)[_FIRST_ROWS:]]
-        await self.mount_all(rows, before="#configuration-hint")
         for row in rows:
-            # there is none where the program is being left meanwhile
-            for field in row.query("Input, Select"):
-                field.disabled = self.locked
+            row.field.disabled = self.locked
+        await self.mount_all(rows, before="#configuration-hint")
 
     def read(self) -> TrainConfig | None:
         """The settings in the form; None when one is wrong, and then the cursor is in its field."""
@@ -202,6 +189,15 @@ class ConfigurationPane(Pane):
 
 def _row_around(widget: Widget) -> SettingRow | None:
     return next((node for node in widget.ancestors if isinstance(node, SettingRow)), None)
+
+
+def _field(setting: str, value: Setting) -> "Input | Select[str]":
+    """A widget that holds the value of a setting."""
+    choices = SETTINGS[setting].metadata.get("choices")
+    if choices is not None:
+        return Select.from_values(choices, value=_text(value), allow_blank=False, compact=True)
+    suggestions = _SUGGESTIONS.get(setting)
+    return Input(_text(value), compact=True, suggester=SuggestFromList(suggestions) if suggestions else None)
 
 
 def _text(value: Setting) -> str:
