@@ -87,8 +87,8 @@ def _terminal_stream(number: int) -> TerminalStream:
 
 
 def _replace_streams(*streams: object) -> None:
-    # declared final, but they are what a program may replace
-    sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__ = streams  # type: ignore[misc,assignment]  # see above
+    # typeshed declares the last two final, but a program may replace them
+    sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__ = streams  # type: ignore[misc,assignment]  # any stream will do
 
 
 def _point_at(path: Path | str, numbers: list[int], flags: int) -> None:

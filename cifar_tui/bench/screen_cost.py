@@ -23,8 +23,8 @@ LARGE = (200, 50)
 
 _ENDLESS = 100_000
 _LARGE_BATCH = 128
-_STEPS_PER_TURN = 3
-_FEWEST_TURNS = 4
+_STEPS_PER_TURN, _FEWEST_TURNS = 3, 4
+"""Where a step takes seconds, a round lasts longer than was asked for."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

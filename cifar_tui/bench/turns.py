@@ -82,7 +82,7 @@ def rate(spans: Sequence[Span], steps: Sequence[tuple[float, int]], *, device: s
     Args:
         spans: when the training went on.
         steps: moments in Unix seconds and the step that was made then, in order.
-        device: what it trains on, for the user to read.
+        device: what it trains on, as its events name it; a GPU's name begins with "cuda".
 
     Raises:
         RunFailedError: there are not two of them in `spans`, or they do not go on.

@@ -23,6 +23,11 @@ def wait_until(condition, seconds=60):
         time.sleep(0.005)
 
 
+def texts(run, kind=None):
+    """The lines of the log of `run`, or those of one kind."""
+    return [line.text for line in run.log_since(0) if kind in {None, line.kind}]
+
+
 def shorten(data):
     """An id for a test."""
     return repr(data[:16])

@@ -1,8 +1,7 @@
-"""`AttachedRun`: a run of another process, or one that has ended; and what happened while nobody looked."""
+"""`AttachedRun`: what is shown of a log, and what happened while nobody looked."""
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import threading
@@ -30,15 +29,8 @@ from cifar_tui.runs.event_log import EventLog
 from cifar_tui.runs.live import LiveRun
 from cifar_tui.runs.owner import RunLock
 from cifar_tui.runs.store import write_config
-from tests.runs.control import wait_until
+from tests.runs.control import texts, wait_until
 from tests.runs.made_events import STARTED, at, epoch_finished, evaluated, point
-
-TRAIN = [sys.executable, "-m", "cifar_tui", "train", "--headless", "--device", "cpu", "--epochs", "100000"]
-RARELY = ["--set", "evaluate_every=0", "--set", "checkpoint_every=0"]
-
-
-def texts(run, kind=None):
-    return [line.text for line in run.log_since(0) if kind in {None, line.kind}]
 
 
 @pytest.fixture
@@ -48,22 +40,6 @@ def finished_run(tmp_path, image_folder):
     run.start_training()
     assert run.wait(60)
     return run
-
-
-@pytest.fixture
-def live_process(tmp_path, image_folder):
-    """A training in a process of its own, that goes on until it is stopped: (process, folder)."""
-    process = subprocess.Popen(
-        [*TRAIN, "--data", str(image_folder), *RARELY],
-        cwd=tmp_path,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    wait_until(lambda: list(tmp_path.glob("checkpoints/*/events.jsonl")))
-    (folder,) = (tmp_path / "checkpoints").iterdir()
-    yield process, folder
-    process.kill()
-    process.wait()
 
 
 @pytest.fixture
@@ -311,52 +287,7 @@ def test_what_is_trained_again_while_somebody_looks_on_is_shown_once(attach, fol
     assert run.snapshot().log_end == len(run.log_since(0)) + run.snapshot().log_taken
 
 
-# A run of another process
-
-
-def test_several_look_on_at_a_live_run_and_each_steers_it(attach, live_process):
-    process, folder = live_process
-    first, second = attach(folder), attach(folder)
-    assert first.owner.pid == process.pid
-    wait_until(lambda: first.snapshot().step and second.snapshot().step)
-    assert first.live
-    first.pause()
-    wait_until(lambda: first.snapshot().phase is second.snapshot().phase is Phase.PAUSED)
-    step = second.snapshot().step
-    assert any("(paused)" in text for text in texts(second)), "a pause saves"
-    second.pause_or_resume()
-    wait_until(lambda: first.snapshot().step > step and first.snapshot().phase is Phase.TRAINING)
-    second.save()
-    wait_until(lambda: any("(asked for)" in text for text in texts(first)))
-    assert first.snapshot().evaluated is None
-    first.evaluate()
-    wait_until(lambda: first.snapshot().evaluated and second.snapshot().evaluated)
-    first.stop()
-    assert process.wait(60) == 0
-    for run in (first, second):
-        wait_until(lambda run=run: not run.live)
-        assert run.snapshot().phase is Phase.DONE
-        assert run.snapshot().message.startswith("stopped and saved at step")
-        assert texts(run, "alert") == []
-    assert first.curves() == second.curves()
-    second.pause()
-    wait_until(lambda: texts(second, "alert"))
-    assert texts(first, "alert") == [], "it concerns who asked"
-
-
-def test_who_looks_on_while_the_process_is_killed_is_told(attach, live_process):
-    process, folder = live_process
-    run = attach(folder)
-    wait_until(lambda: run.snapshot().step > 0)
-    process.send_signal(signal.SIGSTOP)
-    os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WNOWAIT)
-    assert run.live, "a silent process is none that died"
-    process.kill()
-    process.wait()
-    wait_until(lambda: run.snapshot().phase is Phase.CRASHED)
-    wait_until(lambda: texts(run, "alert"))
-    assert texts(run, "alert") == ["the process that trained this run died"]
-    assert not run.live
+# Who looks, and who comes back
 
 
 def test_who_looks_no_longer_leaves_the_run_alone(attach, folder):
