@@ -12,9 +12,13 @@ from cifar_tui.engine.events import Phase
 from cifar_tui.runs.attached import AttachedRun
 from cifar_tui.runs.away import mark_seen
 from cifar_tui.runs.source import RunSource
+from cifar_tui.runs.state import Asked
 
 _Part = tuple[Pacer, Callable[[RunSource], None]]
 """Of the dashboard: when it is due, and what draws it."""
+
+_Standing = tuple[Phase, Asked | None]
+"""What a run does, and what it is still to do."""
 
 _EFFECT_SECONDS, _EFFECT_LOOKS = 0.015, 40
 _SEEN_SECONDS = 3.0
@@ -41,9 +45,9 @@ class RunView:
         dashboard = self._app.dashboard
         dashboard.forget_run()
         self._parts = [
-            (Pacer(share=0.0015, savings=0.2, fastest=1.0, slowest=15.0), dashboard.show_curves),
-            (Pacer(share=0.0015, savings=0.1, fastest=0.4, slowest=8.0), dashboard.show_texts),
-            (Pacer(share=0.002, savings=0.15, fastest=0.2, slowest=2.0), dashboard.show_numbers),
+            (Pacer(share=0.0015, savings=0.08, fastest=1.0, slowest=15.0), dashboard.show_curves),
+            (Pacer(share=0.0015, savings=0.08, fastest=0.4, slowest=8.0), dashboard.show_texts),
+            (Pacer(share=0.002, savings=0.1, fastest=0.2, slowest=2.0), dashboard.show_numbers),
         ]
 
     def show(self, run: RunSource) -> None:
@@ -55,7 +59,7 @@ class RunView:
     def show_effect_of(self, request: Callable[[], None]) -> None:
         """Make a request of the run and look closely for its effect, for a key wants an answer at once."""
         if self._run is not None:
-            before = self._run.snapshot().phase
+            before = _standing(self._run)
             request()
             self._app.run_worker(self._look_closely(self._run, before), exclusive=True, group="effect")
 
@@ -77,17 +81,17 @@ class RunView:
         show(run)
         self._app.call_after_refresh(pacer.end)
 
-    async def _look_closely(self, run: RunSource, phase: Phase) -> None:
+    async def _look_closely(self, run: RunSource, seen: _Standing) -> None:
         for _ in range(_EFFECT_LOOKS):
-            await asyncio.sleep(_EFFECT_SECONDS)
             if run is not self._run or not self._app.is_running:
                 return
-            now = run.snapshot().phase
-            if now is not phase:
-                phase = now
+            now = _standing(run)
+            if now != seen:
+                seen = phase, asked = now
                 self._app.dashboard.show_run(run)
-                if phase is not Phase.SAVING:  # what a pause and a stop begin with
+                if asked is None and phase is not Phase.SAVING:  # what a pause and a stop begin with
                     return
+            await asyncio.sleep(_EFFECT_SECONDS)
 
     def _mark_seen(self, run: RunSource) -> None:
         if run.folder is not None and self._told_away and time.monotonic() - self._seen_at > _SEEN_SECONDS:
@@ -102,3 +106,8 @@ class RunView:
         self._told_away = True
         if run.away:
             self._app.push_screen(AwayDialog(run.away))
+
+
+def _standing(run: RunSource) -> _Standing:
+    snapshot = run.snapshot()
+    return snapshot.phase, snapshot.asked

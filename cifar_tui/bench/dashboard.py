@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from cifar_tui.bench.key_latency import KeyPress, measure_key_latency, percentile
+from cifar_tui.bench.key_latency import KeyLatency, measure_key_latency, percentile
 from cifar_tui.bench.logged_run import dashboard_run
 from cifar_tui.bench.options import BenchOptions
 from cifar_tui.bench.report import Figure, Spread, show_progress, spread
@@ -32,7 +32,7 @@ class DashboardAmounts:
 
     Attributes:
         cost: of trainings with and without a screen.
-        presses: how many keys are pressed.
+        presses: how many keys are pressed; one of eight holds the training.
         windows: how often bytes are counted in each state.
         window_seconds: how long each time while training; half of it when the training stands.
     """
@@ -50,7 +50,7 @@ class DashboardBench:
     Attributes:
         cost: of the screen.
         also: the same of another preset; None where one was asked for by name.
-        presses: how soon every key showed its effect while training.
+        keys: how soon they showed their effect while training.
         training_bytes: bytes a second to the terminal while training.
         paused_bytes: while paused.
         done_bytes: when the training is over.
@@ -58,7 +58,7 @@ class DashboardBench:
 
     cost: ScreenCost
     also: ScreenCost | None
-    presses: tuple[KeyPress, ...]
+    keys: KeyLatency
     training_bytes: Spread
     paused_bytes: Spread
     done_bytes: Spread
@@ -76,7 +76,7 @@ class DashboardBench:
     @property
     def latencies_ms(self) -> list[float]:
         """Of every key, in milliseconds."""
-        return [press.milliseconds for press in self.presses]
+        return [press.milliseconds for press in self.keys.presses]
 
     def figures(self) -> list[Figure]:
         """The rows of the table."""
@@ -96,6 +96,12 @@ class DashboardBench:
                 unit="ms",
                 digits=0,
                 at_most=KEY_LIMIT_P99_MS,
+            ),
+            Figure(
+                quantity="key to a training that is paused and saved",
+                spread=spread(self.keys.paused_ms),
+                unit="ms",
+                digits=0,
             ),
         ]
         for state, found, limit in (
@@ -119,7 +125,7 @@ class DashboardBench:
         cost = self.cost.as_json()
         latencies = self.latencies_ms
         by_key: dict[str, list[float]] = {}
-        for press in self.presses:
+        for press in self.keys.presses:
             by_key.setdefault(press.name, []).append(press.milliseconds)
         return {
             **cost,
@@ -130,6 +136,7 @@ class DashboardBench:
                 "n": len(latencies),
                 "by_key": {name: dataclasses.asdict(spread(values)) for name, values in by_key.items()},
             },
+            "paused_after_ms": dataclasses.asdict(spread(self.keys.paused_ms)),
             "spreads": cost["spreads"] | {name: dataclasses.asdict(found) for name, found in spreads.items()},
             "limits": {
                 **cost["limits"],
@@ -169,30 +176,30 @@ def measure_dashboard(
             also_config = endless_config(options, _ALSO, **settings)
             also = measure_cost(also_config, places, amounts.cost, unread=False)
         show_progress("pressing keys")
-        presses = _measure_keys(config, places, amounts)
+        keys = _measure_keys(config, places, amounts)
         show_progress("counting bytes")
         training_bytes, paused_bytes, done_bytes = _measure_bytes(config, places, amounts)
         show_progress("")
     return DashboardBench(
         cost=cost,
         also=also,
-        presses=tuple(presses),
+        keys=keys,
         training_bytes=spread(training_bytes),
         paused_bytes=spread(paused_bytes),
         done_bytes=spread(done_bytes),
     )
 
 
-def _measure_keys(config: TrainConfig, places: Path, amounts: DashboardAmounts) -> list[KeyPress]:
+def _measure_keys(config: TrainConfig, places: Path, amounts: DashboardAmounts) -> KeyLatency:
     with dashboard_run(config, places, columns=LARGE[0], rows=LARGE[1]) as (run, terminal):
         run.warm_up(amounts.cost.warm_up_seconds)
         terminal.read_for(amounts.cost.settle_seconds)
         began = run.last_step
-        presses = measure_key_latency(terminal, amounts.presses)
+        keys = measure_key_latency(terminal, amounts.presses)
         run.look()
         if run.last_step == began:
             raise RunFailedError("the training stood while keys were pressed: their latency means nothing")
-    return presses
+    return keys
 
 
 def _measure_bytes(

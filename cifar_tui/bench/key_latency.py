@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cifar_tui.bench.terminal import Terminal
+from cifar_tui.engine.errors import RunFailedError
 
 _PATIENCE_SECONDS = 5.0
 _SHORTEST_PAUSE, _LONGEST_PAUSE = 0.05, 0.2
@@ -21,6 +22,8 @@ class _Key:
     shows: str
 
 
+_SPACE = "space holds the training"
+
 _KEYS = (
     _Key(key="?", name="? opens help", shows="Pause training between two steps"),
     _Key(key="?", name="? closes help", shows="1 Configuration"),
@@ -28,8 +31,8 @@ _KEYS = (
     _Key(key="l", name="l linear loss", shows=r"Loss {2}\S"),
     _Key(key="]", name="] next batch", shows="batch 2 of"),
     _Key(key="[", name="[ previous batch", shows="batch 1 of"),
-    _Key(key=" ", name="space holds the training", shows="▼ saving|‖ paused"),
-    _Key(key=" ", name="space lets it go on", shows="▶ training"),
+    _Key(key=" ", name=_SPACE, shows="‖ pausing|▼ saving|‖ paused"),
+    _Key(key=" ", name="space lets it go on", shows="▶ training|◎ evaluating"),
 )
 """In this order each leaves the dashboard as it was found after two."""
 
@@ -42,14 +45,28 @@ class KeyPress:
     milliseconds: float
 
 
-def measure_key_latency(terminal: Terminal, presses: int) -> list[KeyPress]:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class KeyLatency:
+    """What was measured of the keys.
+
+    Attributes:
+        presses: all of them.
+        paused_ms: milliseconds from each key that holds the training until it is paused and saved. It may
+            first have to end a step or an evaluation.
+    """
+
+    presses: tuple[KeyPress, ...]
+    paused_ms: tuple[float, ...]
+
+
+def measure_key_latency(terminal: Terminal, presses: int) -> KeyLatency:
     """Press keys in a dashboard of at least 170×36 whose run trains; one without an effect counts as 5 s.
 
     Raises:
-        RunFailedError: the dashboard ended.
+        RunFailedError: the dashboard ended, or a training does not hold.
     """
     generator = random.Random(0)  # noqa: S311 - no secret
-    found = []
+    found, paused_ms = [], []
     for number in range(presses):
         key = _KEYS[number % len(_KEYS)]
         terminal.read_for(generator.uniform(_SHORTEST_PAUSE, _LONGEST_PAUSE))
@@ -58,7 +75,12 @@ def measure_key_latency(terminal: Terminal, presses: int) -> list[KeyPress]:
         found.append(
             KeyPress(name=key.name, milliseconds=1000 * (_PATIENCE_SECONDS if seconds is None else seconds))
         )
-    return found
+        if key.name == _SPACE:
+            rest = terminal.until("‖ paused")
+            if rest is None:
+                raise RunFailedError("a run that was to be measured does not hold: is the machine too busy?")
+            paused_ms.append(1000 * ((seconds or 0.0) + rest))
+    return KeyLatency(presses=tuple(found), paused_ms=tuple(paused_ms))
 
 
 def percentile(values: Sequence[float], percent: int) -> float:

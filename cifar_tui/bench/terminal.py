@@ -81,10 +81,12 @@ class Terminal:
             RunFailedError: the program ended.
         """
         began = time.monotonic()
-        while time.monotonic() - began < seconds:
-            if self._read(_LOOK_SECONDS) and re.search(pattern, self._text()):
-                return time.monotonic() - began
-        return None
+        came = True
+        while not (came and re.search(pattern, self._text())):
+            if time.monotonic() - began >= seconds:
+                return None
+            came = self._read(_LOOK_SECONDS)
+        return time.monotonic() - began
 
     def _text(self) -> str:
         """What was drawn since the last key, in the order it came."""

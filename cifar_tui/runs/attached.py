@@ -17,7 +17,7 @@ from cifar_tui.runs.event_log import DAMAGED, EventReader
 from cifar_tui.runs.owner import Owner, owner_of
 from cifar_tui.runs.sample_file import read_samples
 from cifar_tui.runs.source import SAMPLE_BATCH, Sample, SampleBatch
-from cifar_tui.runs.state import Curves, LogLine, RunSnapshot, RunState
+from cifar_tui.runs.state import Asked, Curves, LogLine, RunSnapshot, RunState, with_asked
 
 if TYPE_CHECKING:
     import numpy as np
@@ -49,6 +49,7 @@ class AttachedRun:
         self._closed = threading.Event()
         self._samples: tuple[NDArray[np.uint8], NDArray[np.int64]] | None = None
         self._away: list[str] = []
+        self._asked: Asked | None = None
 
     def start(self) -> None:
         """Begin to follow."""
@@ -87,7 +88,8 @@ class AttachedRun:
 
     def snapshot(self) -> RunSnapshot:
         """What the run looks like now; `Phase.CRASHED` where its process died."""
-        return self._with_crash(self._state.snapshot()) if self.loaded else self._state.snapshot()
+        snapshot = with_asked(self._state.snapshot(), self._asked)
+        return self._with_crash(snapshot) if self.loaded else snapshot
 
     def _with_crash(self, snapshot: RunSnapshot) -> RunSnapshot:
         """`snapshot` as it is for a run that nobody may own any more."""
@@ -95,7 +97,7 @@ class AttachedRun:
             message = f"its process died after step {snapshot.step:,}"
             if (self.folder / LAST_FILE).is_file():
                 message += "; u resumes it"
-            return replace(snapshot, phase=Phase.CRASHED, message=message, seconds_left=None)
+            return replace(snapshot, phase=Phase.CRASHED, message=message, asked=None, seconds_left=None)
         return snapshot
 
     def curves(self) -> Curves:
@@ -158,13 +160,26 @@ class AttachedRun:
         )
 
     def _ask(self, request: str) -> None:
+        waits = self._waits_after(request)
+
         def ask() -> None:
             try:
                 send_request(self.folder, request)
             except UserError as error:
                 self._state.apply(Alert(text=str(error)))
+            else:
+                self._asked = waits
 
         threading.Thread(target=ask, name="cifar-tui-ask", daemon=True).start()
+
+    def _waits_after(self, request: str) -> Asked | None:
+        """What the run is still to do once it has agreed to `request`."""
+        snapshot = self.snapshot()
+        if request == "stop" or snapshot.asked is Asked.STOP:
+            return Asked.STOP
+        if request == "pause" or (request == "pause_or_resume" and snapshot.asked is None):
+            return None if snapshot.phase is Phase.PAUSED else Asked.PAUSE
+        return None if request in {"resume", "pause_or_resume"} else snapshot.asked
 
     def _follow(self) -> None:
         absence = Absence(since=last_seen(self.folder))
@@ -177,6 +192,8 @@ class AttachedRun:
                 looked = time.monotonic()
                 self._look_at_owner()
             self._read()
+            if self._asked is not None and self.snapshot().asked is None:
+                self._asked = None  # it has come
 
     def _read(self, absence: Absence | None = None) -> None:
         try:

@@ -16,7 +16,7 @@ from cifar_tui.engine.files import LAST_FILE, LOG_FILE, REPORT_FILE, WEIGHTS_FIL
 from cifar_tui.runs.event_log import DAMAGED, read_events
 from cifar_tui.runs.possession import Possession
 from cifar_tui.runs.source import SAMPLE_BATCH, Sample, SampleBatch
-from cifar_tui.runs.state import Curves, LogLine, RunSnapshot, RunState
+from cifar_tui.runs.state import Asked, Curves, LogLine, RunSnapshot, RunState, with_asked
 from cifar_tui.runs.store import check_checkpoints, create_run_folder, write_config
 
 if TYPE_CHECKING:
@@ -97,7 +97,12 @@ class LiveRun:
 
     def snapshot(self) -> RunSnapshot:
         """What the run looks like now."""
-        return self._state.snapshot()
+        asked = None
+        if self._control.stop_requested:
+            asked = Asked.STOP
+        elif self._control.paused:
+            asked = Asked.PAUSE
+        return with_asked(self._state.snapshot(), asked)
 
     def curves(self) -> Curves:
         """The curves up to now."""

@@ -7,6 +7,7 @@ import threading
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from typing import Any
 
 from cifar_tui.engine.events import (
@@ -54,6 +55,19 @@ class LogLine:
     earlier: bool = field(default=False, compare=False)
 
 
+class Asked(StrEnum):
+    """What is asked of a run and has to wait: for the end of a step, or of an evaluation."""
+
+    PAUSE = "pausing"
+    STOP = "stopping"
+
+
+_MAY_WAIT = {
+    Asked.PAUSE: {Phase.TRAINING, Phase.EVALUATING},
+    Asked.STOP: {Phase.LOADING, Phase.TRAINING, Phase.EVALUATING},
+}
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunSnapshot:
     """What a run looks like at one moment. None stands for what is not known yet.
@@ -61,6 +75,7 @@ class RunSnapshot:
     Attributes:
         version: grows with every event; an equal version means that nothing changed.
         message: more about the phase, such as what is being loaded.
+        asked: what was asked of the run and has not come yet.
         loss: mean loss (nats) over the latest point of the chart.
         images_per_second: training images a second over the last few points, pauses left out.
         train_seconds: time spent training.
@@ -73,6 +88,7 @@ class RunSnapshot:
     version: int = 0
     phase: Phase = Phase.IDLE
     message: str = ""
+    asked: Asked | None = None
     loading: LoadingProgress | None = None
     data: DataLoaded | None = None
     started: TrainingStarted | None = None
@@ -94,6 +110,13 @@ class RunSnapshot:
     log_end: int = 0
     log_taken: int = 0
     curves_version: int = 0
+
+
+def with_asked(snapshot: RunSnapshot, asked: Asked | None) -> RunSnapshot:
+    """`snapshot` of a run of which `asked` was asked, as long as that has not come."""
+    if asked is None or snapshot.phase not in _MAY_WAIT[asked]:
+        return snapshot
+    return replace(snapshot, asked=asked)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -12,6 +12,7 @@ from cifar_tui.app.screens.dialogs import AwayDialog, DataDialog, QuitDialog
 from cifar_tui.app.screens.help import HelpScreen
 from cifar_tui.app.widgets.configuration import ConfigurationPane, SettingRow
 from cifar_tui.app.widgets.key_line import KeyLine
+from cifar_tui.app.widgets.line import Line
 from cifar_tui.engine.config import TrainConfig
 from cifar_tui.engine.events import Phase, PhaseChanged, TrainingFinished, TrainingStarted
 from cifar_tui.engine.presets import PRESETS
@@ -264,6 +265,19 @@ async def test_a_key_looks_closely_from_before_its_request_until_the_effect_is_s
         await until(pilot, lambda: shown == [Phase.TRAINING, Phase.SAVING])
         run._emit(PhaseChanged(phase=Phase.PAUSED))
         await until(pilot, lambda: shown == [Phase.TRAINING, Phase.SAVING, Phase.PAUSED])
+
+
+async def test_a_key_that_has_to_wait_for_a_step_is_answered_meanwhile(app):
+    run = LiveRun(TrainConfig(), checkpoints=Path())
+    run._emit(PhaseChanged(phase=Phase.TRAINING))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        app._view.follow(run)
+        app.dashboard.show_run(run)
+        line = app.dashboard.query_one("#state", Line)
+        for request, said in ((run.pause, "‖ pausing · ▶ training"), (run.resume, "▶ training")):
+            app._view.show_effect_of(request)
+            await until(pilot, lambda said=said: line.plain == said)
 
 
 async def test_a_training_is_steered_only_while_it_trains(app, monkeypatch):

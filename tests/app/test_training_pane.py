@@ -7,7 +7,7 @@ from textual.widget import Widget
 from textual.widgets import Digits
 
 from cifar_tui.app.widgets.loading import Speed
-from cifar_tui.app.widgets.state_line import SIGNS
+from cifar_tui.app.widgets.state_line import ASKED_SIGNS, SIGNS
 from cifar_tui.app.widgets.training import Chart, TrainingPane
 from cifar_tui.engine.events import (
     EvaluationProgress,
@@ -17,6 +17,7 @@ from cifar_tui.engine.events import (
     PhaseChanged,
     RunEnded,
 )
+from cifar_tui.runs.state import Asked, with_asked
 from tests.app.panes import PaneApp, count_layouts, evaluated, loaded, settled, state, trained, until
 
 SIZES = [(78, 16), (80, 20), (88, 34), (120, 30), (150, 45)]
@@ -59,6 +60,15 @@ async def test_every_phase_has_a_sign_of_its_own_and_its_name(phase: Phase) -> N
     async with PaneApp(TrainingPane()).run_test(size=(78, 16)) as pilot:
         text = await show(pilot, [*trained(), PhaseChanged(phase=phase)])
         assert f"{SIGNS[phase][0]} {phase.value}" in text
+
+
+@pytest.mark.parametrize("asked", list(Asked))
+async def test_what_was_asked_stands_before_what_has_to_end_first(asked: Asked) -> None:
+    async with PaneApp(TrainingPane()).run_test(size=(78, 16)) as pilot:
+        run = state([*trained(), PhaseChanged(phase=Phase.EVALUATING)])
+        pilot.app.query_one(TrainingPane).show(with_asked(run.snapshot(), asked))
+        await settled(pilot)
+        assert f"{ASKED_SIGNS[asked][0]} {asked} · {SIGNS[Phase.EVALUATING][0]} evaluating" in screen(pilot)
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -8,7 +8,7 @@ import pytest
 
 from cifar_tui.bench import dashboard, screen_cost
 from cifar_tui.bench.dashboard import DashboardAmounts, measure_dashboard
-from cifar_tui.bench.key_latency import KeyPress, percentile
+from cifar_tui.bench.key_latency import KeyLatency, KeyPress, percentile
 from cifar_tui.bench.options import BenchOptions
 from cifar_tui.bench.report import spread
 from cifar_tui.bench.screen_cost import CostAmounts, ScreenCost
@@ -28,7 +28,8 @@ while (key := sys.stdin.read(1)) != "q":
 @pytest.fixture(scope="module")
 def measured():
     cost = CostAmounts(rounds=1, warm_up_seconds=0.2, settle_seconds=0.5, round_seconds=8.0, turn_seconds=0.3)
-    amounts = DashboardAmounts(cost=cost, presses=8, windows=2, window_seconds=0.5)
+    # longer than the numbers ever stand still while it trains
+    amounts = DashboardAmounts(cost=cost, presses=8, windows=2, window_seconds=3.0)
     # compiling the steps would take each training longer than everything that is measured
     return measure_dashboard(BenchOptions(device="cpu", preset="tutorial"), amounts, step_path="eager")
 
@@ -43,8 +44,12 @@ def test_trainings_without_a_screen_and_with_one_are_compared(measured):
 
 
 def test_every_key_shows_its_effect(measured):
-    assert len(measured.presses) == 8
-    assert all(0 < press.milliseconds < 5000 for press in measured.presses)
+    presses, paused_ms = measured.keys.presses, measured.keys.paused_ms
+    assert len(presses) == 8
+    assert all(0 < press.milliseconds < 5000 for press in presses)
+    assert len(paused_ms) == 1
+    assert presses[6].name == "space holds the training"
+    assert presses[6].milliseconds <= paused_ms[0]
 
 
 def test_the_json_of_the_dashboard_has_everything(measured):
@@ -54,6 +59,7 @@ def test_the_json_of_the_dashboard_has_everything(measured):
         "bytes_per_second", "bytes_per_second_paused", "bytes_per_second_done",
     } <= values.keys()  # fmt: skip
     assert {"p50", "p99", "n", "by_key"} <= values["key_latency_ms"].keys()
+    assert values["paused_after_ms"]["n"] == 1
     assert values["bytes_per_second"] > 0
     assert values["limits"]["ratio"] == 0.97
     assert values["met"] is measured.met
@@ -65,6 +71,12 @@ QUICK = ScreenCost(
 )  # fmt: skip
 
 
+def pressed(milliseconds):
+    return KeyLatency(
+        presses=tuple(KeyPress(name="x", milliseconds=taken) for taken in milliseconds), paused_ms=(400.0,)
+    )
+
+
 def with_everything_met(measured, *, cost=None, also=None, **values):
     good = dataclasses.replace(measured.cost, ratio=spread([0.98]), stalled_ratio=spread([0.98]))
     return dataclasses.replace(
@@ -72,7 +84,7 @@ def with_everything_met(measured, *, cost=None, also=None, **values):
         cost=dataclasses.replace(good, **(cost or {})),
         also=also,
         **{
-            "presses": tuple(KeyPress(name="x", milliseconds=10.0) for _ in range(100)),
+            "keys": pressed([10.0] * 100),
             "training_bytes": spread([11_000.0]),
             "paused_bytes": spread([100.0]),
             "done_bytes": spread([0.0]),
@@ -89,8 +101,8 @@ def with_everything_met(measured, *, cost=None, also=None, **values):
         {"cost": {"device": "cuda:0 GPU"}},
         {"cost": {"stalled_ratio": spread([0.96])}},
         {"also": QUICK},
-        {"presses": (KeyPress(name="x", milliseconds=60.0),)},
-        {"presses": tuple(KeyPress(name="x", milliseconds=300.0 * (k > 96)) for k in range(100))},
+        {"keys": pressed([60.0])},
+        {"keys": pressed([300.0 * (k > 96) for k in range(100)])},
         {"training_bytes": spread([13_000.0])},
         {"paused_bytes": spread([300.0])},
         {"done_bytes": spread([300.0])},
@@ -128,7 +140,7 @@ def test_beside_the_tutorial_the_screen_of_quick_is_measured(monkeypatch, preset
         return QUICK
 
     monkeypatch.setattr(dashboard, "measure_cost", measure_cost)
-    monkeypatch.setattr(dashboard, "_measure_keys", lambda *_: [KeyPress(name="x", milliseconds=1.0)])
+    monkeypatch.setattr(dashboard, "_measure_keys", lambda *_: pressed([1.0]))
     monkeypatch.setattr(dashboard, "_measure_bytes", lambda *_: ([1.0], [1.0], [1.0]))
     values = measure_dashboard(BenchOptions(preset=preset)).as_json()
     assert asked == expected

@@ -28,6 +28,7 @@ from cifar_tui.runs.control_server import ControlServer
 from cifar_tui.runs.event_log import EventLog
 from cifar_tui.runs.live import LiveRun
 from cifar_tui.runs.owner import RunLock
+from cifar_tui.runs.state import Asked
 from cifar_tui.runs.store import write_config
 from tests.runs.control import texts, wait_until
 from tests.runs.made_events import STARTED, at, epoch_finished, evaluated, point
@@ -133,6 +134,52 @@ def test_it_is_the_owner_who_knows_whether_to_pause_or_to_resume(attach, folder)
         wait_until(lambda count=count: len(asked) == count)
     assert asked == ["pause_or_resume", "pause_or_resume"]
     server.close()
+
+
+@pytest.fixture
+def agreed(folder):
+    """What the owner of `folder` has agreed to."""
+    requests = []
+    lock, server = RunLock(folder), ControlServer(folder, requests.append)
+    lock.acquire()
+    server.start()
+    yield requests
+    server.close()
+    lock.release()
+
+
+def test_what_is_asked_is_shown_once_the_owner_has_agreed_and_until_it_comes(attach, folder, agreed):
+    log(folder, PhaseChanged(phase=Phase.EVALUATING))
+    run = attach(folder)
+    for request, asked in (
+        ("pause_or_resume", Asked.PAUSE),
+        ("pause_or_resume", None),
+        ("pause", Asked.PAUSE),
+        ("resume", None),
+        ("pause_or_resume", Asked.PAUSE),
+    ):
+        getattr(run, request)()
+        wait_until(lambda asked=asked: run.snapshot().asked is asked)
+    log(folder, PhaseChanged(phase=Phase.PAUSED))
+    wait_until(lambda: run.snapshot().phase is Phase.PAUSED)
+    assert run.snapshot().asked is None
+    wait_until(lambda: run._asked is None)
+    log(folder, PhaseChanged(phase=Phase.TRAINING))
+    wait_until(lambda: run.snapshot().phase is Phase.TRAINING)
+    assert run.snapshot().asked is None, "it was for then"
+    run.stop()
+    wait_until(lambda: run.snapshot().asked is Asked.STOP)
+    assert len(agreed) == 6
+
+
+def test_to_let_a_paused_run_go_on_is_nothing_to_wait_for(attach, folder, agreed):
+    log(folder, PhaseChanged(phase=Phase.PAUSED))
+    run = attach(folder)
+    run.pause_or_resume()
+    wait_until(lambda: agreed == ["pause_or_resume"])
+    log(folder, PhaseChanged(phase=Phase.TRAINING))
+    wait_until(lambda: run.snapshot().phase is Phase.TRAINING)
+    assert run.snapshot().asked is None
 
 
 def test_a_failed_run_is_failed_and_not_crashed(attach, folder):

@@ -1,6 +1,7 @@
 """`LiveRun`: a run in a thread of its own, from the start to every kind of end."""
 
 import json
+import threading
 import time
 
 import pytest
@@ -11,7 +12,7 @@ from cifar_tui.engine.events import Evaluated, Phase, TrainingFinished
 from cifar_tui.runs.control_client import send_request
 from cifar_tui.runs.event_log import read_events
 from cifar_tui.runs.live import LiveRun
-from cifar_tui.runs.state import RunState
+from cifar_tui.runs.state import Asked, RunState
 
 
 def wait_until(condition, seconds=60):
@@ -99,6 +100,30 @@ def test_a_paused_run_is_live_until_it_is_stopped(make_run):
     assert [event.completed for event in finished] == [False]
     assert run.snapshot().message.startswith("stopped and saved at step")
     assert torch.load(run.folder / "last.pt", weights_only=True)["step"] == finished[0].step
+
+
+def test_what_is_asked_of_a_run_that_must_end_a_step_first_is_shown_at_once(make_run, monkeypatch):
+    from cifar_tui.engine.steps import EagerSteps
+
+    step, begun, may_end = EagerSteps.train_step, threading.Event(), threading.Event()
+
+    def long_step(*arguments):
+        begun.set()
+        assert may_end.wait(60)
+        return step(*arguments)
+
+    monkeypatch.setattr(EagerSteps, "train_step", long_step)
+    run = make_run(epochs=100_000, step_path="eager")
+    run.start_training()
+    assert begun.wait(60)
+    version = run.snapshot().version
+    for request, asked in (("pause", Asked.PAUSE), ("resume", None), ("stop", Asked.STOP)):
+        getattr(run, request)()
+        assert (run.snapshot().phase, run.snapshot().asked) == (Phase.TRAINING, asked)
+    assert run.snapshot().version == version, "no event tells of it"
+    may_end.set()
+    assert run.wait(60)
+    assert run.snapshot().asked is None
 
 
 def test_one_request_holds_a_run_and_lets_it_go_on(make_run):

@@ -158,5 +158,5 @@ class Dashboard(Screen[None]):
 def _state_of(run: RunSource) -> tuple[RunSnapshot, tuple[object, ...]]:
     """What is known of `run`, and what differs once that does."""
     snapshot = run.snapshot()
-    # the last two change without an event when the process that owns the run goes
-    return snapshot, (snapshot.version, snapshot.phase, run.standing)
+    # all but the first change without an event: by a key, and when the process that owns the run goes
+    return snapshot, (snapshot.version, snapshot.asked, snapshot.phase, run.standing)

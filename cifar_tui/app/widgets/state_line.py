@@ -3,7 +3,7 @@
 from textual.content import Content
 
 from cifar_tui.engine.events import Phase
-from cifar_tui.runs.state import RunSnapshot
+from cifar_tui.runs.state import Asked, RunSnapshot
 
 SIGNS: dict[Phase, tuple[str, str]] = {
     Phase.IDLE: ("○", "$foreground 60%"),
@@ -18,11 +18,21 @@ SIGNS: dict[Phase, tuple[str, str]] = {
 }
 """Sign and colour of every phase."""
 
+ASKED_SIGNS: dict[Asked, tuple[str, str]] = {
+    Asked.PAUSE: (SIGNS[Phase.PAUSED][0], "$text-warning"),
+    Asked.STOP: ("■", "$text-warning"),
+}
+"""The same of what was asked of a run that has to end something first."""
+
 
 def state_line(snapshot: RunSnapshot) -> Content:
     """`▶ training · CIFAR-10 · cpu, eager steps`; what went wrong stands here, too."""
+    parts: list[Content | tuple[str, str]] = []
+    if snapshot.asked is not None:
+        sign, colour = ASKED_SIGNS[snapshot.asked]
+        parts += [(f"{sign} {snapshot.asked}", f"bold {colour}"), (" · ", "")]
     sign, colour = SIGNS[snapshot.phase]
-    parts: list[Content | tuple[str, str]] = [(f"{sign} {snapshot.phase}", f"bold {colour}")]
+    parts.append((f"{sign} {snapshot.phase}", f"bold {colour}"))
     message = snapshot.message
     if snapshot.phase is Phase.FAILED and snapshot.ended and snapshot.ended.error:
         message = snapshot.ended.error
