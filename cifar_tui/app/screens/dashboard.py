@@ -109,6 +109,7 @@ class Dashboard(Screen[None]):
         """Show what changed in `run` since the last call but in its curves; cheap when nothing did."""
         self.show_numbers(run)
         self.show_texts(run)
+        self.show_samples(run)
 
     def show_numbers(self, run: RunSource) -> None:
         """Show how far `run` is, and what it is doing."""
@@ -120,7 +121,7 @@ class Dashboard(Screen[None]):
         self.configuration.locked = run.live
 
     def show_texts(self, run: RunSource) -> None:
-        """Show what `run` has said, what it takes the test images for, and how good it is."""
+        """Show what `run` has said, and how good it is."""
         snapshot, now = _state_of(run)
         if now != self._shown_texts:
             self._shown_texts = now
@@ -133,7 +134,6 @@ class Dashboard(Screen[None]):
             if lines:
                 self._shown_log_end = lines[-1].number + 1
                 self.query_one(LogPane).add(lines)
-        self.show_samples(run)
 
     def show_curves(self, run: RunSource) -> None:
         """Draw the charts anew if there are new points."""
