@@ -27,7 +27,8 @@ def create_optimizer(net: nn.Module, config: TrainConfig) -> Optimizer:
     ]
     if config.optimizer == "adamw":
         return AdamW(groups, betas=(config.momentum, _ADAMW_SECOND_BETA))
-    return SGD(groups, momentum=config.momentum, nesterov=config.optimizer == "nesterov")
+    # all parameters in one call, as PyTorch does by itself on a GPU only: the same bits in less time
+    return SGD(groups, momentum=config.momentum, nesterov=config.optimizer == "nesterov", foreach=True)
 
 
 def _parameters_by_rate(net: nn.Module, config: TrainConfig) -> list[tuple[list[nn.Parameter], float]]:

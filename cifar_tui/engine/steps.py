@@ -1,6 +1,7 @@
 """Ways to make the steps of an epoch: each takes an order of images and gives what every step came to."""
 
-from collections.abc import Callable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -15,6 +16,10 @@ from cifar_tui.engine.data.dataset import ImageSplit
 _IMAGES_PER_POINT = 200
 _IMAGES_PER_POINT_ON_CUDA = 4000
 """To read a point is to wait for the device, which makes so many images in a tenth of a second or less."""
+
+
+_SECONDS_A_RESULT = 0.02
+"""Between two results the trainer looks whether it is to pause, save or stop."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -88,12 +93,21 @@ class EagerSteps:
         """Nothing is to be done."""
 
     def over(self, order: Tensor, *, at_most: Callable[[], int]) -> Iterator[StepResult]:
-        """Train on the images in `order`, one step to a result."""
-        del at_most
+        """Train on the images in `order`, as many steps to a result as `at_most` and the time allow.
+
+        Which answers are right is seen for all of them at once: for a small batch that takes longer than a
+        part of the step itself.
+        """
+        made: list[tuple[Tensor, Tensor, Tensor]] = []
         for inputs, targets in batches(self._train, order, self._batch_size):
-            loss, logits = self.train_step(inputs, targets)
-            correct = (logits.argmax(dim=1) == targets).sum()
-            yield StepResult(losses=loss.unsqueeze(0), correct=correct, images=len(targets))
+            if not made:
+                most, due = at_most(), time.monotonic() + _SECONDS_A_RESULT
+            made.append((*self.train_step(inputs, targets), targets))
+            if len(made) == most or time.monotonic() >= due:
+                yield _result(made)
+                made.clear()
+        if made:
+            yield _result(made)
 
     def state_dict(self) -> dict[str, Any]:
         """Nothing: net and optimizer are all there is."""
@@ -118,6 +132,14 @@ class EagerSteps:
         torch.autograd.backward(loss)
         self._optimizer.step()
         return loss.detach(), logits.detach()
+
+
+def _result(made: Sequence[tuple[Tensor, Tensor, Tensor]]) -> StepResult:
+    """What steps with these losses, logits and targets came to."""
+    losses, logits, targets = zip(*made, strict=True)
+    all_targets = torch.cat(targets)
+    correct = (torch.cat(logits).argmax(dim=1) == all_targets).sum()
+    return StepResult(losses=torch.stack(losses), correct=correct, images=len(all_targets))
 
 
 def images_per_point(device: torch.device) -> int:
