@@ -20,21 +20,27 @@ class Pacer:
 
     Where it is one of the same process, both share one interpreter, and on the same machine the processor's
     cores: what one of them computes there, the other waits for. So drawing lives on an income, a small share
-    of the time. What was not spent is kept, up to a limit: a run that begins, or goes on after a pause, is
-    drawn often for some seconds.
+    of the time. What was not spent is kept, up to a limit, so that a run that begins is drawn often; where a
+    part shows the whole course of it, ever less often as it grows older.
 
     Args:
         share: of the time, what drawing may take in the long run (0-1).
         savings: seconds of drawing that it begins with, and that it saves at most.
         fastest: seconds from one drawing to the next at least.
         slowest: seconds after which it is drawn whatever that costs.
+        growth: by what part of its age a training is to be older for the next drawing; not in force where it
+            makes no steps, nor after `slowest`.
     """
 
-    def __init__(self, *, share: float, savings: float, fastest: float, slowest: float) -> None:
+    def __init__(
+        self, *, share: float, savings: float, fastest: float, slowest: float, growth: float = 0.0
+    ) -> None:
         self._share = share
         self._most = self._saved = savings
         self._fastest = fastest
         self._slowest = slowest
+        self._growth = growth
+        self._age = 0.0
         self._drawn_at = -slowest
         self._looked_at = time.monotonic()
         self._began = 0.0
@@ -48,8 +54,11 @@ class Pacer:
             passed = _LOOK_SECONDS / 2  # what there was of it on both sides of the stop, on average
         self._saved = min(self._most, self._saved + self._share * passed)
         waited = now - self._drawn_at
-        may = self._saved >= 0 or snapshot.phase not in _BUSY
-        return waited >= self._fastest and (may or waited >= self._slowest)
+        if snapshot.phase not in _BUSY:
+            return waited >= self._fastest
+        self._age += passed
+        enough = self._saved >= 0 and waited >= max(self._fastest, self._growth * self._age)
+        return enough or waited >= max(self._fastest, self._slowest)
 
     def begin(self) -> None:
         """A drawing begins, in the thread of the screen."""

@@ -45,8 +45,14 @@ class RunView:
         dashboard = self._app.dashboard
         dashboard.forget_run()
         self._parts = [
-            (Pacer(share=0.001, savings=0.08, fastest=1.0, slowest=20.0), dashboard.show_curves),
-            (Pacer(share=0.0006, savings=0.06, fastest=0.4, slowest=20.0), dashboard.show_samples),
+            (
+                Pacer(share=0.001, savings=0.25, fastest=1.0, slowest=20.0, growth=0.4),
+                dashboard.show_curves,
+            ),
+            (
+                Pacer(share=0.0006, savings=0.1, fastest=0.4, slowest=20.0, growth=0.4),
+                dashboard.show_samples,
+            ),
             (Pacer(share=0.0008, savings=0.06, fastest=0.4, slowest=8.0), dashboard.show_texts),
             (Pacer(share=0.002, savings=0.1, fastest=0.2, slowest=2.0), dashboard.show_numbers),
         ]

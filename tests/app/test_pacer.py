@@ -79,6 +79,18 @@ def test_what_begins_is_drawn_often_until_its_savings_are_spent(make_pacer, cloc
     assert wait_until_due(pacer, clock) == pytest.approx(0.1, abs=0.002), "it has saved again"
 
 
+def test_the_older_a_training_the_longer_until_the_next(clock):
+    pacer = Pacer(share=0.01, savings=9.0, fastest=1.0, slowest=5.0, growth=0.5)
+    waits = []
+    for _ in range(8):
+        draw(pacer, clock, seconds=0.01)
+        waits.append(wait_until_due(pacer, clock))
+    # from an age of 1, 2, 4 and 8 on, each a half of the age that it then has
+    assert waits == pytest.approx([1, 1, 2, 4, 5, 5, 5, 5], abs=0.02)
+    draw(pacer, clock, seconds=0.01)
+    assert wait_until_due(pacer, clock, PAUSED) == pytest.approx(1.0, abs=0.002), "it has come to a hold"
+
+
 def test_nothing_waits_for_the_screen_while_no_step_is_made(make_pacer, clock):
     pacer = make_pacer()
     draw(pacer, clock, seconds=9.0)
