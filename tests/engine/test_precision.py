@@ -49,6 +49,21 @@ def test_bf16_is_taken_on_a_cpu_only_where_it_was_seen_to_pay(images, monkeypatc
     )
 
 
+@pytest.mark.parametrize(("seconds", "turns"), [(9.0, 2), (0.2, 6), (0.01, 8)])
+def test_the_precisions_take_turns_in_the_probe_for_a_second_or_so(images, monkeypatch, seconds, turns):
+    now, tried = [0.0], []
+
+    def step(name, device):
+        now[0] += seconds / 2
+        tried.append(name)
+        return contextlib.nullcontext()
+
+    monkeypatch.setattr(precision.time, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(precision, "autocast", step)
+    select_precision("auto", create_model("net", num_classes=10), images)
+    assert tried == ["fp32", "bf16"] * turns
+
+
 @pytest.mark.parametrize("steps", [None, {}, {"precision": "fp4"}, {"precision": ["bf16"]}])
 def test_a_checkpoint_may_not_say_its_precision(steps):
     assert precision_of(steps) is None
