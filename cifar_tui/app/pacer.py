@@ -28,8 +28,8 @@ class Pacer:
         savings: seconds of drawing that it begins with, and that it saves at most.
         fastest: seconds from one drawing to the next at least.
         slowest: seconds after which it is drawn whatever that costs.
-        growth: by what part of its age a training is to be older for the next drawing; not in force where it
-            makes no steps, nor after `slowest`.
+        growth: by what part of the time for which a training has been shown it is to be shown longer for the
+            next drawing; not in force where it makes no steps, nor after `slowest`.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class Pacer:
         self._fastest = fastest
         self._slowest = slowest
         self._growth = growth
-        self._age = 0.0
+        self._shown_for = 0.0
         self._drawn_at = -slowest
         self._looked_at = time.monotonic()
         self._began = 0.0
@@ -56,8 +56,8 @@ class Pacer:
         waited = now - self._drawn_at
         if snapshot.phase not in _BUSY:
             return waited >= self._fastest
-        self._age += passed
-        enough = self._saved >= 0 and waited >= max(self._fastest, self._growth * self._age)
+        self._shown_for += passed
+        enough = self._saved >= 0 and waited >= max(self._fastest, self._growth * self._shown_for)
         return enough or waited >= max(self._fastest, self._slowest)
 
     def begin(self) -> None:

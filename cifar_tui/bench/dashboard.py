@@ -32,7 +32,7 @@ class DashboardAmounts:
 
     Attributes:
         cost: of trainings with and without a screen.
-        presses: how many keys are pressed; one of eight holds the training.
+        presses: how many keys are pressed, at least eight: one of eight holds the training.
         windows: how often bytes are counted in each state.
         window_seconds: how long each time while training; half of it when the training stands.
     """

@@ -71,15 +71,13 @@ def measure_key_latency(terminal: Terminal, presses: int) -> KeyLatency:
         key = _KEYS[number % len(_KEYS)]
         terminal.read_for(generator.uniform(_SHORTEST_PAUSE, _LONGEST_PAUSE))
         terminal.press(key.key)
-        seconds = terminal.until(key.shows, _PATIENCE_SECONDS)
-        found.append(
-            KeyPress(name=key.name, milliseconds=1000 * (_PATIENCE_SECONDS if seconds is None else seconds))
-        )
+        seconds = terminal.until(key.shows, _PATIENCE_SECONDS) or _PATIENCE_SECONDS
+        found.append(KeyPress(name=key.name, milliseconds=1000 * seconds))
         if key.name == _SPACE:
             rest = terminal.until("‖ paused")
             if rest is None:
                 raise RunFailedError("a run that was to be measured does not hold: is the machine too busy?")
-            paused_ms.append(1000 * ((seconds or 0.0) + rest))
+            paused_ms.append(1000 * (seconds + rest))
     return KeyLatency(presses=tuple(found), paused_ms=tuple(paused_ms))
 
 

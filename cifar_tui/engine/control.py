@@ -6,7 +6,8 @@ import threading
 class RunControl:
     """Requests from any thread to the one that trains, which looks at them between two steps.
 
-    The trainer reads `pending`, one attribute, at every step; everything else happens only where it is set.
+    The trainer reads `pending`, one attribute, after every few of them; everything else happens only where it
+    is set.
     A stop is a request: the run has ended when its thread has returned.
     """
 

@@ -27,8 +27,16 @@ def create_optimizer(net: nn.Module, config: TrainConfig) -> Optimizer:
     ]
     if config.optimizer == "adamw":
         return AdamW(groups, betas=(config.momentum, _ADAMW_SECOND_BETA))
-    # all parameters in one call, as PyTorch does by itself on a GPU only: the same bits in less time
-    return SGD(groups, momentum=config.momentum, nesterov=config.optimizer == "nesterov", foreach=True)
+    sgd = SGD(groups, momentum=config.momentum, nesterov=config.optimizer == "nesterov")
+    _update_in_one_call(sgd)
+    sgd.register_load_state_dict_post_hook(_update_in_one_call)  # an older checkpoint says otherwise
+    return sgd
+
+
+def _update_in_one_call(sgd: Optimizer) -> None:
+    """All parameters of a group, as PyTorch does by itself on a GPU only: the same bits in less time."""
+    for group in sgd.param_groups:
+        group["foreach"] = True
 
 
 def _parameters_by_rate(net: nn.Module, config: TrainConfig) -> list[tuple[list[nn.Parameter], float]]:

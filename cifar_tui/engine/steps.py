@@ -95,15 +95,15 @@ class EagerSteps:
     def over(self, order: Tensor, *, at_most: Callable[[], int]) -> Iterator[StepResult]:
         """Train on the images in `order`, as many steps to a result as `at_most` and the time allow.
 
-        Which answers are right is seen for all of them at once: for a small batch that takes longer than a
-        part of the step itself.
+        Which answers are right is seen for all of them at once: step by step it takes a twentieth of the time
+        of a step of four images.
         """
         made: list[tuple[Tensor, Tensor, Tensor]] = []
         for inputs, targets in batches(self._train, order, self._batch_size):
             if not made:
                 most, due = at_most(), time.monotonic() + _SECONDS_A_RESULT
             made.append((*self.train_step(inputs, targets), targets))
-            if len(made) == most or time.monotonic() >= due:
+            if len(made) >= most or time.monotonic() >= due:
                 yield _result(made)
                 made.clear()
         if made:

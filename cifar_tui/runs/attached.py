@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from cifar_tui.engine.config import TrainConfig, build_config, read_config_file
 from cifar_tui.engine.errors import ConfigError, UserError
-from cifar_tui.engine.events import Alert, Message, Phase
+from cifar_tui.engine.events import Alert, Message, Phase, PhaseChanged
 from cifar_tui.engine.files import CONFIG_FILE, EVENTS_FILE, LAST_FILE, SAMPLES_FILE
 from cifar_tui.runs.away import Absence, last_seen
 from cifar_tui.runs.control_client import send_request
@@ -17,7 +17,7 @@ from cifar_tui.runs.event_log import DAMAGED, EventReader
 from cifar_tui.runs.owner import Owner, owner_of
 from cifar_tui.runs.sample_file import read_samples
 from cifar_tui.runs.source import SAMPLE_BATCH, Sample, SampleBatch
-from cifar_tui.runs.state import Asked, Curves, LogLine, RunSnapshot, RunState, with_asked
+from cifar_tui.runs.state import Asked, Curves, LogLine, RunSnapshot, RunState, may_wait, with_asked
 
 if TYPE_CHECKING:
     import numpy as np
@@ -50,6 +50,7 @@ class AttachedRun:
         self._samples: tuple[NDArray[np.uint8], NDArray[np.int64]] | None = None
         self._away: list[str] = []
         self._asked: Asked | None = None
+        self._asking = threading.Lock()
 
     def start(self) -> None:
         """Begin to follow."""
@@ -160,26 +161,32 @@ class AttachedRun:
         )
 
     def _ask(self, request: str) -> None:
-        waits = self._waits_after(request)
-
         def ask() -> None:
-            try:
-                send_request(self.folder, request)
-            except UserError as error:
-                self._state.apply(Alert(text=str(error)))
-            else:
-                self._asked = waits
+            with self._asking:  # one after the other: what is asked next depends on what was agreed to
+                waits = self._waits_after(request)
+                try:
+                    send_request(self.folder, request)
+                except UserError as error:
+                    self._state.apply(Alert(text=str(error)))
+                else:
+                    self._asked = waits
 
         threading.Thread(target=ask, name="cifar-tui-ask", daemon=True).start()
 
     def _waits_after(self, request: str) -> Asked | None:
         """What the run is still to do once it has agreed to `request`."""
-        snapshot = self.snapshot()
-        if request == "stop" or snapshot.asked is Asked.STOP:
+        asked, phase = self._asked, self._state.snapshot().phase
+        if request == "stop" or asked is Asked.STOP:
             return Asked.STOP
-        if request == "pause" or (request == "pause_or_resume" and snapshot.asked is None):
-            return None if snapshot.phase is Phase.PAUSED else Asked.PAUSE
-        return None if request in {"resume", "pause_or_resume"} else snapshot.asked
+        if request == "pause" or (request == "pause_or_resume" and asked is None):
+            return Asked.PAUSE if may_wait(Asked.PAUSE, phase) else None
+        return None if request in {"resume", "pause_or_resume"} else asked
+
+    def _see_what_came(self, before: Phase, now: Phase) -> None:
+        """Forget what was asked where the run has done it, or did when the answer was still on its way."""
+        asked = self._asked
+        if asked is not None and not (may_wait(asked, before) and may_wait(asked, now)):
+            self._asked = None
 
     def _follow(self) -> None:
         absence = Absence(since=last_seen(self.folder))
@@ -192,8 +199,6 @@ class AttachedRun:
                 looked = time.monotonic()
                 self._look_at_owner()
             self._read()
-            if self._asked is not None and self.snapshot().asked is None:
-                self._asked = None  # it has come
 
     def _read(self, absence: Absence | None = None) -> None:
         try:
@@ -203,6 +208,8 @@ class AttachedRun:
                 with contextlib.suppress(*DAMAGED):
                     if absence is not None:
                         absence.note(event, self._state)
+                    if isinstance(event, PhaseChanged):
+                        self._see_what_came(self._state.snapshot().phase, event.phase)
                     self._state.apply(event)
         except OSError as error:
             self._state.apply(Alert(text=f"cannot read the log of {self.folder}: {error.strerror}"))

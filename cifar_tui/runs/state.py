@@ -73,7 +73,7 @@ class RunSnapshot:
     """What a run looks like at one moment. None stands for what is not known yet.
 
     Attributes:
-        version: grows with every event; an equal version means that nothing changed.
+        version: grows with every event; an equal version means that nothing changed but `asked`.
         message: more about the phase, such as what is being loaded.
         asked: what was asked of the run and has not come yet.
         loss: mean loss (nats) over the latest point of the chart.
@@ -114,9 +114,16 @@ class RunSnapshot:
 
 def with_asked(snapshot: RunSnapshot, asked: Asked | None) -> RunSnapshot:
     """`snapshot` of a run of which `asked` was asked, as long as that has not come."""
-    if asked is None or snapshot.phase not in _MAY_WAIT[asked]:
+    waits = asked is not None and may_wait(asked, snapshot.phase)
+    # after its last step a training does not pause any more
+    if not waits or (asked is Asked.PAUSE and snapshot.finished is not None):
         return snapshot
     return replace(snapshot, asked=asked)
+
+
+def may_wait(asked: Asked, phase: Phase) -> bool:
+    """Whether a run in `phase` has to end something before it does what was `asked`."""
+    return phase in _MAY_WAIT[asked]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

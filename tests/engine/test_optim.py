@@ -153,3 +153,13 @@ def test_a_state_that_was_saved_makes_the_same_steps():
     for net, optimizer in zip(nets, optimizers, strict=True):
         step(net, optimizer, 2)
     assert all(torch.equal(a, b) for a, b in zip(nets[0].parameters(), nets[1].parameters(), strict=True))
+
+
+def test_parameters_are_updated_in_one_call_after_an_older_checkpoint_as_well():
+    net = create_model("net", num_classes=10)
+    older = torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.9)
+    optimizer = create_optimizer(net, TrainConfig())
+    assert [group["foreach"] for group in optimizer.param_groups] == [True]
+    optimizer.load_state_dict(older.state_dict())
+    assert [group["foreach"] for group in optimizer.param_groups] == [True]
+    assert optimizer.param_groups[0]["lr"] == 0.1

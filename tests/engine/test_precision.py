@@ -49,7 +49,7 @@ def test_bf16_is_taken_on_a_cpu_only_where_it_was_seen_to_pay(images, monkeypatc
     )
 
 
-@pytest.mark.parametrize(("seconds", "turns"), [(9.0, 2), (0.2, 6), (0.01, 8)])
+@pytest.mark.parametrize(("seconds", "turns"), [(9.0, 3), (0.2, 6), (0.01, 9)])
 def test_the_precisions_take_turns_in_the_probe_for_a_second_or_so(images, monkeypatch, seconds, turns):
     now, tried = [0.0], []
 
