@@ -291,7 +291,10 @@ def _open_dashboard(
     from cifar_tui.background import run_in_child
 
     def work(shell: "Shell") -> int:
-        from cifar_tui.app.run_dashboard import run_dashboard
+        from cifar_tui.engine.collector import uncollected
+
+        with uncollected():  # else a twentieth of the time to the first frame goes there
+            from cifar_tui.app.run_dashboard import run_dashboard
 
         return run_dashboard(
             config,
