@@ -11,6 +11,7 @@ from typing import ClassVar
 
 from textual.binding import BindingType
 from textual.command import CommandPalette
+from textual.reactive import Reactive
 
 from cifar_tui.app.availability import can_be_done
 from cifar_tui.app.commands import COMMANDS, bindings
@@ -70,6 +71,9 @@ class CifarApp(ViewActions):
     ]
     BINDINGS: ClassVar[list[BindingType]] = [*bindings()]
 
+    theme = Reactive("tokyo-night")
+    """Given here, for a theme that is set later has all styles made anew before the first frame."""
+
     def __init__(
         self,
         config: TrainConfig,
@@ -109,7 +113,6 @@ class CifarApp(ViewActions):
 
     def on_mount(self) -> None:
         """Begin to look at the run, and start the one that was asked for."""
-        self.theme = "tokyo-night"
         self.set_interval(_POLL_SECONDS, self._poll)
         self._loop = asyncio.get_running_loop()
         # the shell wrote on the screen meanwhile
