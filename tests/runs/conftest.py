@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from cifar_tui.engine.config import TrainConfig
 from cifar_tui.runs.attached import AttachedRun
 from cifar_tui.runs.event_log import EventLog
+from cifar_tui.runs.store import write_config
 from tests.runs.control import Run, wait_until
 
 
@@ -83,3 +85,11 @@ def attach():
     yield attach
     for run in runs:
         run.close()
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """The folder of a run of which nothing is logged yet."""
+    write_config(tmp_path, TrainConfig(data="synthetic", epochs=3))
+    EventLog(tmp_path).close()
+    return tmp_path

@@ -10,6 +10,7 @@ from hypothesis import settings
 from cifar_tui.runs.control_client import send_request
 from cifar_tui.runs.control_server import ControlServer
 from cifar_tui.runs.control_socket import find_socket
+from cifar_tui.runs.event_log import EventLog
 
 PING = b'{"do": "ping"}\n'
 FUZZ = settings(deadline=None, max_examples=150)
@@ -26,6 +27,14 @@ def wait_until(condition, seconds=60):
 def texts(run, kind=None):
     """The lines of the log of `run`, or those of one kind."""
     return [line.text for line in run.log_since(0) if kind in {None, line.kind}]
+
+
+def log(folder, *events):
+    """Append to the log as a process does that owns the run for a while."""
+    event_log = EventLog(folder)
+    for event in events:
+        event_log.append(event)
+    event_log.close()
 
 
 def shorten(data):

@@ -24,13 +24,9 @@ from cifar_tui.engine.events import (
 )
 from cifar_tui.runs.attached import AttachedRun
 from cifar_tui.runs.away import mark_seen
-from cifar_tui.runs.control_server import ControlServer
-from cifar_tui.runs.event_log import EventLog
 from cifar_tui.runs.live import LiveRun
 from cifar_tui.runs.owner import RunLock
-from cifar_tui.runs.state import Asked
-from cifar_tui.runs.store import write_config
-from tests.runs.control import texts, wait_until
+from tests.runs.control import log, texts, wait_until
 from tests.runs.made_events import STARTED, at, epoch_finished, evaluated, point
 
 
@@ -41,22 +37,6 @@ def finished_run(tmp_path, image_folder):
     run.start_training()
     assert run.wait(60)
     return run
-
-
-@pytest.fixture
-def folder(tmp_path):
-    """The folder of a run of which nothing is logged yet."""
-    write_config(tmp_path, TrainConfig(data="synthetic", epochs=3))
-    EventLog(tmp_path).close()
-    return tmp_path
-
-
-def log(folder, *events):
-    """Append to the log as a process does that owns the run for a while."""
-    event_log = EventLog(folder)
-    for event in events:
-        event_log.append(event)
-    event_log.close()
 
 
 def die(folder):
@@ -100,106 +80,6 @@ def test_a_run_whose_samples_are_missing_or_damaged_shows_none(attach, folder, c
         (folder / "samples.npz").write_bytes(content)
     log(folder, STARTED, PhaseChanged(phase=Phase.DONE))
     assert attach(folder).sample_batch(0) is None
-
-
-@pytest.mark.parametrize("command", ["pause", "resume", "pause_or_resume", "save", "evaluate", "stop"])
-def test_what_is_asked_of_a_run_that_is_over_is_answered_by_an_alert(attach, folder, command):
-    log(folder, PhaseChanged(phase=Phase.DONE), RunEnded(exit_code=0))
-    run = attach(folder)
-    getattr(run, command)()
-    wait_until(lambda: texts(run, "alert"))
-    assert "cannot be reached: nobody listens" in run.snapshot().alert.text
-    assert run.snapshot().phase is Phase.DONE
-
-
-def test_what_the_owner_refuses_becomes_an_alert_with_its_sentence(attach, folder):
-    log(folder, PhaseChanged(phase=Phase.LOADING))
-    server = ControlServer(folder, lambda request: f"the run is loading: no {request}")
-    server.start()
-    run = attach(folder)
-    run.pause()
-    wait_until(lambda: texts(run, "alert"))
-    assert texts(run, "alert") == ["the run is loading: no pause"]
-    server.close()
-
-
-def test_it_is_the_owner_who_knows_whether_to_pause_or_to_resume(attach, folder):
-    log(folder, PhaseChanged(phase=Phase.TRAINING))
-    asked = []
-    server = ControlServer(folder, asked.append)
-    server.start()
-    run = attach(folder)
-    for count in (1, 2):  # the second before the log tells of the first
-        run.pause_or_resume()
-        wait_until(lambda count=count: len(asked) == count)
-    assert asked == ["pause_or_resume", "pause_or_resume"]
-    server.close()
-
-
-@pytest.fixture
-def agreed(folder):
-    """What the owner of `folder` has agreed to."""
-    requests = []
-    lock, server = RunLock(folder), ControlServer(folder, requests.append)
-    lock.acquire()
-    server.start()
-    yield requests
-    server.close()
-    lock.release()
-
-
-def test_what_is_asked_is_shown_once_the_owner_has_agreed_and_until_it_comes(attach, folder, agreed):
-    log(folder, PhaseChanged(phase=Phase.EVALUATING))
-    run = attach(folder)
-    for request, asked in (
-        ("pause_or_resume", Asked.PAUSE),
-        ("pause_or_resume", None),
-        ("pause", Asked.PAUSE),
-        ("resume", None),
-        ("pause_or_resume", Asked.PAUSE),
-    ):
-        getattr(run, request)()
-        wait_until(lambda asked=asked: run.snapshot().asked is asked)
-    log(folder, PhaseChanged(phase=Phase.PAUSED))
-    wait_until(lambda: run.snapshot().phase is Phase.PAUSED)
-    assert run.snapshot().asked is None
-    log(folder, PhaseChanged(phase=Phase.TRAINING))
-    wait_until(lambda: run.snapshot().phase is Phase.TRAINING)
-    assert run.snapshot().asked is None, "it was for then"
-    run.stop()
-    wait_until(lambda: run.snapshot().asked is Asked.STOP)
-    assert len(agreed) == 6
-
-
-def test_two_quick_presses_leave_nothing_to_wait_for(attach, folder, agreed):
-    log(folder, PhaseChanged(phase=Phase.TRAINING))
-    run = attach(folder)
-    with run._asking:  # the answers are long on their way
-        run.pause_or_resume()
-        run.pause_or_resume()
-    wait_until(lambda: len(agreed) == 2)
-    with run._asking:
-        assert run.snapshot().asked is None
-
-
-def test_an_answer_that_comes_after_the_pause_is_not_shown_when_the_run_goes_on(attach, folder, agreed):
-    log(folder, PhaseChanged(phase=Phase.PAUSED))
-    run = attach(folder)
-    run._asked = Asked.PAUSE
-    log(folder, PhaseChanged(phase=Phase.TRAINING))
-    wait_until(lambda: run.snapshot().phase is Phase.TRAINING)
-    assert run.snapshot().asked is None
-
-
-@pytest.mark.parametrize("phase", [Phase.SAVING, Phase.PAUSED])
-def test_to_let_a_paused_run_go_on_is_nothing_to_wait_for(attach, folder, agreed, phase):
-    log(folder, PhaseChanged(phase=phase))
-    run = attach(folder)
-    run.pause_or_resume()
-    wait_until(lambda: agreed == ["pause_or_resume"])
-    log(folder, PhaseChanged(phase=Phase.TRAINING))
-    wait_until(lambda: run.snapshot().phase is Phase.TRAINING)
-    assert run.snapshot().asked is None
 
 
 def test_a_failed_run_is_failed_and_not_crashed(attach, folder):
