@@ -3,6 +3,7 @@
 import dataclasses
 
 import pytest
+from textual.coordinate import Coordinate
 from textual.pilot import Pilot
 
 from cifar_tui.app.widgets.canvas import Canvas
@@ -33,6 +34,18 @@ async def test_right_and_wrong_differ_by_sign_and_word() -> None:
         assert "✓ right" in line_of(lines, "cat", "25.0 %")
         assert "✗ wrong" in line_of(lines, "ship", "car", "37.5 %")
         assert sum("✓ right" in line for line in lines) == 3
+
+
+async def test_a_prediction_that_becomes_right_for_another_image_has_the_colour_of_right() -> None:
+    async with PaneApp(SamplesPane()).run_test(size=(80, 18)) as pilot:
+        await show(pilot, batch(predicted=("ship",) * 4))
+        table = pilot.app.query_one(SampleTable)
+        wrong, right = (table.get_cell_at(Coordinate(row, 2)) for row in (0, 1))
+        samples = batch(predicted=("ship",) * 4).samples
+        await show(pilot, dataclasses.replace(batch(), samples=samples[1:2] + samples[:1]))
+        now = [table.get_cell_at(Coordinate(row, 2)) for row in (0, 1)]
+        assert [repr(cell) for cell in now] == [repr(right), repr(wrong)]
+        assert repr(right) != repr(wrong), "which tells them apart"
 
 
 async def test_the_title_tells_the_batch_and_the_step_and_the_keys_stand_below() -> None:

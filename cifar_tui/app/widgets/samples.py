@@ -84,7 +84,7 @@ class SamplesPane(Pane):
                 table.add_row(*cells)
                 continue
             for column, cell in enumerate(cells):
-                if table.get_cell_at(Coordinate(row, column)) != cell:
+                if not _is_same(table.get_cell_at(Coordinate(row, column)), cell):
                     table.update_cell_at(Coordinate(row, column), cell)
 
     def _draw_pictures(self) -> None:
@@ -157,6 +157,13 @@ def _cells(sample: Sample) -> list[Content | str]:
         confidence.rjust(7),
         Content.styled("✓ right" if right else "✗ wrong", style),
     ]
+
+
+def _is_same(shown: Content | str, cell: Content | str) -> bool:
+    """Whether a cell looks as it does already: contents are equal where only their text is."""
+    if isinstance(shown, Content) and isinstance(cell, Content):
+        return shown.is_same(cell)
+    return type(shown) is type(cell) and shown == cell
 
 
 def _title(batch: SampleBatch | None) -> Content:
