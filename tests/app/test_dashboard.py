@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
+from textual.events import DescendantBlur
 from textual.widgets import Button, Input, Static
 
 from cifar_tui.app.app import CifarApp
@@ -49,6 +50,17 @@ async def test_settings_whose_rows_are_not_made_yet_are_those_that_were_given(tm
         other = config.replace(step_path="auto", validation_images=5)
         app.dashboard.configuration.show(other)
         assert app.dashboard.configuration.read() == other
+
+
+async def test_the_field_with_the_cursor_is_described_whichever_of_two_tells_first_of_a_move(app):
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        left, entered = field(app, "batch_size"), field(app, "optimizer")
+        hint = app.dashboard.query_one("#configuration-hint", Static)
+        entered.focus()
+        await until(pilot, lambda: "also after Nesterov" in str(hint.render()))
+        app.dashboard.configuration.on_descendant_blur(DescendantBlur(left))
+        assert "also after Nesterov" in str(hint.render())
 
 
 async def test_a_row_that_is_being_mounted_is_written_to_read_and_locked(tmp_path, monkeypatch):

@@ -153,21 +153,20 @@ class ConfigurationPane(Pane):
         """Let the fields be edited, or not."""
         for row in self._rows():
             row.field.disabled = locked
-        self._hint(_LOCKED if locked else _HINT)
+        self._show_hint()
         self.set_class(locked, "-locked")
 
     def on_descendant_focus(self, event: DescendantFocus) -> None:
         """Say what the field is about."""
-        row = _row_around(event.widget)
-        if row is not None:
-            self._hint(f"{SETTINGS[row.setting].metadata['description']}\n{_HINT}")
+        del event
+        self._show_hint()
 
     def on_descendant_blur(self, event: DescendantBlur) -> None:
         """Check the field that was left."""
         row = _row_around(event.widget)
         if row is not None:
             row.check()
-            self._hint(_LOCKED if self.locked else _HINT)
+            self._show_hint()
 
     def on_select_changed(self, event: Select.Changed) -> None:
         """Fill in the settings of a preset that was chosen."""
@@ -177,7 +176,13 @@ class ConfigurationPane(Pane):
             for name, value in PRESETS[self._preset].items():
                 self.set(name, value)
 
-    def _hint(self, text: str) -> None:
+    def _show_hint(self) -> None:
+        """Say what the field with the cursor is about: which of two fields tells first of a move is open."""
+        focused = self.screen.focused
+        row = _row_around(focused) if focused is not None else None
+        text = _LOCKED if self.locked else _HINT
+        if row is not None and not self.locked:
+            text = f"{SETTINGS[row.setting].metadata['description']}\n{_HINT}"
         self.query_one("#configuration-hint", Static).update(text)
 
     def _rows(self) -> list[SettingRow]:
