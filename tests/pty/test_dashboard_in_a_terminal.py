@@ -192,7 +192,8 @@ def test_a_wrong_value_is_said_beside_its_field_when_it_is_left(open_terminal):
     terminal.until_gone("also after Nesterov")
     terminal.press("t")
     terminal.until("A setting is wrong")
-    assert "training" not in terminal.text()
+    assert "─ 1 Configuration ─" in terminal.text(), "the training would have come to the front"
+    assert "locked while the run is live" not in terminal.text()
 
 
 def test_ctrl_c_asks_while_a_run_is_live_and_can_be_taken_back(open_terminal, image_folder):
