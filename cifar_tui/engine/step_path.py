@@ -13,6 +13,7 @@ from cifar_tui.engine.config import SETTINGS, TrainConfig
 from cifar_tui.engine.data.dataset import ImageSplit
 from cifar_tui.engine.errors import ConfigError
 from cifar_tui.engine.graph_steps import STEPS_PER_GRAPH, GraphSteps
+from cifar_tui.engine.net_steps import NetSteps
 from cifar_tui.engine.steps import EagerSteps, Steps
 
 EAGER = "PyTorch"
@@ -169,6 +170,8 @@ def make_steps(
         from cifar_tui.engine.fast.steps import FastSteps
 
         return FastSteps(net=net, optimizer=optimizer, train=train, batch_size=batch_size)
+    if train.targets.device.type == "cpu" and NetSteps.fits(net, optimizer):
+        return NetSteps(net=net, optimizer=optimizer, train=train, batch_size=batch_size)
     return EagerSteps(net=net, optimizer=optimizer, train=train, batch_size=batch_size)
 
 

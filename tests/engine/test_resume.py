@@ -12,6 +12,7 @@ from cifar_tui.engine.data.dataset import ImageSplit
 from cifar_tui.engine.events import EpochFinished, LossPoint, LossWindow, Resumed
 from cifar_tui.engine.fast.steps import FastSteps
 from cifar_tui.engine.learner import create_learner
+from cifar_tui.engine.net_steps import NetSteps
 from cifar_tui.engine.precision import precision_of
 from cifar_tui.engine.runtime import intra_op_threads
 from cifar_tui.engine.step_path import StepPath
@@ -132,7 +133,7 @@ def first_images(dataset, count):
     return dataclasses.replace(dataset, train=train)
 
 
-@pytest.fixture(params=[EagerSteps, FastSteps])
+@pytest.fixture(params=[NetSteps, FastSteps])
 def make_steps(request):
     return request.param
 

@@ -329,12 +329,12 @@ def test_the_same_seed_gives_the_same_weights_and_another_does_not(tmp_path, ima
 
 
 def test_a_device_out_of_memory_is_one_sentence(tmp_path, image_folder, monkeypatch):
-    from cifar_tui.engine import steps
     from cifar_tui.engine.errors import RunFailedError
+    from cifar_tui.engine.net_steps import NetSteps
 
     def fail(*_):
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr(steps.EagerSteps, "train_step", fail)
+    monkeypatch.setattr(NetSteps, "train_step", fail)
     with pytest.raises(RunFailedError, match="out of memory: try a smaller batch size"):
         Run(tmp_path, data=image_folder).train()

@@ -12,7 +12,9 @@ from cifar_tui.engine.config import TrainConfig
 from cifar_tui.engine.control import RunControl
 from cifar_tui.engine.events import LossPoint, LossWindow
 from cifar_tui.engine.models import create_model
+from cifar_tui.engine.net_steps import NetSteps
 from cifar_tui.engine.optim import create_optimizer
+from cifar_tui.engine.steps import EagerSteps
 from cifar_tui.engine.trainer import Trainer
 
 
@@ -88,7 +90,7 @@ def run_tutorial(split, *, seed, epochs, window):
     return net, losses, lines
 
 
-def run_engine(dataset, folder, *, seed, epochs, window, control=None, emit=None):
+def run_engine(dataset, folder, *, seed, epochs, window, steps=NetSteps, control=None, emit=None):
     """The same with the engine."""
     events = []
 
@@ -100,10 +102,12 @@ def run_engine(dataset, folder, *, seed, epochs, window, control=None, emit=None
     config = TrainConfig(seed=seed, epochs=epochs, loss_window=window, point_every=1)
     torch.manual_seed(seed)
     net = create_model(config.model, num_classes=10)
+    optimizer = create_optimizer(net, config)
     trainer = Trainer(
         config=config,
         net=net,
-        optimizer=create_optimizer(net, config),
+        optimizer=optimizer,
+        steps=steps(net=net, optimizer=optimizer, train=dataset.train, batch_size=config.batch_size),
         train=dataset.train,
         samples=dataset.test.images[:8],
         folder=folder,
@@ -125,10 +129,12 @@ def assert_same_bits(net, reference):
         assert torch.equal(tensor, expected[name]), name
 
 
-@pytest.mark.parametrize("seed", [0, 7])
-def test_420_steps_give_the_same_bits_in_every_loss_and_every_weight(noise_dataset, tmp_path, seed):
+@pytest.mark.parametrize(("seed", "steps"), [(0, NetSteps), (7, NetSteps), (7, EagerSteps)])
+def test_420_steps_give_the_same_bits_in_every_loss_and_every_weight(noise_dataset, tmp_path, seed, steps):
     reference, losses, lines = run_tutorial(noise_dataset.train, seed=seed, epochs=2, window=50)
-    net, engine_losses, engine_lines = run_engine(noise_dataset, tmp_path, seed=seed, epochs=2, window=50)
+    net, engine_losses, engine_lines = run_engine(
+        noise_dataset, tmp_path, seed=seed, epochs=2, window=50, steps=steps
+    )
     assert len(losses) == 420
     assert engine_losses == losses
     assert engine_lines == lines

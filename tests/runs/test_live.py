@@ -103,16 +103,16 @@ def test_a_paused_run_is_live_until_it_is_stopped(make_run):
 
 
 def test_what_is_asked_of_a_run_that_must_end_a_step_first_is_shown_at_once(make_run, monkeypatch):
-    from cifar_tui.engine.steps import EagerSteps
+    from cifar_tui.engine.net_steps import NetSteps
 
-    step, begun, may_end = EagerSteps.train_step, threading.Event(), threading.Event()
+    step, begun, may_end = NetSteps.train_step, threading.Event(), threading.Event()
 
     def long_step(*arguments):
         begun.set()
         assert may_end.wait(60)
         return step(*arguments)
 
-    monkeypatch.setattr(EagerSteps, "train_step", long_step)
+    monkeypatch.setattr(NetSteps, "train_step", long_step)
     run = make_run(epochs=100_000, step_path="eager")
     run.start_training()
     assert begun.wait(60)
@@ -155,12 +155,12 @@ def test_a_place_that_cannot_be_written_ends_with_2_before_anything_is_loaded(ma
 
 
 def test_a_defect_of_the_program_ends_the_run_with_a_word_and_a_traceback_in_its_log(make_run, monkeypatch):
-    from cifar_tui.engine.steps import EagerSteps
+    from cifar_tui.engine.net_steps import NetSteps
 
     def fail(*_):
         raise ZeroDivisionError("a defect")
 
-    monkeypatch.setattr(EagerSteps, "train_step", fail)
+    monkeypatch.setattr(NetSteps, "train_step", fail)
     run = make_run()
     run.start_training()
     assert run.wait(60)
@@ -187,7 +187,7 @@ def test_a_run_that_diverges_pauses_and_keeps_its_last_checkpoint(make_run):
 
 
 def test_a_disk_that_fails_under_a_defect_leaves_a_word_of_both(make_run, monkeypatch):
-    from cifar_tui.engine.steps import EagerSteps
+    from cifar_tui.engine.net_steps import NetSteps
 
     run = make_run()
 
@@ -195,7 +195,7 @@ def test_a_disk_that_fails_under_a_defect_leaves_a_word_of_both(make_run, monkey
         (run.folder / "run.log").mkdir()
         raise ZeroDivisionError("a defect")
 
-    monkeypatch.setattr(EagerSteps, "train_step", fail)
+    monkeypatch.setattr(NetSteps, "train_step", fail)
     run.start_training()
     assert run.wait(60)
     assert "ZeroDivisionError" in run.snapshot().ended.error

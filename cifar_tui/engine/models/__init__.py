@@ -9,7 +9,7 @@ from cifar_tui.engine.models.net import Net
 from cifar_tui.engine.models.resnet import ResNet18
 from cifar_tui.engine.models.speednet import SpeedNet, initialise_whitening
 
-__all__ = ["SpeedNet", "classes_told_apart", "create_model", "initialise_whitening"]
+__all__ = ["Net", "SpeedNet", "classes_told_apart", "create_model", "initialise_whitening"]
 
 _FACTORIES: dict[str, Callable[[int], nn.Module]] = {
     "net": Net,
