@@ -12,7 +12,11 @@ from cifar_tui.engine.models import Net
 from cifar_tui.engine.steps import EagerSteps, StepResult
 
 _aten = torch.ops.aten
-_POOL, _ONES, _ZEROS = [2, 2], [1, 1], [0, 0]
+_POOL = (2, 2)
+_POOLED = (_POOL, _POOL, (0, 0), (1, 1), False)
+"""Kernel, stride, padding, dilation, and whether a part of a window at the edge counts."""
+_CONVOLVED = ((1, 1), (0, 0), (1, 1), False, (0, 0), 1)
+"""Stride, padding, dilation, whether transposed, padding of the result, and groups."""
 _MEAN = 1
 """The mean of a batch's losses, by the number that PyTorch's kernels know it by."""
 _NO_TARGET = -100
@@ -62,7 +66,7 @@ class NetSteps(EagerSteps):
             self._share_momenta()
         yield from super().over(order, at_most=at_most)
 
-    @torch.no_grad()
+    @torch.inference_mode()
     def train_step(self, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         """One update on one batch.
 
@@ -75,9 +79,9 @@ class NetSteps(EagerSteps):
         """
         conv1, conv1_bias, conv2, conv2_bias, fc1, fc1_bias, fc2, fc2_bias, fc3, fc3_bias = self._weights
         maps1 = torch.relu_(torch.conv2d(inputs, conv1, conv1_bias))
-        pooled1, chosen1 = _aten.max_pool2d_with_indices.default(maps1, _POOL, _POOL)
+        pooled1, chosen1 = functional.max_pool2d_with_indices(maps1, _POOL)
         maps2 = torch.relu_(torch.conv2d(pooled1, conv2, conv2_bias))
-        pooled2, chosen2 = _aten.max_pool2d_with_indices.default(maps2, _POOL, _POOL)
+        pooled2, chosen2 = functional.max_pool2d_with_indices(maps2, _POOL)
         features = pooled2.view(len(inputs), -1)
         hidden1 = torch.relu_(functional.linear(features, fc1, fc1_bias))
         hidden2 = torch.relu_(functional.linear(hidden1, fc2, fc2_bias))
@@ -93,10 +97,11 @@ class NetSteps(EagerSteps):
         self._linear_backward(gradient, hidden1, layer=1)
         gradient = _aten.threshold_backward.default(torch.mm(gradient, fc2), hidden1, 0)
         self._linear_backward(gradient, features, layer=0)
-        gradient = torch.mm(gradient, fc1).view_as(pooled2)
-        gradient = _pool_backward(gradient, maps2, chosen2)
+        gradient = _aten.threshold_backward.default(torch.mm(gradient, fc1), features, 0).view_as(pooled2)
+        gradient = _aten.max_pool2d_with_indices_backward.default(gradient, maps2, *_POOLED, chosen2)
         gradient = self._convolution_backward(gradient, pooled1, layer=1)
-        gradient = _pool_backward(gradient, maps1, chosen1)
+        gradient = _aten.threshold_backward.default(gradient, pooled1, 0)
+        gradient = _aten.max_pool2d_with_indices_backward.default(gradient, maps1, *_POOLED, chosen1)
         self._convolution_backward(gradient, inputs, layer=0)
 
         self._update()
@@ -112,17 +117,7 @@ class NetSteps(EagerSteps):
         """Write a convolution's gradients of weight and bias; gives that of its inputs, but of images."""
         weight, bias = self._weights[2 * layer : 2 * layer + 2]
         gradients = _aten.convolution_backward.default(
-            gradient,
-            inputs,
-            weight,
-            bias_sizes=list(bias.shape),
-            stride=_ONES,
-            padding=_ZEROS,
-            dilation=_ONES,
-            transposed=False,
-            output_padding=_ZEROS,
-            groups=1,
-            output_mask=[layer > 0, True, True],
+            gradient, inputs, weight, bias.shape, *_CONVOLVED, [layer > 0, True, True]
         )
         of_inputs: Tensor = gradients[0]
         for mine, found in zip(self._gradients[2 * layer : 2 * layer + 2], gradients[1:], strict=True):
@@ -148,15 +143,6 @@ class NetSteps(EagerSteps):
             if before is not momentum:
                 momentum.zero_() if before is None else momentum.copy_(before)
                 state["momentum_buffer"] = momentum
-
-
-def _pool_backward(gradient: Tensor, maps: Tensor, chosen: Tensor) -> Tensor:
-    """The gradient of what went into a ReLU whose result `maps` was pooled, by that of what came out."""
-    gradient = _aten.max_pool2d_with_indices_backward.default(
-        gradient, maps, _POOL, _POOL, _ZEROS, _ONES, ceil_mode=False, indices=chosen
-    )
-    passed: Tensor = _aten.threshold_backward.default(gradient, maps, 0)
-    return passed
 
 
 def _side_by_side(tensors: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
