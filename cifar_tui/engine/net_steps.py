@@ -21,23 +21,22 @@ _MEAN = 1
 """The mean of a batch's losses, by the number that PyTorch's kernels know it by."""
 _NO_TARGET = -100
 _ALIGNED = 16
-"""Floats in the 64 bytes at whose multiples PyTorch has a tensor begin: how a matrix library adds up may
-depend on it."""
+"""PyTorch has every tensor begin at a multiple of 64 bytes, which are 16 floats: how a matrix library adds up
+may depend on where its operands begin."""
 
 
 class NetSteps(EagerSteps):
-    """Steps of `EagerSteps`, to the bit, in two thirds of their time.
+    """Steps of `EagerSteps`, to the bit; with four images to a step in two thirds of their time.
 
-    With four images to a step, half of the time is not the kernels': it goes into recording what is computed,
-    finding the way back through it, memory for every gradient, and the optimizer's bookkeeping. Here the
-    kernels that autograd and `SGD` would call are called one after the other, and a gradient has the same
-    place in every step.
+    Half of the time of so small a step is not the kernels': it goes into recording what is computed, finding
+    the way back through it, and the optimizer's bookkeeping. Here the kernels that autograd and `SGD` would
+    call are called one after the other, and the gradient of a parameter has the same place in every step.
 
     Source of the formulas: https://github.com/pytorch/pytorch/blob/main/tools/autograd/derivatives.yaml
 
     Args:
-        net: `fits`, on the CPU.
-        optimizer: `fits`, over the parameters of `net`.
+        net: on the CPU; with `optimizer` it `fits`.
+        optimizer: over the parameters of `net`.
         train: the training images, on the CPU.
         batch_size: images to a step; the last batch of an order may be smaller.
     """
@@ -62,35 +61,35 @@ class NetSteps(EagerSteps):
 
     def over(self, order: Tensor, *, at_most: Callable[[], int]) -> Iterator[StepResult]:
         """Train on the images in `order`, as many steps to a result as `at_most` and the time allow."""
-        if len(order) and self._optimizer.param_groups[0]["momentum"]:
+        if self._optimizer.param_groups[0]["momentum"]:
             self._share_momenta()
         yield from super().over(order, at_most=at_most)
 
     @torch.inference_mode()
     def train_step(self, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """One update on one batch.
+        """One update on one batch, within `over`, which ties the momentum to the optimizer.
 
         Args:
             inputs: float32 (N, 3, 32, 32), normalised.
             targets: int64 (N,).
 
         Returns:
-            The batch's mean loss, shape (), and the logits (N, C) it came from.
+            The batch's mean loss, shape (), and the logits (N, C) it came from, both inference tensors.
         """
         conv1, conv1_bias, conv2, conv2_bias, fc1, fc1_bias, fc2, fc2_bias, fc3, fc3_bias = self._weights
         maps1 = torch.relu_(torch.conv2d(inputs, conv1, conv1_bias))
         pooled1, chosen1 = functional.max_pool2d_with_indices(maps1, _POOL)
         maps2 = torch.relu_(torch.conv2d(pooled1, conv2, conv2_bias))
         pooled2, chosen2 = functional.max_pool2d_with_indices(maps2, _POOL)
-        features = pooled2.view(len(inputs), -1)
+        features = pooled2.flatten(1)
         hidden1 = torch.relu_(functional.linear(features, fc1, fc1_bias))
         hidden2 = torch.relu_(functional.linear(hidden1, fc2, fc2_bias))
         logits = functional.linear(hidden2, fc3, fc3_bias)
         log_probabilities = torch.log_softmax(logits, 1)
         nll = (targets, None, _MEAN, _NO_TARGET)
-        loss, weight = _aten.nll_loss_forward.default(log_probabilities, *nll)
+        loss, total_weight = _aten.nll_loss_forward.default(log_probabilities, *nll)
 
-        gradient = _aten.nll_loss_backward.default(self._one, log_probabilities, *nll, weight)
+        gradient = _aten.nll_loss_backward.default(self._one, log_probabilities, *nll, total_weight)
         gradient = _aten._log_softmax_backward_data.default(gradient, log_probabilities, 1, logits.dtype)  # noqa: SLF001 - a kernel's name
         self._linear_backward(gradient, hidden2, layer=2)
         gradient = _aten.threshold_backward.default(torch.mm(gradient, fc3), hidden2, 0)
@@ -108,20 +107,24 @@ class NetSteps(EagerSteps):
         return loss, logits
 
     def _linear_backward(self, gradient: Tensor, inputs: Tensor, *, layer: int) -> None:
-        """Write the gradients of a linear layer's weight and bias, by that of what it gave."""
+        """Write the gradients of a linear layer's weight and bias, from the gradient of its outputs."""
         weight, bias = self._gradients[4 + 2 * layer : 6 + 2 * layer]
         torch.mm(gradient.t(), inputs, out=weight)
         torch.sum(gradient, 0, out=bias)
 
-    def _convolution_backward(self, gradient: Tensor, inputs: Tensor, *, layer: int) -> Tensor:
-        """Write a convolution's gradients of weight and bias; gives that of its inputs, but of images."""
+    def _convolution_backward(self, gradient: Tensor, inputs: Tensor, *, layer: int) -> Tensor | None:
+        """Write the gradients of a convolution's weight and bias, from the gradient of its outputs.
+
+        Returns:
+            The gradient of its inputs; None for the first layer's, which are images.
+        """
         weight, bias = self._weights[2 * layer : 2 * layer + 2]
         gradients = _aten.convolution_backward.default(
             gradient, inputs, weight, bias.shape, *_CONVOLVED, [layer > 0, True, True]
         )
-        of_inputs: Tensor = gradients[0]
         for mine, found in zip(self._gradients[2 * layer : 2 * layer + 2], gradients[1:], strict=True):
             mine.copy_(found)
+        of_inputs: Tensor | None = gradients[0]
         return of_inputs
 
     def _update(self) -> None:
@@ -146,7 +149,7 @@ class NetSteps(EagerSteps):
 
 
 def _side_by_side(tensors: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
-    """Zeros in the shapes of `tensors`, each where a tensor may begin; in front of them the whole, 1-D."""
+    """A tensor of zeros (N,), and parts of it in the shapes of `tensors`, each where a tensor may begin."""
     sizes = [-(-tensor.numel() // _ALIGNED) * _ALIGNED for tensor in tensors]
     whole = torch.zeros(sum(sizes))
     parts = torch.split(whole, sizes)

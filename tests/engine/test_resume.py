@@ -133,7 +133,7 @@ def first_images(dataset, count):
     return dataclasses.replace(dataset, train=train)
 
 
-@pytest.fixture(params=[NetSteps, FastSteps])
+@pytest.fixture(params=[NetSteps, EagerSteps, FastSteps])
 def make_steps(request):
     return request.param
 
