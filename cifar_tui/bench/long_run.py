@@ -134,7 +134,7 @@ def opening_events(epochs: int) -> Iterator[Event]:
         torch_version="",
     )
     yield PhaseChanged(time=time, phase=Phase.TRAINING)
-    yield _samples(time, 0, random.Random(0))  # noqa: S311 - no secret
+    yield _samples(time, 0, random.Random(0))  # noqa: S311 - the same numbers every time, no secret
 
 
 def training_events(first: int, last: int) -> Iterator[Event]:
@@ -143,7 +143,7 @@ def training_events(first: int, last: int) -> Iterator[Event]:
     The loss falls and is noisy; in a few epochs a single step has a loss far above all others.
     """
     spiked = {first + (last - first) * number // (_SPIKES + 1) for number in range(1, _SPIKES + 1)}
-    generator = random.Random(first)  # noqa: S311 - no secret
+    generator = random.Random(first)  # noqa: S311 - the same numbers every time, no secret
     saved = (first - 1) * STEPS_PER_EPOCH
     for epoch in range(first, last + 1):
         losses: list[float] = []

@@ -129,9 +129,9 @@ def _follow(folder: Path, seconds: float) -> None:
     while run.snapshot().version == version:
         if time.monotonic() > give_up:
             raise RunFailedError(f"the run in {folder} does not go on: is the machine too busy?")
-        time.sleep(_POLL_SECONDS)
+        time.sleep(_POLL_SECONDS)  # a followed run tells nobody that it has changed
     step, began, cpu = run.snapshot().step, time.monotonic(), time.process_time()
-    time.sleep(seconds)
+    time.sleep(seconds)  # another thread follows meanwhile, and what that takes is measured
     say(
         cpu_seconds=time.process_time() - cpu,
         seconds=time.monotonic() - began,
@@ -152,7 +152,7 @@ def _write(folder: Path, epochs_done: int, seconds: float) -> None:
                 due = steps / STEPS_PER_SECOND
                 if due > seconds:
                     break
-                time.sleep(max(0.0, began + due - time.monotonic()))
+                time.sleep(max(0.0, began + due - time.monotonic()))  # as late as a training would get there
             possession.append(event)
     finally:
         possession.close()
@@ -165,7 +165,7 @@ def _load(folder: Path) -> AttachedRun:
     while not run.loaded:
         if time.monotonic() > give_up:
             raise RunFailedError(f"the log in {folder} was not read within {_PATIENCE_SECONDS:.0f} s")
-        time.sleep(_POLL_SECONDS)
+        time.sleep(_POLL_SECONDS)  # a run tells nobody that it is loaded
     return run
 
 

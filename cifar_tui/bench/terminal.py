@@ -124,7 +124,7 @@ class Terminal:
             try:
                 self._read(_LOOK_SECONDS)
             except RunFailedError:
-                time.sleep(_LOOK_SECONDS)
+                time.sleep(_LOOK_SECONDS)  # its terminal is closed, so there is nothing to wait at
 
 
 def _text_of(drawn: bytes | bytearray) -> str:

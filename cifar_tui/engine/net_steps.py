@@ -67,14 +67,9 @@ class NetSteps(EagerSteps):
 
     @torch.inference_mode()
     def train_step(self, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """One update on one batch, within `over`, which ties the momentum to the optimizer.
+        """The update of `EagerSteps`, within `over`, which ties the momentum to the optimizer.
 
-        Args:
-            inputs: float32 (N, 3, 32, 32), normalised.
-            targets: int64 (N,).
-
-        Returns:
-            The batch's mean loss, shape (), and the logits (N, C) it came from, both inference tensors.
+        Loss and logits are inference tensors.
         """
         conv1, conv1_bias, conv2, conv2_bias, fc1, fc1_bias, fc2, fc2_bias, fc3, fc3_bias = self._weights
         maps1 = torch.relu_(torch.conv2d(inputs, conv1, conv1_bias))
@@ -91,11 +86,11 @@ class NetSteps(EagerSteps):
 
         gradient = _aten.nll_loss_backward.default(self._one, log_probabilities, *nll, total_weight)
         gradient = _aten._log_softmax_backward_data.default(gradient, log_probabilities, 1, logits.dtype)  # noqa: SLF001 - a kernel's name
-        self._linear_backward(gradient, hidden2, layer=2)
+        self._linear_backward(gradient, hidden2, layer=4)
         gradient = _aten.threshold_backward.default(torch.mm(gradient, fc3), hidden2, 0)
-        self._linear_backward(gradient, hidden1, layer=1)
+        self._linear_backward(gradient, hidden1, layer=3)
         gradient = _aten.threshold_backward.default(torch.mm(gradient, fc2), hidden1, 0)
-        self._linear_backward(gradient, features, layer=0)
+        self._linear_backward(gradient, features, layer=2)
         gradient = _aten.threshold_backward.default(torch.mm(gradient, fc1), features, 0).view_as(pooled2)
         gradient = _aten.max_pool2d_with_indices_backward.default(gradient, maps2, *_POOLED, chosen2)
         gradient = self._convolution_backward(gradient, pooled1, layer=1)
@@ -108,7 +103,7 @@ class NetSteps(EagerSteps):
 
     def _linear_backward(self, gradient: Tensor, inputs: Tensor, *, layer: int) -> None:
         """Write the gradients of a linear layer's weight and bias, from the gradient of its outputs."""
-        weight, bias = self._gradients[4 + 2 * layer : 6 + 2 * layer]
+        weight, bias = self._gradients[2 * layer : 2 * layer + 2]
         torch.mm(gradient.t(), inputs, out=weight)
         torch.sum(gradient, 0, out=bias)
 
