@@ -7,7 +7,7 @@ import signal
 import time
 from functools import partial
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import BindingType
 from textual.command import CommandPalette
@@ -19,11 +19,8 @@ from cifar_tui.app.driver import JobDriver
 from cifar_tui.app.farewell import farewell
 from cifar_tui.app.native_output import native_output_to_run_log
 from cifar_tui.app.run_view import RunView
-from cifar_tui.app.screens.comparison import ComparisonScreen
 from cifar_tui.app.screens.dashboard import Dashboard
-from cifar_tui.app.screens.dialogs import AwayDialog, DataDialog, DeleteDialog, QuitDialog
-from cifar_tui.app.screens.help import HelpScreen
-from cifar_tui.app.screens.runs import RunChoice, RunsScreen
+from cifar_tui.app.screens.dialog import Dialog
 from cifar_tui.app.view_actions import ViewActions
 from cifar_tui.background import AGAIN_SECONDS
 from cifar_tui.engine.config import TrainConfig
@@ -33,6 +30,9 @@ from cifar_tui.runs.attached import AttachedRun
 from cifar_tui.runs.live import LiveRun
 from cifar_tui.runs.resume import config_to_resume
 from cifar_tui.runs.source import RunSource
+
+if TYPE_CHECKING:
+    from cifar_tui.app.screens.runs import RunChoice
 
 _POLL_SECONDS = 0.2
 
@@ -109,7 +109,7 @@ class CifarApp(ViewActions):
 
     def get_default_screen(self) -> Dashboard:
         """The dashboard; torch is imported only once a run starts, in its thread."""
-        return Dashboard(self._config)
+        return Dashboard(self._config, self.size)
 
     def on_mount(self) -> None:
         """Begin to look at the run, and start the one that was asked for."""
@@ -216,9 +216,11 @@ class CifarApp(ViewActions):
 
     def action_runs(self) -> None:
         """Show all runs."""
+        from cifar_tui.app.screens.runs import RunsScreen
+
         self.push_screen(RunsScreen(self._checkpoints), self._on_run_chosen)
 
-    def _on_run_chosen(self, choice: RunChoice | None) -> None:
+    def _on_run_chosen(self, choice: "RunChoice | None") -> None:
         if choice is None:
             return
         if self.own_run is not None and self.live:
@@ -281,19 +283,17 @@ class CifarApp(ViewActions):
     async def action_quit(self) -> None:
         """Leave; ask first while a run is live. In a dialog it is the key of that dialog."""
         match self.screen:
-            case QuitDialog():
-                self.screen.dismiss("stop")
-            case DeleteDialog():
-                self.screen.dismiss(result=False)
-            case DataDialog() | AwayDialog() | ComparisonScreen():
-                self.screen.dismiss(None)
-            case HelpScreen() | CommandPalette():
+            case Dialog():
+                self.screen.leave()
+            case CommandPalette():
                 self.screen.dismiss()
             case _ if self._leaving:
                 # the second time: at once, with the code of an interruption if something is lost by it
                 self.left_at_once = True
                 self.exit(_INTERRUPTED if self.live else self._exit_code())
             case _ if self.own_run is not None and self.live:
+                from cifar_tui.app.screens.dialogs import QuitDialog
+
                 dialog = QuitDialog(may_detach=can_be_done("detach", self._run))
                 self.push_screen(dialog, self._on_quit_answer)
             case _:
@@ -382,6 +382,8 @@ class CifarApp(ViewActions):
         if ended is None or ended.exit_code == 0 or self._leaving:
             return
         if ended.exit_code == _DATA_UNAVAILABLE and self.own_run is not None:
+            from cifar_tui.app.screens.dialogs import DataDialog
+
             self.push_screen(DataDialog(ended.error, run.config.data), self._on_data_answer)
         else:
             self.notify(ended.error, severity="error", timeout=15, markup=False)

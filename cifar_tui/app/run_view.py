@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable
 
 from cifar_tui.app.pacer import Pacer
-from cifar_tui.app.screens.dialogs import AwayDialog
 from cifar_tui.app.view_actions import ViewActions
 from cifar_tui.engine.events import Phase
 from cifar_tui.runs.attached import AttachedRun
@@ -112,6 +111,8 @@ class RunView:
             return
         self._told_away = True
         if run.away:
+            from cifar_tui.app.screens.dialogs import AwayDialog
+
             self._app.push_screen(AwayDialog(run.away))
 
 

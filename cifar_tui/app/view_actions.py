@@ -1,5 +1,6 @@
 """The actions that change what is seen, and nothing of a run; and the palette."""
 
+import importlib
 from collections.abc import Iterable
 from functools import partial
 from typing import ClassVar
@@ -9,13 +10,28 @@ from textual.screen import Screen
 
 from cifar_tui.app.commands import palette_commands
 from cifar_tui.app.screens.dashboard import Dashboard
-from cifar_tui.app.screens.help import HelpScreen
+
+
+def _help_screen() -> Screen[None]:
+    from cifar_tui.app.screens.help import HelpScreen
+
+    return HelpScreen()
+
+
+def _import_other_screens() -> None:
+    """The first frame does not wait for them, and the first key that opens one need not."""
+    for name in ("comparison", "dialogs", "help", "runs"):
+        importlib.import_module(f"cifar_tui.app.screens.{name}")
 
 
 class ViewActions(App[int]):
     """An app with a `Dashboard` under all its screens, and the keys that change its view."""
 
-    SCREENS: ClassVar = {"help": HelpScreen}  # it is kept: to open it again takes half the time
+    SCREENS: ClassVar = {"help": _help_screen}  # it is kept: to open it again takes half the time
+
+    def on_mount(self) -> None:
+        """Have the other screens imported once this one is seen."""
+        self.call_after_refresh(_import_other_screens)
 
     @property
     def dashboard(self) -> Dashboard:
@@ -65,5 +81,5 @@ class ViewActions(App[int]):
 
     def action_help(self) -> None:
         """Show all keys."""
-        if not any(isinstance(screen, HelpScreen) for screen in self.screen_stack):
+        if self.get_screen("help") not in self.screen_stack:
             self.push_screen("help")

@@ -14,7 +14,6 @@ from cifar_tui.engine.errors import CancelledError, UserError
 from cifar_tui.engine.events import Alert, Event, Message, Phase, PhaseChanged, RunEnded
 from cifar_tui.engine.files import LAST_FILE, LOG_FILE, REPORT_FILE, WEIGHTS_FILE
 from cifar_tui.runs.event_log import DAMAGED, read_events
-from cifar_tui.runs.possession import Possession
 from cifar_tui.runs.source import SAMPLE_BATCH, Sample, SampleBatch
 from cifar_tui.runs.state import Asked, Curves, LogLine, RunSnapshot, RunState, with_asked
 from cifar_tui.runs.store import check_checkpoints, create_run_folder, write_config
@@ -22,6 +21,7 @@ from cifar_tui.runs.store import check_checkpoints, create_run_folder, write_con
 if TYPE_CHECKING:
     from cifar_tui.engine.events import TrainingFinished
     from cifar_tui.engine.session import Session
+    from cifar_tui.runs.possession import Possession
 
 
 class LiveRun:
@@ -260,6 +260,8 @@ class LiveRun:
 
     def _own(self, folder: Path) -> None:
         """Make the run this process's: lock, event log and control socket, and the log of what was before."""
+        from cifar_tui.runs.possession import Possession  # in the run's thread, as torch is
+
         self._possession = Possession(folder, self.config, self._answer)
         for event in self._early_events:
             self._log(event)

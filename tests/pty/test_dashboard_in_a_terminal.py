@@ -297,6 +297,13 @@ def test_what_native_code_writes_lands_in_the_runs_log_and_not_on_the_screen(
     assert "NATIVE NOISE" in (folder / "run.log").read_text()
 
 
+def test_the_first_frame_of_a_small_terminal_shows_one_pane(open_terminal):
+    terminal = open_terminal("--data", "synthetic", size=(80, 24))
+    terminal.until("1 Configuration")
+    terminal.until("t Train")
+    assert b"no training yet" not in terminal.received, "the pane beside it"
+
+
 @pytest.mark.alone
 def test_the_first_frame_comes_long_before_torch_could_be_imported(open_terminal):
     def import_torch():

@@ -7,9 +7,9 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import DataTable
 
+from cifar_tui.app.screens.dialog import Dialog
 from cifar_tui.runs.listing import ListedRun, compare_runs, printable, setting_text
 
 
@@ -24,7 +24,7 @@ class ComparisonTable(DataTable[Content]):
     ]
 
 
-class ComparisonScreen(ModalScreen[None]):
+class ComparisonScreen(Dialog[None]):
     """What differs between `runs` in their settings, and what came of them."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q,v", "dismiss", "Close")]

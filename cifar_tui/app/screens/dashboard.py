@@ -5,6 +5,7 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Grid
+from textual.geometry import Size
 from textual.screen import Screen
 from textual.widgets import Static
 
@@ -26,7 +27,12 @@ MINIMUM_SIZE = (80, 24)
 
 
 class Dashboard(Screen[None]):
-    """Shows a run and holds the form for the next one; knows no run but through what `follow` is given."""
+    """Shows a run and holds the form for the next one; knows no run but what it is to show.
+
+    Args:
+        config: what the form starts with.
+        size: of the terminal, for the first frame; Textual acts on it only after that frame.
+    """
 
     AUTO_FOCUS = ""
     BINDINGS: ClassVar[list[BindingType]] = [*FIELD_BINDINGS]
@@ -42,8 +48,9 @@ class Dashboard(Screen[None]):
         (36, "-high"),
     ]
 
-    def __init__(self, config: TrainConfig) -> None:
-        super().__init__()
+    def __init__(self, config: TrainConfig, size: Size) -> None:
+        width = _size_class(size.width, self.HORIZONTAL_BREAKPOINTS)
+        super().__init__(classes=f"{width} {_size_class(size.height, self.VERTICAL_BREAKPOINTS)}")
         self._config = config
         self._shown: object = None
         self._shown_texts: object = None
@@ -58,17 +65,13 @@ class Dashboard(Screen[None]):
         yield TitleLine()
         yield PaneTabs()
         with Grid(id="panes"):
-            yield ConfigurationPane(self._config, id="configuration")
+            yield ConfigurationPane(self._config, id="configuration", classes="-front")
             yield TrainingPane(id="training")
             yield SamplesPane(id="samples")
             yield SummaryPane(id="summary")
             yield LogPane(id="log")
         yield Static(id="too-small")
         yield KeyLine()
-
-    def on_mount(self) -> None:
-        """Start with the form."""
-        self.show_pane("configuration", focus=False)
 
     def on_resize(self) -> None:
         """Say the size where it is too small."""
@@ -86,14 +89,13 @@ class Dashboard(Screen[None]):
         """The charts."""
         return self.query_one(TrainingPane)
 
-    def show_pane(self, name: str, *, focus: bool = True) -> None:
+    def show_pane(self, name: str) -> None:
         """Bring the pane `name` to the front where only one is seen, and move the cursor to it."""
         for pane in PANES:
             self.query_one(f"#{pane}").set_class(pane == name, "-front")
         self.query_one(PaneTabs).front = name
-        if focus:
-            # at once: keys typed ahead are for where the cursor goes
-            self.set_focus(self.query_one(f"#{name}", Pane).first_focusable())
+        # at once: keys typed ahead are for where the cursor goes
+        self.set_focus(self.query_one(f"#{name}", Pane).first_focusable())
 
     def forget_run(self) -> None:
         """Begin anew, for another run."""
@@ -153,6 +155,10 @@ class Dashboard(Screen[None]):
         if batch is None:
             self._shown_samples = None
         self.query_one(SamplesPane).show(batch)
+
+
+def _size_class(cells: int, breakpoints: list[tuple[int, str]]) -> str:
+    return max((least, name) for least, name in breakpoints if least <= cells)[1]
 
 
 def _state_of(run: RunSource) -> tuple[RunSnapshot, tuple[object, ...]]:

@@ -5,14 +5,14 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Label, Static
 
 from cifar_tui.app.commands import FIELD_BINDINGS
+from cifar_tui.app.screens.dialog import Dialog
 from cifar_tui.runs.listing import printable
 
 
-class QuitDialog(ModalScreen[str]):
+class QuitDialog(Dialog[str]):
     """Asks what becomes of a live run: "stop", "detach" or "stay".
 
     Args:
@@ -63,8 +63,12 @@ class QuitDialog(ModalScreen[str]):
         """Give the answer of a key."""
         self.dismiss(answer)
 
+    def leave(self) -> None:
+        """Asked again, leave."""
+        self.dismiss("stop")
 
-class DeleteDialog(ModalScreen[bool]):
+
+class DeleteDialog(Dialog[bool]):
     """Asks whether the run `name` is to be deleted; true if so."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -99,8 +103,12 @@ class DeleteDialog(ModalScreen[bool]):
         """Give the answer of a key."""
         self.dismiss(delete)
 
+    def leave(self) -> None:
+        """Delete nothing."""
+        self.dismiss(result=False)
 
-class AwayDialog(ModalScreen[None]):
+
+class AwayDialog(Dialog[None]):
     """Tells what happened since the last look.
 
     Args:
@@ -133,7 +141,7 @@ class AwayDialog(ModalScreen[None]):
         self.dismiss()
 
 
-class DataDialog(ModalScreen[str | None]):
+class DataDialog(Dialog[str | None]):
     """Offers the ways to images when there are none: the data setting to start again with, or None.
 
     Args:

@@ -8,10 +8,10 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import VerticalScroll
-from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from cifar_tui.app.commands import COMMANDS
+from cifar_tui.app.screens.dialog import Dialog
 from cifar_tui.app.screens.runs import RunsScreen, RunTable
 
 _INTRODUCTION = (
@@ -25,7 +25,7 @@ _MOVING = (
 )
 
 
-class HelpScreen(ModalScreen[None]):
+class HelpScreen(Dialog[None]):
     """All commands by group; any of escape, ? and q closes it."""
 
     BINDINGS: ClassVar = [

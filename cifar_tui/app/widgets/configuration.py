@@ -97,8 +97,8 @@ class ConfigurationPane(Pane):
     can_focus = True
     locked: reactive[bool] = reactive(default=False)
 
-    def __init__(self, config: TrainConfig, *, id: str) -> None:
-        super().__init__(id=id)
+    def __init__(self, config: TrainConfig, *, id: str, classes: str = "") -> None:
+        super().__init__(id=id, classes=classes)
         self._config = config
         self._preset = config.preset
 
