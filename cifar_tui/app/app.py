@@ -18,6 +18,7 @@ from cifar_tui.app.commands import COMMANDS, bindings
 from cifar_tui.app.driver import JobDriver
 from cifar_tui.app.farewell import farewell
 from cifar_tui.app.native_output import native_output_to_run_log
+from cifar_tui.app.pacer import keep_looking
 from cifar_tui.app.run_view import RunView
 from cifar_tui.app.screens.dashboard import Dashboard
 from cifar_tui.app.screens.dialog import Dialog
@@ -33,8 +34,6 @@ from cifar_tui.runs.source import RunSource
 
 if TYPE_CHECKING:
     from cifar_tui.app.screens.runs import RunChoice
-
-_POLL_SECONDS = 0.2
 
 _DATA_UNAVAILABLE = 3
 _INTERRUPTED = 128 + signal.SIGINT
@@ -113,7 +112,7 @@ class CifarApp(ViewActions):
 
     def on_mount(self) -> None:
         """Begin to look at the run, and start the one that was asked for."""
-        self.set_interval(_POLL_SECONDS, self._poll)
+        self.run_worker(keep_looking(self._poll))
         self._loop = asyncio.get_running_loop()
         # the shell wrote on the screen meanwhile
         self.app_resume_signal.subscribe(self, lambda _: self.refresh(layout=True))
@@ -349,7 +348,7 @@ class CifarApp(ViewActions):
 
     def _poll(self) -> None:
         """Show what changed, and act once on the end of a run."""
-        if not self.is_running:  # the screens are being closed while the timers still tick
+        if not self.is_running:  # the screens are being closed meanwhile
             return
         self.polled_at = time.monotonic()
         run = self._run

@@ -1,6 +1,8 @@
 """How often a part of the screen is drawn: as often as it may, and no more than it costs."""
 
+import asyncio
 import time
+from collections.abc import Callable
 
 from cifar_tui.engine.events import Phase
 from cifar_tui.runs.state import RunSnapshot
@@ -13,6 +15,13 @@ _STOOD_STILL_SECONDS = 0.5
 
 _LOOK_SECONDS = 0.2
 """What passes between two looks as a rule."""
+
+
+async def keep_looking(look: Callable[[], None]) -> None:
+    """Call `look` again and again, for less than a timer of Textual's, whose ticks are messages."""
+    while True:
+        await asyncio.sleep(_LOOK_SECONDS)
+        look()
 
 
 class Pacer:

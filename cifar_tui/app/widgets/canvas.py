@@ -35,7 +35,8 @@ class Canvas(Widget):
     def render_line(self, y: int) -> Strip:
         """Line `y` on the background of the widget."""
         line = self._lines[y] if y < len(self._lines) else Strip.blank(0)
-        return _on(line, self.rich_style).adjust_cell_length(self.size.width, self.rich_style)
+        background = self.visual_style.rich_style  # kept, where self.rich_style is made anew by every look
+        return _on(line, background).adjust_cell_length(self.size.width, background)
 
     def _strips(self, text: Text) -> list[Strip]:
         return [Strip(line.render(self.app.console, end="")) for line in text.split("\n")]

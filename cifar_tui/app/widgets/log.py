@@ -117,8 +117,9 @@ class LogView(ScrollView):
         """The row at `y` of the view."""
         index = self.scroll_offset.y + y
         width = self.size.width
+        background = self.visual_style.rich_style  # kept, where self.rich_style is made anew by every look
         if index >= len(self._rows):
-            return Strip.blank(width, self.rich_style)
+            return Strip.blank(width, background)
         row = self._rows[index]
         style = self.get_component_rich_style(f"log--{row.line.kind}", partial=True)
         clock = time.strftime("%H:%M:%S ", time.localtime(row.line.time)) if row.first else " " * TIME_WIDTH
@@ -127,7 +128,7 @@ class LogView(ScrollView):
             Segment(clock, self.get_component_rich_style("log--time", partial=True)),
             Segment(f"{sign} {row.text}", style),
         ]
-        return Strip(segments).apply_style(self.rich_style).adjust_cell_length(width, self.rich_style)
+        return Strip(segments).apply_style(background).adjust_cell_length(width, background)
 
     def _wrap(self, number: int, line: LogLine) -> list[_Row]:
         room = max(SMALLEST_TEXT, self._wrapped_at - TIME_WIDTH - SIGN_WIDTH)
