@@ -31,13 +31,17 @@ class DashboardAmounts:
     """How much is measured.
 
     Attributes:
-        cost: of trainings with and without a screen.
+        cost: of trainings of the tutorial with and without a screen.
+        other_cost: of those of other presets. The screen may cost 1 % of their speed, and by as much do two
+            processes that do the same differ for as long as they live: so there are many short rounds, each
+            with processes of its own.
         presses: how many keys are pressed, at least eight: one of eight holds the training.
         windows: how often bytes are counted in each state.
         window_seconds: how long each time while training; half of it when the training stands.
     """
 
     cost: CostAmounts = field(default_factory=CostAmounts)
+    other_cost: CostAmounts = field(default_factory=lambda: CostAmounts(rounds=9, round_seconds=40.0))
     presses: int = 120
     windows: int = 3
     window_seconds: float = 5.0
@@ -167,14 +171,16 @@ def measure_dashboard(
         RunFailedError: a run that is measured failed.
     """
     amounts = amounts or DashboardAmounts()
-    config = endless_config(options, options.preset or "tutorial", **settings)
+    preset = options.preset or "tutorial"
+    config = endless_config(options, preset, **settings)
     with tempfile.TemporaryDirectory(prefix="cifar-tui-bench-") as name:
         places = Path(name)
-        cost = measure_cost(config, places, amounts.cost, unread=True)
+        cost_amounts = amounts.cost if preset == "tutorial" else amounts.other_cost
+        cost = measure_cost(config, places, cost_amounts, unread=True)
         also = None
         if options.preset is None:
             also_config = endless_config(options, _ALSO, **settings)
-            also = measure_cost(also_config, places, amounts.cost, unread=False)
+            also = measure_cost(also_config, places, amounts.other_cost, unread=False)
         show_progress("pressing keys")
         keys = _measure_keys(config, places, amounts)
         show_progress("counting bytes")

@@ -29,7 +29,7 @@ while (key := sys.stdin.read(1)) != "q":
 def measured():
     cost = CostAmounts(rounds=1, warm_up_seconds=0.2, settle_seconds=0.5, round_seconds=8.0, turn_seconds=0.3)
     # longer than the numbers ever stand still while it trains
-    amounts = DashboardAmounts(cost=cost, presses=8, windows=2, window_seconds=3.0)
+    amounts = DashboardAmounts(cost=cost, other_cost=cost, presses=8, windows=2, window_seconds=3.0)
     # compiling the steps would take each training longer than everything that is measured
     return measure_dashboard(BenchOptions(device="cpu", preset="tutorial"), amounts, step_path="eager")
 
