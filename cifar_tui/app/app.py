@@ -18,7 +18,7 @@ from cifar_tui.app.commands import COMMANDS, bindings
 from cifar_tui.app.driver import JobDriver
 from cifar_tui.app.farewell import farewell
 from cifar_tui.app.native_output import native_output_to_run_log
-from cifar_tui.app.pacer import keep_looking
+from cifar_tui.app.pacer import LOOK_SECONDS
 from cifar_tui.app.run_view import RunView
 from cifar_tui.app.screens.dashboard import Dashboard
 from cifar_tui.app.screens.dialog import Dialog
@@ -112,7 +112,7 @@ class CifarApp(ViewActions):
 
     def on_mount(self) -> None:
         """Begin to look at the run, and start the one that was asked for."""
-        self.run_worker(keep_looking(self._poll))
+        self.set_interval(LOOK_SECONDS, self._poll)
         self._loop = asyncio.get_running_loop()
         # the shell wrote on the screen meanwhile
         self.app_resume_signal.subscribe(self, lambda _: self.refresh(layout=True))
@@ -127,6 +127,7 @@ class CifarApp(ViewActions):
             self.call_after_refresh(self.action_train)
         elif self._weights is not None:
             self.call_after_refresh(self._start_evaluation, self._weights, self._config)
+        self.call_after_refresh(self.import_other_screens)
 
     @property
     def live(self) -> bool:
@@ -348,7 +349,7 @@ class CifarApp(ViewActions):
 
     def _poll(self) -> None:
         """Show what changed, and act once on the end of a run."""
-        if not self.is_running:  # the screens are being closed meanwhile
+        if not self.is_running:  # the screens are being closed while the timers still tick
             return
         self.polled_at = time.monotonic()
         run = self._run
@@ -374,6 +375,7 @@ class CifarApp(ViewActions):
             self.refresh_bindings()
 
     def _on_run_ended(self, run: RunSource) -> None:
+        self.dashboard.show_run(run)
         self.dashboard.show_curves(run)
         ended = run.snapshot().ended
         if ended is not None:

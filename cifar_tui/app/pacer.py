@@ -1,8 +1,6 @@
 """How often a part of the screen is drawn: as often as it may, and no more than it costs."""
 
-import asyncio
 import time
-from collections.abc import Callable
 
 from cifar_tui.engine.events import Phase
 from cifar_tui.runs.state import RunSnapshot
@@ -13,15 +11,8 @@ _BUSY = {Phase.TRAINING, Phase.EVALUATING, Phase.SAVING}
 _STOOD_STILL_SECONDS = 0.5
 """Nobody has looked for so long: the process was stopped, and so was the training."""
 
-_LOOK_SECONDS = 0.2
+LOOK_SECONDS = 0.2
 """What passes between two looks as a rule."""
-
-
-async def keep_looking(look: Callable[[], None]) -> None:
-    """Call `look` again and again, for less than a timer of Textual's, whose ticks are messages."""
-    while True:
-        await asyncio.sleep(_LOOK_SECONDS)
-        look()
 
 
 class Pacer:
@@ -59,8 +50,8 @@ class Pacer:
         now = time.monotonic()
         passed, self._looked_at = now - self._looked_at, now
         if passed > _STOOD_STILL_SECONDS:
-            self._drawn_at += passed - _LOOK_SECONDS
-            passed = _LOOK_SECONDS / 2  # what there was of it on both sides of the stop, on average
+            self._drawn_at += passed - LOOK_SECONDS
+            passed = LOOK_SECONDS / 2  # what there was of it on both sides of the stop, on average
         self._saved = min(self._most, self._saved + self._share * passed)
         waited = now - self._drawn_at
         if snapshot.phase not in _BUSY:

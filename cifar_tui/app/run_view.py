@@ -52,6 +52,7 @@ class RunView:
                 Pacer(share=0.0004, savings=0.1, fastest=0.4, slowest=30.0, growth=0.4),
                 dashboard.show_samples,
             ),
+            # soon enough for what is read; to look whether there is a new text is not free
             (Pacer(share=0.0003, savings=0.06, fastest=1.0, slowest=12.0), dashboard.show_texts),
             (Pacer(share=0.0015, savings=0.1, fastest=0.2, slowest=2.5), dashboard.show_numbers),
         ]

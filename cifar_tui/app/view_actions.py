@@ -1,6 +1,5 @@
 """The actions that change what is seen, and nothing of a run; and the palette."""
 
-import importlib
 from collections.abc import Iterable
 from functools import partial
 from typing import ClassVar
@@ -18,20 +17,10 @@ def _help_screen() -> Screen[None]:
     return HelpScreen()
 
 
-def _import_other_screens() -> None:
-    """The first frame does not wait for them, and the first key that opens one need not."""
-    for name in ("comparison", "dialogs", "help", "runs"):
-        importlib.import_module(f"cifar_tui.app.screens.{name}")
-
-
 class ViewActions(App[int]):
     """An app with a `Dashboard` under all its screens, and the keys that change its view."""
 
     SCREENS: ClassVar = {"help": _help_screen}  # it is kept: to open it again takes half the time
-
-    def on_mount(self) -> None:
-        """Have the other screens imported once this one is seen."""
-        self.call_after_refresh(_import_other_screens)
 
     @property
     def dashboard(self) -> Dashboard:
@@ -46,6 +35,10 @@ class ViewActions(App[int]):
                 run = partial(self.run_action, command.action)
                 yield SystemCommand(f"{command.name} ({command.key_label})", command.description, run)
         yield SystemCommand("Theme", "Change the colours", self.action_change_theme)
+
+    def import_other_screens(self) -> None:
+        """To be called once the dashboard is seen: it does not wait for them, nor a key that opens one."""
+        import cifar_tui.app.screens.help  # noqa: F401 - it imports all the others
 
     def action_show_pane(self, name: str) -> None:
         """Go to a pane."""

@@ -31,10 +31,10 @@ class DashboardAmounts:
     """How much is measured.
 
     Attributes:
-        cost: of trainings of the tutorial with and without a screen.
-        other_cost: of those of other presets. The screen may cost 1 % of their speed, and by as much do two
-            processes that do the same differ for as long as they live: so there are many short rounds, each
-            with processes of its own.
+        cost: of trainings of the tutorial with and without a screen; and how long a training warms up before
+            keys and bytes are measured.
+        other_cost: of those of other presets. The limit is 1 %, and two processes that do the same differ by
+            as much for life: hence more rounds, each with new processes.
         presses: how many keys are pressed, at least eight: one of eight holds the training.
         windows: how often bytes are counted in each state.
         window_seconds: how long each time while training; half of it when the training stands.

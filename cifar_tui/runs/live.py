@@ -260,7 +260,7 @@ class LiveRun:
 
     def _own(self, folder: Path) -> None:
         """Make the run this process's: lock, event log and control socket, and the log of what was before."""
-        from cifar_tui.runs.possession import Possession  # in the run's thread, as torch is
+        from cifar_tui.runs.possession import Possession  # here, for the first frame needs none
 
         self._possession = Possession(folder, self.config, self._answer)
         for event in self._early_events:

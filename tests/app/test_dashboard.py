@@ -9,7 +9,7 @@ from textual.widgets import Button, Input, Static
 
 from cifar_tui.app.app import CifarApp
 from cifar_tui.app.commands import COMMANDS, palette_commands
-from cifar_tui.app.screens.dialogs import AwayDialog, DataDialog, QuitDialog
+from cifar_tui.app.screens.dialogs import AwayDialog, DataDialog, DeleteDialog, QuitDialog
 from cifar_tui.app.screens.help import HelpScreen
 from cifar_tui.app.widgets.configuration import ConfigurationPane, SettingRow
 from cifar_tui.app.widgets.key_line import KeyLine
@@ -222,6 +222,7 @@ async def test_after_an_evaluation_without_images_other_images_are_evaluated(tmp
     [
         (QuitDialog(may_detach=True), ["stop"]),
         (DataDialog("none", "auto"), [None]),
+        (DeleteDialog("20260101-000000"), [None]),
         (AwayDialog(["a line"]), [None]),
         (HelpScreen(), [None]),
     ],

@@ -70,14 +70,12 @@ class Dashboard(Screen[None]):
             yield SamplesPane(id="samples")
             yield SummaryPane(id="summary")
             yield LogPane(id="log")
-        yield Static(id="too-small")
+        yield Static(_too_small(self.app.size), id="too-small")
         yield KeyLine()
 
     def on_resize(self) -> None:
         """Say the size where it is too small."""
-        width, height = self.size
-        needed = f"it needs {MINIMUM_SIZE[0]}×{MINIMUM_SIZE[1]}"
-        self.query_one("#too-small", Static).update(f"The terminal is too small: {width}×{height}; {needed}.")
+        self.query_one("#too-small", Static).update(_too_small(self.size))
 
     @property
     def configuration(self) -> ConfigurationPane:
@@ -155,6 +153,11 @@ class Dashboard(Screen[None]):
         if batch is None:
             self._shown_samples = None
         self.query_one(SamplesPane).show(batch)
+
+
+def _too_small(size: Size) -> str:
+    needed = f"it needs {MINIMUM_SIZE[0]}×{MINIMUM_SIZE[1]}"
+    return f"The terminal is too small: {size.width}×{size.height}; {needed}."
 
 
 def _size_class(cells: int, breakpoints: list[tuple[int, str]]) -> str:

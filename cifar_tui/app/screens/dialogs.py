@@ -103,10 +103,6 @@ class DeleteDialog(Dialog[bool]):
         """Give the answer of a key."""
         self.dismiss(delete)
 
-    def leave(self) -> None:
-        """Delete nothing."""
-        self.dismiss(result=False)
-
 
 class AwayDialog(Dialog[None]):
     """Tells what happened since the last look.

@@ -35,7 +35,7 @@ class Canvas(Widget):
     def render_line(self, y: int) -> Strip:
         """Line `y` on the background of the widget."""
         line = self._lines[y] if y < len(self._lines) else Strip.blank(0)
-        background = self.visual_style.rich_style  # kept, where self.rich_style is made anew by every look
+        background = self.visual_style.rich_style  # cached, which self.rich_style is not
         return _on(line, background).adjust_cell_length(self.size.width, background)
 
     def _strips(self, text: Text) -> list[Strip]:

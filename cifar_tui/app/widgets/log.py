@@ -117,7 +117,7 @@ class LogView(ScrollView):
         """The row at `y` of the view."""
         index = self.scroll_offset.y + y
         width = self.size.width
-        background = self.visual_style.rich_style  # kept, where self.rich_style is made anew by every look
+        background = self.visual_style.rich_style  # cached, which self.rich_style is not
         if index >= len(self._rows):
             return Strip.blank(width, background)
         row = self._rows[index]
