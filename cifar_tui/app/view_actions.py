@@ -38,7 +38,7 @@ class ViewActions(App[int]):
 
     def import_other_screens(self) -> None:
         """To be called once the dashboard is seen: it does not wait for them, nor a key that opens one."""
-        import cifar_tui.app.screens.help  # noqa: F401 - it imports all the others
+        self.get_screen("help")  # its module imports all the others
 
     def action_show_pane(self, name: str) -> None:
         """Go to a pane."""

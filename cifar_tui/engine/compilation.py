@@ -27,6 +27,7 @@ def compiled(
     Raises:
         CompilationError: torch.compile cannot do it here; `net` is as it was.
     """
+    torch.compiler.reset()  # torch keeps a few graphs of a module's code, and computes eagerly beyond them
     before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
     try:
         fast: Callable[[Tensor], Tensor] = torch.compile(net, dynamic=False)

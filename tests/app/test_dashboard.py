@@ -240,6 +240,29 @@ async def test_ctrl_c_in_a_dialog_is_a_key_of_that_dialog(app, screen, answer):
         assert app.is_running
 
 
+@pytest.mark.parametrize("in_front", [True, False])
+@pytest.mark.parametrize(
+    ("dialog", "harmless"),
+    [
+        (lambda: QuitDialog(may_detach=True), "stay"),
+        (lambda: DeleteDialog("20260101-000000"), "keep"),
+        (lambda: AwayDialog(["a line"]), "on"),
+        (lambda: DataDialog("none", "auto"), "again"),
+    ],
+)
+async def test_no_answer_of_a_box_but_the_harmless_one_has_the_focus_before_a_key(
+    app, monkeypatch, dialog, harmless, in_front
+):
+    focused = []
+    monkeypatch.setattr(Button, "watch_has_focus", lambda button, has: focused.append((button.id, has)))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        app.app_focus = in_front
+        app.push_screen(dialog())
+        await pilot.pause()
+        assert focused == [(harmless, True)]
+
+
 @pytest.mark.parametrize(
     ("may_detach", "offered", "answers"),
     [(True, ["stop", "detach", "stay"], ["detach"]), (False, ["stop", "stay"], [])],

@@ -33,6 +33,15 @@ def test_a_compiled_net_trains_as_before_and_starts_as_it_was(memory_format):
     assert torch.allclose(gradient, net[0].weight.grad, atol=1e-4)
 
 
+@torch._dynamo.config.patch(recompile_limit=1)
+def test_a_net_is_compiled_however_many_were_before_it():
+    counters = torch._dynamo.utils.counters["stats"]
+    for size in (2, 3, 4):
+        count = counters["unique_graphs"]
+        compiled(nn.Sequential(nn.Flatten(), nn.Linear(12, 3)), [torch.randn(1, 3, 2, 2)], {size}, "fp32")
+        assert counters["unique_graphs"] == count + 1
+
+
 class NoPairs(nn.Sequential):
     """Computes with batches of any size but two."""
 

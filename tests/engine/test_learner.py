@@ -106,13 +106,15 @@ def test_the_rate_follows_the_schedule_and_each_group_its_own(noise_dataset):
 
 def test_the_bias_of_the_whitening_layer_is_trained_for_three_epochs(noise_dataset):
     made, _ = learner(noise_dataset, epochs=5, batch_size=420, model="speednet-32")
-    biases = []
+    biases, wanted = [], []
+    made.net.blocks[0].register_forward_pre_hook(lambda _, inputs: wanted.append(inputs[0].requires_grad))
     for _ in range(5):
         losses(made, torch.arange(840))
         biases.append(made.net.whitening.bias.detach().clone())
     assert not torch.equal(biases[1], biases[2])
     assert torch.equal(biases[2], biases[3])
     assert torch.equal(biases[2], biases[4])
+    assert wanted == [True] * 6 + [False] * 4, "the largest gradient is computed while it is used"
 
 
 def test_the_first_epochs_may_be_on_smaller_images(noise_dataset):

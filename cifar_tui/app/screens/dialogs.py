@@ -19,6 +19,7 @@ class QuitDialog(Dialog[str]):
         may_detach: whether the run can go on without a screen, which takes a folder of its own.
     """
 
+    AUTO_FOCUS = "#stay"
     BINDINGS: ClassVar[list[BindingType]] = [
         *FIELD_BINDINGS,
         ("escape,n", "answer('stay')", "Go on"),
@@ -47,10 +48,6 @@ class QuitDialog(Dialog[str]):
                     yield Button("Detach (d)", id="detach", compact=True)
                 yield Button("Stay (esc)", id="stay", variant="primary", compact=True)
 
-    def on_mount(self) -> None:
-        """The harmless answer is the one that enter gives."""
-        self.query_one("#stay").focus()
-
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Take no answer that is not offered."""
         return self._may_detach or (action, parameters) != ("answer", ("detach",))
@@ -71,6 +68,7 @@ class QuitDialog(Dialog[str]):
 class DeleteDialog(Dialog[bool]):
     """Asks whether the run `name` is to be deleted; true if so."""
 
+    AUTO_FOCUS = "#keep"
     BINDINGS: ClassVar[list[BindingType]] = [
         *FIELD_BINDINGS,
         ("escape,n,q", "answer(False)", "Keep"),
@@ -91,10 +89,6 @@ class DeleteDialog(Dialog[bool]):
                 yield Button("Delete (y)", id="delete", variant="error", compact=True)
                 yield Button("Keep (esc)", id="keep", variant="primary", compact=True)
 
-    def on_mount(self) -> None:
-        """The harmless answer is the one that enter gives."""
-        self.set_focus(self.query_one("#keep"))
-
     def on_button_pressed(self, event: Button.Pressed) -> None:
         """Give the answer of the button."""
         self.dismiss(event.button.id == "delete")
@@ -111,6 +105,7 @@ class AwayDialog(Dialog[None]):
         lines: what happened.
     """
 
+    AUTO_FOCUS = "#on"
     BINDINGS: ClassVar[list[BindingType]] = [
         *FIELD_BINDINGS,
         ("escape,q,space", "dismiss", "Close"),
@@ -128,10 +123,6 @@ class AwayDialog(Dialog[None]):
             with Horizontal(classes="dialog-buttons"):
                 yield Button("To the run (enter)", id="on", variant="primary", compact=True)
 
-    def on_mount(self) -> None:
-        """Enter closes it."""
-        self.query_one("#on").focus()
-
     def on_button_pressed(self) -> None:
         """Go on to the run."""
         self.dismiss()
@@ -145,6 +136,7 @@ class DataDialog(Dialog[str | None]):
         data: the data setting that failed, for another try.
     """
 
+    AUTO_FOCUS = "#again"
     BINDINGS: ClassVar[list[BindingType]] = [*FIELD_BINDINGS, ("escape", "cancel", "Cancel")]
 
     def __init__(self, reason: str, data: str) -> None:
@@ -164,10 +156,6 @@ class DataDialog(Dialog[str | None]):
                 yield Button("Use the folder", id="folder", compact=True)
                 yield Button("Use synthetic images", id="synthetic", compact=True)
                 yield Button("Cancel", id="cancel", compact=True)
-
-    def on_mount(self) -> None:
-        """Another try is what enter gives."""
-        self.query_one("#again").focus()
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
         """Go the way of the button."""
