@@ -83,10 +83,9 @@ def augment(images: Tensor, indices: Tensor, draws: Draws, augmentation: Augment
     """
     size = images.shape[-1]
     changed = images[indices]
-    if draws.shifts is not None:
-        changed = _windows(changed, draws.shifts[indices], augmentation.shift)
-    if draws.flips is not None:
-        changed = torch.where(draws.flips[indices].view(-1, 1, 1, 1), changed.flip(3), changed)
+    if draws.shifts is not None or draws.flips is not None:
+        sources = _sources(indices, draws, size, augmentation.shift)
+        changed = changed.flatten(2).gather(2, sources.expand(-1, changed.shape[1], -1)).view_as(changed)
     inputs = normalize(changed)
     if draws.corners is not None:
         offsets = torch.arange(size, device=images.device) - draws.corners[indices].unsqueeze(2)
@@ -101,19 +100,22 @@ def reduced(inputs: Tensor) -> Tensor:
     return functional.interpolate(inputs, size=size, mode="bilinear", antialias=True)
 
 
-def _windows(images: Tensor, firsts: Tensor, shift: int) -> Tensor:
-    """From each image, padded by reflection, the window that begins at its row and column of `firsts`."""
-    size = images.shape[-1]
-    padded = reflected(images, shift)
-    windows = padded.unfold(2, size, 1).unfold(3, size, 1)
-    return windows[torch.arange(len(images), device=images.device), :, firsts[:, 0], firsts[:, 1]]
+def _sources(indices: Tensor, draws: Draws, size: int, shift: int) -> Tensor:
+    """Which pixel of its image, counted row by row, each pixel of a shifted and mirrored one is.
+
+    Of shape (B, 1, S * S): to take every pixel once takes a third of the time of one change after the other.
+    """
+    rows = columns = torch.arange(size, device=indices.device).expand(len(indices), size)
+    if draws.flips is not None:
+        columns = torch.where(draws.flips[indices].unsqueeze(1), columns.flip(1), columns)
+    if draws.shifts is not None:
+        moved = draws.shifts[indices] - shift
+        rows = _mirrored(rows + moved[:, :1], size)
+        columns = _mirrored(columns + moved[:, 1:], size)
+    return (rows.unsqueeze(2) * size + columns.unsqueeze(1)).flatten(1).unsqueeze(1)
 
 
-def reflected(images: Tensor, border: int) -> Tensor:
-    """`images` (B, C, S, S) of any type with a `border` that mirrors them at their outermost pixels."""
-    if images.is_floating_point():
-        return functional.pad(images, (border,) * 4, mode="reflect")
-    size = images.shape[-1]
-    places = torch.arange(-border, size + border, device=images.device).abs()
-    places = torch.where(places >= size, 2 * (size - 1) - places, places)
-    return images[:, :, places][:, :, :, places]
+def _mirrored(places: Tensor, size: int) -> Tensor:
+    """`places` outside of 0 to `size` - 1, reflected at the first and the last."""
+    places = places.abs()
+    return torch.where(places >= size, 2 * (size - 1) - places, places)

@@ -16,7 +16,15 @@ from cifar_tui.engine.errors import ConfigError
 from cifar_tui.engine.presets import PRESETS
 
 DATA_KEYWORDS = ("auto", "cifar10", "synthetic")
-MODELS = ("net", "resnet18", "speednet-32", "speednet-64", "speednet-94", "speednet-95", "speednet-96")
+MODELS = (
+    "net",
+    "resnet18",
+    "speednet-tiny",
+    "speednet-small",
+    "speednet-94",
+    "speednet-95",
+    "speednet-96",
+)
 Setting = int | float | str | bool
 """The value of a setting."""
 

@@ -5,8 +5,7 @@ from typing import Protocol
 
 import torch
 from torch import Tensor, nn
-
-from cifar_tui.engine.augment import reflected
+from torch.nn import functional
 
 
 class _Autocast(Protocol):
@@ -39,7 +38,7 @@ class Views(nn.Module):
         if self._views == "mirror":
             return self._mirrored(inputs)
         size = inputs.shape[-1]
-        padded = reflected(inputs, 1)
+        padded = functional.pad(inputs, (1, 1, 1, 1), mode="reflect")
         corners = (padded[:, :, :size, :size], padded[:, :, 2:, 2:])
         moved = torch.stack([self._mirrored(corner) for corner in corners]).mean(dim=0)
         return (self._mirrored(inputs) + moved) / 2

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from cifar_tui.engine.augment import Augmentation, augment, draw, reduced, reflected
+from cifar_tui.engine.augment import Augmentation, augment, draw, reduced
 from cifar_tui.engine.batches import normalize
 
 CPU = torch.device("cpu")
@@ -45,12 +45,6 @@ def test_shifts_are_windows_of_the_reflected_image_each_equally_often(images):
     assert max(counts) < 480 + 5 * 22, counts
 
 
-def test_reflecting_bytes_is_reflecting_numbers(images):
-    padded = reflected(images[:3], 4)
-    assert torch.equal(padded.float(), torch.nn.functional.pad(images[:3].float(), (4,) * 4, mode="reflect"))
-    assert torch.equal(padded.float(), reflected(images[:3].float(), 4))
-
-
 def flipped(images, **settings):
     """Which images an epoch mirrored; each must be as it was or mirrored."""
     result, plain = made(images, **settings), normalize(images)
@@ -73,6 +67,17 @@ def test_an_alternating_flip_shows_every_image_both_ways_in_two_epochs(images):
     assert torch.equal(epochs[2], epochs[0])
     assert torch.equal(epochs[3], epochs[1])
     assert not torch.equal(flipped(images, flip="alternating", seed=1), epochs[0])
+
+
+def test_an_image_is_mirrored_after_it_was_shifted(images):
+    few = images[:40]
+    settings = {"shift": 3, "flip": "random"}
+    draws, result = drawn(len(few), **settings), made(few, **settings)
+    assert 0 < int(draws.flips.sum()) < len(few)
+    padded = torch.nn.functional.pad(normalize(few), (3, 3, 3, 3), mode="reflect")
+    for image, (row, column), flip, changed in zip(padded, draws.shifts, draws.flips, result, strict=True):
+        window = image[:, row : row + 32, column : column + 32]
+        assert torch.equal(changed, window.flip(2) if flip else window)
 
 
 def test_cutout_makes_one_square_grey_anywhere_inside_the_image(images):

@@ -18,7 +18,7 @@ def refusal(device, **settings):
 @pytest.mark.parametrize("device", ["cpu", "mps"])
 @pytest.mark.parametrize("precision", ["tf32", "fp16"])
 def test_what_only_a_cuda_gpu_computes_in(device, precision):
-    error = refusal(device, model="speednet-32", precision=precision)
+    error = refusal(device, model="speednet-tiny", precision=precision)
     assert error.field == "precision"
     assert str(error) == f"precision {precision} needs a CUDA GPU and this runs on {device}: try auto"
 

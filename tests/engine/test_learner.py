@@ -60,10 +60,10 @@ def test_a_recipe_that_adds_nothing_makes_the_same_bits(noise_dataset):
 
 
 def test_making_a_learner_draws_what_the_model_draws(noise_dataset):
-    made, _ = learner(noise_dataset, model="speednet-32", shift=2, precision="auto", averaging="ema")
+    made, _ = learner(noise_dataset, model="speednet-tiny", shift=2, precision="auto", averaging="ema")
     state = torch.get_rng_state()
     torch.manual_seed(0)
-    create_model("speednet-32", num_classes=10)
+    create_model("speednet-tiny", num_classes=10)
     assert torch.equal(torch.get_rng_state(), state)
     whitening = made.net.whitening.weight
     assert torch.allclose(whitening[:12], -whitening[12:]), "the first layer whitens"
@@ -91,7 +91,7 @@ def test_the_rate_follows_the_schedule_and_each_group_its_own(noise_dataset):
         noise_dataset,
         epochs=1,
         batch_size=84,
-        model="speednet-32",
+        model="speednet-tiny",
         learning_rate=0.1,
         bias_learning_rate=0.5,
         schedule="linear",
@@ -105,7 +105,7 @@ def test_the_rate_follows_the_schedule_and_each_group_its_own(noise_dataset):
 
 
 def test_the_bias_of_the_whitening_layer_is_trained_for_three_epochs(noise_dataset):
-    made, _ = learner(noise_dataset, epochs=5, batch_size=420, model="speednet-32")
+    made, _ = learner(noise_dataset, epochs=5, batch_size=420, model="speednet-tiny")
     biases, wanted = [], []
     made.net.blocks[0].register_forward_pre_hook(lambda _, inputs: wanted.append(inputs[0].requires_grad))
     for _ in range(5):
@@ -118,7 +118,7 @@ def test_the_bias_of_the_whitening_layer_is_trained_for_three_epochs(noise_datas
 
 
 def test_the_first_epochs_may_be_on_smaller_images(noise_dataset):
-    made, _ = learner(noise_dataset, epochs=4, batch_size=420, model="speednet-32", small_images=0.5)
+    made, _ = learner(noise_dataset, epochs=4, batch_size=420, model="speednet-tiny", small_images=0.5)
     sizes = []
     made.net.register_forward_pre_hook(lambda net, inputs: sizes.append(inputs[0].shape[-1]))
     for _ in range(4):
@@ -131,7 +131,7 @@ def test_the_first_epochs_may_be_on_smaller_images(noise_dataset):
     [(1, ["all epochs are on whole images: small_images 0.67 of 1 is less than one"]), (3, [])],
 )
 def test_small_images_for_less_than_an_epoch_are_said_to_be_none(noise_dataset, epochs, says):
-    _, said = learner(noise_dataset, epochs=epochs, model="speednet-32", small_images=0.67)
+    _, said = learner(noise_dataset, epochs=epochs, model="speednet-tiny", small_images=0.67)
     assert said == says
 
 
@@ -164,10 +164,10 @@ def test_gradients_of_a_scaled_loss_are_scaled_back(noise_dataset, monkeypatch):
 
 
 def test_bf16_trains_on_a_cpu(noise_dataset, monkeypatch):
-    exact, _ = learner(noise_dataset, batch_size=84, model="speednet-32", learning_rate=0.01)
+    exact, _ = learner(noise_dataset, batch_size=84, model="speednet-tiny", learning_rate=0.01)
     monkeypatch.setattr("cifar_tui.engine.learner.select_precision", lambda *_: ("bf16", "bf16 it is"))
     half, said = learner(
-        noise_dataset, batch_size=84, model="speednet-32", learning_rate=0.01, precision="bf16"
+        noise_dataset, batch_size=84, model="speednet-tiny", learning_rate=0.01, precision="bf16"
     )
     assert said == ["bf16 it is"]
     values = losses(half, torch.arange(840))

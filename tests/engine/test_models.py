@@ -44,8 +44,8 @@ def test_resnet18_is_torchvisions_with_another_stem():
 @pytest.mark.parametrize(
     ("name", "widths"),
     [
-        ("speednet-32", (32, 64, 64)),
-        ("speednet-64", (64, 128, 128)),
+        ("speednet-tiny", (16, 64, 96)),
+        ("speednet-small", (32, 128, 192)),
         ("speednet-94", (64, 256, 256)),
         ("speednet-95", (128, 384, 384)),
         ("speednet-96", (128, 384, 512)),
@@ -61,7 +61,7 @@ def test_a_speednet_is_as_wide_as_its_recipe(name, widths):
 
 
 @pytest.mark.parametrize(
-    ("name", "activation"), [("speednet-32", nn.functional.relu), ("speednet-96", nn.functional.gelu)]
+    ("name", "activation"), [("speednet-tiny", nn.functional.relu), ("speednet-96", nn.functional.gelu)]
 )
 def test_a_speednet_computes_what_its_recipe_says(name, activation):
     net = create_model(name, num_classes=10).train()
@@ -89,7 +89,7 @@ def test_a_speednet_computes_what_its_recipe_says(name, activation):
 
 
 def test_a_speednet_keeps_of_its_normalisation_four_tenths_of_the_last_batch():
-    net = create_model("speednet-32", num_classes=10).train()
+    net = create_model("speednet-tiny", num_classes=10).train()
     entered = {}
     norm = net.blocks[0].norms[0]
     norm.register_forward_pre_hook(lambda module, inputs: entered.setdefault("batch", inputs[0].detach()))
@@ -101,7 +101,7 @@ def test_a_speednet_keeps_of_its_normalisation_four_tenths_of_the_last_batch():
 
 def test_a_speednet_evaluates_by_what_it_kept_whatever_else_is_in_the_batch():
     torch.manual_seed(0)
-    net = create_model("speednet-32", num_classes=10).train()
+    net = create_model("speednet-tiny", num_classes=10).train()
     net(torch.randn(8, 3, 32, 32))
     net.eval()
     norm, features = net.blocks[1].norms[1], torch.randn(4, 64, 8, 8)
@@ -114,11 +114,12 @@ def test_a_speednet_evaluates_by_what_it_kept_whatever_else_is_in_the_batch():
         assert torch.allclose(net(inputs)[:1], net(inputs[:1]), atol=1e-5)
 
 
-def test_the_first_filters_of_a_speednet_hand_their_channels_on():
-    net = create_model("speednet-32", num_classes=10)
+@pytest.mark.parametrize(("name", "handed_on"), [("speednet-tiny", 16), ("speednet-small", 24)])
+def test_the_first_filters_of_a_speednet_hand_their_channels_on(name, handed_on):
+    net = create_model(name, num_classes=10)
     conv = net.blocks[0].convs[0]
     inputs = torch.randn(2, 24, 8, 8)
-    assert torch.allclose(conv(inputs)[:, :24], inputs, atol=1e-6)
+    assert torch.allclose(conv(inputs)[:, :handed_on], inputs[:, :handed_on], atol=1e-6)
 
 
 def test_only_shifts_of_a_speednets_normalisation_and_not_its_whitening_are_trained():
@@ -130,7 +131,7 @@ def test_only_shifts_of_a_speednets_normalisation_and_not_its_whitening_are_trai
 
 
 def test_whitened_patches_are_uncorrelated_and_of_one_size(images):
-    net = create_model("speednet-32", num_classes=10)
+    net = create_model("speednet-tiny", num_classes=10)
     initialise_whitening(net, images)
     with torch.no_grad():
         whitened = net.whitening(normalize(images)).permute(0, 2, 3, 1).reshape(-1, 24)

@@ -100,7 +100,7 @@ def names_by_rate(net, **settings):
 
 def test_biases_and_the_last_layer_may_have_their_own_rates_and_decay_at_the_same_pace():
     groups = names_by_rate(
-        create_model("speednet-32", num_classes=10),
+        create_model("speednet-tiny", num_classes=10),
         optimizer="nesterov",
         learning_rate=2.0,
         bias_learning_rate=100.0,
@@ -117,14 +117,14 @@ def test_biases_and_the_last_layer_may_have_their_own_rates_and_decay_at_the_sam
 
 
 def test_beside_muon_the_bias_of_the_whitening_layer_has_the_rate_of_biases():
-    net = create_model("speednet-32", num_classes=10)
+    net = create_model("speednet-tiny", num_classes=10)
     groups = names_by_rate(net, optimizer="muon", learning_rate=0.24, bias_learning_rate=100.0)
     norms = {f"blocks.{block}.norms.{layer}.bias" for block in range(3) for layer in range(2)}
     assert groups[100.0][1] == norms | {"whitening.bias"}
 
 
 def test_muon_takes_the_filters_of_any_net_and_comes_first():
-    for name in ("net", "resnet18", "speednet-32"):
+    for name in ("net", "resnet18", "speednet-tiny"):
         net = create_model(name, num_classes=10)
         optimizer = create_optimizer(net, TrainConfig(optimizer="muon", learning_rate=0.24))
         first, *rest = optimizer.param_groups

@@ -25,7 +25,7 @@ SMALL = "its epochs on small images were the first 1 and are the first 2"
     ],
 )
 def test_other_epochs_bend_what_goes_by_their_number(settings, says):
-    config = TrainConfig(epochs=5, model="speednet-32", **settings)
+    config = TrainConfig(epochs=5, model="speednet-tiny", **settings)
     assert schedule_differences({"epochs": 3}, config) == says
     assert schedule_differences({"epochs": 5}, config) == []
 

@@ -188,7 +188,7 @@ def test_a_checkpoint_from_before_the_sums_had_a_place_of_their_own_is_gone_on_f
 
 
 def test_a_checkpoint_whose_epochs_had_a_step_more_comes_to_its_end(noise_dataset, tmp_path):
-    settings = {"model": "speednet-32", "batch_size": 60, "epochs": 2}
+    settings = {"model": "speednet-tiny", "batch_size": 60, "epochs": 2}
     dataset = first_images(noise_dataset, 241)
     Training(dataset, tmp_path / "run", stop_at=5, **settings)
     state = load_training_state(tmp_path / "run" / "last.pt")
@@ -210,7 +210,7 @@ def test_an_evaluation_that_a_stop_cancelled_is_made_up_for(
 
 EVERYTHING = {
     "epochs": 5,
-    "model": "speednet-32",
+    "model": "speednet-tiny",
     "batch_size": 40,
     "optimizer": "muon",
     "learning_rate": 0.1,
@@ -251,7 +251,13 @@ def test_a_recipe_with_everything_on_comes_out_the_same_too(noise_dataset, tmp_p
 def test_an_image_left_over_is_not_trained_on_and_a_resumed_training_leaves_out_the_same(
     noise_dataset, tmp_path
 ):
-    settings = {"model": "speednet-32", "batch_size": 60, "shift": 1, "loss_window": 5, "schedule": "linear"}
+    settings = {
+        "model": "speednet-tiny",
+        "batch_size": 60,
+        "shift": 1,
+        "loss_window": 5,
+        "schedule": "linear",
+    }
     dataset = first_images(noise_dataset, 241)
     uninterrupted = Training(dataset, tmp_path / "uninterrupted", **settings)
     assert (uninterrupted.finished.step, uninterrupted.finished.images) == (12, 720)
@@ -267,7 +273,7 @@ def test_an_image_left_over_is_not_trained_on_and_a_resumed_training_leaves_out_
 def test_an_epoch_of_a_plain_recipe_leaves_it_out_too_and_its_accuracy_is_of_the_images_trained_on(
     noise_dataset, tmp_path
 ):
-    settings = {"model": "speednet-32", "batch_size": 60, "loss_window": 2, "epochs": 1}
+    settings = {"model": "speednet-tiny", "batch_size": 60, "loss_window": 2, "epochs": 1}
     training = Training(first_images(noise_dataset, 241), tmp_path / "run", EagerSteps, **settings)
     points = [event for event in training.events if isinstance(event, LossPoint)]
     (epoch,) = [event for event in training.events if isinstance(event, EpochFinished)]

@@ -42,7 +42,7 @@ def test_on_a_gpu_it_is_in_graphs():
     ("settings", "says"),
     [
         ({"images": 2880}, "2,880 images are too few"),
-        ({"images": 2880, "model": "speednet-32"}, "compiled steps know no model speednet-32"),
+        ({"images": 2880, "model": "speednet-tiny"}, "compiled steps know no model speednet-tiny"),
         ({"step_path": "eager"}, "step_path is eager"),
         ({"batch_size": 128}, "batches of up to 64"),
         ({"device": torch.device("mps")}, "not for mps"),
