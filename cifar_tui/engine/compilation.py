@@ -27,9 +27,9 @@ def compiled(
     Raises:
         CompilationError: torch.compile cannot do it here; `net` is as it was.
     """
-    torch.compiler.reset()  # torch keeps a few graphs of a module's code, and computes eagerly beyond them
     before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
     try:
+        torch.compiler.reset()  # torch keeps a few graphs of a code, and computes eagerly beyond them
         fast: Callable[[Tensor], Tensor] = torch.compile(net, dynamic=False)
         for inputs, size in itertools.product(examples, sizes):
             repeats = -(-size // len(inputs))

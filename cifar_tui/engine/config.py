@@ -21,6 +21,8 @@ MODELS = (
     "resnet18",
     "speednet-tiny",
     "speednet-small",
+    "speednet-32",
+    "speednet-64",
     "speednet-94",
     "speednet-95",
     "speednet-96",

@@ -104,7 +104,7 @@ class RecipeSteps:
         small = epoch < self._small_epochs
         if isinstance(self._net, SpeedNet) and self._forward is self._net:
             # A frozen bias spares the largest gradient there is, that of the first block's inputs. A compiled
-            # net would have to be compiled anew.
+            # net would have to be compiled anew: there the bias gets a gradient that is dropped.
             self._net.whitening.bias.requires_grad_(epoch < _WHITENING_EPOCHS)  # type: ignore[union-attr]  # the layer has one
         batch_size = self._config.batch_size
         prepared = max(1, _PREPARED_IMAGES // batch_size) * batch_size

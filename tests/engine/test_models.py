@@ -46,6 +46,8 @@ def test_resnet18_is_torchvisions_with_another_stem():
     [
         ("speednet-tiny", (16, 64, 96)),
         ("speednet-small", (32, 128, 192)),
+        ("speednet-32", (32, 64, 64)),
+        ("speednet-64", (64, 128, 128)),
         ("speednet-94", (64, 256, 256)),
         ("speednet-95", (128, 384, 384)),
         ("speednet-96", (128, 384, 512)),

@@ -16,6 +16,8 @@ _FACTORIES: dict[str, Callable[[int], nn.Module]] = {
     "resnet18": ResNet18,
     "speednet-tiny": partial(SpeedNet, (16, 64, 96), activation=nn.ReLU),
     "speednet-small": partial(SpeedNet, (32, 128, 192), activation=nn.ReLU),
+    "speednet-32": partial(SpeedNet, (32, 64, 64), activation=nn.ReLU),
+    "speednet-64": partial(SpeedNet, (64, 128, 128), activation=nn.ReLU),
     "speednet-94": partial(SpeedNet, (64, 256, 256)),
     "speednet-95": partial(SpeedNet, (128, 384, 384)),
     "speednet-96": partial(SpeedNet, (128, 384, 512), convolutions=3),

@@ -42,7 +42,7 @@ class SpeedBlock(nn.Module):
         self.norms = nn.ModuleList(SpeedNorm(channels) for _ in range(convolutions))
         self.activation = activation()
         for conv in self.convs:
-            # the first filters hand the channels on as they are
+            # the first filters hand the channels on as they are, or as many of them as there are filters
             nn.init.dirac_(conv.weight[: conv.weight.shape[1]])  # type: ignore[index]  # a Conv2d's
 
     def forward(self, inputs: Tensor) -> Tensor:
