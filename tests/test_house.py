@@ -32,7 +32,7 @@ def test_imports_run_from_the_app_to_the_engine():
     ("module", "absent"),
     [
         ("cifar_tui", {"torch", "textual", "rich", "plotext", "numpy"}),
-        ("cifar_tui.cli", {"torch", "textual", "rich", "plotext", "numpy"}),
+        ("cifar_tui.cli.main", {"torch", "textual", "rich", "plotext", "numpy"}),
         (
             "cifar_tui.engine.session",
             {"numba", "textual", "rich", "plotext", "cifar_tui.runs", "cifar_tui.app"},
@@ -40,8 +40,9 @@ def test_imports_run_from_the_app_to_the_engine():
         ("cifar_tui.runs.live", {"textual", "rich", "plotext", "torch", "cifar_tui.app"}),
         (
             "cifar_tui.app.app",
-            {"torch", "torchvision", "plotext", "numpy", "cifar_tui.runs.possession"}
-            | {f"cifar_tui.app.screens.{name}" for name in ("comparison", "dialogs", "help", "runs")},
+            {"torch", "torchvision", "plotext", "numpy", "cifar_tui.runs.disk.run_writer"}
+            | {"cifar_tui.app.views.runs"}
+            | {f"cifar_tui.app.dialogs.{name}" for name in ("comparison", "dialogs", "help")},
         ),
     ],
 )

@@ -14,26 +14,27 @@ from textual.command import CommandPalette
 from textual.reactive import Reactive
 
 from cifar_tui.app.availability import can_be_done
-from cifar_tui.app.commands import COMMANDS, bindings
+from cifar_tui.app.commands import COMMANDS, PANES, bindings
+from cifar_tui.app.dialogs.dialog import Dialog
 from cifar_tui.app.driver import JobDriver
 from cifar_tui.app.farewell import farewell
-from cifar_tui.app.native_output import native_output_to_run_log
 from cifar_tui.app.pacer import LOOK_SECONDS
-from cifar_tui.app.run_view import RunView
-from cifar_tui.app.screens.dashboard import Dashboard
-from cifar_tui.app.screens.dialog import Dialog
+from cifar_tui.app.presenter import RunView
 from cifar_tui.app.view_actions import ViewActions
-from cifar_tui.background import AGAIN_SECONDS
-from cifar_tui.engine.config import TrainConfig
+from cifar_tui.app.views.train import Dashboard
+from cifar_tui.engine.config.schema import TrainConfig
 from cifar_tui.engine.errors import UserError
 from cifar_tui.engine.events import Alert, Phase
+from cifar_tui.engine.layout import LOG_FILE
 from cifar_tui.runs.attached import AttachedRun
 from cifar_tui.runs.live import LiveRun
 from cifar_tui.runs.resume import config_to_resume
 from cifar_tui.runs.source import RunSource
+from cifar_tui.terminal.native_output import redirect_native_output
+from cifar_tui.terminal.supervisor import AGAIN_SECONDS
 
 if TYPE_CHECKING:
-    from cifar_tui.app.screens.runs import RunChoice
+    from cifar_tui.app.views.runs import RunChoice
 
 _DATA_UNAVAILABLE = 3
 _INTERRUPTED = 128 + signal.SIGINT
@@ -55,18 +56,11 @@ class CifarApp(ViewActions):
 
     TITLE = "cifar-tui"
     CSS_PATH: ClassVar = [
-        f"styles/{name}.tcss"
-        for name in (
-            "app",
-            "panes",
-            "configuration",
-            "training",
-            "samples",
-            "summary",
-            "log",
-            "dashboard",
-            "runs",
-        )
+        "app.tcss",
+        "widgets/pane.tcss",
+        *(f"panes/{name}/pane.tcss" for name in PANES),
+        "views/train.tcss",
+        "views/runs.tcss",
     ]
     BINDINGS: ClassVar[list[BindingType]] = [*bindings()]
 
@@ -158,7 +152,7 @@ class CifarApp(ViewActions):
             self.notify("A setting is wrong: see the field that is marked.", severity="error")
             return
         self._evaluated_file = None
-        run = LiveRun(config, checkpoints=self._checkpoints, on_folder=native_output_to_run_log)
+        run = LiveRun(config, checkpoints=self._checkpoints, on_folder=_redirect_native_output)
         self._follow(run)
         run.start_training()
         self.dashboard.show_pane("training")
@@ -185,9 +179,7 @@ class CifarApp(ViewActions):
     def _resume(self, folder: Path, config: TrainConfig) -> None:
         """Go on with the run in `folder` in this process."""
         self._evaluated_file = None
-        run = LiveRun(
-            config, checkpoints=self._checkpoints, on_folder=native_output_to_run_log, resume=folder
-        )
+        run = LiveRun(config, checkpoints=self._checkpoints, on_folder=_redirect_native_output, resume=folder)
         self._follow(run)
         self.dashboard.configuration.show(config)
         run.start_training()
@@ -216,7 +208,7 @@ class CifarApp(ViewActions):
 
     def action_runs(self) -> None:
         """Show all runs."""
-        from cifar_tui.app.screens.runs import RunsScreen
+        from cifar_tui.app.views.runs import RunsScreen
 
         self.push_screen(RunsScreen(self._checkpoints), self._on_run_chosen)
 
@@ -292,7 +284,7 @@ class CifarApp(ViewActions):
                 self.left_at_once = True
                 self.exit(_INTERRUPTED if self.live else self._exit_code())
             case _ if self.own_run is not None and self.live:
-                from cifar_tui.app.screens.dialogs import QuitDialog
+                from cifar_tui.app.dialogs.dialogs import QuitDialog
 
                 dialog = QuitDialog(may_detach=can_be_done("detach", self._run))
                 self.push_screen(dialog, self._on_quit_answer)
@@ -383,7 +375,7 @@ class CifarApp(ViewActions):
         if ended is None or ended.exit_code == 0 or self._leaving:
             return
         if ended.exit_code == _DATA_UNAVAILABLE and self.own_run is not None:
-            from cifar_tui.app.screens.dialogs import DataDialog
+            from cifar_tui.app.dialogs.dialogs import DataDialog
 
             self.push_screen(DataDialog(ended.error, run.config.data), self._on_data_answer)
         else:
@@ -397,3 +389,7 @@ class CifarApp(ViewActions):
                 self._start_evaluation(self._evaluated_file, config)
             else:
                 self.action_train()
+
+
+def _redirect_native_output(folder: Path) -> None:
+    redirect_native_output(folder / LOG_FILE)

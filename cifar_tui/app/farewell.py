@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from cifar_tui.runs.disk.store import how_to_come_back
 from cifar_tui.runs.source import RunSource
-from cifar_tui.runs.store import how_to_come_back
 
 
 def farewell(run: RunSource | None, checkpoints: Path, *, detached: bool) -> str:

@@ -8,11 +8,11 @@ from textual.app import App, SystemCommand
 from textual.screen import Screen
 
 from cifar_tui.app.commands import palette_commands
-from cifar_tui.app.screens.dashboard import Dashboard
+from cifar_tui.app.views.train import Dashboard
 
 
 def _help_screen() -> Screen[None]:
-    from cifar_tui.app.screens.help import HelpScreen
+    from cifar_tui.app.dialogs.help import HelpScreen
 
     return HelpScreen()
 

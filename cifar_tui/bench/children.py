@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from cifar_tui.descriptors import STDOUT, discard
 from cifar_tui.engine.errors import (
     CancelledError,
     ConfigError,
@@ -19,6 +18,7 @@ from cifar_tui.engine.errors import (
     RunFailedError,
     UserError,
 )
+from cifar_tui.terminal.descriptors import STDOUT, discard
 
 TRAINS_SECONDS = 900.0
 """How long a child that loads images, compiles or trains may take to answer, on a slow machine, too."""

@@ -11,7 +11,7 @@ from cifar_tui.bench.logged_run import dashboard_run
 from cifar_tui.bench.options import BenchOptions
 from cifar_tui.bench.report import Figure, Spread, show_progress, spread
 from cifar_tui.bench.screen_cost import LARGE, CostAmounts, ScreenCost, endless_config, measure_cost
-from cifar_tui.engine.config import TrainConfig
+from cifar_tui.engine.config.schema import TrainConfig
 from cifar_tui.engine.errors import RunFailedError
 
 KEY_LIMIT_P50_MS = 50.0

@@ -18,12 +18,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cifar_tui.bench.children import TRAINS_SECONDS, Child, child, run_child, say
-from cifar_tui.engine.config import TrainConfig, build_config
+from cifar_tui.engine.config.schema import TrainConfig, build_config
 from cifar_tui.engine.control import RunControl
 from cifar_tui.engine.errors import CancelledError, RunFailedError
 from cifar_tui.engine.events import DataLoaded, Event, LossPoint, TrainingStarted
-from cifar_tui.engine.files import WEIGHTS_FILE
-from cifar_tui.engine.memory import keep_freed_memory
+from cifar_tui.engine.layout import WEIGHTS_FILE
+from cifar_tui.terminal.memory import keep_freed_memory
 
 if TYPE_CHECKING:
     from cifar_tui.engine.session import Session
@@ -230,9 +230,9 @@ def _loss_of_saved(session: "Session", path: Path) -> float:
     """The loss of the saved weights on some training images, in a net that had none of its own."""
     import torch
 
-    from cifar_tui.engine.checkpoint import load_into, load_weights
+    from cifar_tui.engine.checkpoint.files import load_into, load_weights
     from cifar_tui.engine.data.dataset import ImageSplit
-    from cifar_tui.engine.evaluate import evaluate
+    from cifar_tui.engine.evaluation.evaluate import evaluate
     from cifar_tui.engine.models import create_model
 
     dataset = session.dataset

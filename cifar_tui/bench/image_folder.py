@@ -64,7 +64,7 @@ def _make(root: Path, counts: dict[str, int]) -> None:
 
 
 def _load(data: str, data_dir: Path) -> None:
-    from cifar_tui.engine.data.load import load_dataset
+    from cifar_tui.engine.data.sources import load_dataset
 
     began = time.perf_counter()
     dataset = load_dataset(data, data_dir=data_dir, seed=0, report=lambda _: None, cancelled=lambda: False)

@@ -12,11 +12,11 @@ from cifar_tui.bench.children import ended_at_last, user_error
 from cifar_tui.bench.options import arguments_of
 from cifar_tui.bench.terminal import Terminal
 from cifar_tui.bench.turns import Span, rate
-from cifar_tui.engine.config import TrainConfig
+from cifar_tui.engine.config.schema import TrainConfig
 from cifar_tui.engine.errors import RunFailedError
 from cifar_tui.engine.events import Event, LossPoint, TrainingStarted
-from cifar_tui.engine.files import EVENTS_FILE
-from cifar_tui.runs.event_log import EventReader
+from cifar_tui.engine.layout import EVENTS_FILE
+from cifar_tui.runs.disk.event_log import EventReader
 
 _LOOK_SECONDS = 0.2
 _PATIENCE_SECONDS = 120.0

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from cifar_tui.engine.config import TrainConfig
+from cifar_tui.engine.config.schema import TrainConfig
 from cifar_tui.engine.events import (
     CheckpointSaved,
     ClassAccuracy,
@@ -26,9 +26,9 @@ from cifar_tui.engine.events import (
     SamplesPredicted,
     TrainingStarted,
 )
-from cifar_tui.engine.files import EVENTS_FILE, WEIGHTS_FILE
-from cifar_tui.runs.event_log import EventLog, read_events
-from cifar_tui.runs.store import create_run_folder
+from cifar_tui.engine.layout import EVENTS_FILE, WEIGHTS_FILE
+from cifar_tui.runs.disk.event_log import EventLog, read_events
+from cifar_tui.runs.disk.store import create_run_folder
 
 STEPS_PER_SECOND = 700
 STEPS_PER_EPOCH = 12_500

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cifar_tui.engine.config import SETTINGS, TrainConfig, preset_config
+from cifar_tui.engine.config.schema import SETTINGS, TrainConfig, preset_config
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

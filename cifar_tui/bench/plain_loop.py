@@ -21,11 +21,11 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from cifar_tui.bench.children import Child, child, run_child, say
-from cifar_tui.engine.config import TrainConfig, build_config
+from cifar_tui.engine.config.schema import TrainConfig, build_config
 from cifar_tui.engine.data.dataset import ImageSplit
-from cifar_tui.engine.data.load import load_dataset
+from cifar_tui.engine.data.sources import load_dataset
+from cifar_tui.engine.device.select import describe_device, select_device
 from cifar_tui.engine.models import create_model
-from cifar_tui.engine.runtime import describe_device, select_device
 
 _MODULE = "cifar_tui.bench.plain_loop"
 _BATCH_SIZE = 4

@@ -13,7 +13,7 @@ from cifar_tui.bench.children import user_error
 from cifar_tui.bench.engine_loop import EngineStart, measure_engine
 from cifar_tui.bench.options import BenchOptions, arguments_of
 from cifar_tui.bench.report import Figure, Spread, show_progress, spread
-from cifar_tui.engine.presets import PRESETS
+from cifar_tui.engine.config.presets import PRESETS
 
 _MOST_STEPS_A_POINT = 5
 """A point is known once its steps are made, and on a CPU a step of a large net takes seconds."""

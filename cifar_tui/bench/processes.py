@@ -17,7 +17,7 @@ from cifar_tui.bench.long_run import MORE_EPOCHS, STEPS_PER_SECOND, training_eve
 from cifar_tui.engine.errors import RunFailedError
 from cifar_tui.engine.events import LossPoint
 from cifar_tui.runs.attached import AttachedRun
-from cifar_tui.runs.possession import Possession
+from cifar_tui.runs.disk.run_writer import Possession
 
 _MODULE = "cifar_tui.bench.processes"
 _POLL_SECONDS = 0.01

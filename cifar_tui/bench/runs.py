@@ -18,7 +18,7 @@ from cifar_tui.bench.long_run import (
 )
 from cifar_tui.bench.processes import Opening, measure_following, measure_opening
 from cifar_tui.bench.report import Figure, Spread, show_progress, spread
-from cifar_tui.runs.store import create_run_folder
+from cifar_tui.runs.disk.store import create_run_folder
 
 LOG_LIMIT_BYTES = 30_000_000
 OPENING_LIMIT_SECONDS = 2.0

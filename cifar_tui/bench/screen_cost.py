@@ -12,7 +12,7 @@ from cifar_tui.bench.logged_run import LoggedRun, dashboard_run, headless_run
 from cifar_tui.bench.options import BenchOptions
 from cifar_tui.bench.report import Figure, Spread, show_progress, spread
 from cifar_tui.bench.turns import Contestant, take_turns
-from cifar_tui.engine.config import TrainConfig, preset_config
+from cifar_tui.engine.config.schema import TrainConfig, preset_config
 from cifar_tui.engine.errors import RunFailedError
 
 TUTORIAL_LIMIT_RATIO = 0.97

@@ -14,7 +14,7 @@ from cifar_tui.bench.logged_run import LoggedRun, new_place, program
 from cifar_tui.bench.options import BenchOptions
 from cifar_tui.bench.report import Figure, Spread, show_progress, spread
 from cifar_tui.bench.terminal import Terminal
-from cifar_tui.engine.config import DATA_KEYWORDS, TrainConfig
+from cifar_tui.engine.config.schema import DATA_KEYWORDS, TrainConfig
 from cifar_tui.engine.errors import RunFailedError
 
 PAINT_LIMIT_RATIO = 0.4

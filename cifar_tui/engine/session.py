@@ -11,15 +11,30 @@ import torch
 from torch import nn
 
 from cifar_tui.engine.atomic import write_text_atomically
-from cifar_tui.engine.checkpoint import load_into, load_weights
-from cifar_tui.engine.collector import uncollected
-from cifar_tui.engine.config import TrainConfig
+from cifar_tui.engine.checkpoint.files import load_into, load_weights
+from cifar_tui.engine.checkpoint.provenance import (
+    origin_differences,
+    precision_differences,
+    same_kind_of_device,
+    schedule_differences,
+    state_origin,
+)
+from cifar_tui.engine.config.schema import TrainConfig
 from cifar_tui.engine.control import RunControl
 from cifar_tui.engine.data.dataset import Dataset, ImageSplit, hold_out
-from cifar_tui.engine.data.load import load_dataset
-from cifar_tui.engine.device_checks import check_compiler_cache, check_device, compiles
+from cifar_tui.engine.data.sources import load_dataset
+from cifar_tui.engine.device.capabilities import check_compiler_cache, check_device, compiles
+from cifar_tui.engine.device.precision import matrix_precision, precision_of
+from cifar_tui.engine.device.select import (
+    current_device,
+    describe_device,
+    fastest_convolutions,
+    intra_op_threads,
+    select_device,
+    training_threads,
+)
 from cifar_tui.engine.errors import CancelledError, ConfigError, RunFailedError
-from cifar_tui.engine.evaluate import EvalReport, evaluate
+from cifar_tui.engine.evaluation.evaluate import EvalReport, evaluate
 from cifar_tui.engine.events import (
     Alert,
     DataLoaded,
@@ -32,32 +47,18 @@ from cifar_tui.engine.events import (
     TrainingStarted,
     finite_or_none,
 )
-from cifar_tui.engine.files import LAST_FILE, REPORT_FILE, SAMPLES_FILE, WEIGHTS_FILE
-from cifar_tui.engine.learner import create_learner, create_predictor
+from cifar_tui.engine.layout import LAST_FILE, REPORT_FILE, WEIGHTS_FILE
 from cifar_tui.engine.models import classes_told_apart, create_model
-from cifar_tui.engine.origin import (
-    origin_differences,
-    precision_differences,
-    same_kind_of_device,
-    schedule_differences,
-    state_origin,
-)
-from cifar_tui.engine.precision import matrix_precision, precision_of
-from cifar_tui.engine.recipe_steps import RecipeSteps
-from cifar_tui.engine.runtime import (
-    current_device,
-    describe_device,
-    fastest_convolutions,
-    intra_op_threads,
-    select_device,
-    training_threads,
-)
-from cifar_tui.engine.sample_images import SAMPLE_IMAGES, write_samples
-from cifar_tui.engine.step_path import choose_step_path, path_taken, steps_made_by
-from cifar_tui.engine.trainer import Trainer
+from cifar_tui.engine.steps.recipe_steps import RecipeSteps
+from cifar_tui.engine.steps.select import choose_step_path, path_taken, steps_made_by
+from cifar_tui.engine.training.build import create_learner, create_predictor
+from cifar_tui.engine.training.trainer import Trainer
+from cifar_tui.terminal.collector import uncollected
 
 _TUTORIAL_BATCH = 4
 _NAMED_FILES = 20
+_SAMPLE_IMAGES = 64
+"""How many of the first test images are predicted again and again while training."""
 
 
 class Session:
@@ -156,7 +157,7 @@ class Session:
                 net=net,
                 optimizer=learner.optimizer,
                 train=train,
-                samples=self._test.images[:SAMPLE_IMAGES],
+                samples=self._test.images[:_SAMPLE_IMAGES],
                 folder=folder,
                 emit=emit,
                 control=self.control,
@@ -172,7 +173,6 @@ class Session:
                 for difference in differences + schedule_differences(resumed.get("config"), config):
                     emit(Alert(text=f"the resumed run may come out differently: {difference}"))
                 _load_state(trainer, resume_from, folder / LAST_FILE)
-            write_samples(folder / SAMPLES_FILE, dataset)
             emit(
                 TrainingStarted(
                     run=folder.name,

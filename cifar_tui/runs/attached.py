@@ -7,15 +7,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cifar_tui.engine.config import TrainConfig, build_config, read_config_file
+from cifar_tui.engine.config.schema import TrainConfig, build_config, read_config_file
 from cifar_tui.engine.errors import ConfigError, UserError
 from cifar_tui.engine.events import Alert, Message, Phase, PhaseChanged
-from cifar_tui.engine.files import CONFIG_FILE, EVENTS_FILE, LAST_FILE, SAMPLES_FILE
-from cifar_tui.runs.away import Absence, last_seen
-from cifar_tui.runs.control_client import send_request
-from cifar_tui.runs.event_log import DAMAGED, EventReader
-from cifar_tui.runs.owner import Owner, owner_of
-from cifar_tui.runs.sample_file import read_samples
+from cifar_tui.engine.layout import CONFIG_FILE, EVENTS_FILE, LAST_FILE, SAMPLES_FILE
+from cifar_tui.runs.control.client import send_request
+from cifar_tui.runs.disk.event_log import DAMAGED, EventReader
+from cifar_tui.runs.disk.run_lock import Owner, owner_of
+from cifar_tui.runs.disk.samples import read_samples
+from cifar_tui.runs.recap import Absence, last_seen
 from cifar_tui.runs.source import SAMPLE_BATCH, Sample, SampleBatch
 from cifar_tui.runs.state import Asked, Curves, LogLine, RunSnapshot, RunState, may_wait, with_asked
 

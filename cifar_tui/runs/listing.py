@@ -13,10 +13,10 @@ from typing import Any, Literal
 
 from cifar_tui.engine.errors import ConfigError, RunFailedError
 from cifar_tui.engine.events import Phase
-from cifar_tui.engine.files import CONFIG_FILE
-from cifar_tui.runs.figures import UNKNOWN, duration
-from cifar_tui.runs.owner import Owner, owner_of
-from cifar_tui.runs.summary import RunSummary, read_summary, rebuild_summary
+from cifar_tui.engine.layout import CONFIG_FILE
+from cifar_tui.runs.disk.run_lock import Owner, owner_of
+from cifar_tui.runs.disk.summary import RunSummary, read_summary, rebuild_summary
+from cifar_tui.runs.format import UNKNOWN, duration
 
 RunStatus = Literal["live", "paused", "done", "stopped", "failed", "crashed", "unknown"]
 

@@ -7,21 +7,22 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cifar_tui.engine.collector import collect_everything, uncollected
-from cifar_tui.engine.config import TrainConfig
+from cifar_tui.engine.config.schema import TrainConfig
 from cifar_tui.engine.control import RunControl
 from cifar_tui.engine.errors import CancelledError, UserError
 from cifar_tui.engine.events import Alert, Event, Message, Phase, PhaseChanged, RunEnded
-from cifar_tui.engine.files import LAST_FILE, LOG_FILE, REPORT_FILE, WEIGHTS_FILE
-from cifar_tui.runs.event_log import DAMAGED, read_events
+from cifar_tui.engine.layout import LAST_FILE, LOG_FILE, REPORT_FILE, SAMPLES_FILE, WEIGHTS_FILE
+from cifar_tui.runs.disk.event_log import DAMAGED, read_events
+from cifar_tui.runs.disk.samples import write_samples
+from cifar_tui.runs.disk.store import check_checkpoints, create_run_folder, write_config
 from cifar_tui.runs.source import SAMPLE_BATCH, Sample, SampleBatch
 from cifar_tui.runs.state import Asked, Curves, LogLine, RunSnapshot, RunState, with_asked
-from cifar_tui.runs.store import check_checkpoints, create_run_folder, write_config
+from cifar_tui.terminal.collector import collect_everything, uncollected
 
 if TYPE_CHECKING:
     from cifar_tui.engine.events import TrainingFinished
     from cifar_tui.engine.session import Session
-    from cifar_tui.runs.possession import Possession
+    from cifar_tui.runs.disk.run_writer import Possession
 
 
 class LiveRun:
@@ -216,7 +217,7 @@ class LiveRun:
             with contextlib.suppress(*DAMAGED):
                 self._state.apply(event, earlier=True)
         session = self._open_session()
-        from cifar_tui.engine.checkpoint import load_training_state
+        from cifar_tui.engine.checkpoint.files import load_training_state
 
         state = load_training_state(folder / LAST_FILE)
         return session.train(self._keep_config, interactive=self._interactive, resume_from=state)
@@ -226,6 +227,7 @@ class LiveRun:
         if self._folder is None:
             raise AssertionError("a resumed run has a folder")
         write_config(self._folder, self.config)
+        self._keep_samples(self._folder)
         return self._folder
 
     def _evaluate(self, weights: Path) -> str:
@@ -256,11 +258,18 @@ class LiveRun:
         folder = create_run_folder(self._checkpoints, self.config)
         self._own(folder)
         self._folder = folder
+        self._keep_samples(folder)
         return folder
+
+    def _keep_samples(self, folder: Path) -> None:
+        dataset = self._session.dataset if self._session is not None else None
+        if dataset is None:
+            raise AssertionError("a run has a folder once its images are loaded")
+        write_samples(folder / SAMPLES_FILE, dataset)
 
     def _own(self, folder: Path) -> None:
         """Make the run this process's: lock, event log and control socket, and the log of what was before."""
-        from cifar_tui.runs.possession import Possession  # here, for the first frame needs none
+        from cifar_tui.runs.disk.run_writer import Possession  # here, for the first frame needs none
 
         self._possession = Possession(folder, self.config, self._answer)
         for event in self._early_events:

@@ -3,11 +3,11 @@
 import dataclasses
 from pathlib import Path
 
-from cifar_tui.engine.config import TrainConfig, build_config, read_config_file
+from cifar_tui.engine.config.schema import TrainConfig, build_config, read_config_file
 from cifar_tui.engine.errors import ConfigError
-from cifar_tui.engine.files import CONFIG_FILE, LAST_FILE, REPORT_FILE
-from cifar_tui.runs.owner import owner_of, refusal
-from cifar_tui.runs.summary import read_summary, rebuild_summary
+from cifar_tui.engine.layout import CONFIG_FILE, LAST_FILE, REPORT_FILE
+from cifar_tui.runs.disk.run_lock import owner_of, refusal
+from cifar_tui.runs.disk.summary import read_summary, rebuild_summary
 
 _CHANGEABLE = {
     "epochs",

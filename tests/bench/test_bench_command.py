@@ -9,7 +9,7 @@ from cifar_tui.bench import command
 from cifar_tui.bench.command import BENCHMARKS, run_benchmarks
 from cifar_tui.bench.options import BenchOptions, arguments_of
 from cifar_tui.bench.report import Figure, spread
-from cifar_tui.cli import main
+from cifar_tui.cli.main import main
 from cifar_tui.engine.errors import RunFailedError
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from cifar_tui.bench import children
 from cifar_tui.bench.children import ask, child
-from cifar_tui.cli import main
+from cifar_tui.cli.main import main
 from cifar_tui.engine.errors import DataUnavailableError, RunFailedError
 
 IMPORTS = """

@@ -13,7 +13,7 @@ from cifar_tui.bench.options import BenchOptions
 from cifar_tui.bench.terminal import Terminal
 from cifar_tui.engine.errors import DataUnavailableError, RunFailedError
 from cifar_tui.engine.events import LossPoint
-from cifar_tui.runs.store import create_run_folder
+from cifar_tui.runs.disk.store import create_run_folder
 
 WRITES_DOWN_SIGNALS = """
 import signal, sys, time

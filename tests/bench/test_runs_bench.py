@@ -13,7 +13,7 @@ from cifar_tui.bench.command import run_benchmarks
 from cifar_tui.bench.options import BenchOptions
 from cifar_tui.engine.errors import ConfigError, RunFailedError
 from cifar_tui.runs.attached import AttachedRun
-from cifar_tui.runs.event_log import read_events
+from cifar_tui.runs.disk.event_log import read_events
 
 STEPS = 200_000
 

@@ -9,7 +9,7 @@ from cifar_tui.bench.options import BenchOptions
 from cifar_tui.bench.presets import measure_presets
 from cifar_tui.bench.report import spread
 from cifar_tui.bench.tutorial import TutorialBench, measure_tutorial
-from cifar_tui.engine.config import PRESETS
+from cifar_tui.engine.config.schema import PRESETS
 from cifar_tui.engine.errors import RunFailedError
 from cifar_tui.engine.events import LossPoint
 

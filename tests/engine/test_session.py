@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import pytest
 import torch
 
-from cifar_tui.engine.config import TrainConfig
+from cifar_tui.engine.config.schema import TrainConfig
 from cifar_tui.engine.control import RunControl
 from cifar_tui.engine.errors import CancelledError, ConfigError, DataUnavailableError
 from cifar_tui.engine.events import (
@@ -19,8 +19,8 @@ from cifar_tui.engine.events import (
     TrainingStarted,
 )
 from cifar_tui.engine.models import create_model
-from cifar_tui.engine.recipe_steps import RecipeSteps
 from cifar_tui.engine.session import Session
+from cifar_tui.engine.steps.recipe_steps import RecipeSteps
 
 
 class Run:
@@ -174,7 +174,7 @@ def test_products_are_rounded_by_the_precision_that_was_chosen_and_a_resumed_run
         if isinstance(event, TrainingStarted):
             rounded.append(torch.backends.cudnn.conv.fp32_precision)
 
-    monkeypatch.setattr("cifar_tui.engine.learner.select_precision", lambda *_: ("fp32", None))
+    monkeypatch.setattr("cifar_tui.engine.training.build.select_precision", lambda *_: ("fp32", None))
     Run(tmp_path, data=image_folder, epochs=1, on_event=look, **recipe).train()
     state = torch.load(tmp_path / "run" / "last.pt", weights_only=True)
     state["steps"]["precision"] = "tf32"
@@ -330,7 +330,7 @@ def test_the_same_seed_gives_the_same_weights_and_another_does_not(tmp_path, ima
 
 def test_a_device_out_of_memory_is_one_sentence(tmp_path, image_folder, monkeypatch):
     from cifar_tui.engine.errors import RunFailedError
-    from cifar_tui.engine.net_steps import NetSteps
+    from cifar_tui.engine.steps.net_steps import NetSteps
 
     def fail(*_):
         raise torch.OutOfMemoryError("CUDA out of memory")

@@ -16,7 +16,7 @@ import time
 import pyte
 import pytest
 
-from cifar_tui.runs.owner import owner_of
+from cifar_tui.runs.disk.run_lock import owner_of
 
 KEYS = {"enter": "\r", "tab": "\t", "escape": "\x1b", "space": " ", "down": "\x1b[B", "up": "\x1b[A"}
 ENTER_SCREEN, LEAVE_SCREEN = b"\x1b[?1049h", b"\x1b[?1049l"

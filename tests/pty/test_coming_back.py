@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from cifar_tui.runs.owner import owner_of
-from cifar_tui.runs.summary import read_summary
+from cifar_tui.runs.disk.run_lock import owner_of
+from cifar_tui.runs.disk.summary import read_summary
 
 SIZES = [(80, 24), (120, 40)]
 

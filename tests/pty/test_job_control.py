@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cifar_tui.runs.owner import owner_of
+from cifar_tui.runs.disk.run_lock import owner_of
 
 PANES = ("1 Configuration", "2 Training", "3 Samples", "4 Summary", "5 Log")
 

@@ -22,9 +22,9 @@ from pathlib import Path
 import pytest
 
 from cifar_tui.engine.events import LossPoint, Phase
-from cifar_tui.runs.event_log import EventReader
-from cifar_tui.runs.owner import owner_of
-from cifar_tui.runs.summary import read_summary
+from cifar_tui.runs.disk.event_log import EventReader
+from cifar_tui.runs.disk.run_lock import owner_of
+from cifar_tui.runs.disk.summary import read_summary
 
 SECONDS = float(os.environ.get("CIFAR_TUI_SURVIVAL_SECONDS", "5"))
 pytestmark = pytest.mark.alone

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from cifar_tui.engine.config import TrainConfig
+from cifar_tui.engine.config.schema import TrainConfig
 from cifar_tui.runs.attached import AttachedRun
-from cifar_tui.runs.event_log import EventLog
-from cifar_tui.runs.store import write_config
-from tests.runs.control import Run, wait_until
+from cifar_tui.runs.disk.event_log import EventLog
+from cifar_tui.runs.disk.store import write_config
+from tests.runs.control.helpers import Run, wait_until
 
 
 @pytest.fixture

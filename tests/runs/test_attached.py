@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cifar_tui.engine.config import TrainConfig
+from cifar_tui.engine.config.schema import TrainConfig
 from cifar_tui.engine.errors import ConfigError
 from cifar_tui.engine.events import (
     LossWindow,
@@ -23,10 +23,10 @@ from cifar_tui.engine.events import (
     TrainingFinished,
 )
 from cifar_tui.runs.attached import AttachedRun
-from cifar_tui.runs.away import mark_seen
+from cifar_tui.runs.disk.run_lock import RunLock
 from cifar_tui.runs.live import LiveRun
-from cifar_tui.runs.owner import RunLock
-from tests.runs.control import log, texts, wait_until
+from cifar_tui.runs.recap import mark_seen
+from tests.runs.control.helpers import log, texts, wait_until
 from tests.runs.made_events import STARTED, at, epoch_finished, evaluated, point
 
 

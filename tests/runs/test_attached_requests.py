@@ -3,10 +3,10 @@
 import pytest
 
 from cifar_tui.engine.events import Phase, PhaseChanged, RunEnded
-from cifar_tui.runs.control_server import ControlServer
-from cifar_tui.runs.owner import RunLock
+from cifar_tui.runs.control.server import ControlServer
+from cifar_tui.runs.disk.run_lock import RunLock
 from cifar_tui.runs.state import Asked
-from tests.runs.control import log, texts, wait_until
+from tests.runs.control.helpers import log, texts, wait_until
 
 
 @pytest.mark.parametrize("command", ["pause", "resume", "pause_or_resume", "save", "evaluate", "stop"])

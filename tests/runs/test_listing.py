@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from cifar_tui.engine.config import TrainConfig, config_to_toml
+from cifar_tui.engine.config.schema import TrainConfig, config_to_toml
 from cifar_tui.engine.errors import ConfigError, RunFailedError
 from cifar_tui.engine.events import (
     Evaluated,
@@ -18,7 +18,9 @@ from cifar_tui.engine.events import (
     TrainingStarted,
 )
 from cifar_tui.runs import listing
-from cifar_tui.runs.event_log import EventLog
+from cifar_tui.runs.disk.event_log import EventLog
+from cifar_tui.runs.disk.run_lock import RunLock
+from cifar_tui.runs.disk.summary import SUMMARY_FILE, RunSummary, SummaryWriter
 from cifar_tui.runs.listing import (
     COLUMNS,
     ListedRun,
@@ -30,8 +32,6 @@ from cifar_tui.runs.listing import (
     list_runs,
     run_cells,
 )
-from cifar_tui.runs.owner import RunLock
-from cifar_tui.runs.summary import SUMMARY_FILE, RunSummary, SummaryWriter
 
 
 def training() -> list:

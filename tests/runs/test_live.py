@@ -7,10 +7,10 @@ import time
 import pytest
 import torch
 
-from cifar_tui.engine.config import TrainConfig
+from cifar_tui.engine.config.schema import TrainConfig
 from cifar_tui.engine.events import Evaluated, Phase, TrainingFinished
-from cifar_tui.runs.control_client import send_request
-from cifar_tui.runs.event_log import read_events
+from cifar_tui.runs.control.client import send_request
+from cifar_tui.runs.disk.event_log import read_events
 from cifar_tui.runs.live import LiveRun
 from cifar_tui.runs.state import Asked, RunState
 
@@ -103,7 +103,7 @@ def test_a_paused_run_is_live_until_it_is_stopped(make_run):
 
 
 def test_what_is_asked_of_a_run_that_must_end_a_step_first_is_shown_at_once(make_run, monkeypatch):
-    from cifar_tui.engine.net_steps import NetSteps
+    from cifar_tui.engine.steps.net_steps import NetSteps
 
     step, begun, may_end = NetSteps.train_step, threading.Event(), threading.Event()
 
@@ -155,7 +155,7 @@ def test_a_place_that_cannot_be_written_ends_with_2_before_anything_is_loaded(ma
 
 
 def test_a_defect_of_the_program_ends_the_run_with_a_word_and_a_traceback_in_its_log(make_run, monkeypatch):
-    from cifar_tui.engine.net_steps import NetSteps
+    from cifar_tui.engine.steps.net_steps import NetSteps
 
     def fail(*_):
         raise ZeroDivisionError("a defect")
@@ -187,7 +187,7 @@ def test_a_run_that_diverges_pauses_and_keeps_its_last_checkpoint(make_run):
 
 
 def test_a_disk_that_fails_under_a_defect_leaves_a_word_of_both(make_run, monkeypatch):
-    from cifar_tui.engine.net_steps import NetSteps
+    from cifar_tui.engine.steps.net_steps import NetSteps
 
     run = make_run()
 
@@ -207,7 +207,7 @@ def test_an_event_log_that_cannot_be_made_ends_the_run_with_4(make_run, monkeypa
     def refuse(_folder):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("cifar_tui.runs.possession.EventLog", refuse)
+    monkeypatch.setattr("cifar_tui.runs.disk.run_writer.EventLog", refuse)
     run = make_run()
     run.start_training()
     assert run.wait(60)

@@ -6,13 +6,13 @@ import json
 import pytest
 import torch
 
-from cifar_tui.engine.config import SETTINGS, TrainConfig
+from cifar_tui.engine.config.schema import SETTINGS, TrainConfig
 from cifar_tui.engine.errors import ConfigError
-from cifar_tui.engine.step_path import choose_step_path
-from cifar_tui.runs.owner import RunLock
+from cifar_tui.engine.steps.select import choose_step_path
+from cifar_tui.runs.disk.run_lock import RunLock
+from cifar_tui.runs.disk.store import write_config
+from cifar_tui.runs.disk.summary import SUMMARY_FILE, RunSummary
 from cifar_tui.runs.resume import config_to_resume
-from cifar_tui.runs.store import write_config
-from cifar_tui.runs.summary import SUMMARY_FILE, RunSummary
 
 OWN = TrainConfig(data="synthetic", model="resnet18", epochs=3, batch_size=8, learning_rate=0.01, seed=5)
 CHANGEABLE = {

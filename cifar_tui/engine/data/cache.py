@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from cifar_tui.engine.atomic import write_atomically
-from cifar_tui.engine.checkpoint import serialized
+from cifar_tui.engine.checkpoint.files import serialized
 
 _VERSION = f"1 {PIL.__version__}"  # another Pillow may decode to other pixels
 

@@ -5,9 +5,9 @@ from functools import partial
 
 from torch import Tensor, nn
 
+from cifar_tui.engine.models.airbench import SpeedNet, initialise_whitening
 from cifar_tui.engine.models.net import Net
 from cifar_tui.engine.models.resnet import ResNet18
-from cifar_tui.engine.models.speednet import SpeedNet, initialise_whitening
 
 __all__ = ["Net", "SpeedNet", "classes_told_apart", "create_model", "initialise_whitening"]
 

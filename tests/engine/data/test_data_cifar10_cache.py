@@ -10,7 +10,7 @@ from torchvision.datasets import CIFAR10
 from cifar_tui.engine.data.cifar10 import archive_of
 from cifar_tui.engine.data.dataset import Dataset
 from cifar_tui.engine.data.fetch import fetch
-from cifar_tui.engine.data.load import load_dataset
+from cifar_tui.engine.data.sources import load_dataset
 from cifar_tui.engine.errors import ConfigError, DataUnavailableError
 
 

@@ -13,7 +13,7 @@ from torchvision.datasets import CIFAR10
 from cifar_tui.engine.data.archive import Archive
 from cifar_tui.engine.data.cifar10 import archive_of
 from cifar_tui.engine.data.fetch import fetch
-from cifar_tui.engine.data.load import load_dataset
+from cifar_tui.engine.data.sources import load_dataset
 from cifar_tui.engine.errors import CancelledError, DataUnavailableError
 from cifar_tui.engine.events import LoadingProgress
 from tests.engine.data.loopback import LoopbackServer, Plan, batch_files, make_archive

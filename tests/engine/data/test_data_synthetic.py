@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from cifar_tui.engine.data.dataset import Dataset
-from cifar_tui.engine.data.load import load_dataset
+from cifar_tui.engine.data.sources import load_dataset
 from cifar_tui.engine.data.synthetic import CLASS_NAMES, draw_dataset
 from cifar_tui.engine.errors import CancelledError
 from cifar_tui.engine.events import LoadingProgress

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from cifar_tui.engine.data.load import load_dataset
+from cifar_tui.engine.data.sources import load_dataset
 from cifar_tui.engine.errors import ConfigError
 
 

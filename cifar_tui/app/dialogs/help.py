@@ -1,0 +1,63 @@
+"""The help screen: every key, from the table of commands."""
+
+from itertools import groupby
+from typing import ClassVar
+
+from rich.table import Table
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.containers import VerticalScroll
+from textual.widgets import Static
+
+from cifar_tui.app.commands import COMMANDS
+from cifar_tui.app.dialogs.dialog import Dialog
+from cifar_tui.app.views.runs import RunsScreen, RunTable
+
+_INTRODUCTION = (
+    "Set a run up in Configuration and press t. Watch it in Training, see what the net makes of single test "
+    "images in Samples and, when it is done, how good it is in Summary. All is kept in the run's folder."
+)
+
+_MOVING = (
+    "In tables and in the log, j and k or the arrows move, page up and page down move further, home goes to "
+    "the start and end to the end."
+)
+
+
+class HelpScreen(Dialog[None]):
+    """All commands by group; any of escape, ? and q closes it."""
+
+    BINDINGS: ClassVar = [
+        ("escape,question_mark,q,f1", "dismiss", "Close"),
+        ("j", "scroll(1)", "Down"),
+        ("k", "scroll(-1)", "Up"),
+    ]
+
+    def compose(self) -> ComposeResult:
+        """The keys between two paragraphs."""
+        with VerticalScroll(id="help") as body:
+            body.border_title = "Help"
+            body.border_subtitle = "esc closes"
+            yield Static(_INTRODUCTION, classes="help-text")
+            yield Static(_command_table())
+            yield Static(_MOVING, classes="help-text")
+
+    def action_scroll(self, lines: int) -> None:
+        """Scroll by `lines`."""
+        self.query_one("#help").scroll_relative(y=lines, animate=False)
+
+
+def _command_table() -> Table:
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    table.add_column(justify="right", no_wrap=True)
+    table.add_column()
+    for group, commands in groupby(COMMANDS, key=lambda command: command.group):
+        table.add_row("", Text(f"\n{group}", style="bold underline"))
+        for command in commands:
+            table.add_row(Text(command.key_label, style="bold"), command.description)
+    table.add_row("", Text("\nOn the screen of all runs", style="bold underline"))
+    for binding in (*RunTable.BINDINGS, *RunsScreen.BINDINGS):
+        if isinstance(binding, Binding) and binding.tooltip:
+            table.add_row(Text(binding.key_display or binding.key, style="bold"), binding.tooltip)
+    return table

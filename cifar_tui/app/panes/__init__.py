@@ -1,0 +1,1 @@
+"""The panes, a folder each."""

@@ -1,1 +1,0 @@
-"""Whole screens: the dashboard, help and dialogs."""

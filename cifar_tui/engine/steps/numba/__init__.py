@@ -1,0 +1,1 @@
+"""Training steps of the tutorial's net, compiled by numba."""

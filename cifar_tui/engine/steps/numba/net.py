@@ -1,0 +1,205 @@
+"""The tutorial's `Net` and its SGD as compiled loops: many steps to a call, on one core, without the GIL.
+
+The arithmetic is that of `models.Net`, cross-entropy and `torch.optim.SGD` in float32; only the order of the
+sums differs. Where a max-pooling lets nothing through, the backward pass has nothing to do: it visits only
+the quarter of the convolutions' outputs that won and are above 0.
+
+Layouts, for one image unless said otherwise; "lanes" are the 16 of `vectors`:
+
+- `columns`: (3, 32, 2, 16), the image with its even columns before its odd ones, so that the four values of a
+  pooling window are the same lane of four vectors.
+- `pixels`: (32, 32, 3), the image again, for patches that are contiguous.
+- `pooled1`: (6, 14, 16), lanes are columns, of which 14 count. `winners1`: which pixel won, as its distance
+  in `pixels` from the first of its window.
+- `maps1`: (14, 14, 6), what conv2 takes in.
+- `pooled2` and `winners2`: (25, 16), lanes are output channels; winners by their number in the window.
+- `hidden` and `logits`: (N, features) with N rounded up to 4; rows beyond the batch have no meaning.
+
+A `slope` is a derivative of the loss. Everything is passed flat. Reading lanes goes up to 15 floats past what
+is meant: every buffer is so much longer.
+"""
+
+import zlib
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import njit
+
+from cifar_tui.engine.steps.numba.convolutions import (
+    arrange_weights2,
+    biases_update,
+    channels_last,
+    convolution_update,
+    convolve1,
+    convolve1_backward,
+    convolve2,
+    convolve2_backward,
+    unpack_image,
+    windows_last,
+)
+from cifar_tui.engine.steps.numba.linear import ROWS, cross_entropy, dense, dense_backward, dense_update
+from cifar_tui.engine.steps.numba.vectors import LANES, kernel
+
+_ZERO = np.float32(0)
+
+
+class Workspace(NamedTuple):
+    """Buffers of the kernels; flat float32 arrays in the layouts above, of one image or of a whole batch."""
+
+    columns: Any
+    pixels: Any
+    pooled1: Any
+    winners1: Any
+    maps1: Any
+    pooled2: Any
+    winners2: Any
+    hidden0: Any
+    hidden1: Any
+    hidden2: Any
+    logits: Any
+    slope0: Any
+    slope1: Any
+    slope2: Any
+    slope3: Any
+    routed2: Any
+    slope_maps1: Any
+    forward2: Any
+    backward2: Any
+    gradient1: Any
+    gradient2: Any
+    gradient_biases: Any
+
+
+def make_workspace(batch_size: int, classes: int) -> Workspace:
+    """Buffers for batches of up to `batch_size` images of `classes` classes."""
+    rows = -(-batch_size // ROWS) * ROWS
+    sizes = {
+        "columns": 3 * 32 * 32,
+        "pixels": rows * 32 * 32 * 3,
+        "pooled1": rows * 6 * 14 * LANES,
+        "winners1": rows * 6 * 14 * LANES,
+        "maps1": rows * 14 * 14 * 6,
+        "pooled2": rows * 25 * LANES,
+        "winners2": rows * 25 * LANES,
+        "hidden0": rows * 400,
+        "hidden1": rows * 120,
+        "hidden2": rows * 84,
+        "logits": rows * classes,
+        "slope0": rows * 400,
+        "slope1": rows * 120,
+        "slope2": rows * 84,
+        "slope3": rows * classes,
+        "routed2": 100 * LANES,
+        "slope_maps1": 14 * 14 * 6,
+        "forward2": 150 * LANES,
+        "backward2": 16 * 5 * 32,
+        "gradient1": 6 * 5 * LANES,
+        "gradient2": 16 * 5 * 32,
+        "gradient_biases": 32,
+    }
+    return Workspace(**{name: _aligned(size + 2 * LANES) for name, size in sizes.items()})
+
+
+def _aligned(size: int) -> Any:
+    """Zeros that begin at a cache line."""
+    memory = np.zeros(size + LANES, dtype=np.float32)
+    first = -(memory.ctypes.data // 4) % LANES
+    return memory[first : first + size]
+
+
+@kernel
+def _train_step(images, labels, batch, values, weights, buffers, space, classes, rate, momentum, decay):
+    """One step on the images of a batch; gives its mean loss and its right answers."""
+    w1, b1, w2, b2, w3, b3, w4, b4, w5, b5 = weights
+    v1, c1, v2, c2, v3, c3, v4, c4, v5, c5 = buffers
+    count = len(batch)
+    rows = (count + ROWS - 1) // ROWS * ROWS
+    arrange_weights2(w2, space.forward2, space.backward2)
+    for image in range(count):
+        unpack_image(images, batch[image], values, space.columns, space.pixels, image * 3072)
+        convolve1(space.columns, w1, b1, space.pooled1, space.winners1, image * 1344)
+        channels_last(space.pooled1, image * 1344, space.maps1, image * 1176)
+        convolve2(space.maps1, image * 1176, space.forward2, b2, space.pooled2, space.winners2, image * 400)
+        windows_last(space.pooled2, space.hidden0, image * 400)
+    dense(w3, b3, space.hidden0, space.hidden1, 400, 120, rows, True)
+    dense(w4, b4, space.hidden1, space.hidden2, 120, 84, rows, True)
+    dense(w5, b5, space.hidden2, space.logits, 84, classes, rows, False)
+    loss, correct = cross_entropy(space.logits, space.slope3, classes, labels, batch)
+    dense_backward(w5, space.slope3, space.hidden2, space.slope2, 84, classes, rows)
+    dense_backward(w4, space.slope2, space.hidden1, space.slope1, 120, 84, rows)
+    dense_backward(w3, space.slope1, space.hidden0, space.slope0, 400, 120, rows)
+    dense_update(w5, b5, v5, c5, space.slope3, space.hidden2, 84, classes, count, rate, momentum, decay)
+    dense_update(w4, b4, v4, c4, space.slope2, space.hidden1, 120, 84, count, rate, momentum, decay)
+    dense_update(w3, b3, v3, c3, space.slope1, space.hidden0, 400, 120, count, rate, momentum, decay)
+    for image in range(count):
+        convolve2_backward(space, image)
+        convolve1_backward(space, image)
+    convolution_update(w2, v2, space.gradient2, 16, 6, 32, rate, momentum, decay)
+    convolution_update(w1, v1, space.gradient1, 6, 3, 16, rate, momentum, decay)
+    biases_update(b2, c2, space.gradient_biases, 16, 16, rate, momentum, decay)
+    biases_update(b1, c1, space.gradient_biases, 0, 6, rate, momentum, decay)
+    return loss, correct
+
+
+def _compiled(fingerprint: int):
+    """The steps as a function of numba's, which keeps what it compiled on disk where it may write.
+
+    numba looks at the time stamp of this file only; `fingerprint` tells it of a change in any.
+    """
+
+    def steps_over(
+        images,
+        labels,
+        order,
+        batch_size,
+        values,
+        weights,
+        buffers,
+        space,
+        classes,
+        rate,
+        momentum,
+        decay,
+        losses,
+    ):
+        """Steps over the images in `order`, the last of them on what is left; gives how many were right.
+
+        Args:
+            images: uint8 (N, 3072).
+            labels: int64 (N,).
+            order: int64 (K,), indices of images.
+            batch_size: images to a step.
+            values: float32 (256,), what a byte of an image is to the net.
+            weights: the ten parameters of the net in its order, float32 and flat; updated in place.
+            buffers: the momentum of each; 0 before the first step. Updated in place.
+            space: from `make_workspace`.
+            classes: logits to an image.
+            rate: the learning rate, float32.
+            momentum: float32.
+            decay: the weight decay, float32.
+            losses: float32, (steps,), takes the mean loss of each.
+        """
+        correct = fingerprint - fingerprint  # numba keeps one function for every value it refers to
+        for step in range(len(losses)):
+            first = step * batch_size
+            batch = order[first : first + batch_size]
+            losses[step], right = _train_step(
+                images, labels, batch, values, weights, buffers, space, classes, rate, momentum, decay
+            )
+            correct += right
+        return correct
+
+    try:
+        return njit(nogil=True, cache=True)(steps_over)
+    except RuntimeError:  # neither beside this file nor in the user's cache
+        return njit(nogil=True)(steps_over)
+
+
+def _fingerprint() -> int:
+    """A checksum of the sources in this folder."""
+    sources = sorted(Path(__file__).parent.glob("*.py"))
+    return zlib.crc32(b"".join(source.read_bytes() for source in sources))
+
+
+train_steps = _compiled(_fingerprint())

@@ -1,0 +1,170 @@
+"""The event log of a run: append-only lines of JSON, the truth that every screen can be rebuilt from."""
+
+import json
+import os
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from cifar_tui.engine.events import CheckpointSaved, Event, LossPoint, event_from_dict, event_to_dict
+from cifar_tui.engine.layout import EVENTS_FILE
+from cifar_tui.runs.disk.downsample import PointThinner
+
+SCHEMA_VERSION = 1
+
+DAMAGED = (TypeError, ValueError, ArithmeticError, AttributeError)
+"""What an event raises whose values are of other types than its fields, as in a damaged or foreign log."""
+
+_FLUSH_SECONDS = 1.0
+_BLOCK = 1 << 20
+_MAX_PENDING_LINES = 50_000
+
+
+class EventLog:
+    """Appends events to `folder/events.jsonl`; the first line names the schema version.
+
+    Safe to use from several threads. Where the disk is full the lines stay in memory and are written with
+    the next ones; a line is in the file as a whole or not at all.
+
+    Attributes:
+        behind: whether the last attempt to write failed.
+
+    Raises:
+        OSError: the file cannot be opened or written, here or in `append` and `close`.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._lock = threading.Lock()
+        self._pending: list[bytes] = []
+        self._thinner = PointThinner()
+        self._descriptor = os.open(folder / EVENTS_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            self._end = _end_of_last_line(self._descriptor)
+            os.ftruncate(self._descriptor, self._end)  # a crash may have torn the last line
+            if self._end == 0:
+                self._pending.append(_line({"schema": SCHEMA_VERSION}))
+            self._flush()
+        except OSError:
+            os.close(self._descriptor)
+            raise
+
+    def append(self, event: Event) -> None:
+        """Append `event` unless it is transient. Points of a chart may stay in memory for a second."""
+        if event.transient:
+            return
+        with self._lock:
+            if isinstance(event, LossPoint):
+                if len(self._pending) < _MAX_PENDING_LINES:
+                    self._pending += map(_event_line, self._thinner.take(event))
+                if time.monotonic() - self._flushed < _FLUSH_SECONDS:
+                    return
+            else:
+                if isinstance(event, CheckpointSaved):
+                    # what is before a checkpoint is never trained again
+                    self._pending += map(_event_line, self._thinner.rest())
+                self._pending.append(_event_line(event))
+            self._flush()
+
+    def sync(self) -> None:
+        """Have on the disk what is in the file; nobody who appends waits for it."""
+        with self._lock:
+            if self._descriptor < 0:
+                return
+            descriptor = os.dup(self._descriptor)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def close(self) -> None:
+        """Write what is left; may be called again."""
+        with self._lock:
+            if self._descriptor < 0:
+                return
+            self._pending += map(_event_line, self._thinner.rest())
+            try:
+                self._flush()
+            finally:
+                os.close(self._descriptor)
+                self._descriptor = -1
+
+    def _flush(self) -> None:
+        self._flushed = time.monotonic()
+        data = b"".join(self._pending)
+        written, self.behind = 0, True
+        try:
+            while written < len(data):
+                written += os.pwrite(self._descriptor, data[written:], self._end + written)
+        except OSError:
+            os.ftruncate(self._descriptor, self._end)
+            raise
+        self._end += written
+        self._pending.clear()
+        self.behind = False
+
+
+class EventReader:
+    """Reads the log of `folder`, and what is appended to it later.
+
+    A torn last line, as a crash leaves it, is not read; lines that are damaged, and events of a type that
+    this version does not know, are passed over.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / EVENTS_FILE
+        self._offset = 0
+
+    def read(self) -> Iterator[Event]:
+        """The events that were appended since the last call, oldest first.
+
+        Raises:
+            OSError: the log cannot be read.
+        """
+        with self._path.open("rb") as file:
+            file.seek(self._offset)
+            rest = b""
+            while block := file.read(_BLOCK):
+                *lines, rest = (rest + block).split(b"\n")
+                for line in lines:
+                    self._offset += len(line) + 1
+                    event = _parse(line)
+                    if event is not None:
+                        yield event
+
+
+def read_events(folder: Path) -> Iterator[Event]:
+    """The events in the log of `folder`, oldest first; see `EventReader`.
+
+    Raises:
+        OSError: the log cannot be read.
+    """
+    return EventReader(folder).read()
+
+
+def _line(values: dict[str, object]) -> bytes:
+    return json.dumps(values, separators=(",", ":"), allow_nan=False).encode() + b"\n"
+
+
+def _event_line(event: Event) -> bytes:
+    return _line(event_to_dict(event))
+
+
+def _parse(line: bytes) -> Event | None:
+    try:
+        values = json.loads(line.decode())  # of bytes it would guess the encoding first
+        return event_from_dict(values) if "event" in values else None
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return None
+
+
+def _end_of_last_line(descriptor: int) -> int:
+    """Where the last whole line of the file ends."""
+    end = os.fstat(descriptor).st_size
+    while end > 0:
+        start = max(0, end - _BLOCK)
+        newline = os.pread(descriptor, end - start, start).rfind(b"\n")
+        if newline >= 0:
+            return start + newline + 1
+        end = start
+    return 0

@@ -1,0 +1,51 @@
+"""The test images kept in a run's folder for those who attach without the data. Imports no torch."""
+
+import io
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cifar_tui.engine.atomic import write_atomically
+from cifar_tui.engine.errors import RunFailedError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from cifar_tui.engine.data.dataset import Dataset
+
+SAMPLE_IMAGES = 64
+"""How many of the first test images are kept."""
+
+
+def write_samples(path: Path, dataset: "Dataset") -> None:
+    """Write the first `SAMPLE_IMAGES` test images and their targets.
+
+    Raises:
+        RunFailedError: the file cannot be written.
+    """
+    import numpy as np
+
+    buffer = io.BytesIO()
+    np.savez_compressed(
+        buffer,
+        images=dataset.test.images[:SAMPLE_IMAGES].permute(0, 2, 3, 1).contiguous().numpy(),
+        targets=dataset.test.targets[:SAMPLE_IMAGES].numpy(),
+    )
+    try:
+        write_atomically(path, buffer.getvalue())
+    except OSError as error:
+        raise RunFailedError(f"cannot write {path}: {error.strerror}") from error
+
+
+def read_samples(path: Path) -> "tuple[NDArray[np.uint8], NDArray[np.int64]] | None":
+    """The images, uint8 (N, 32, 32, 3), and targets, int64 (N,), in `path`; None where there are none."""
+    import numpy as np
+
+    try:
+        with np.load(path, allow_pickle=False) as content:
+            images, targets = content["images"], content["targets"]
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return None
+    right = images.dtype == np.uint8 and images.shape[1:] == (32, 32, 3) and targets.shape == images.shape[:1]
+    return (images, targets) if right else None

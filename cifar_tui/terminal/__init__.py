@@ -1,0 +1,1 @@
+"""How a process leaves and loses its terminal, and how it is tuned."""

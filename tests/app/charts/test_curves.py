@@ -1,0 +1,198 @@
+"""Charts are text of exactly the size asked for, that shows what is in the data and nothing that is not."""
+
+import math
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from rich.text import Text
+from textual.theme import BUILTIN_THEMES
+
+from cifar_tui.app.charts.axes import log_axis, round_ticks
+from cifar_tui.app.charts.curves import MAX_ZOOM, Palette, accuracy_chart, loss_chart, smoothed
+from cifar_tui.runs.state import Curves
+
+Draw = Callable[..., Text]
+
+PALETTE = Palette(
+    loss="#ffa020",
+    loss_raw="#604010",
+    training="#4090d0",
+    training_raw="#204060",
+    test="#50c070",
+    axis="#808080",
+    text="#e0e0e0",
+)
+
+
+def curves(points: int = 500, every: int = 50) -> Curves:
+    steps = [every * (index + 1) for index in range(points)]
+    return Curves(
+        loss=[(step, 1.25 + math.exp(-step / 5000) + 0.05 * (index % 3)) for index, step in enumerate(steps)],
+        train_accuracy=[(step, 0.55 - 0.4 * math.exp(-step / 5000)) for step in steps],
+        test_accuracy=[(steps[len(steps) // 2], 0.43), (steps[-1], 0.5317)],
+    )
+
+
+def rows(chart: Text) -> list[str]:
+    return str(chart).split("\n")
+
+
+def last_row_with_curve(chart: Text, *, column: int) -> int:
+    return max(index for index, row in enumerate(rows(chart)[:-2]) if row[column] != " ")
+
+
+def drawn_cells(chart: Text) -> int:
+    return sum(character not in " ─│┤┬└" for row in rows(chart)[1:-1] for character in row)
+
+
+@pytest.mark.parametrize("draw", [loss_chart, accuracy_chart])
+@pytest.mark.parametrize("size", [(20, 5), (37, 9), (88, 15), (200, 50), (8, 3), (1, 1)])
+@pytest.mark.parametrize("points", [0, 1, 2, 500])
+def test_a_chart_has_exactly_the_size_asked_for(draw: Draw, size: tuple[int, int], points: int) -> None:
+    width, height = size
+    data = curves(points) if points else Curves()
+    lines = draw(data, width=width, height=height, palette=PALETTE).split("\n", allow_blank=True)
+    assert [line.cell_len for line in lines] == [width] * height
+
+
+def test_an_empty_chart_says_that_the_curve_will_start() -> None:
+    assert "the curve starts" in str(loss_chart(Curves(), width=60, height=8, palette=PALETTE))
+
+
+def test_a_single_point_is_told_in_words() -> None:
+    chart = loss_chart(Curves(loss=[(50, 2.3026)]), width=60, height=8, palette=PALETTE)
+    assert "step 50: loss 2.303" in str(chart)
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("log_scale", [False, True])
+def test_values_that_are_not_finite_are_left_out(bad: float, log_scale: bool) -> None:
+    good = curves()
+    spoilt = Curves(
+        loss=[*good.loss[:100], (5025, bad), *good.loss[100:]],
+        train_accuracy=[*good.train_accuracy[:9], (460, bad), *good.train_accuracy[9:]],
+        test_accuracy=good.test_accuracy,
+    )
+    size: dict[str, Any] = {"width": 88, "height": 15, "palette": PALETTE}
+    assert str(loss_chart(spoilt, log_scale=log_scale, **size)) == str(
+        loss_chart(good, log_scale=log_scale, **size)
+    )
+    assert str(accuracy_chart(spoilt, **size)) == str(accuracy_chart(good, **size))
+
+
+def test_nothing_but_bad_values_is_an_empty_chart() -> None:
+    chart = loss_chart(Curves(loss=[(1, math.nan), (2, math.inf)]), width=60, height=8, palette=PALETTE)
+    assert "the curve starts" in str(chart)
+
+
+def test_a_spike_of_one_point_among_thousands_is_seen() -> None:
+    flat = [(step, 1.0 + 0.01 * (step % 2)) for step in range(1, 4097)]
+    spiked = [*flat[:2000], (2001, 9.0), *flat[2001:]]
+    chart = loss_chart(Curves(loss=spiked), width=80, height=12, palette=PALETTE, smoothing=0.98)
+    top = rows(chart)[1]
+    assert any("\u2800" < character <= "\u28ff" for character in top)
+
+
+def test_raw_and_smoothed_differ_in_shape_and_the_legend_names_both() -> None:
+    chart = loss_chart(curves(), width=88, height=15, palette=PALETTE, smoothing=0.9)
+    legend, body = rows(chart)[0], "".join(rows(chart)[1:])
+    assert "smoothed 0.9" in legend
+    assert "each point" in legend
+    assert set(body) & set("▀▄▚▞▌▐█")
+    assert any("\u2800" < character <= "\u28ff" for character in body)
+
+
+def test_without_smoothing_there_is_only_the_raw_line() -> None:
+    chart = loss_chart(curves(), width=88, height=15, palette=PALETTE, smoothing=0)
+    assert "smoothed" not in str(chart)
+    assert not set(str(chart)) & set("▀▄▚▞▌▐█")
+
+
+def test_evaluations_are_marks_beside_the_training_line() -> None:
+    chart = accuracy_chart(curves(), width=88, height=15, palette=PALETTE)
+    legend, body = rows(chart)[0], rows(chart)[1:]
+    assert "training" in legend
+    assert "◆ test 53.2 %" in legend
+    assert sum(row.count("◆") for row in body) == 2
+
+
+def test_the_axes_carry_round_numbers() -> None:
+    chart = rows(loss_chart(curves(), width=88, height=15, palette=PALETTE))
+    assert chart[-1].split() == ["0", "5k", "10k", "15k", "20k", "25k"]
+    assert [row.split("┤")[0].strip() for row in chart if "┤" in row] == ["2.2", "2.0", "1.8", "1.6", "1.4"]
+
+
+def test_zoom_shows_the_last_part_of_the_steps() -> None:
+    chart = loss_chart(curves(), width=88, height=15, palette=PALETTE, zoom=2)
+    assert "last 25 %" in rows(chart)[0]
+    assert rows(chart)[-1].split() == ["19k", "20k", "21k", "22k", "23k", "24k", "25k"]
+
+
+def test_the_closest_zoom_still_draws() -> None:
+    chart = accuracy_chart(curves(5), width=60, height=10, palette=PALETTE, zoom=MAX_ZOOM)
+    assert drawn_cells(chart)
+
+
+def test_an_exponential_is_a_straight_line_on_a_log_scale() -> None:
+    data = Curves(loss=[(step, 10 ** (-step / 250)) for step in range(1, 1001)])
+    size: dict[str, Any] = {"width": 60, "height": 15, "palette": PALETTE, "smoothing": 0}
+    chart = loss_chart(data, log_scale=True, **size)
+    labels = [row.split("┤")[0].strip() for row in rows(chart) if "┤" in row]
+    assert labels == ["0.1", "0.01", "0.001", "0.0001"]
+    assert "log" in rows(chart)[0]
+    first, middle, last = (last_row_with_curve(chart, column=column) for column in (20, 35, 50))
+    assert middle - first == pytest.approx(last - middle, abs=1)
+    assert middle - first >= 2
+
+
+def test_a_log_scale_leaves_out_what_is_not_above_zero() -> None:
+    size: dict[str, Any] = {"width": 60, "height": 12, "palette": PALETTE, "log_scale": True}
+    assert "1.500" in str(loss_chart(Curves(loss=[(1, 2.0), (2, 0.0), (3, 1.5)]), smoothing=0, **size))
+    assert "nothing above 0" in str(loss_chart(Curves(loss=[(1, 0.0), (2, -1.0)]), **size))
+
+
+@pytest.mark.parametrize("value", [0.0, 1e-12, 2.5, 1e30])
+@pytest.mark.parametrize("log_scale", [False, True])
+def test_a_curve_that_does_not_move_is_drawn(value: float, log_scale: bool) -> None:
+    chart = loss_chart(
+        Curves(loss=[(1, value), (2, value)]), width=60, height=12, palette=PALETTE, log_scale=log_scale
+    )
+    assert len(rows(chart)) == 12
+
+
+def test_a_moving_average_starts_at_the_first_value() -> None:
+    assert [y for _, y in smoothed([(1, 4.0), (2, 4.0)], 0.9)] == pytest.approx([4.0, 4.0])
+    assert smoothed([(1, 0.0), (2, 1.0)], 0.5)[1][1] == pytest.approx(2 / 3)
+
+
+@pytest.mark.parametrize(("low", "high"), [(0, 25_000), (0.93, 2.41), (1e-9, 3e-9), (19_500, 20_000)])
+def test_ticks_are_round_few_and_inside(low: float, high: float) -> None:
+    ticks = round_ticks(low, high, 5)
+    assert 2 <= len(ticks) <= 6
+    assert all(low <= tick * (1 + 1e-9) and tick <= high * (1 + 1e-9) for tick in ticks)
+
+
+@pytest.mark.parametrize("count", [2, 3, 6, 20])
+@pytest.mark.parametrize(("low", "high"), [(11, 115), (1.1, 1.9), (0.9, 2.4), (1e-6, 1e6), (0.02, 0.3)])
+def test_a_log_axis_has_ticks_inside_at_any_height(low: float, high: float, count: int) -> None:
+    axis = log_axis(low, high, count=count)
+    assert 1 <= len(axis.ticks) <= max(6, 3 * count)
+    assert all(axis.low - 1e-6 <= tick <= axis.high + 1e-6 for tick in axis.ticks)
+
+
+@pytest.mark.parametrize("name", sorted(BUILTIN_THEMES))
+def test_every_theme_gives_a_palette(name: str) -> None:
+    variables = BUILTIN_THEMES[name].to_color_system().generate()
+    chart = accuracy_chart(curves(), width=60, height=10, palette=Palette.from_theme(variables))
+    assert len(rows(chart)) == 10
+    assert Palette.from_theme(variables).axis != "#000000"
+
+
+def test_plotext_is_not_imported_before_the_first_chart() -> None:
+    code = (
+        "import sys, cifar_tui.app.charts.curves; sys.exit({'plotext', 'torch'} & set(sys.modules) != set())"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

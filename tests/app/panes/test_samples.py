@@ -1,0 +1,147 @@
+"""The samples pane shows test images, as large as fits, above what the net takes them for."""
+
+import dataclasses
+
+import pytest
+from textual.coordinate import Coordinate
+from textual.pilot import Pilot
+
+from cifar_tui.app.panes.samples.pane import SamplesPane, SampleTable, arrange
+from cifar_tui.app.widgets.strip_view import Canvas
+from cifar_tui.runs.source import SampleBatch
+from tests.app.panes.pane_app import PaneApp, batch, settled, until
+
+
+async def show(pilot: Pilot[None], shown: SampleBatch | None) -> list[str]:
+    pilot.app.query_one(SamplesPane).show(shown)
+    await settled(pilot)
+    assert isinstance(pilot.app, PaneApp)
+    return pilot.app.text().splitlines()
+
+
+def line_of(lines: list[str], *parts: str) -> str:
+    return next(line for line in lines if all(part in line for part in parts))
+
+
+async def test_without_images_it_says_what_will_be_here() -> None:
+    async with PaneApp(SamplesPane()).run_test(size=(80, 18)) as pilot:
+        assert line_of(await show(pilot, None), "test images stand here")
+
+
+async def test_right_and_wrong_differ_by_sign_and_word() -> None:
+    async with PaneApp(SamplesPane()).run_test(size=(80, 18)) as pilot:
+        lines = await show(pilot, batch())
+        assert "✓ right" in line_of(lines, "cat", "25.0 %")
+        assert "✗ wrong" in line_of(lines, "ship", "car", "37.5 %")
+        assert sum("✓ right" in line for line in lines) == 3
+
+
+async def test_a_prediction_that_becomes_right_for_another_image_has_the_colour_of_right() -> None:
+    async with PaneApp(SamplesPane()).run_test(size=(80, 18)) as pilot:
+        await show(pilot, batch(predicted=("ship",) * 4))
+        table = pilot.app.query_one(SampleTable)
+        wrong, right = (table.get_cell_at(Coordinate(row, 2)) for row in (0, 1))
+        samples = batch(predicted=("ship",) * 4).samples
+        await show(pilot, dataclasses.replace(batch(), samples=samples[1:2] + samples[:1]))
+        now = [table.get_cell_at(Coordinate(row, 2)) for row in (0, 1)]
+        assert [repr(cell) for cell in now] == [repr(right), repr(wrong)]
+        assert repr(right) != repr(wrong), "which tells them apart"
+
+
+async def test_the_title_tells_the_batch_and_the_step_and_the_keys_stand_below() -> None:
+    async with PaneApp(SamplesPane()).run_test(size=(80, 18)) as pilot:
+        lines = await show(pilot, batch(2))
+        assert "3 Samples · batch 3 of 2,500 · predicted at step 12,000" in lines[0]
+        assert "[ previous batch · ] next batch" in lines[-1]
+
+
+async def test_unknown_predictions_are_dashes() -> None:
+    async with PaneApp(SamplesPane()).run_test(size=(80, 18)) as pilot:
+        lines = await show(pilot, batch(predicted=(None,) * 4))
+        assert "not predicted yet" in lines[0]
+        assert line_of(lines, " cat", "–").count("–") == 2
+        assert not any("✓" in line or "✗" in line for line in lines)
+
+
+@pytest.mark.parametrize("size", [(78, 18), (80, 18), (68, 48), (150, 20)])
+async def test_nothing_is_cut_off(size: tuple[int, int]) -> None:
+    async with PaneApp(SamplesPane()).run_test(size=size) as pilot:
+        lines = await show(pilot, batch())
+        pane = pilot.app.query_one(SamplesPane)
+        for widget in (pilot.app.query_one(Canvas), pilot.app.query_one(SampleTable)):
+            assert pane.content_region.contains_region(widget.region)
+        for part in ("Image", "GroundTruth", "Predicted", "Confidence", "✗ wrong"):
+            assert line_of(lines, part)
+        assert not pilot.app.query_one(SampleTable).show_vertical_scrollbar
+        assert not pilot.app.query_one(SampleTable).show_horizontal_scrollbar
+
+
+async def test_another_batch_takes_the_place_of_the_first() -> None:
+    async with PaneApp(SamplesPane()).run_test(size=(80, 18)) as pilot:
+        await show(pilot, batch(2))
+        before = pilot.app.query_one(Canvas).plain
+        lines = await show(pilot, batch(3, ("dog", "dog", "dog", "dog")))
+        assert "batch 4 of" in lines[0]
+        assert pilot.app.query_one(Canvas).plain != before
+        assert sum("✗ wrong" in line for line in lines) == 4
+        smaller = batch(4)
+        only = SampleBatch(number=4, count=5, step=1, samples=smaller.samples[:1])
+        await show(pilot, only)
+        assert pilot.app.query_one(SampleTable).row_count == 1
+
+
+async def test_the_table_moves_by_letters_and_keeps_its_place() -> None:
+    async with PaneApp(SamplesPane()).run_test(size=(80, 18)) as pilot:
+        await show(pilot, batch())
+        pilot.app.query_one(SamplesPane).focus()
+        await pilot.press("j", "j", "down", "k")
+        assert pilot.app.query_one(SampleTable).cursor_row == 2
+        await show(pilot, batch(3))
+        assert pilot.app.query_one(SampleTable).cursor_row == 2
+
+
+async def test_pictures_are_drawn_again_only_for_other_images_or_another_size(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    drawn: list[object] = []
+    async with PaneApp(SamplesPane()).run_test(size=(80, 18)) as pilot:
+        canvas = pilot.app.query_one(Canvas)
+        monkeypatch.setattr(canvas, "show", drawn.append)
+        await show(pilot, batch())
+        await show(pilot, batch(predicted=("dog",) * 4))
+        assert len(drawn) == 1
+        await pilot.resize_terminal(150, 40)
+        await until(pilot, lambda: len(drawn) == 2)
+
+
+async def test_pictures_are_not_painted_again_when_their_predictions_change(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    painted: list[int] = []
+    async with PaneApp(SamplesPane()).run_test(size=(80, 18)) as pilot:
+        await show(pilot, batch())
+        canvas = pilot.app.query_one(Canvas)
+        render_line = canvas.render_line
+        monkeypatch.setattr(canvas, "render_line", lambda y: painted.append(y) or render_line(y))
+        lines = await show(pilot, batch(predicted=("dog",) * 4))
+        assert not painted
+        assert sum("✗ wrong" in line for line in lines) == 4
+        later = dataclasses.replace(batch(), step=14_000)
+        assert "predicted at step 14,000" in (await show(pilot, later))[0]
+        assert not painted
+
+
+@pytest.mark.parametrize(
+    ("count", "width", "height", "expected"),
+    [
+        (4, 66, 41, (2, 32)),
+        (4, 134, 17, (4, 32)),
+        (4, 76, 11, (4, 16)),
+        (4, 30, 60, (1, 28)),
+        (4, 30, 4, (0, 0)),
+    ],
+)
+def test_the_largest_grid_that_fits_is_chosen(
+    count: int, width: int, height: int, expected: tuple[int, int]
+) -> None:
+    assert arrange(count, width, height) == expected

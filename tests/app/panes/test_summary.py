@@ -1,0 +1,97 @@
+"""The summary pane says how good the net is, in the tutorial's words and exactly."""
+
+import pytest
+from textual.pilot import Pilot
+
+from cifar_tui.app.panes.summary.pane import Reading, SummaryPane, class_bars
+from cifar_tui.engine.events import ClassAccuracy, Event
+from tests.app.panes.pane_app import CLASSES, PaneApp, done, evaluated, settled, state, trained, until
+
+
+async def show(pilot: Pilot[None], events: list[Event]) -> str:
+    pilot.app.query_one(SummaryPane).show(state(events).snapshot())
+    await settled(pilot)
+    assert isinstance(pilot.app, PaneApp)
+    return pilot.app.text()
+
+
+async def test_before_an_evaluation_it_says_what_will_be_here() -> None:
+    async with PaneApp(SummaryPane()).run_test(size=(40, 10)) as pilot:
+        assert "after an evaluation" in await show(pilot, trained())
+
+
+async def test_it_has_the_tutorials_line_and_the_exact_figures() -> None:
+    async with PaneApp(SummaryPane()).run_test(size=(80, 18)) as pilot:
+        text = await show(pilot, done())
+        for part in (
+            "Accuracy of the network on the 10000 test images: 53 %",
+            "53.50 % · 5,350 of 10,000 right",
+            "✓ final weights · step 25,000",
+            "loss 1.312 · trained in 0:32 · 3,125 images/s overall",
+            "saved in checkpoints/run",
+        ):
+            assert part in text
+        assert all(name in text for name in CLASSES)
+
+
+async def test_an_interim_evaluation_is_called_interim() -> None:
+    async with PaneApp(SummaryPane()).run_test(size=(80, 18)) as pilot:
+        text = await show(pilot, [*trained(), evaluated(final=False)])
+        assert "~ interim, not the final weights" in text
+        assert "✓" not in text
+
+
+async def test_the_best_and_the_worst_class_have_signs() -> None:
+    async with PaneApp(SummaryPane()).run_test(size=(80, 18)) as pilot:
+        lines = (await show(pilot, done())).splitlines()
+        assert [line.split()[1] for line in lines if "▲ best" in line] == ["truck"]
+        assert [line.split()[1] for line in lines if "▼ worst" in line] == ["plane"]
+
+
+@pytest.mark.parametrize("width", [20, 36, 42, 76, 140])
+@pytest.mark.parametrize("names", [("a", "b"), CLASSES, tuple(f"a rather long name {n}" for n in range(300))])
+def test_class_bars_fit_their_width(width: int, names: tuple[str, ...]) -> None:
+    classes = tuple(ClassAccuracy(name=name, correct=n % 90, total=90) for n, name in enumerate(names))
+    lines = class_bars(classes, max(width, 34))
+    assert len(lines) == len(names)
+    assert max(line.cell_length for line in lines) <= max(width, 34)
+
+
+def test_longer_bars_are_better_classes() -> None:
+    classes = tuple(ClassAccuracy(name=name, correct=n, total=2) for n, name in enumerate("abc"))
+    assert [line.plain.count("━") for line in class_bars(classes, 60)] == sorted(
+        line.plain.count("━") for line in class_bars(classes, 60)
+    )
+
+
+def test_a_class_without_test_images_says_so() -> None:
+    classes = (
+        ClassAccuracy(name="a", correct=0, total=0),
+        ClassAccuracy(name="b", correct=1, total=2),
+        ClassAccuracy(name="c", correct=2, total=2),
+    )
+    assert "no test images" in class_bars(classes, 60)[0].plain
+
+
+async def test_hundreds_of_classes_scroll_by_keys() -> None:
+    async with PaneApp(SummaryPane()).run_test(size=(40, 10)) as pilot:
+        await show(pilot, [*trained(), evaluated(tuple(range(300)))])
+        pilot.app.query_one(SummaryPane).focus()
+        await pilot.press("j")
+        await settled(pilot)
+        assert pilot.app.query_one(Reading).scroll_y == 1
+        await pilot.press("G")
+        await settled(pilot)
+        assert "class 299" in (await show(pilot, [*trained(), evaluated(tuple(range(300)))]))
+
+
+async def test_bars_follow_the_size() -> None:
+    async with PaneApp(SummaryPane()).run_test(size=(80, 18)) as pilot:
+        wide = (await show(pilot, done())).count("━")
+        await pilot.resize_terminal(44, 18)
+        app = pilot.app
+        assert isinstance(app, PaneApp)
+        await until(pilot, lambda: 0 < app.text().count("━") < wide)
+        await until(
+            pilot, lambda: any("plane" in row and "▼ worst" in row for row in app.text().splitlines())
+        )

@@ -1,0 +1,238 @@
+"""The training pane says what a run is doing, whatever its phase and however large the pane."""
+
+import pytest
+from textual.pilot import Pilot
+from textual.renderables.digits import Digits as DigitsRenderable
+from textual.widget import Widget
+from textual.widgets import Digits
+
+from cifar_tui.app.panes.training.loading import Speed
+from cifar_tui.app.panes.training.pane import Chart, TrainingPane
+from cifar_tui.app.widgets.state_line import ASKED_SIGNS, SIGNS
+from cifar_tui.engine.events import (
+    EvaluationProgress,
+    Event,
+    LoadingProgress,
+    Phase,
+    PhaseChanged,
+    RunEnded,
+)
+from cifar_tui.runs.state import Asked, with_asked
+from tests.app.panes.pane_app import PaneApp, count_layouts, evaluated, loaded, settled, state, trained, until
+
+SIZES = [(78, 16), (80, 20), (88, 34), (120, 30), (150, 45)]
+
+
+async def show(pilot: Pilot[None], events: list[Event]) -> str:
+    pane = pilot.app.query_one(TrainingPane)
+    run = state(events)
+    pane.show(run.snapshot())
+    pane.show_curves(run.curves())
+    await settled(pilot)
+    return screen(pilot)
+
+
+def screen(pilot: Pilot[None]) -> str:
+    assert isinstance(pilot.app, PaneApp)
+    return pilot.app.text()
+
+
+def fitted(chart: Chart, width: int) -> bool:
+    lines = chart.plain.split("\n")
+    return (len(lines[0]), len(lines)) == chart.size and chart.size.width < width
+
+
+def download(done: int, seconds: float, total: int | None = 170_000_000) -> LoadingProgress:
+    return LoadingProgress(
+        time=seconds, stage="downloading cifar-10-python.tar.gz", done=done, total=total, unit="bytes"
+    )
+
+
+async def test_idle_says_what_to_press() -> None:
+    async with PaneApp(TrainingPane()).run_test(size=(78, 16)) as pilot:
+        await settled(pilot)
+        assert "t trains with the settings in Configuration" in screen(pilot)
+
+
+@pytest.mark.parametrize("phase", list(Phase))
+async def test_every_phase_has_a_sign_of_its_own_and_its_name(phase: Phase) -> None:
+    assert len({sign for sign, _ in SIGNS.values()}) == len(Phase)
+    async with PaneApp(TrainingPane()).run_test(size=(78, 16)) as pilot:
+        text = await show(pilot, [*trained(), PhaseChanged(phase=phase)])
+        assert f"{SIGNS[phase][0]} {phase.value}" in text
+
+
+@pytest.mark.parametrize("asked", list(Asked))
+async def test_what_was_asked_stands_before_what_has_to_end_first(asked: Asked) -> None:
+    async with PaneApp(TrainingPane()).run_test(size=(78, 16)) as pilot:
+        run = state([*trained(), PhaseChanged(phase=Phase.EVALUATING)])
+        pilot.app.query_one(TrainingPane).show(with_asked(run.snapshot(), asked))
+        await settled(pilot)
+        assert f"{ASKED_SIGNS[asked][0]} {asked} · {SIGNS[Phase.EVALUATING][0]} evaluating" in screen(pilot)
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_at_every_size_nothing_is_cut_off(size: tuple[int, int]) -> None:
+    async with PaneApp(TrainingPane()).run_test(size=size) as pilot:
+        text = await show(pilot, [*trained(), evaluated(final=False)])
+        for part in ("training", "CIFAR-10", "cpu", "1 of 2", "5,000 of 12,500", "20 %", "40 %"):
+            assert part in text
+        for part in ("4,000 images/s", "0:05 elapsed", "0:20 left"):
+            assert part in text
+        pane = pilot.app.query_one(TrainingPane)
+        for widget in pane.walk_children(Widget):
+            if widget.display and widget.region.area:
+                assert pane.content_region.contains_region(widget.region), widget
+        assert "0" in pilot.app.query_one("#loss-chart", Chart).plain.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("size", "arrangement"),
+    [((78, 16), "loss"), ((80, 22), "pair"), ((88, 34), "stack"), ((120, 30), "pair"), ((150, 45), "pair")],
+)
+async def test_the_charts_are_arranged_for_the_room(size: tuple[int, int], arrangement: str) -> None:
+    async with PaneApp(TrainingPane()).run_test(size=size) as pilot:
+        await show(pilot, trained())
+        loss, accuracy = (pilot.app.query_one(f"#{name}-chart").region for name in ("loss", "accuracy"))
+        assert loss.area
+        assert {
+            "loss": not accuracy.area,
+            "pair": accuracy.x > loss.right and accuracy.y == loss.y,
+            "stack": accuracy.y > loss.bottom and accuracy.x == loss.x,
+        }[arrangement]
+
+
+async def test_where_one_chart_fits_the_other_takes_its_place() -> None:
+    async with PaneApp(TrainingPane()).run_test(size=(78, 16)) as pilot:
+        await show(pilot, trained())
+        pilot.app.query_one(TrainingPane).swap_chart()
+        await until(pilot, lambda: "Accuracy" in screen(pilot))
+        assert pilot.app.query_one("#accuracy-chart").region.area
+        assert not pilot.app.query_one("#loss-chart").region.area
+
+
+async def test_the_loss_is_large_where_there_is_height_and_a_figure_where_not() -> None:
+    async with PaneApp(TrainingPane()).run_test(size=(78, 16)) as pilot:
+        await show(pilot, trained())
+        assert pilot.app.query_one(Digits).region.height == 3
+        assert pilot.app.query_one(Digits).value == "1.385"
+        await pilot.resize_terminal(78, 11)
+        await until(pilot, lambda: "loss 1.385" in screen(pilot))
+        assert not pilot.app.query_one(Digits).region.area
+
+
+async def test_large_digits_make_room_for_a_wide_loss_and_then_stay_as_wide(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with PaneApp(TrainingPane()).run_test(size=(120, 30)) as pilot:
+        await show(pilot, trained())
+        digits = pilot.app.query_one(Digits)
+        digits.update("8.88e+08")
+        await settled(pilot)
+        wide = digits.region.width
+        assert wide == DigitsRenderable.get_width("8.88e+08")
+        layouts = count_layouts(pilot.app, monkeypatch)
+        digits.update("1.111")
+        await settled(pilot)
+        assert digits.region.width == wide
+        assert layouts == []
+
+
+async def test_charts_follow_the_size() -> None:
+    async with PaneApp(TrainingPane()).run_test(size=(150, 45)) as pilot:
+        await show(pilot, trained())
+        chart = pilot.app.query_one("#loss-chart", Chart)
+        await pilot.resize_terminal(78, 16)
+        await until(pilot, lambda: fitted(chart, 78))
+        await pilot.resize_terminal(120, 30)
+        await until(pilot, lambda: chart.size.height > 16 and fitted(chart, 120))
+
+
+async def test_the_view_of_the_charts_changes() -> None:
+    async with PaneApp(TrainingPane()).run_test(size=(150, 45)) as pilot:
+        await show(pilot, trained())
+        pane, chart = pilot.app.query_one(TrainingPane), pilot.app.query_one("#loss-chart", Chart)
+        pane.toggle_log_scale()
+        pane.cycle_smoothing()
+        pane.zoom_in()
+        await until(pilot, lambda: "Loss, log, last 50 %" in chart.plain)
+        assert "smoothed 0.98" in chart.plain
+        pane.cycle_smoothing()
+        pane.zoom_out()
+        pane.zoom_out()
+        pane.toggle_log_scale()
+        await until(pilot, lambda: "smoothed" not in chart.plain)
+        assert "log" not in chart.plain
+        assert "last" not in chart.plain
+
+
+async def test_synthetic_images_are_called_synthetic() -> None:
+    async with PaneApp(TrainingPane()).run_test(size=(78, 16)) as pilot:
+        assert "synthetic shapes, not CIFAR-10" in await show(pilot, [*loaded(synthetic=True)])
+
+
+async def test_a_failure_is_told_in_full() -> None:
+    error = (
+        "CIFAR-10 could not be downloaded: no network. Try again, name a folder, or use the synthetic set."
+    )
+    async with PaneApp(TrainingPane()).run_test(size=(78, 16)) as pilot:
+        text = await show(pilot, [PhaseChanged(phase=Phase.FAILED), RunEnded(exit_code=3, error=error)])
+        assert "✗ failed" in text
+        assert error.split()[-1] in text
+
+
+async def test_a_download_shows_how_far_how_fast_and_how_long() -> None:
+    async with PaneApp(TrainingPane()).run_test(size=(78, 16)) as pilot:
+        run = state([PhaseChanged(phase=Phase.LOADING)])
+        for second in range(3):
+            run.apply(download(10_000_000 * second, 100.0 + second))
+            pilot.app.query_one(TrainingPane).show(run.snapshot())
+        await settled(pilot)
+        text = screen(pilot)
+        assert "downloading cifar-10-python.tar.gz" in text
+        assert "20.0 MB of 170.0 MB · 10.0 MB/s · 0:15 left" in text
+        assert "11 %" in text
+
+
+async def test_decoding_counts_images() -> None:
+    progress = LoadingProgress(stage="decoding images", done=1200, total=60_000, unit="images")
+    async with PaneApp(TrainingPane()).run_test(size=(78, 16)) as pilot:
+        text = await show(pilot, [PhaseChanged(phase=Phase.LOADING), progress])
+        assert "1,200 of 60,000 images" in text
+
+
+async def test_a_download_of_unknown_size_says_how_much_there_is() -> None:
+    async with PaneApp(TrainingPane()).run_test(size=(78, 16)) as pilot:
+        text = await show(pilot, [PhaseChanged(phase=Phase.LOADING), download(5_000_000, 1.0, total=None)])
+        assert "5.0 MB" in text
+        assert "%" not in text
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_an_evaluation_shows_its_progress(size: tuple[int, int]) -> None:
+    events = [
+        *trained(),
+        PhaseChanged(phase=Phase.EVALUATING),
+        EvaluationProgress(done=3200, total=10_000),
+    ]
+    async with PaneApp(TrainingPane()).run_test(size=size) as pilot:
+        text = await show(pilot, events)
+        assert "Tested 3,200 of 10,000" in text
+        assert "32 %" in text
+        stopped = [*events, PhaseChanged(phase=Phase.DONE)]
+        assert "Tested" not in await show(pilot, stopped), "it was given up"
+
+
+def test_the_speed_forgets_another_stage_and_a_new_start() -> None:
+    speed = Speed()
+    assert speed.add(download(0, 0.0)) is None
+    assert speed.add(download(100, 1.0)) == 100
+    assert speed.add(download(50, 2.0)) is None
+    assert speed.add(LoadingProgress(time=3.0, stage="checking", done=80, total=None, unit="bytes")) is None
+
+
+def test_the_speed_is_that_of_the_last_seconds() -> None:
+    speed = Speed()
+    for second in range(20):
+        rate = speed.add(download(1000 * second if second < 10 else 9000 + 10 * (second - 9), float(second)))
+    assert rate == pytest.approx(10)

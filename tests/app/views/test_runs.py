@@ -1,0 +1,350 @@
+"""The screen of all runs: what it shows, and what its keys do."""
+
+import dataclasses
+import threading
+from pathlib import Path
+
+import pytest
+from textual.events import Key
+
+from cifar_tui.app.dialogs.comparison import ComparisonScreen, ComparisonTable
+from cifar_tui.app.dialogs.dialogs import DeleteDialog
+from cifar_tui.app.views import runs as runs_screen
+from cifar_tui.app.views.runs import MARK, FilterInput, RunChoice
+from cifar_tui.engine.config.schema import TrainConfig, config_to_toml
+from cifar_tui.engine.events import Phase, PhaseChanged, RunEnded, TrainingFinished
+from cifar_tui.runs import listing
+from cifar_tui.runs.disk.run_lock import Owner
+from cifar_tui.runs.disk.summary import SummaryWriter
+from tests.app.views.runs_app import NEW, OLD, STOPPED, RunsApp, listed, until
+
+
+@pytest.fixture
+def make_run(tmp_path):
+    def make(name, *, completed=True, **settings):
+        folder = tmp_path / name
+        folder.mkdir()
+        config = TrainConfig(**{"data": "synthetic", **settings})
+        writer = SummaryWriter(folder, config)
+        finished = TrainingFinished(
+            completed=completed, epoch=2, step=20, train_seconds=75.0, images=80, final_loss=1.0
+        )
+        for event in (finished, PhaseChanged(phase=Phase.DONE), RunEnded(exit_code=0)):
+            writer.apply(event)
+        (folder / "config.toml").write_text(config_to_toml(config))  # last: now it is a run
+        return folder
+
+    return make
+
+
+@pytest.fixture
+def app(make_run, tmp_path):
+    make_run(OLD)
+    make_run(STOPPED, completed=False, epochs=5)
+    make_run(NEW, learning_rate=0.5)
+    return RunsApp(tmp_path)
+
+
+@pytest.fixture
+def live(monkeypatch):
+    """The names of the runs that somebody owns."""
+    names: set[str] = set()
+    monkeypatch.setattr(listing, "owner_of", lambda folder: Owner(live=folder.name in names, crashed=False))
+    return names
+
+
+async def test_the_newest_run_stands_first(app):
+    async with app.run_test(size=(120, 40)) as pilot:
+        await listed(pilot)
+        assert app.names() == [NEW, STOPPED, OLD]
+        assert app.rows()[1][:6] == ["", STOPPED, "■ stopped", "tutorial", "synthetic", "2/5"]
+
+
+@pytest.mark.parametrize(("size", "columns"), [((80, 24), 9), ((120, 40), 11), ((40, 12), 4)])
+async def test_the_columns_that_fit_are_shown_whole(app, size, columns):
+    async with app.run_test(size=size) as pilot:
+        await listed(pilot)
+        await pilot.pause()
+        assert len(app.table.columns) == columns
+        assert app.table.max_scroll_x == 0
+        assert f" {NEW} " in app.text()
+
+
+async def test_the_rows_are_never_wider_than_the_screen(app):
+    async with app.run_test(size=(120, 24)) as pilot:
+        await listed(pilot)
+        for width in range(110, 50, -2):
+            await pilot.resize_terminal(width, 24)
+            await until(pilot, lambda width=width: app.table.size.width == width)
+            await until(pilot, lambda: app.table.virtual_size.width <= app.table.size.width)
+
+
+async def test_a_terminal_that_grows_shows_more(app):
+    async with app.run_test(size=(80, 24)) as pilot:
+        await listed(pilot)
+        await pilot.press("j")
+        await pilot.resize_terminal(120, 40)
+        await until(pilot, lambda: len(app.table.columns) == 11)
+        assert app.current() == STOPPED
+
+
+async def test_j_and_k_move_and_enter_opens(app, tmp_path):
+    async with app.run_test(size=(80, 24)) as pilot:
+        await listed(pilot)
+        await pilot.press("j", "j", "k", "enter")
+        await until(pilot, lambda: app.choices)
+        assert app.choices == [RunChoice(action="open", folder=tmp_path / STOPPED)]
+
+
+async def test_u_resumes_a_run_that_was_stopped(app, tmp_path):
+    async with app.run_test(size=(80, 24)) as pilot:
+        await listed(pilot)
+        await pilot.press("down", "u")
+        await until(pilot, lambda: app.choices)
+        assert app.choices == [RunChoice(action="resume", folder=tmp_path / STOPPED)]
+
+
+async def test_a_run_that_is_live_done_or_broken_is_not_resumed_and_the_screen_says_why(app, live, tmp_path):
+    live.add(NEW)
+    (tmp_path / STOPPED / "config.toml").write_text("broken")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await listed(pilot)
+        await pilot.press("u", "j", "u", "j", "u")
+        await until(pilot, lambda: len(app.notes) == 3)
+        assert [note.split(":")[0] for note in app.notes] == [
+            f"Run {NEW} is live and goes on by itself",
+            f"Run {STOPPED} cannot be resumed",
+            f"Run {OLD} is done",
+        ]
+        assert app.choices == []
+
+
+@pytest.mark.parametrize("key", ["escape", "q", "h"])
+async def test_the_screen_is_left_without_a_choice(app, key):
+    async with app.run_test(size=(80, 24)) as pilot:
+        await listed(pilot)
+        await pilot.press(key)
+        await until(pilot, lambda: app.choices)
+        assert app.choices == [None]
+
+
+async def test_the_list_is_made_anew_and_the_cursor_stays_on_its_run(app, make_run, monkeypatch):
+    monkeypatch.setattr(runs_screen, "REFRESH_SECONDS", 0.05)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await listed(pilot)
+        await pilot.press("j")
+        newer = make_run("20260104-100000")
+        await listed(pilot, 4)
+        assert app.current() == STOPPED
+        SummaryWriter(newer, TrainConfig()).apply(PhaseChanged(phase=Phase.FAILED))
+        await until(pilot, lambda: app.rows()[0][2] == "✗ failed")
+        assert app.current() == STOPPED
+
+
+async def test_a_list_that_is_scrolled_stays_where_it_is(app, make_run, monkeypatch):
+    for number in range(60):
+        make_run(f"20250101-{number:06d}")
+    monkeypatch.setattr(runs_screen, "REFRESH_SECONDS", 0.05)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await listed(pilot, 63)
+        await pilot.press("pagedown", "pagedown", "j")
+        current = app.current()
+        await until(pilot, lambda: app.table.scroll_y > 0)
+        make_run("20260104-100000")
+        await listed(pilot, 64)
+        await pilot.pause()
+        assert app.current() == current
+        row = app.table.cursor_row - round(app.table.scroll_y)
+        assert 0 <= row < app.table.size.height
+
+
+async def test_a_slow_disk_does_not_hold_the_screen_up_and_is_asked_once_at_a_time(app, monkeypatch):
+    asked, answer = [], threading.Event()
+
+    def slow(checkpoints):
+        asked.append(checkpoints)
+        assert answer.wait(60)
+        return []
+
+    monkeypatch.setattr(runs_screen, "list_runs", slow)
+    monkeypatch.setattr(runs_screen, "REFRESH_SECONDS", 0.01)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: asked)
+        for _ in range(10):
+            await pilot.pause(0.02)
+        assert "looking for runs" in app.text()
+        assert len(asked) == 1
+        answer.set()
+        await until(pilot, lambda: len(asked) > 1)
+
+
+async def test_runs_that_are_marked_are_compared(app):
+    async with app.run_test(size=(80, 24)) as pilot:
+        await listed(pilot)
+        await pilot.press("space", "j", "space", "j", "space", "space")
+        assert [row[0] for row in app.rows()] == [MARK, MARK, ""]
+        assert "2 marked" in app.text()
+        await pilot.press("v")
+        await until(pilot, lambda: isinstance(app.screen, ComparisonScreen))
+        await until(pilot, lambda: app.screen.query_one(ComparisonTable).row_count)
+        table = app.screen.query_one(ComparisonTable)
+        rows = [[str(cell) for cell in table.get_row_at(row)] for row in range(table.row_count)]
+        assert [str(column.label) for column in table.ordered_columns] == ["run", STOPPED, NEW]
+        assert rows[:3] == [["epochs", "5", "2"], ["learning_rate", "0.001", "0.5"], ["", "", ""]]
+        assert ["state", "■ stopped", "✓ done"] in rows
+        await until(pilot, lambda: "learning_rate" in app.text())
+        assert "■ stopped" in app.text()
+        await pilot.press("escape")
+        await until(pilot, lambda: app.screen is app.runs)
+
+
+async def test_runs_with_the_same_settings_are_said_to_have_them(app, make_run):
+    make_run("20260104-100000", learning_rate=0.5)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await listed(pilot, 4)
+        await pilot.press("space", "j", "space", "v")
+        await until(pilot, lambda: "the same" in app.text())
+
+
+async def test_one_run_alone_is_not_compared(app):
+    async with app.run_test(size=(80, 24)) as pilot:
+        await listed(pilot)
+        await pilot.press("space", "v")
+        await until(pilot, lambda: app.notes)
+        assert "at least two" in app.notes[0]
+        assert app.screen is app.runs
+
+
+async def test_the_filter_takes_every_key_and_escape_shows_all_again(app):
+    async with app.run_test(size=(80, 24)) as pilot:
+        await listed(pilot)
+        await pilot.press("j", "slash", *"stop", "space", *"qxuvh/", "backspace", *["backspace"] * 6)
+        await listed(pilot, 1)
+        assert app.runs.query_one(FilterInput).value == "stop"
+        assert app.current() == STOPPED
+        assert "1 of 3" in app.text()
+        await pilot.press("escape")
+        await listed(pilot)
+        assert not app.runs.query_one("#runs-filter").display
+        assert app.focused is app.table
+        assert app.current() == STOPPED
+
+
+async def test_what_is_typed_ahead_of_the_filter_reaches_it(app):
+    async with app.run_test(size=(80, 24)) as pilot:
+        await listed(pilot)
+        for key, character in (("slash", "/"), ("d", "d"), ("o", "o"), ("x", "x")):
+            app.post_message(Key(key, character))
+        await until(pilot, lambda: app.runs.query_one(FilterInput).value == "dox")
+
+
+async def test_the_filter_can_be_kept_and_escape_lifts_it_before_it_leaves(app):
+    async with app.run_test(size=(80, 24)) as pilot:
+        await listed(pilot)
+        await pilot.press("slash", *"DONE", "enter", "j")
+        await listed(pilot, 2)
+        assert app.current() == OLD
+        await pilot.press("escape")
+        await listed(pilot)
+        assert app.choices == []
+        await pilot.press("escape")
+        await until(pilot, lambda: app.choices)
+
+
+async def test_a_filter_that_nothing_passes_says_so(app):
+    async with app.run_test(size=(80, 24)) as pilot:
+        await listed(pilot)
+        await pilot.press("slash", *"xyz")
+        await until(pilot, lambda: "no run has “xyz” in its row" in app.text())
+        await pilot.press("escape", "j")
+        await listed(pilot)
+        assert app.current() == STOPPED
+
+
+async def test_a_run_is_deleted_after_a_yes(app, tmp_path):
+    async with app.run_test(size=(80, 24)) as pilot:
+        await listed(pilot)
+        await pilot.press("j", "x")
+        await until(pilot, lambda: isinstance(app.screen, DeleteDialog) and app.focused)
+        await pilot.press("y")
+        await listed(pilot, 2)
+        assert app.names() == [NEW, OLD]
+        assert app.current() == OLD
+        assert not (tmp_path / STOPPED).exists()
+
+
+@pytest.mark.parametrize("key", ["enter", "escape", "n", "q"])
+async def test_every_other_answer_keeps_the_run(app, tmp_path, key):
+    async with app.run_test(size=(80, 24)) as pilot:
+        await listed(pilot)
+        await pilot.press("x")
+        await until(pilot, lambda: isinstance(app.screen, DeleteDialog) and app.focused)
+        assert app.focused.id == "keep"
+        await pilot.press(key)
+        await until(pilot, lambda: app.screen is app.runs)
+        await pilot.app.workers.wait_for_complete()
+        assert (tmp_path / NEW).exists()
+        assert app.choices == []
+
+
+async def test_a_live_run_is_not_deleted_and_the_screen_says_why(app, live):
+    live.add(NEW)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await listed(pilot)
+        await pilot.press("x")
+        await until(pilot, lambda: app.notes)
+        assert "is live and cannot be deleted" in app.notes[0]
+        assert app.screen is app.runs
+
+
+async def test_a_run_that_became_live_while_the_user_was_asked_is_not_deleted(app, live, tmp_path):
+    async with app.run_test(size=(80, 24)) as pilot:
+        await listed(pilot)
+        await pilot.press("x")
+        await until(pilot, lambda: isinstance(app.screen, DeleteDialog) and app.focused)
+        live.add(NEW)
+        await pilot.press("y")
+        await until(pilot, lambda: app.notes)
+        assert "is live and cannot be deleted" in app.notes[0]
+        assert (tmp_path / NEW).exists()
+
+
+async def test_without_runs_the_screen_says_how_to_get_one(tmp_path):
+    app = RunsApp(tmp_path / "none")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: "there are no runs in" in app.text())
+        assert "t trains one" in app.text()
+        await pilot.press("enter", "u", "x", "v", "space", "j")
+        assert app.choices == []
+        await pilot.press("q")
+        await until(pilot, lambda: app.choices)
+
+
+async def test_a_place_that_cannot_be_read_is_told(tmp_path):
+    (tmp_path / "file").write_text("")
+    app = RunsApp(tmp_path / "file")
+    async with app.run_test(size=(120, 24)) as pilot:
+        await until(pilot, lambda: "cannot read the checkpoints folder" in app.text())
+
+
+async def test_the_footer_names_the_keys(app):
+    async with app.run_test(size=(80, 24)) as pilot:
+        await listed(pilot)
+        await until(
+            pilot, lambda: "enter Open u Resume space Mark v Compare / Filter x Delete esc Back" in app.text()
+        )
+
+
+async def test_names_that_look_like_markup_are_shown_as_they_are(make_run, tmp_path):
+    make_run("[b]run", data="[red]")
+    app = RunsApp(tmp_path)
+    async with app.run_test(size=(120, 24)) as pilot:
+        await listed(pilot, 1)
+        await until(pilot, lambda: "[b]run " in app.text() and "[red]" in app.text())
+        await pilot.press("x")
+        await until(pilot, lambda: "Delete run [b]run with" in app.text())
+
+
+def test_a_choice_cannot_be_changed():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        RunChoice(action="open", folder=Path()).folder = Path("other")

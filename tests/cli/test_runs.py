@@ -1,0 +1,187 @@
+"""`cifar-tui runs`: what it prints, for a reader and for a program."""
+
+import json
+import sys
+import time
+
+import pytest
+from rich.cells import cell_len
+from rich.text import Text
+
+from cifar_tui.cli.runs import list_command
+from cifar_tui.engine.config.schema import TrainConfig, config_to_toml
+from cifar_tui.engine.errors import ConfigError
+from cifar_tui.engine.events import (
+    Evaluated,
+    Phase,
+    PhaseChanged,
+    RunEnded,
+    TrainingFinished,
+    TrainingStarted,
+)
+from cifar_tui.runs.disk.summary import SummaryWriter
+
+
+@pytest.fixture
+def make_run(tmp_path):
+    def make(name, *, completed=True, began=3 * 86_400, **settings):
+        folder = tmp_path / name
+        folder.mkdir()
+        config = TrainConfig(**{"data": "synthetic", **settings})
+        (folder / "config.toml").write_text(config_to_toml(config))
+        writer = SummaryWriter(folder, config)
+        for event in (
+            TrainingStarted(
+                run=name,
+                config={},
+                device="cpu",
+                parameters=1,
+                steps_per_epoch=10,
+                total_steps=20,
+                torch_version="",
+                time=time.time() - began,
+            ),
+            Evaluated(step=20, final=True, correct=6, total=10, loss=1.0, seconds=1.0, per_class=()),
+            TrainingFinished(
+                completed=completed, epoch=2, step=20, train_seconds=75.0, images=80, final_loss=1.0
+            ),
+            PhaseChanged(phase=Phase.DONE),
+            RunEnded(exit_code=0),
+        ):
+            writer.apply(event)
+        return folder
+
+    return make
+
+
+@pytest.fixture
+def two_runs(make_run):
+    make_run("20260101-100000")
+    make_run("20260102-100000", completed=False, epochs=5, began=60)
+
+
+@pytest.fixture
+def terminal(monkeypatch, capsys):
+    """Makes standard output a terminal of so many columns; gives a reader of the lines on it."""
+
+    def terminal(columns):
+        monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+        monkeypatch.setenv("COLUMNS", str(columns))
+        monkeypatch.setenv("TERM", "xterm")
+
+        return lambda: Text.from_ansi(capsys.readouterr().out).plain.splitlines()
+
+    return terminal
+
+
+@pytest.mark.usefixtures("two_runs")
+def test_where_there_is_no_terminal_a_plain_table_has_every_column(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "20")
+    assert list_command(tmp_path, [], as_json=False) == 0
+    lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert lines[0] == "run state preset data epoch best % last % loss time age"
+    assert lines[1] == "20260101-100000 ✓ done tutorial synthetic 2/2 60.00 60.00 – 1:15 3 d"
+    assert lines[2] == "20260102-100000 ■ stopped tutorial synthetic 2/5 60.00 60.00 – 1:15 1 m"
+    assert len(lines) == 3
+
+
+@pytest.mark.usefixtures("two_runs")
+@pytest.mark.parametrize("columns", [200, 80, 60, 40])
+def test_the_table_fits_the_terminal_without_breaking_an_id(tmp_path, terminal, columns):
+    shown = terminal(columns)
+    assert list_command(tmp_path, [], as_json=False) == 0
+    lines = shown()
+    assert len(lines) == 3
+    assert all(cell_len(line) <= columns for line in lines)
+    assert lines[1].startswith("20260101-100000 ")
+    assert "✓ done" in lines[1]
+    assert "■ stopped" in lines[2]
+    assert ("loss" in lines[0]) == (columns >= 80)
+
+
+def test_where_not_even_the_ids_fit_they_stay_whole(make_run, tmp_path, terminal):
+    names = [f"a-run-with-a-long-name-{number}" for number in range(4)]
+    for name in names:
+        make_run(name)
+    shown = terminal(30)
+    assert list_command(tmp_path, names, as_json=False) == 0
+    assert shown()[0].split() == ["run", *names]
+
+
+@pytest.mark.usefixtures("two_runs")
+def test_runs_that_are_named_stand_side_by_side(tmp_path, capsys):
+    assert list_command(tmp_path, ["20260101", "latest", "20260101"], as_json=False) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert lines[:3] == [["run", "20260101-100000", "20260102-100000"], ["epochs", "2", "5"], []]
+    assert ["state", "✓", "done", "■", "stopped"] in lines
+    assert ["best", "accuracy", "60.00", "%", "60.00", "%"] in lines
+
+
+@pytest.mark.usefixtures("two_runs")
+def test_a_single_run_is_told_with_all_its_settings(tmp_path, capsys):
+    assert list_command(tmp_path, ["latest"], as_json=False) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["epochs", "5"] in lines
+    assert ["batch_size", "4"] in lines
+
+
+@pytest.mark.usefixtures("two_runs")
+def test_json_is_a_list_of_runs(tmp_path, capsys):
+    assert list_command(tmp_path, [], as_json=True) == 0
+    first, second = json.loads(capsys.readouterr().out)
+    assert (first["run"], first["state"], second["state"]) == ("20260101-100000", "done", "stopped")
+    assert (first["best_accuracy"], first["step"], first["config"]["epochs"]) == (0.6, 20, 2)
+    assert "schema" not in first
+
+
+@pytest.mark.usefixtures("two_runs")
+def test_json_of_several_runs_has_their_differences(tmp_path, capsys):
+    assert list_command(tmp_path, ["20260101", "20260102"], as_json=True) == 0
+    compared = json.loads(capsys.readouterr().out)
+    assert compared["differences"] == {"epochs": {"20260101-100000": 2, "20260102-100000": 5}}
+    assert [run["run"] for run in compared["runs"]] == ["20260101-100000", "20260102-100000"]
+    assert list_command(tmp_path, ["latest"], as_json=True) == 0
+    assert [run["run"] for run in json.loads(capsys.readouterr().out)] == ["20260102-100000"]
+
+
+def test_json_of_what_is_not_known_is_null(make_run, tmp_path, capsys):
+    folder = make_run("run")
+    (folder / "summary.json").write_text("{")
+    (folder / "config.toml").write_text("when = 1979-05-27")
+    assert list_command(tmp_path, [], as_json=True) == 0
+    (run,) = json.loads(capsys.readouterr().out)
+    assert (run["state"], run["step"], run["config"]) == ("unknown", None, {"when": "1979-05-27"})
+
+
+def test_without_runs_a_sentence_says_how_to_get_one(tmp_path, capsys):
+    assert list_command(tmp_path / "none", [], as_json=False) == 0
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.startswith(f"cifar-tui: there are no runs in {tmp_path / 'none'}; train one with")
+    assert list_command(tmp_path / "none", [], as_json=True) == 0
+    assert json.loads(capsys.readouterr().out) == []
+
+
+@pytest.mark.usefixtures("two_runs")
+def test_a_name_that_fits_no_run_is_the_callers_to_tell(tmp_path, capsys):
+    with pytest.raises(ConfigError, match="there is no run '1999'"):
+        list_command(tmp_path, ["1999"], as_json=False)
+    assert capsys.readouterr().out == ""
+
+
+def test_a_reader_that_has_left_is_no_error(make_run, tmp_path):
+    import subprocess
+
+    for number in range(300):
+        make_run(f"run-{number:03d}")
+    code = (
+        "import sys; from pathlib import Path; from cifar_tui.cli.runs import list_command; "
+        "sys.exit(list_command(Path(sys.argv[1]), [], as_json=True))"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        process.stdout.read(1)
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait(60) == 0

@@ -1,0 +1,100 @@
+"""Compiling: the net computes the same, and nothing of it has changed when its first step comes."""
+
+import pytest
+import torch
+from torch import nn
+
+from cifar_tui.engine.config.schema import TrainConfig
+from cifar_tui.engine.device.compile import CompilationError, compiled
+from cifar_tui.engine.errors import ConfigError
+from cifar_tui.engine.steps.select import StepPath
+from cifar_tui.engine.training.build import create_learner
+
+
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+def test_a_compiled_net_trains_as_before_and_starts_as_it_was(memory_format):
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(4 * 36, 3))
+    inputs = torch.randn(4, 3, 8, 8).contiguous(memory_format=memory_format)
+    before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
+    fast = compiled(net, [inputs], {6, 2}, "fp32")
+    assert all(torch.equal(tensor, before[name]) for name, tensor in net.state_dict().items())
+    assert all(parameter.grad is None for parameter in net.parameters())
+    count = torch._dynamo.utils.counters["stats"]["unique_graphs"]
+    logits = fast(torch.cat([inputs, inputs[:2]]).contiguous(memory_format=memory_format))
+    logits.sum().backward()
+    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == count, "no step waits for the compiler"
+    gradient = net[0].weight.grad.clone()
+    net.zero_grad()
+    net.load_state_dict(before)
+    expected = net(torch.cat([inputs, inputs[:2]]))
+    expected.sum().backward()
+    assert torch.allclose(logits, expected, atol=1e-5)
+    assert torch.allclose(gradient, net[0].weight.grad, atol=1e-4)
+
+
+@torch._dynamo.config.patch(recompile_limit=1)
+def test_a_net_is_compiled_however_many_were_before_it():
+    counters = torch._dynamo.utils.counters["stats"]
+    for size in (2, 3, 4):
+        count = counters["unique_graphs"]
+        compiled(nn.Sequential(nn.Flatten(), nn.Linear(12, 3)), [torch.randn(1, 3, 2, 2)], {size}, "fp32")
+        assert counters["unique_graphs"] == count + 1
+
+
+class NoPairs(nn.Sequential):
+    """Computes with batches of any size but two."""
+
+    def forward(self, inputs):
+        if len(inputs) == 2:
+            raise ValueError("two are a pair\nand a pair is not computed")
+        return super().forward(inputs)
+
+
+def test_a_net_that_cannot_be_compiled_is_as_it_was():
+    net = NoPairs(nn.BatchNorm2d(3), nn.Flatten())
+    before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
+    with pytest.raises(CompilationError, match=r"^two are a pair$"):
+        compiled(net, [torch.randn(1, 3, 4, 4)], [6, 2], "fp32")
+    assert all(torch.equal(tensor, before[name]) for name, tensor in net.state_dict().items())
+    assert all(parameter.grad is None for parameter in net.parameters())
+
+
+@pytest.fixture
+def broken_compiler():
+    """torch.compile finds no C++ compiler that works."""
+    with torch._inductor.config.patch({"cpp.cxx": (None, "/bin/false")}):
+        yield
+
+
+def learner(dataset, **settings):
+    said = []
+    path = StepPath(made_by="PyTorch", reason="these tests want it")
+    config = TrainConfig(batch_size=84, **settings)
+    return create_learner(config, path, num_classes=10, train=dataset.train, say=said.append), said
+
+
+def test_where_compiling_fails_and_was_asked_for_it_is_one_sentence(noise_dataset, broken_compiler):
+    made, _ = learner(noise_dataset, compiled="yes")
+    with pytest.raises(ConfigError) as refused:
+        made.steps.prepare(lambda: False)
+    assert refused.value.field == "compiled"
+    sentence = str(refused.value)
+    assert sentence.startswith("compiled yes cannot be had, torch.compile fails here (No working C++")
+    assert sentence.endswith("): set compiled=no")
+    assert "\n" not in sentence
+
+
+def test_where_compiling_fails_by_itself_the_net_is_trained_uncompiled(
+    noise_dataset, broken_compiler, monkeypatch
+):
+    monkeypatch.setattr("cifar_tui.engine.steps.recipe_steps.compiles", lambda config, device: True)
+    made, said = learner(noise_dataset, compiled="auto")
+    before = {name: tensor.clone() for name, tensor in made.net.state_dict().items()}
+    made.steps.prepare(lambda: False)
+    (sentence,) = said
+    assert sentence.startswith("training uncompiled: torch.compile fails here (No working C++ compiler")
+    assert all(torch.equal(tensor, before[name]) for name, tensor in made.net.state_dict().items())
+    assert all(parameter.grad is None for parameter in made.net.parameters())
+    (result,) = made.steps.over(torch.arange(84), at_most=lambda: 1)
+    assert bool(result.losses.isfinite().all())

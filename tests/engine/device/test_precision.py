@@ -1,0 +1,119 @@
+"""Precision: what is chosen on a CPU, what is refused, and that choosing leaves no trace."""
+
+import contextlib
+
+import pytest
+import torch
+
+from cifar_tui.engine import precision
+from cifar_tui.engine.device.precision import (
+    autocast,
+    evaluation_precision,
+    loss_scale,
+    matrix_precision,
+    precision_of,
+    select_precision,
+)
+from cifar_tui.engine.models import create_model
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def images():
+    return torch.randn(8, 3, 32, 32)
+
+
+def test_full_precision_needs_no_probe(images):
+    assert select_precision("fp32", create_model("net", num_classes=10), images) == ("fp32", None)
+
+
+@pytest.mark.parametrize("wanted", ["auto", "bf16"])
+@pytest.mark.parametrize(("gain", "chosen"), [(0.5, "fp32"), (1.05, "fp32"), (2.0, "bf16")])
+def test_bf16_is_taken_on_a_cpu_only_where_it_was_seen_to_pay(images, monkeypatch, wanted, gain, chosen):
+    now = [0.0]
+    enter = precision.autocast
+
+    @contextlib.contextmanager
+    def slow(name, device):
+        now[0] += {"fp32": 1.0, "bf16": 1.0 / gain}[name]
+        with enter(name, device):
+            yield
+
+    monkeypatch.setattr(precision.time, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(precision, "autocast", slow)
+    name, reason = select_precision(wanted, create_model("net", num_classes=10), images)
+    assert name == chosen
+    assert reason == (
+        f"training in {chosen}: a probe on this processor made {8 * gain:,.0f} images/s in bf16 and 8 in fp32"
+    )
+
+
+@pytest.mark.parametrize(("seconds", "turns"), [(9.0, 3), (0.2, 6), (0.01, 9)])
+def test_the_precisions_take_turns_in_the_probe_for_a_second_or_so(images, monkeypatch, seconds, turns):
+    now, tried = [0.0], []
+
+    def step(name, device):
+        now[0] += seconds / 2
+        tried.append(name)
+        return contextlib.nullcontext()
+
+    monkeypatch.setattr(precision.time, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(precision, "autocast", step)
+    select_precision("auto", create_model("net", num_classes=10), images)
+    assert tried == ["fp32", "bf16"] * turns
+
+
+@pytest.mark.parametrize("steps", [None, {}, {"precision": "fp4"}, {"precision": ["bf16"]}])
+def test_a_checkpoint_may_not_say_its_precision(steps):
+    assert precision_of(steps) is None
+
+
+def test_the_precision_of_a_checkpoint():
+    assert precision_of({"step": 3, "precision": "tf32"}) == "tf32"
+
+
+def test_the_probe_leaves_net_and_random_numbers_as_they_were(images):
+    net = create_model("speednet-tiny", num_classes=10)
+    before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
+    state = torch.get_rng_state()
+    select_precision("auto", net, images)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in net.state_dict().items())
+    assert all(parameter.grad is None for parameter in net.parameters())
+
+
+def test_autocast_computes_in_the_precision_and_only_inside():
+    matrix = torch.ones(2, 2)
+    with autocast("bf16", CPU):
+        assert (matrix @ matrix).dtype == torch.bfloat16
+    for name in ("fp32", "tf32"):
+        with autocast(name, CPU):
+            assert (matrix @ matrix).dtype == torch.float32
+
+
+def test_only_fp16_needs_its_loss_scaled():
+    assert [loss_scale(name) for name in ("fp32", "tf32", "bf16", "fp16")] == [1, 1, 1, 1024]
+
+
+@pytest.mark.parametrize(
+    ("name", "inside"), [("fp32", "ieee"), ("bf16", "ieee"), ("fp16", "ieee"), ("tf32", "tf32")]
+)
+def test_float32_products_are_rounded_in_tf32_alone_and_as_before_afterwards(name, inside):
+    before = torch.backends.cudnn.conv.fp32_precision
+    with matrix_precision(name):
+        assert torch.backends.cudnn.conv.fp32_precision == inside
+        assert torch.backends.cuda.matmul.fp32_precision == inside
+    assert torch.backends.cudnn.conv.fp32_precision == before
+
+
+@pytest.mark.parametrize("wanted", ["auto", "bf16", "fp32"])
+def test_a_gpu_that_does_not_compute_in_bf16_evaluates_in_full_precision(monkeypatch, wanted):
+    monkeypatch.setattr(precision, "native_bf16", lambda device: False)
+    entered = []
+    monkeypatch.setattr(
+        precision, "autocast", lambda name, device: contextlib.nullcontext(entered.append(name))
+    )
+    with evaluation_precision(wanted, torch.device("cuda")):
+        assert torch.backends.cudnn.conv.fp32_precision == "ieee"
+    assert entered == ["fp32"]

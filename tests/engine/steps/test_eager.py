@@ -1,0 +1,56 @@
+"""`EagerSteps`: however many steps make a result, they are the same."""
+
+import itertools
+
+import pytest
+import torch
+
+from cifar_tui.engine import steps
+from cifar_tui.engine.models import create_model
+from cifar_tui.engine.steps.eager import EagerSteps
+
+IMAGES, BATCH = 43, 4
+
+
+def train(split, at_most):
+    """The results of an epoch, and the weights after it."""
+    torch.manual_seed(0)
+    net = create_model("net", num_classes=10)
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.9)
+    made = EagerSteps(net=net, optimizer=optimizer, train=split, batch_size=BATCH)
+    results = list(made.over(torch.arange(IMAGES), at_most=at_most))
+    return results, [parameter.detach() for parameter in net.parameters()]
+
+
+@pytest.fixture
+def plenty_of_time(monkeypatch):
+    monkeypatch.setattr(steps, "_SECONDS_A_RESULT", 60.0)
+
+
+@pytest.mark.usefixtures("plenty_of_time")
+@pytest.mark.parametrize(("most", "lengths"), [(4, [4, 4, 3]), (11, [11]), (100, [11])])
+def test_many_steps_to_a_result_are_the_same_steps(noise_dataset, most, lengths):
+    single, weights = train(noise_dataset.train, lambda: 1)
+    together, other_weights = train(noise_dataset.train, lambda: most)
+    assert [len(result.losses) for result in single] == [1] * 11
+    assert [len(result.losses) for result in together] == lengths
+    assert torch.equal(*(torch.cat([r.losses for r in results]) for results in (single, together)))
+    assert all(map(torch.equal, weights, other_weights))
+    ends = itertools.accumulate(lengths)
+    for result, end in zip(together, ends, strict=True):
+        parts = single[end - len(result.losses) : end]
+        assert result.correct == sum(part.correct for part in parts)
+        assert result.images == sum(part.images for part in parts)
+
+
+@pytest.mark.usefixtures("plenty_of_time")
+def test_it_is_asked_anew_for_every_result_how_many_steps_it_may_stand_for(noise_dataset):
+    allowed = iter([2, 5, 1, 3])
+    results, _ = train(noise_dataset.train, lambda: next(allowed))
+    assert [len(result.losses) for result in results] == [2, 5, 1, 3]
+
+
+def test_a_result_comes_when_its_time_is_over(noise_dataset, monkeypatch):
+    monkeypatch.setattr(steps, "_SECONDS_A_RESULT", 0.0)
+    results, _ = train(noise_dataset.train, lambda: 100)
+    assert [len(result.losses) for result in results] == [1] * 11
