@@ -13,13 +13,13 @@ from textual.binding import BindingType
 from textual.command import CommandPalette
 from textual.reactive import Reactive
 
-from cifar_tui.app.availability import can_be_done
+from cifar_tui.app.availability import is_enabled
 from cifar_tui.app.commands import COMMANDS, PANES, bindings
 from cifar_tui.app.dialogs.dialog import Dialog
 from cifar_tui.app.driver import JobDriver
-from cifar_tui.app.farewell import farewell
+from cifar_tui.app.exit_message import exit_message
 from cifar_tui.app.pacer import LOOK_SECONDS
-from cifar_tui.app.presenter import RunView
+from cifar_tui.app.presenter import RunPresenter
 from cifar_tui.app.view_actions import ViewActions
 from cifar_tui.app.views.train import Dashboard
 from cifar_tui.engine.config.schema import TrainConfig
@@ -31,7 +31,7 @@ from cifar_tui.runs.live import LiveRun
 from cifar_tui.runs.resume import config_to_resume
 from cifar_tui.runs.source import RunSource
 from cifar_tui.terminal.native_output import redirect_native_output
-from cifar_tui.terminal.supervisor import AGAIN_SECONDS
+from cifar_tui.terminal.supervisor import SIGNAL_DEBOUNCE_SECONDS
 
 if TYPE_CHECKING:
     from cifar_tui.app.views.runs import RunChoice
@@ -85,7 +85,7 @@ class CifarApp(ViewActions):
         self._resume_at_start = resume
         self._attach_at_start = attach
         self._run: RunSource | None = None
-        self._view = RunView(self)
+        self._view = RunPresenter(self)
         self._available: frozenset[str] | None = None
         self.polled_at = time.monotonic()
         self.detached = False
@@ -128,9 +128,9 @@ class CifarApp(ViewActions):
         """Whether somebody works on the run that is shown."""
         return self._run is not None and self._run.live
 
-    def farewell(self) -> str:
+    def exit_message(self) -> str:
         """What the terminal shows when the screen is gone."""
-        return farewell(self._run, self._checkpoints, detached=self.detached)
+        return exit_message(self._run, self._checkpoints, detached=self.detached)
 
     @property
     def own_run(self) -> LiveRun | None:
@@ -140,15 +140,15 @@ class CifarApp(ViewActions):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Hide what cannot be done now."""
         del parameters
-        return can_be_done(action, self._run)
+        return is_enabled(action, self._run)
 
     def action_train(self) -> None:
         """Train with the settings in the form."""
         if self.live:
             return
-        config = self.dashboard.configuration.read()
+        config = self.dashboard.settings.read()
         if config is None:
-            self.dashboard.show_pane("configuration")
+            self.dashboard.show_pane("settings")
             self.notify("A setting is wrong: see the field that is marked.", severity="error")
             return
         self._evaluated_file = None
@@ -172,7 +172,7 @@ class CifarApp(ViewActions):
             self.notify(str(error), severity="error", timeout=15, markup=False)
             return
         self._follow(run, tell_away=True)
-        self.dashboard.configuration.show(run.config)
+        self.dashboard.settings.show(run.config)
         run.start()
         self.dashboard.show_pane("training")
 
@@ -181,7 +181,7 @@ class CifarApp(ViewActions):
         self._evaluated_file = None
         run = LiveRun(config, checkpoints=self._checkpoints, on_folder=_redirect_native_output, resume=folder)
         self._follow(run)
-        self.dashboard.configuration.show(config)
+        self.dashboard.settings.show(config)
         run.start_training()
         self.dashboard.show_pane("training")
 
@@ -286,7 +286,7 @@ class CifarApp(ViewActions):
             case _ if self.own_run is not None and self.live:
                 from cifar_tui.app.dialogs.dialogs import QuitDialog
 
-                dialog = QuitDialog(may_detach=can_be_done("detach", self._run))
+                dialog = QuitDialog(may_detach=is_enabled("detach", self._run))
                 self.push_screen(dialog, self._on_quit_answer)
             case _:
                 self.exit(self._exit_code())
@@ -308,7 +308,7 @@ class CifarApp(ViewActions):
     def on_signal(self, number: int) -> None:
         """Stop, save and leave with 128 + `number`; at once the second time. In a signal's handler."""
         now = time.monotonic()
-        if self._signal and now - self._signalled_at < AGAIN_SECONDS:
+        if self._signal and now - self._signalled_at < SIGNAL_DEBOUNCE_SECONDS:
             return
         self.left_at_once = self._signal != 0
         self._signal, self._signalled_at = number, now
@@ -361,7 +361,7 @@ class CifarApp(ViewActions):
             suspended.resume()
         if self._leaving and not (live and self.own_run is not None):
             self.exit(self._exit_code())
-        available = frozenset(command.action for command in COMMANDS if can_be_done(command.action, run))
+        available = frozenset(command.action for command in COMMANDS if is_enabled(command.action, run))
         if available != self._available:  # the footer is made anew, which costs more than all the rest
             self._available = available
             self.refresh_bindings()
@@ -383,7 +383,7 @@ class CifarApp(ViewActions):
 
     def _on_data_answer(self, data: str | None) -> None:
         if data is not None:
-            self.dashboard.configuration.set("data", data)
+            self.dashboard.settings.set("data", data)
             if self._evaluated_file is not None and self._run is not None:
                 config = dataclasses.replace(self._run.config, data=data)
                 self._start_evaluation(self._evaluated_file, config)

@@ -4,7 +4,7 @@ from cifar_tui.runs.live import LiveRun
 from cifar_tui.runs.source import RunSource
 
 
-def can_be_done(action: str, run: RunSource | None) -> bool:
+def is_enabled(action: str, run: RunSource | None) -> bool:
     """Whether the app's `action` does something while `run` is shown."""
     if run is None:
         return action not in {"stop", "pause_or_resume", "save", "evaluate", "detach", "resume_run"}

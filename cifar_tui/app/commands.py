@@ -32,7 +32,7 @@ class Command:
     everywhere: bool = False
 
 
-PANES = ("configuration", "training", "samples", "summary", "log")
+PANES = ("settings", "training", "samples", "summary", "log")
 """The panes in the order of their numbers, from 1."""
 
 COMMANDS = (

@@ -11,19 +11,19 @@ from cifar_tui.engine.events import Phase
 from cifar_tui.runs.attached import AttachedRun
 from cifar_tui.runs.recap import mark_seen
 from cifar_tui.runs.source import RunSource
-from cifar_tui.runs.state import Asked
+from cifar_tui.runs.state import PendingRequest
 
 _Part = tuple[Pacer, Callable[[RunSource], None]]
 """Of the dashboard: when it is due, and what draws it."""
 
-_Standing = tuple[Phase, Asked | None]
+_Standing = tuple[Phase, PendingRequest | None]
 """What a run does, and what it is still to do."""
 
 _EFFECT_SECONDS, _EFFECT_LOOKS = 0.015, 40
 _SEEN_SECONDS = 3.0
 
 
-class RunView:
+class RunPresenter:
     """The run that the dashboard of `app` shows, as the user sees it.
 
     Args:

@@ -9,10 +9,10 @@ from typing import NoReturn
 
 from cifar_tui.app.app import CifarApp
 from cifar_tui.engine.config.schema import TrainConfig
-from cifar_tui.terminal.interpreter import share_interpreter
+from cifar_tui.terminal.interpreter import tune_interpreter
 from cifar_tui.terminal.memory import keep_freed_memory
 from cifar_tui.terminal.native_output import NativeOutput
-from cifar_tui.terminal.supervisor import Shell
+from cifar_tui.terminal.supervisor import ParentLink
 from cifar_tui.terminal.watch import PATIENCE_SECONDS, TerminalWatch
 
 _JOIN_SECONDS = 1.0
@@ -21,7 +21,7 @@ _JOIN_SECONDS = 1.0
 def run_dashboard(
     config: TrainConfig,
     *,
-    shell: Shell,
+    shell: ParentLink,
     checkpoints: Path,
     start: bool = False,
     weights: Path | None = None,
@@ -32,7 +32,7 @@ def run_dashboard(
 
     A run that is left to itself goes on in this process, in the background: then this returns at its end.
     """
-    share_interpreter()
+    tune_interpreter()
     keep_freed_memory()
     app = CifarApp(
         config, checkpoints=checkpoints, start=start, weights=weights, resume=resume, attach=attach
@@ -67,19 +67,19 @@ def run_dashboard(
         goes_on = run is not None and run.live and (app.detached or app.return_code not in {0, None})
         if goes_on and not app.left_at_once:
             watch.stop()
-            _leave_terminal(output, shell, farewell="" if watch.lost else app.farewell())
+            _leave_terminal(output, shell, exit_message="" if watch.lost else app.exit_message())
             return _outlive(app)
-    farewell = app.farewell()
-    if farewell and not watch.lost:
+    exit_message = app.exit_message()
+    if exit_message and not watch.lost:
         with contextlib.suppress(OSError):
-            print(farewell, flush=True)
+            print(exit_message, flush=True)
     return exit_code if exit_code is not None else app.return_code or 0
 
 
-def _leave_terminal(output: NativeOutput, shell: Shell, *, farewell: str) -> None:
+def _leave_terminal(output: NativeOutput, shell: ParentLink, *, exit_message: str) -> None:
     output.lose_terminal()
     output.leave_terminal()
-    shell.leave(farewell)
+    shell.leave(exit_message)
 
 
 def _outlive(app: CifarApp) -> int:

@@ -46,8 +46,8 @@ class ViewActions(App[int]):
 
     def action_leave_field(self) -> None:
         """Move the cursor out of a field, to its pane."""
-        if self.dashboard.configuration.has_focus_within:
-            self.dashboard.set_focus(self.dashboard.configuration)
+        if self.dashboard.settings.has_focus_within:
+            self.dashboard.set_focus(self.dashboard.settings)
 
     def action_sample_batch(self, step: int) -> None:
         """Show another batch of test images."""

@@ -18,7 +18,7 @@ from cifar_tui.engine.errors import (
     RunFailedError,
     UserError,
 )
-from cifar_tui.terminal.descriptors import STDOUT, discard
+from cifar_tui.terminal.descriptors import STDOUT, redirect_to_devnull
 
 TRAINS_SECONDS = 900.0
 """How long a child that loads images, compiles or trains may take to answer, on a slow machine, too."""
@@ -138,7 +138,7 @@ def run_child(main: Callable[[list[str]], None]) -> None:
     except CancelledError:
         pass
     except BrokenPipeError:
-        discard(STDOUT)
+        redirect_to_devnull(STDOUT)
 
 
 def say(**values: Any) -> None:  # noqa: ANN401 - any JSON value

@@ -70,7 +70,7 @@ class DashboardBench:
     @property
     def title(self) -> str:
         """What stands above the table."""
-        return f"What the dashboard costs a training, preset {self.cost.preset} on {self.cost.made_by}"
+        return f"What the dashboard costs a training, preset {self.cost.preset} on {self.cost.maker}"
 
     @property
     def met(self) -> bool:
@@ -198,7 +198,7 @@ def measure_dashboard(
 
 def _measure_keys(config: TrainConfig, places: Path, amounts: DashboardAmounts) -> KeyLatency:
     with dashboard_run(config, places, columns=LARGE[0], rows=LARGE[1]) as (run, terminal):
-        run.warm_up(amounts.cost.warm_up_seconds)
+        run.warmup_fraction(amounts.cost.warm_up_seconds)
         terminal.read_for(amounts.cost.settle_seconds)
         began = run.last_step
         keys = measure_key_latency(terminal, amounts.presses)
@@ -213,7 +213,7 @@ def _measure_bytes(
 ) -> tuple[list[float], list[float], list[float]]:
     """Bytes a second while training, when paused and when done."""
     with dashboard_run(config, places, columns=MIDDLE[0], rows=MIDDLE[1]) as (run, terminal):
-        run.warm_up(amounts.cost.warm_up_seconds)
+        run.warmup_fraction(amounts.cost.warm_up_seconds)
         terminal.read_for(amounts.cost.settle_seconds)
 
         def counted(seconds: float) -> list[float]:

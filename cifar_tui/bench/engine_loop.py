@@ -62,7 +62,7 @@ class EngineRun:
             not finite.
         classes: how many there are.
         device: for the user to read.
-        step_path: how the steps were made, for the user to read.
+        backend: how the steps were made, for the user to read.
         start: what came before.
     """
 
@@ -72,7 +72,7 @@ class EngineRun:
     saved_loss: float
     classes: int
     device: str
-    step_path: str
+    backend: str
     start: EngineStart
 
     def check(self) -> None:
@@ -124,7 +124,7 @@ def engine_run(found: Mapping[str, Any]) -> EngineRun:
         saved_loss=math.nan if found["saved_loss"] is None else found["saved_loss"],
         classes=found["classes"],
         device=found["device"],
-        step_path=found["step_path"],
+        backend=found["backend"],
         start=EngineStart(**found["start"]),
     )
     run.check()
@@ -147,7 +147,7 @@ class _Points:
     """Takes the events of a training, and stops it when enough is measured."""
 
     def __init__(self, control: RunControl, warm_up_seconds: float, seconds: float) -> None:
-        self.device = self.step_path = ""
+        self.device = self.backend = ""
         self.loaded = self.began = math.nan
         self.points: list[LossPoint] = []
         self.measured: list[LossPoint] = []
@@ -160,13 +160,13 @@ class _Points:
         if isinstance(event, DataLoaded):
             self.loaded = event.time
         if isinstance(event, TrainingStarted):
-            self.began, self.device, self.step_path = event.time, event.device, event.step_path
+            self.began, self.device, self.backend = event.time, event.device, event.backend
         if not isinstance(event, LossPoint):
             return
         self.points.append(event)
         if event.train_seconds >= self._warm_up_seconds:
             if not self.measured:
-                say(device=self.device, step_path=self.step_path)
+                say(device=self.device, backend=self.backend)
             self.measured.append(event)
         if len(self.measured) > 1 and event.train_seconds - self.measured[0].train_seconds >= self._seconds:
             self._control.stop()
@@ -217,7 +217,7 @@ def _train(arguments: list[str]) -> None:
         saved_loss=saved_loss if math.isfinite(saved_loss) else None,
         classes=len(session.dataset.class_names) if session.dataset is not None else 0,
         device=taken.device,
-        step_path=taken.step_path,
+        backend=taken.backend,
         start={
             "load_seconds": taken.loaded - started,
             "compile_seconds": taken.began - taken.loaded,

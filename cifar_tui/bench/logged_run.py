@@ -33,13 +33,13 @@ class LoggedRun:
     Attributes:
         points: the points of the chart that are in its log.
         device: what it trains on, for the user to read; empty until it trains.
-        step_path: how it makes its steps, for the user to read.
+        backend: how it makes its steps, for the user to read.
     """
 
     def __init__(self, group: int, checkpoints: Path, pass_time: Callable[[float], object]) -> None:
         self.group = group
         self.points: list[LossPoint] = []
-        self.device = self.step_path = ""
+        self.device = self.backend = ""
         self.pass_time = pass_time
         self._checkpoints = checkpoints
         self._reader: EventReader | None = None
@@ -54,7 +54,7 @@ class LoggedRun:
         events = list(self._reader.read())
         for event in events:
             if isinstance(event, TrainingStarted):
-                self.device, self.step_path = event.device, event.step_path
+                self.device, self.backend = event.device, event.backend
         self.points += [event for event in events if isinstance(event, LossPoint)]
         return events
 
@@ -73,7 +73,7 @@ class LoggedRun:
             if self.look():  # however slow it is, it goes on
                 give_up = time.monotonic() + _PATIENCE_SECONDS
 
-    def warm_up(self, seconds: float) -> None:
+    def warmup_fraction(self, seconds: float) -> None:
         """Wait until it has trained for `seconds`, and it is known how long a step takes.
 
         Raises:

@@ -119,7 +119,7 @@ def measure_presets(
     speeds, device = [], ""
     for preset in PRESETS if options.preset is None else (options.preset,):
         config = options.config(preset)
-        config = config.replace(point_every=min(config.point_every, _MOST_STEPS_A_POINT))
+        config = config.replace(chart_every=min(config.chart_every, _MOST_STEPS_A_POINT))
         show_progress(f"preset {preset}", passing=True)
         run = measure_engine(config, warm_up_seconds=warm_up_seconds, seconds=seconds)
         device = run.device

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cifar_tui import __version__
-from cifar_tui.terminal.descriptors import STDOUT, discard
+from cifar_tui.terminal.descriptors import STDOUT, redirect_to_devnull
 
 _PACKAGES = ("torch", "torchvision", "textual", "rich", "plotext", "numpy")
 
@@ -176,4 +176,4 @@ def _print(text: str) -> None:
     try:
         print(text, flush=True)
     except BrokenPipeError:
-        discard(STDOUT)  # whoever read has read enough
+        redirect_to_devnull(STDOUT)  # whoever read has read enough

@@ -58,7 +58,7 @@ class ScreenCost:
         ratio: dashboard over headless.
         stalled_ratio: a dashboard whose terminal nobody reads, over headless; None where there was none.
         device: what was trained on, for the user to read.
-        step_path: how the steps were made, for the user to read; empty where there is only one way.
+        backend: how the steps were made, for the user to read; empty where there is only one way.
     """
 
     preset: str
@@ -67,12 +67,12 @@ class ScreenCost:
     ratio: Spread
     stalled_ratio: Spread | None
     device: str
-    step_path: str
+    backend: str
 
     @property
-    def made_by(self) -> str:
+    def maker(self) -> str:
         """The device and the way the steps were made, for the user to read."""
-        return ", ".join(filter(None, (self.device, self.step_path)))
+        return ", ".join(filter(None, (self.device, self.backend)))
 
     @property
     def limit_ratio(self) -> float:
@@ -121,7 +121,7 @@ class ScreenCost:
         return {
             "preset": self.preset,
             "device": self.device,
-            "step_path": self.step_path,
+            "backend": self.backend,
             **{name: found.median for name, found in spreads.items()},
             "spreads": {name: dataclasses.asdict(found) for name, found in spreads.items()},
             "limits": {name: self.limit_ratio for name in spreads if name.endswith("ratio")},
@@ -140,7 +140,7 @@ def endless_config(
     Raises:
         ConfigError: there is no such preset, or a setting is wrong.
     """
-    every_step = {"point_every": 1} if preset_config(preset).batch_size >= _LARGE_BATCH else {}
+    every_step = {"chart_every": 1} if preset_config(preset).batch_size >= _LARGE_BATCH else {}
     return options.config(preset, **({"epochs": _ENDLESS} | every_step | settings))
 
 
@@ -154,7 +154,7 @@ def measure_cost(config: TrainConfig, places: Path, amounts: CostAmounts, *, unr
         UserError: a run that is measured ended.
         RunFailedError: a run that is measured failed.
     """
-    config = config.replace(evaluate_every=0, checkpoint_every=0, checkpoint_minutes=0.0)
+    config = config.replace(eval_every=0, checkpoint_every_epochs=0, checkpoint_every_minutes=0.0)
     rounds = []
     for number in range(amounts.rounds):
         show_progress(f"{config.preset} with and without the dashboard, {number + 1} of {amounts.rounds}")
@@ -167,7 +167,7 @@ def measure_cost(config: TrainConfig, places: Path, amounts: CostAmounts, *, unr
         ratio=spread(rates[1] / rates[0] for rates in rounds),
         stalled_ratio=spread(rates[2] / rates[0] for rates in rounds) if unread else None,
         device=headless.device,
-        step_path=headless.step_path,
+        backend=headless.backend,
     )
 
 
@@ -206,7 +206,7 @@ def _measure_round(
 
 def _settled(run: LoggedRun, pass_time: Callable[[float], object], amounts: CostAmounts) -> Contestant:
     """The training of `run`, which is warm and stands still."""
-    run.warm_up(amounts.warm_up_seconds)
+    run.warmup_fraction(amounts.warm_up_seconds)
     pass_time(amounts.settle_seconds)
     contestant = Contestant(group=run.group, pass_time=pass_time)
     contestant.halt()

@@ -49,7 +49,7 @@ class StartBench:
         read_loading: the same until every byte of them was read.
         images: how many they are.
         device: what was trained on, for the user to read.
-        step_path: how the steps were made, for the user to read.
+        backend: how the steps were made, for the user to read.
     """
 
     first_paint: Spread
@@ -64,12 +64,12 @@ class StartBench:
     read_loading: Spread
     images: int
     device: str
-    step_path: str
+    backend: str
 
     @property
     def title(self) -> str:
         """What stands above the table."""
-        return f"The start, on {self.device}, {self.step_path}"
+        return f"The start, on {self.device}, {self.backend}"
 
     @property
     def met(self) -> bool:
@@ -127,7 +127,7 @@ class StartBench:
             "first_loading_seconds": self.first_loading,
             "images": self.images,
             "device": self.device,
-            "step_path": self.step_path,
+            "backend": self.backend,
             "spreads": {name: dataclasses.asdict(found) for name, found in spreads.items()},
             "limits": {
                 "first_paint_ratio": PAINT_LIMIT_RATIO,
@@ -144,7 +144,7 @@ class _FirstStep:
 
     seconds: float
     device: str
-    step_path: str
+    backend: str
 
 
 def measure_start(
@@ -176,7 +176,7 @@ def measure_start(
             data_dir = places / "data"  # where nothing is cached yet
         first_loading = measure_loading(data, data_dir)
         # a point at every step: the first one tells of the first step
-        config = options.config("tutorial", data=data, data_dir=str(data_dir), point_every=1)
+        config = options.config("tutorial", data=data, data_dir=str(data_dir), chart_every=1)
         paints, torches, boths = [], [], []
         steps: list[_FirstStep] = []
         cold_steps: list[_FirstStep] = []
@@ -204,7 +204,7 @@ def measure_start(
         read_loading=spread(loading.read_seconds for loading in loadings),
         images=first_loading.images,
         device=steps[0].device,
-        step_path=steps[0].step_path,
+        backend=steps[0].backend,
     )
 
 
@@ -235,7 +235,7 @@ def _first_step(config: TrainConfig, places: Path) -> _FirstStep:
         first = run.points[0]
     if first.step != 1:
         raise RunFailedError(f"the first point of a run is of step {first.step}: its start means nothing")
-    return _FirstStep(seconds=first.time - began, device=run.device, step_path=run.step_path)
+    return _FirstStep(seconds=first.time - began, device=run.device, backend=run.backend)
 
 
 def _wait_for_first_frame(terminal: Terminal) -> float:

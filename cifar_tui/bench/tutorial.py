@@ -38,7 +38,7 @@ class TutorialBench:
         plain_loop: of the tutorial's loop.
         engine: of the engine, the way it makes steps by itself.
         ratio: the engine's over the loop's, of each round.
-        step_path: the way it makes them, for the user to read.
+        backend: the way it makes them, for the user to read.
         eager: of the engine in plain PyTorch; the same where it makes them so by itself.
         eager_ratio: the same over the loop's.
         device: for the user to read.
@@ -48,7 +48,7 @@ class TutorialBench:
     plain_loop: Spread
     engine: Spread
     ratio: Spread
-    step_path: str
+    backend: str
     eager: Spread
     eager_ratio: Spread
     device: str
@@ -89,7 +89,7 @@ class TutorialBench:
         """The rows of the table."""
         return [
             Figure(quantity="the tutorial's own loop", spread=self.plain_loop, unit="steps/s", digits=0),
-            Figure(quantity=f"the engine, {self.step_path}", spread=self.engine, unit="steps/s", digits=0),
+            Figure(quantity=f"the engine, {self.backend}", spread=self.engine, unit="steps/s", digits=0),
             Figure(quantity="engine over loop", spread=self.ratio, at_least=self.limit_ratio),
             Figure(quantity="the engine in plain PyTorch", spread=self.eager, unit="steps/s", digits=0),
             Figure(
@@ -115,7 +115,7 @@ class TutorialBench:
             "plain_loop_steps_per_second": self.plain_loop.median,
             "engine_steps_per_second": self.engine.median,
             "ratio": self.ratio.median,
-            "step_path": self.step_path,
+            "backend": self.backend,
             "eager_steps_per_second": self.eager.median,
             "eager_ratio": self.eager_ratio.median,
             "spreads": {
@@ -155,8 +155,8 @@ def measure_tutorial(
         UserError: it cannot be done on these images or this device.
         RunFailedError: a process that measures failed, or did not train.
     """
-    config = options.config("tutorial", epochs=_ENDLESS, evaluate_every=0, checkpoint_every=0)
-    eager_config = config.replace(step_path="eager")
+    config = options.config("tutorial", epochs=_ENDLESS, eval_every=0, checkpoint_every_epochs=0)
+    eager_config = config.replace(backend="eager")
     found, starts = [], []
     for number in range(rounds):
         show_progress(f"the tutorial's loop and the engine, {number + 1} of {rounds}", passing=True)
@@ -166,9 +166,9 @@ def measure_tutorial(
             device = said["device"]
             engine = processes.enter_context(engine_loop(config, warm_up_seconds=warm_up_seconds))
             warm_engine, said = _once_warm(engine)
-            step_path = said["step_path"]
+            backend = said["backend"]
             engines, contestants = [engine], [warm_loop, warm_engine]
-            if not step_path.startswith("eager"):
+            if not backend.startswith("eager"):
                 eager = engine_loop(eager_config, warm_up_seconds=warm_up_seconds)
                 engines.append(processes.enter_context(eager))
                 contestants.append(_once_warm(engines[-1])[0])
@@ -185,7 +185,7 @@ def measure_tutorial(
         plain_loop=spread(loop for loop, _, _ in found),
         engine=spread(engine for _, engine, _ in found),
         ratio=spread(engine / loop for loop, engine, _ in found),
-        step_path=step_path,
+        backend=backend,
         eager=spread(eager for _, _, eager in found),
         eager_ratio=spread(eager / loop for loop, _, eager in found),
         device=device,

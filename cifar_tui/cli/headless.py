@@ -20,12 +20,12 @@ from rich.progress import BarColumn, Progress, TextColumn
 from cifar_tui.engine.config.schema import TrainConfig
 from cifar_tui.engine.events import Phase
 from cifar_tui.engine.layout import LOG_FILE, WEIGHTS_FILE
-from cifar_tui.runs.disk.store import how_to_come_back
+from cifar_tui.runs.disk.store import attach_hint
 from cifar_tui.runs.live import LiveRun
 from cifar_tui.runs.state import RunSnapshot
-from cifar_tui.terminal.descriptors import STDERR, STDOUT, discard
+from cifar_tui.terminal.descriptors import STDERR, STDOUT, redirect_to_devnull
 from cifar_tui.terminal.memory import keep_freed_memory
-from cifar_tui.terminal.supervisor import AGAIN_SECONDS, Shell
+from cifar_tui.terminal.supervisor import SIGNAL_DEBOUNCE_SECONDS, ParentLink
 
 _POLL_SECONDS = 0.1
 _PLAIN_PROGRESS_SECONDS = 10.0
@@ -37,7 +37,7 @@ def train_headless(
     checkpoints: Path,
     as_json: bool,
     resume: Path | None = None,
-    shell: Shell | None = None,
+    shell: ParentLink | None = None,
 ) -> int:
     """Train with `config`, or go on with the run in the folder `resume`, and return the exit code.
 
@@ -53,7 +53,7 @@ def train_headless(
         if shell is not None or terminal.left:  # it was hung up while there was no log yet
             terminal.leave()
         if shell is not None:
-            shell.leave(folder.name, hint=f"cifar-tui: {how_to_come_back(folder, checkpoints)}")
+            shell.leave(folder.name, hint=f"cifar-tui: {attach_hint(folder, checkpoints)}")
 
     run = LiveRun(config, checkpoints=checkpoints, interactive=False, on_folder=on_folder, resume=resume)
     with _signals_stop(run, terminal) as received:
@@ -146,7 +146,7 @@ def _signals_stop(run: LiveRun, terminal: _Terminal) -> Iterator[list[int]]:
     def stop(number: int, _frame: FrameType | None) -> None:
         received.append(number)
         received_at.append(time.monotonic())
-        if received_at[-1] - received_at[0] > AGAIN_SECONDS:
+        if received_at[-1] - received_at[0] > SIGNAL_DEBOUNCE_SECONDS:
             os._exit(128 + number)
         run.stop()
 
@@ -193,7 +193,7 @@ def _say(text: str, *, to_stderr: bool) -> None:
         # asked anew: the progress bar stands in for a stream that is its terminal
         print(text, file=sys.stderr if to_stderr else sys.stdout, flush=True)
     except OSError:
-        discard(STDERR if to_stderr else STDOUT)
+        redirect_to_devnull(STDERR if to_stderr else STDOUT)
 
 
 class _PlainLines:

@@ -10,7 +10,7 @@ from cifar_tui import __version__
 
 if TYPE_CHECKING:
     from cifar_tui.engine.config.schema import TrainConfig
-    from cifar_tui.terminal.supervisor import Shell
+    from cifar_tui.terminal.supervisor import ParentLink
 
 _DESCRIPTION = "Train and understand CIFAR-10 image classifiers in the terminal."
 
@@ -226,7 +226,7 @@ def _train(options: argparse.Namespace) -> int:
             raise ConfigError("--json waits for results and --detach does not: leave one of them out")
         from cifar_tui.terminal.supervisor import run_in_child
 
-        def work(shell: "Shell") -> int:
+        def work(shell: "ParentLink") -> int:
             from cifar_tui.cli.headless import train_headless
 
             return train_headless(config, checkpoints=checkpoints, as_json=False, resume=resume, shell=shell)
@@ -290,10 +290,10 @@ def _open_dashboard(
         )
     from cifar_tui.terminal.supervisor import run_in_child
 
-    def work(shell: "Shell") -> int:
-        from cifar_tui.terminal.collector import uncollected
+    def work(shell: "ParentLink") -> int:
+        from cifar_tui.terminal.collector import gc_frozen
 
-        with uncollected():  # else a twentieth of the time to the first frame goes there
+        with gc_frozen():  # else a twentieth of the time to the first frame goes there
             from cifar_tui.app.run import run_dashboard
 
         return run_dashboard(

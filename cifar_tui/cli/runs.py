@@ -26,7 +26,7 @@ from cifar_tui.runs.listing import (
     run_cells,
     setting_text,
 )
-from cifar_tui.terminal.descriptors import STDOUT, discard
+from cifar_tui.terminal.descriptors import STDOUT, redirect_to_devnull
 
 _STYLES = {
     "live": "green",
@@ -69,7 +69,7 @@ def list_command(checkpoints: Path, names: list[str], *, as_json: bool) -> int:
             _print_table(_runs_table(runs, _room()))
         sys.stdout.flush()
     except BrokenPipeError:
-        discard(STDOUT)  # whoever read has read enough
+        redirect_to_devnull(STDOUT)  # whoever read has read enough
     return 0
 
 

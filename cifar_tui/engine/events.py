@@ -77,7 +77,7 @@ class DataLoaded(Event):
 class TrainingStarted(Event):
     """The first step is next. `config` is `TrainConfig` as a dictionary.
 
-    `device` and `step_path`, the way the steps are made, are for the user to read; older logs have no path.
+    `device` and `backend`, the way the steps are made, are for the user to read; older logs have no path.
     """
 
     run: str
@@ -87,7 +87,7 @@ class TrainingStarted(Event):
     steps_per_epoch: int
     total_steps: int
     torch_version: str
-    step_path: str = ""
+    backend: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -124,7 +124,7 @@ class LossPoint(Event):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LossWindow(Event):
-    """The running loss as the tutorial prints it: the mean over the last `loss_window` batches."""
+    """The running loss as the tutorial prints it: the mean over the last `log_every` batches."""
 
     epoch: int
     batch: int

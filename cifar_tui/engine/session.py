@@ -13,15 +13,15 @@ from torch import nn
 from cifar_tui.engine.atomic import write_text_atomically
 from cifar_tui.engine.checkpoint.files import load_into, load_weights
 from cifar_tui.engine.checkpoint.provenance import (
-    origin_differences,
+    describe_provenance,
     precision_differences,
+    provenance_differences,
     same_kind_of_device,
     schedule_differences,
-    state_origin,
 )
 from cifar_tui.engine.config.schema import TrainConfig
 from cifar_tui.engine.control import RunControl
-from cifar_tui.engine.data.dataset import Dataset, ImageSplit, hold_out
+from cifar_tui.engine.data.dataset import Dataset, ImageSplit, split_validation
 from cifar_tui.engine.data.sources import load_dataset
 from cifar_tui.engine.device.capabilities import check_compiler_cache, check_device, compiles
 from cifar_tui.engine.device.precision import matrix_precision, precision_of
@@ -48,12 +48,12 @@ from cifar_tui.engine.events import (
     finite_or_none,
 )
 from cifar_tui.engine.layout import LAST_FILE, REPORT_FILE, WEIGHTS_FILE
-from cifar_tui.engine.models import classes_told_apart, create_model
+from cifar_tui.engine.models import create_model, infer_num_classes
 from cifar_tui.engine.steps.recipe_steps import RecipeSteps
-from cifar_tui.engine.steps.select import choose_step_path, path_taken, steps_made_by
-from cifar_tui.engine.training.build import create_learner, create_predictor
+from cifar_tui.engine.steps.select import backend_in_use, resolve_backend, steps_made_by
+from cifar_tui.engine.training.build import build_training, create_predictor
 from cifar_tui.engine.training.trainer import Trainer
-from cifar_tui.terminal.collector import uncollected
+from cifar_tui.terminal.collector import gc_frozen
 
 _TUTORIAL_BATCH = 4
 _NAMED_FILES = 20
@@ -117,18 +117,18 @@ class Session:
     ) -> TrainingFinished:
         config, emit = self.config, self._emit
         dataset = self._load_data()
-        kept, held_out = hold_out(dataset.train, config.validation_images, seed=config.seed)
+        kept, held_out = split_validation(dataset.train, config.val_size, seed=config.seed)
         train, self._test = _on_device(kept, device), _on_device(dataset.test, device)
         resumed = resume_from or {}
         before = None if resume_from is None else steps_made_by(resumed.get("origin"))
         began_in = precision_of(resumed.get("steps"))
-        path = choose_step_path(config, device, images=config.epochs * len(train), before=before)
+        path = resolve_backend(config, device, images=config.epochs * len(train), before=before)
         folder = create_folder()
         threads = training_threads(device, config.batch_size)
         with _out_of_memory_explained(), intra_op_threads(threads), ExitStack() as computing:
             torch.manual_seed(config.seed)
-            with uncollected():  # what an optimizer needs of PyTorch is imported here
-                learner = create_learner(
+            with gc_frozen():  # what an optimizer needs of PyTorch is imported here
+                learner = build_training(
                     config,
                     path,
                     num_classes=len(dataset.class_names),
@@ -144,14 +144,14 @@ class Session:
             net, predictor = learner.net, learner.predictor
             if path.fast or compiles(config, device):
                 emit(PhaseChanged(phase=Phase.LOADING, message="compiling the steps"))
-            with uncollected():
+            with gc_frozen():
                 learner.steps.prepare(lambda: self.control.stop_requested)
-            path = path_taken(path, learner.steps, config, before=before)
-            step_path = ""
+            path = backend_in_use(path, learner.steps, config, before=before)
+            backend = ""
             if not is_recipe:  # its steps are made in one way only
-                step_path = path.name
+                backend = path.name
                 self._say(path.sentence())
-            origin = state_origin(dataset, describe_device(device), threads, path.made_by)
+            origin = describe_provenance(dataset, describe_device(device), threads, path.maker)
             trainer = Trainer(
                 config=config,
                 net=net,
@@ -168,7 +168,7 @@ class Session:
                 origin=origin,
             )
             if resume_from is not None:
-                differences = origin_differences(resumed.get("origin"), origin)
+                differences = provenance_differences(resumed.get("origin"), origin)
                 differences += precision_differences(began_in, learner.precision)
                 for difference in differences + schedule_differences(resumed.get("config"), config):
                     emit(Alert(text=f"the resumed run may come out differently: {difference}"))
@@ -182,7 +182,7 @@ class Session:
                     steps_per_epoch=trainer.steps_per_epoch,
                     total_steps=config.epochs * trainer.steps_per_epoch,
                     torch_version=torch.__version__,
-                    step_path=step_path,
+                    backend=backend,
                 )
             )
             finished = trainer.fit()
@@ -249,7 +249,7 @@ class Session:
         return dataset
 
     def _check_classes(self, state_dict: dict[str, torch.Tensor], dataset: Dataset, path: Path) -> None:
-        found = classes_told_apart(self.config.model, state_dict)
+        found = infer_num_classes(self.config.model, state_dict)
         wanted = len(dataset.class_names)
         if found is not None and found != wanted:
             raise ConfigError(

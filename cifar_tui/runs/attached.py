@@ -15,9 +15,17 @@ from cifar_tui.runs.control.client import send_request
 from cifar_tui.runs.disk.event_log import DAMAGED, EventReader
 from cifar_tui.runs.disk.run_lock import Owner, owner_of
 from cifar_tui.runs.disk.samples import read_samples
-from cifar_tui.runs.recap import Absence, last_seen
+from cifar_tui.runs.recap import Recap, last_seen
 from cifar_tui.runs.source import SAMPLE_BATCH, Sample, SampleBatch
-from cifar_tui.runs.state import Asked, Curves, LogLine, RunSnapshot, RunState, may_wait, with_asked
+from cifar_tui.runs.state import (
+    Curves,
+    LogLine,
+    PendingRequest,
+    RunSnapshot,
+    RunState,
+    is_pending,
+    with_asked,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -49,7 +57,7 @@ class AttachedRun:
         self._closed = threading.Event()
         self._samples: tuple[NDArray[np.uint8], NDArray[np.int64]] | None = None
         self._away: list[str] = []
-        self._asked: Asked | None = None
+        self._asked: PendingRequest | None = None
         self._asking = threading.Lock()
 
     def start(self) -> None:
@@ -71,7 +79,7 @@ class AttachedRun:
         return self._owner
 
     @property
-    def standing(self) -> str:
+    def ownership(self) -> str:
         """Whose the run is, for the title of the screen."""
         if self._owner.live:
             return f"attached to process {self._owner.pid}"
@@ -173,23 +181,23 @@ class AttachedRun:
 
         threading.Thread(target=ask, name="cifar-tui-ask", daemon=True).start()
 
-    def _waits_after(self, request: str) -> Asked | None:
+    def _waits_after(self, request: str) -> PendingRequest | None:
         """What the run is still to do once it has agreed to `request`."""
         asked, phase = self._asked, self._state.snapshot().phase
-        if request == "stop" or asked is Asked.STOP:
-            return Asked.STOP
+        if request == "stop" or asked is PendingRequest.STOP:
+            return PendingRequest.STOP
         if request == "pause" or (request == "pause_or_resume" and asked is None):
-            return Asked.PAUSE if may_wait(Asked.PAUSE, phase) else None
+            return PendingRequest.PAUSE if is_pending(PendingRequest.PAUSE, phase) else None
         return None if request in {"resume", "pause_or_resume"} else asked
 
     def _see_what_came(self, before: Phase, now: Phase) -> None:
         """Forget what was asked where the run has done it, or did when the answer was still on its way."""
         asked = self._asked
-        if asked is not None and not (may_wait(asked, before) and may_wait(asked, now)):
+        if asked is not None and not (is_pending(asked, before) and is_pending(asked, now)):
             self._asked = None
 
     def _follow(self) -> None:
-        absence = Absence(since=last_seen(self.folder))
+        absence = Recap(since=last_seen(self.folder))
         self._read(absence)
         self._away = absence.lines(self._with_crash(self._state.snapshot()))
         self._loaded.set()
@@ -200,7 +208,7 @@ class AttachedRun:
                 self._look_at_owner()
             self._read()
 
-    def _read(self, absence: Absence | None = None) -> None:
+    def _read(self, absence: Recap | None = None) -> None:
         try:
             for event in self._reader.read():
                 if absence is None and not self.live:

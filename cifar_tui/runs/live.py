@@ -16,13 +16,13 @@ from cifar_tui.runs.disk.event_log import DAMAGED, read_events
 from cifar_tui.runs.disk.samples import write_samples
 from cifar_tui.runs.disk.store import check_checkpoints, create_run_folder, write_config
 from cifar_tui.runs.source import SAMPLE_BATCH, Sample, SampleBatch
-from cifar_tui.runs.state import Asked, Curves, LogLine, RunSnapshot, RunState, with_asked
-from cifar_tui.terminal.collector import collect_everything, uncollected
+from cifar_tui.runs.state import Curves, LogLine, PendingRequest, RunSnapshot, RunState, with_asked
+from cifar_tui.terminal.collector import collect_everything, gc_frozen
 
 if TYPE_CHECKING:
     from cifar_tui.engine.events import TrainingFinished
     from cifar_tui.engine.session import Session
-    from cifar_tui.runs.disk.run_writer import Possession
+    from cifar_tui.runs.disk.run_writer import RunWriter
 
 
 class LiveRun:
@@ -58,7 +58,7 @@ class LiveRun:
         self._control = RunControl()
         self._session: Session | None = None
         self._early_events: list[Event] = []
-        self._possession: Possession | None = None
+        self._possession: RunWriter | None = None
         self._log_failed = False
         self._thread: threading.Thread | None = None
 
@@ -81,7 +81,7 @@ class LiveRun:
         return self._thread is not None and self._thread.is_alive()
 
     @property
-    def standing(self) -> str:
+    def ownership(self) -> str:
         """Nothing to say: it is this process's own."""
         return ""
 
@@ -100,9 +100,9 @@ class LiveRun:
         """What the run looks like now."""
         asked = None
         if self._control.stop_requested:
-            asked = Asked.STOP
+            asked = PendingRequest.STOP
         elif self._control.paused:
-            asked = Asked.PAUSE
+            asked = PendingRequest.PAUSE
         return with_asked(self._state.snapshot(), asked)
 
     def curves(self) -> Curves:
@@ -248,7 +248,7 @@ class LiveRun:
     def _open_session(self) -> "Session":
         self._emit(PhaseChanged(phase=Phase.LOADING, message="PyTorch"))
         collect_everything()  # that an earlier run left
-        with uncollected():
+        with gc_frozen():
             from cifar_tui.engine.session import Session
 
         self._session = Session(config=self.config, emit=self._emit, control=self._control)
@@ -269,9 +269,9 @@ class LiveRun:
 
     def _own(self, folder: Path) -> None:
         """Make the run this process's: lock, event log and control socket, and the log of what was before."""
-        from cifar_tui.runs.disk.run_writer import Possession  # here, for the first frame needs none
+        from cifar_tui.runs.disk.run_writer import RunWriter  # here, for the first frame needs none
 
-        self._possession = Possession(folder, self.config, self._answer)
+        self._possession = RunWriter(folder, self.config, self._answer)
         for event in self._early_events:
             self._log(event)
         self._early_events.clear()

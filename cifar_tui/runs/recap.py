@@ -27,7 +27,7 @@ def last_seen(folder: Path) -> float | None:
         return None
 
 
-class Absence:
+class Recap:
     """Tells what the events after `since` (Unix seconds; None: all of them) brought."""
 
     def __init__(self, *, since: float | None) -> None:

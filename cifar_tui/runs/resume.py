@@ -14,10 +14,10 @@ _CHANGEABLE = {
     "data",
     "data_dir",
     "device",
-    "test_views",
-    "evaluate_every",
-    "checkpoint_every",
-    "checkpoint_minutes",
+    "tta",
+    "eval_every",
+    "checkpoint_every_epochs",
+    "checkpoint_every_minutes",
 }
 """What may change without changing what the steps compute; for other images an alert says so."""
 

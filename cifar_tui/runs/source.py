@@ -63,7 +63,7 @@ class RunSource(Protocol):
         ...
 
     @property
-    def standing(self) -> str:
+    def ownership(self) -> str:
         """Whose the run is, for the title of the screen; "" for a run of this process."""
         ...
 

@@ -55,7 +55,7 @@ class LogLine:
     earlier: bool = field(default=False, compare=False)
 
 
-class Asked(StrEnum):
+class PendingRequest(StrEnum):
     """What is asked of a run and has to wait: for the end of a step, or of an evaluation."""
 
     PAUSE = "pausing"
@@ -63,8 +63,8 @@ class Asked(StrEnum):
 
 
 _MAY_WAIT = {
-    Asked.PAUSE: {Phase.TRAINING, Phase.EVALUATING},
-    Asked.STOP: {Phase.LOADING, Phase.TRAINING, Phase.EVALUATING},
+    PendingRequest.PAUSE: {Phase.TRAINING, Phase.EVALUATING},
+    PendingRequest.STOP: {Phase.LOADING, Phase.TRAINING, Phase.EVALUATING},
 }
 
 
@@ -81,14 +81,14 @@ class RunSnapshot:
         train_seconds: time spent training.
         seconds_left: estimated training time left.
         log_end: how many lines the log has had; see `RunState.log_since`.
-        log_taken: how many of these a resume has taken out again.
+        log_retracted: how many of these a resume has taken out again.
         curves_version: grows when a curve has a new point.
     """
 
     version: int = 0
     phase: Phase = Phase.IDLE
     message: str = ""
-    asked: Asked | None = None
+    asked: PendingRequest | None = None
     loading: LoadingProgress | None = None
     data: DataLoaded | None = None
     started: TrainingStarted | None = None
@@ -108,20 +108,20 @@ class RunSnapshot:
     ended: RunEnded | None = None
     alert: Alert | None = None
     log_end: int = 0
-    log_taken: int = 0
+    log_retracted: int = 0
     curves_version: int = 0
 
 
-def with_asked(snapshot: RunSnapshot, asked: Asked | None) -> RunSnapshot:
+def with_asked(snapshot: RunSnapshot, asked: PendingRequest | None) -> RunSnapshot:
     """`snapshot` of a run of which `asked` was asked, as long as that has not come."""
-    waits = asked is not None and may_wait(asked, snapshot.phase)
+    waits = asked is not None and is_pending(asked, snapshot.phase)
     # after its last step a training does not pause any more
-    if not waits or (asked is Asked.PAUSE and snapshot.finished is not None):
+    if not waits or (asked is PendingRequest.PAUSE and snapshot.finished is not None):
         return snapshot
     return replace(snapshot, asked=asked)
 
 
-def may_wait(asked: Asked, phase: Phase) -> bool:
+def is_pending(asked: PendingRequest, phase: Phase) -> bool:
     """Whether a run in `phase` has to end something before it does what was `asked`."""
     return phase in _MAY_WAIT[asked]
 
@@ -221,7 +221,7 @@ class RunState:
             case TrainingStarted():
                 self._update(started=event, step=0, epoch=1, batch=0, finished=None, ended=None)
             case Resumed():
-                self._supersede(event)
+                self._roll_back(event)
             case TrainingFinished():
                 self._update(
                     finished=event, step=event.step, train_seconds=event.train_seconds, seconds_left=None
@@ -262,7 +262,7 @@ class RunState:
         self._test_accuracy.append(event.step, event.accuracy)
         self._update(evaluated=event, evaluating=None, curves_version=self._values["curves_version"] + 1)
 
-    def _supersede(self, event: Resumed) -> None:
+    def _roll_back(self, event: Resumed) -> None:
         """Take back what was told of the steps that are trained again."""
         for series in (self._loss, self._train_accuracy, self._test_accuracy):
             series.cut(event.step)
@@ -280,7 +280,7 @@ class RunState:
             batch=event.batch,
             train_seconds=event.train_seconds,
             images_per_second=None,
-            log_taken=self._values["log_taken"] + taken,
+            log_retracted=self._values["log_retracted"] + taken,
             curves_version=self._values["curves_version"] + 1,
         )
 

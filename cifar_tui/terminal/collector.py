@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def uncollected() -> Iterator[None]:
+def gc_frozen() -> Iterator[None]:
     """Let the collector rest in a block that makes what stays, and not look at it again.
 
     PyTorch is half a million objects. To import it takes a sixth less time without the collector, and to look
@@ -23,9 +23,9 @@ def uncollected() -> Iterator[None]:
 
 
 def collect_everything() -> None:
-    """Let go of what was `uncollected` and is not needed any more, such as the net of a run that is over.
+    """Let go of what was `gc_frozen` and is not needed any more, such as the net of a run that is over.
 
-    It takes as long as the look at everything that `uncollected` saves: 0.3 s, or none if there is nothing.
+    It takes as long as the look at everything that `gc_frozen` saves: 0.3 s, or none if there is nothing.
     """
     if gc.get_freeze_count():
         gc.unfreeze()

@@ -5,7 +5,7 @@ import os
 STDOUT, STDERR = 1, 2
 
 
-def discard(descriptor: int) -> None:
+def redirect_to_devnull(descriptor: int) -> None:
     """Have what is written to `descriptor` go nowhere, once nobody reads it.
 
     After a broken pipe the interpreter may write nothing at its end.

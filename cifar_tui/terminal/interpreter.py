@@ -18,7 +18,7 @@ and more: in that time no key is answered and no step is made.
 """
 
 
-def share_interpreter() -> None:
+def tune_interpreter() -> None:
     """Let screen and training wait little for each other and for the collector of garbage."""
     sys.setswitchinterval(_SWITCH_SECONDS)
     gc.set_threshold(*_THRESHOLDS)

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import NoReturn
 
-AGAIN_SECONDS = 1.0
+SIGNAL_DEBOUNCE_SECONDS = 1.0
 """Who signals a group of processes signals twice: a signal counts as a second one only after this time."""
 
 _PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGWINCH)
@@ -22,7 +22,7 @@ _PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, sig
 _WATCHED = {*_PASSED_ON, signal.SIGCHLD, signal.SIGCONT, signal.SIGHUP}
 
 
-class Shell:
+class ParentLink:
     """The child's link to the process that the shell waits for.
 
     Attributes:
@@ -33,10 +33,10 @@ class Shell:
         self.descriptor = hears_from
         self._says_to = says_to
 
-    def leave(self, farewell: str, *, hint: str = "") -> None:
+    def leave(self, exit_message: str, *, hint: str = "") -> None:
         """Have the shell get its prompt back, and go on in a session of one's own.
 
-        The parent prints `farewell` on stdout and `hint` on stderr.
+        The parent prints `exit_message` on stdout and `hint` on stderr.
         """
         if self._says_to < 0:
             return
@@ -44,11 +44,11 @@ class Shell:
         if os.getsid(0) != os.getpid():
             os.setsid()  # first: the end of a session's leader hangs up all that is in the session
         with contextlib.suppress(BrokenPipeError):  # the parent is gone with its terminal
-            os.write(says_to, f"{farewell}\1{hint}\0".encode())
+            os.write(says_to, f"{exit_message}\1{hint}\0".encode())
         os.close(says_to)
 
 
-def run_in_child(work: Callable[[Shell], int], *, reads_terminal: bool = True) -> int:
+def run_in_child(work: Callable[[ParentLink], int], *, reads_terminal: bool = True) -> int:
     """Do `work` in a child process and return its exit code, or 0 as soon as it leaves the terminal.
 
     To be called before any thread is started and before torch is imported. What does not read the terminal
@@ -66,7 +66,7 @@ def run_in_child(work: Callable[[Shell], int], *, reads_terminal: bool = True) -
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         os.close(child_says[0])
         os.close(child_hears[1])
-        return work(Shell(says_to=child_says[1], hears_from=child_hears[0]))
+        return work(ParentLink(says_to=child_says[1], hears_from=child_hears[0]))
     os.close(child_says[1])
     os.close(child_hears[0])
     _pass_signals_on(pid)

@@ -31,7 +31,7 @@ def measured():
     # longer than the numbers ever stand still while it trains
     amounts = DashboardAmounts(cost=cost, other_cost=cost, presses=8, windows=2, window_seconds=3.0)
     # compiling the steps would take each training longer than everything that is measured
-    return measure_dashboard(BenchOptions(device="cpu", preset="tutorial"), amounts, step_path="eager")
+    return measure_dashboard(BenchOptions(device="cpu", preset="tutorial"), amounts, backend="eager")
 
 
 def test_trainings_without_a_screen_and_with_one_are_compared(measured):
@@ -40,7 +40,7 @@ def test_trainings_without_a_screen_and_with_one_are_compared(measured):
     assert cost.ratio.median == cost.dashboard.median / cost.headless.median
     assert 0 < cost.ratio.median < 2
     assert 0 < cost.stalled_ratio.median < 2
-    assert (cost.device, cost.step_path) == ("cpu", "eager steps")
+    assert (cost.device, cost.backend) == ("cpu", "eager steps")
 
 
 def test_every_key_shows_its_effect(measured):
@@ -67,7 +67,7 @@ def test_the_json_of_the_dashboard_has_everything(measured):
 
 QUICK = ScreenCost(
     preset="quick", headless=spread([10.0]), dashboard=spread([9.8]), ratio=spread([0.98]),
-    stalled_ratio=None, device="cpu", step_path="",
+    stalled_ratio=None, device="cpu", backend="",
 )  # fmt: skip
 
 
@@ -136,7 +136,7 @@ def test_beside_the_tutorial_the_screen_of_quick_is_measured(monkeypatch, preset
     asked = []
 
     def measure_cost(config, places, amounts, *, unread):
-        asked.append((config.preset, unread, config.point_every))
+        asked.append((config.preset, unread, config.chart_every))
         return QUICK
 
     monkeypatch.setattr(dashboard, "measure_cost", measure_cost)
@@ -152,13 +152,13 @@ def test_one_training_is_warm_and_halted_before_the_next_is_started(monkeypatch,
     happened = []
 
     class Run:
-        device, step_path, step_seconds = "cpu", "", 0.5
+        device, backend, step_seconds = "cpu", "", 0.5
 
         def __init__(self, group):
             self.group = group
             happened.append(f"{group} starts")
 
-        def warm_up(self, seconds):
+        def warmup_fraction(self, seconds):
             happened.append(f"{self.group} is warm")
 
         def pass_time(self, seconds):

@@ -75,7 +75,7 @@ def test_a_run_that_ends_is_told_of_with_its_own_exit_code(tmp_path):
         pytest.raises(DataUnavailableError, match=r"ended: .*/nowhere"),
         headless_run(config, tmp_path) as run,
     ):
-        run.warm_up(1.0)
+        run.warmup_fraction(1.0)
 
 
 @pytest.mark.parametrize("halted", [False, True])

@@ -28,9 +28,9 @@ def test_the_json_of_the_start_has_everything(measured):
     assert {
         "first_paint_seconds", "import_torch_seconds", "first_step_seconds", "first_step_ratio",
         "import_torch_torchvision_seconds", "cached_loading_seconds", "first_loading_seconds",
-        "cold_first_step_seconds", "images", "device", "step_path", "spreads", "limits",
+        "cold_first_step_seconds", "images", "device", "backend", "spreads", "limits",
     } <= values.keys()  # fmt: skip
-    assert (values["device"], values["step_path"]) == ("cpu", "eager steps")
+    assert (values["device"], values["backend"]) == ("cpu", "eager steps")
     assert values["spreads"]["cold_first_step_seconds"]["n"] == 1
 
 

@@ -47,7 +47,7 @@ def test_the_json_of_the_tutorial_has_everything(tutorial):
     values = tutorial.as_json()
     names = {"plain_loop_steps_per_second", "engine_steps_per_second", "ratio"}
     eager = {"eager_steps_per_second", "eager_ratio"}
-    assert names | eager | {"step_path"} <= values.keys()
+    assert names | eager | {"backend"} <= values.keys()
     assert values["spreads"].keys() == names | eager
     assert values["limits"] == {"ratio": 3.0, "eager_ratio": 3.0}
     start = {name: found["median"] for name, found in values["start"].items()}
@@ -62,7 +62,7 @@ def test_a_gpu_is_held_to_more(device, ratio, met):
         plain_loop=taken,
         engine=taken,
         ratio=taken,
-        step_path="",
+        backend="",
         eager=taken,
         eager_ratio=taken,
         device=device,
@@ -96,7 +96,7 @@ def test_a_training_that_was_none_is_noticed(losses):
 def test_weights_that_were_not_saved_are_noticed():
     run = EngineRun(
         moments=((0.0, 1),), images_per_second=(1.0,), losses=tuple(FALLING), saved_loss=math.nan, classes=3,
-        device="cpu", step_path="", start=START,
+        device="cpu", backend="", start=START,
     )  # fmt: skip
     with pytest.raises(RunFailedError, match="did not save"):
         run.check()

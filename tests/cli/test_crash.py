@@ -14,7 +14,7 @@ from cifar_tui.runs.disk.event_log import read_events
 
 CRASHES = int(os.environ.get("CIFAR_TUI_CRASHES", "4"))
 SEED = int(os.environ.get("CIFAR_TUI_CRASH_SEED", random.SystemRandom().randrange(10**9)))
-SETTINGS = ("--epochs", "120", "--set", "loss_window=4", "--set", "checkpoint_minutes=0.0001")
+SETTINGS = ("--epochs", "120", "--set", "log_every=4", "--set", "checkpoint_every_minutes=0.0001")
 """Epochs of six steps, and a checkpoint all the time."""
 MOST_SECONDS = 0.6
 

@@ -51,7 +51,7 @@ def assert_one_sentence(result, code, *words):
 
 
 def test_training_prints_what_the_tutorial_prints(image_folder, tmp_path):
-    result = train(image_folder, "--set", "loss_window=3", "--lr", "0.01", cwd=tmp_path)
+    result = train(image_folder, "--set", "log_every=3", "--lr", "0.01", cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     lines = result.stdout.splitlines()
     assert [re.sub(r"\d\.\d{3}$", "N", line) for line in lines[:4]] == [
@@ -252,7 +252,7 @@ def wait_for_line(stream, start):
 @pytest.mark.parametrize("stream", ["stdout", "stderr"])
 def test_training_goes_on_when_nobody_reads_its_lines_any_more(image_folder, tmp_path, stream):
     process = subprocess.Popen(
-        [*COMMAND, "train", "--headless", "--data", str(image_folder), "--set", "loss_window=1"],
+        [*COMMAND, "train", "--headless", "--data", str(image_folder), "--set", "log_every=1"],
         cwd=tmp_path,
         **{"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, stream: subprocess.PIPE},
     )
@@ -264,7 +264,7 @@ def test_training_goes_on_when_nobody_reads_its_lines_any_more(image_folder, tmp
 
 def test_results_reach_stdout_when_nobody_reads_the_messages(image_folder, tmp_path):
     process = subprocess.Popen(
-        [*COMMAND, "train", "--json", "--data", str(image_folder), "--set", "loss_window=1"],
+        [*COMMAND, "train", "--json", "--data", str(image_folder), "--set", "log_every=1"],
         cwd=tmp_path,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -26,7 +26,7 @@ from cifar_tui.runs.live import LiveRun
 from cifar_tui.runs.state import RunState
 
 COMMAND = [sys.executable, "-m", "cifar_tui"]
-RARELY = ["--set", "evaluate_every=0", "--set", "checkpoint_every=0"]
+RARELY = ["--set", "eval_every=0", "--set", "checkpoint_every_epochs=0"]
 
 
 def arguments(image_folder, *more):
@@ -147,8 +147,8 @@ def stopped_run(tmp_path, image_folder):
         data_dir=str(tmp_path / "data"),
         device="cpu",
         epochs=150,
-        evaluate_every=0,
-        checkpoint_every=0,
+        eval_every=0,
+        checkpoint_every_epochs=0,
     )
     run = LiveRun(config, checkpoints=tmp_path / "checkpoints")
     run.start_training()
@@ -346,7 +346,7 @@ def test_every_line_of_a_resumed_run_is_printed_once_whenever_it_is_looked_at(
 ):
     """Here the run and its reader take turns, so that it is looked at between any two events."""
     checkpoints = tmp_path / "checkpoints"
-    settings = {"data": str(image_folder), "device": "cpu", "loss_window": 2}
+    settings = {"data": str(image_folder), "device": "cpu", "log_every": 2}
     assert train_headless(TrainConfig(**settings), checkpoints=checkpoints, as_json=False) == 0
     (folder,) = checkpoints.iterdir()
     capfd.readouterr()

@@ -58,8 +58,8 @@ def loaded_step(folder):
 def test_training_goes_on_while_the_disk_is_full_and_saves_again_when_there_is_room(
     small_disk, image_folder, tmp_path
 ):
-    settings = ["--epochs", "100000", "--set", "step_path=eager"]
-    for setting in ("checkpoint_minutes=0.002", "checkpoint_every=0", "evaluate_every=0"):
+    settings = ["--epochs", "100000", "--set", "backend=eager"]
+    for setting in ("checkpoint_every_minutes=0.002", "checkpoint_every_epochs=0", "eval_every=0"):
         settings += ["--set", setting]
     arguments = ["--data", str(image_folder), "--data-dir", str(tmp_path / "data"), "--device", "cpu"]
     command = [sys.executable, "-m", "cifar_tui", "train", "--headless", *arguments, *settings]

@@ -104,18 +104,18 @@ def test_the_report_has_the_numbers_of_the_saved_weights(tmp_path, image_folder)
 
 
 @pytest.mark.parametrize("averaging", ["none", "lookahead"])
-@pytest.mark.parametrize("model", ["resnet18", "speednet-tiny"])
+@pytest.mark.parametrize("model", ["resnet18", "airbench-tiny"])
 def test_what_a_recipe_saved_is_what_was_evaluated_and_is_evaluated_again_the_same(
     tmp_path, image_folder, model, averaging
 ):
     recipe = {
         "model": model,
-        "averaging": averaging,
+        "weight_averaging": averaging,
         "learning_rate": 0.01,
         "batch_size": 4,
-        "shift": 2,
+        "translate": 2,
         "flip": "random",
-        "test_views": "six",
+        "tta": "six",
         "precision": "auto",
         "channels_last": True,
     }
@@ -132,7 +132,7 @@ def test_what_a_recipe_saved_is_what_was_evaluated_and_is_evaluated_again_the_sa
 def test_a_resumed_run_says_the_precision_it_began_in_and_measures_nothing(
     tmp_path, image_folder, monkeypatch
 ):
-    recipe = {"model": "speednet-tiny", "precision": "auto", "shift": 1, "learning_rate": 0.01}
+    recipe = {"model": "airbench-tiny", "precision": "auto", "translate": 1, "learning_rate": 0.01}
     Run(tmp_path, data=image_folder, epochs=1, **recipe).train()
     state = torch.load(tmp_path / "run" / "last.pt", weights_only=True)
     state["steps"]["precision"] = "bf16"
@@ -151,7 +151,7 @@ def test_a_resumed_run_says_the_precision_it_began_in_and_measures_nothing(
 def test_a_run_resumed_on_another_kind_of_device_chooses_its_precision_anew_and_says_so(
     tmp_path, image_folder
 ):
-    recipe = {"model": "speednet-tiny", "precision": "fp32", "shift": 1, "learning_rate": 0.01}
+    recipe = {"model": "airbench-tiny", "precision": "fp32", "translate": 1, "learning_rate": 0.01}
     Run(tmp_path, data=image_folder, epochs=1, **recipe).train()
     state = torch.load(tmp_path / "run" / "last.pt", weights_only=True)
     state["steps"]["precision"] = "tf32"
@@ -167,7 +167,7 @@ def test_a_run_resumed_on_another_kind_of_device_chooses_its_precision_anew_and_
 def test_products_are_rounded_by_the_precision_that_was_chosen_and_a_resumed_run_keeps(
     tmp_path, image_folder, monkeypatch
 ):
-    recipe = {"model": "speednet-tiny", "precision": "auto", "shift": 1, "learning_rate": 0.01}
+    recipe = {"model": "airbench-tiny", "precision": "auto", "translate": 1, "learning_rate": 0.01}
     rounded = []
 
     def look(run, event):
@@ -182,7 +182,7 @@ def test_products_are_rounded_by_the_precision_that_was_chosen_and_a_resumed_run
     assert rounded == ["ieee", "tf32"]
 
 
-@pytest.mark.parametrize(("settings", "tried"), [({}, False), ({"shift": 1}, True)])
+@pytest.mark.parametrize(("settings", "tried"), [({}, False), ({"translate": 1}, True)])
 def test_convolutions_are_tried_for_the_steps_of_a_recipe_and_not_for_the_tutorials(
     tmp_path, image_folder, monkeypatch, settings, tried
 ):
@@ -251,13 +251,13 @@ def test_a_folder_for_the_compiler_that_cannot_be_made_is_one_sentence(tmp_path,
     assert not run.folder.exists()
 
 
-@pytest.mark.parametrize("foreign", [{"precision": "tf32"}, {"precision": "fp16"}, {"compiled": "yes"}])
+@pytest.mark.parametrize("foreign", [{"precision": "tf32"}, {"precision": "fp16"}, {"compile": "yes"}])
 def test_weights_are_evaluated_where_they_could_not_be_trained(tmp_path, image_folder, monkeypatch, foreign):
-    torch.save(create_model("speednet-tiny", num_classes=3).state_dict(), tmp_path / "three.pth")
+    torch.save(create_model("airbench-tiny", num_classes=3).state_dict(), tmp_path / "three.pth")
     monkeypatch.setenv("CXX", "no-such-compiler")
-    here = Run(tmp_path, data=image_folder, model="speednet-tiny")
+    here = Run(tmp_path, data=image_folder, model="airbench-tiny")
     expected = here.session.evaluate_file(tmp_path / "three.pth")
-    run = Run(tmp_path, data=image_folder, model="speednet-tiny", **foreign)
+    run = Run(tmp_path, data=image_folder, model="airbench-tiny", **foreign)
     assert run.session.evaluate_file(tmp_path / "three.pth").to_dict() == expected.to_dict()
 
 

@@ -38,7 +38,7 @@ def test_configure_train_pause_resume_evaluate_page_help_palette_and_quit(
     open_terminal, image_folder, tmp_path, size
 ):
     terminal = open_terminal(size=size)
-    terminal.until("1 Configuration")
+    terminal.until("1 Settings")
     terminal.until("t trains")
 
     # configure: into the form, to the field `data`, in place of what is there
@@ -144,7 +144,7 @@ def test_a_terminal_that_is_too_small_says_so_at_any_time(open_terminal):
     terminal = open_terminal("--data", "synthetic", size=(79, 24))
     terminal.until("too small: 79×24; it needs 80×24")
     terminal.resize(80, 24)
-    terminal.until("1 Configuration")
+    terminal.until("1 Settings")
     for columns, rows in ((20, 5), (80, 23), (1, 1), (5, 3)):
         terminal.resize(columns, rows)
         terminal.pump(0.2)
@@ -299,7 +299,7 @@ def test_what_native_code_writes_lands_in_the_runs_log_and_not_on_the_screen(
 
 def test_the_first_frame_of_a_small_terminal_shows_one_pane(open_terminal):
     terminal = open_terminal("--data", "synthetic", size=(80, 24))
-    terminal.until("1 Configuration")
+    terminal.until("1 Settings")
     terminal.until("t Train")
     assert b"no training yet" not in terminal.received, "the pane beside it"
 
@@ -313,7 +313,7 @@ def test_the_first_frame_comes_long_before_torch_could_be_imported(open_terminal
 
     def first_frame():
         terminal = open_terminal("--data", "synthetic")
-        terminal.until("1 Configuration")
+        terminal.until("1 Settings")
         seconds = time.monotonic() - terminal.started
         terminal.close()
         return seconds

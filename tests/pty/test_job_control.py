@@ -10,7 +10,7 @@ import pytest
 
 from cifar_tui.runs.disk.run_lock import owner_of
 
-PANES = ("1 Configuration", "2 Training", "3 Samples", "4 Summary", "5 Log")
+PANES = ("1 Settings", "2 Training", "3 Samples", "4 Summary", "5 Log")
 
 
 @pytest.fixture

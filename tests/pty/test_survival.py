@@ -144,7 +144,7 @@ def start_training(terminal, tmp_path):
 
 
 def arguments(image_folder):
-    settings = "--set evaluate_every=0 --set checkpoint_every=100 --set step_path=eager"
+    settings = "--set eval_every=0 --set checkpoint_every_epochs=100 --set backend=eager"
     return f"train --data {image_folder} --epochs 100000 --device cpu {settings}"
 
 

@@ -32,7 +32,7 @@ from tests.runs.made_events import STARTED, at, epoch_finished, evaluated, point
 
 @pytest.fixture
 def finished_run(tmp_path, image_folder):
-    config = TrainConfig(data=str(image_folder), data_dir=str(tmp_path / "data"), device="cpu", loss_window=3)
+    config = TrainConfig(data=str(image_folder), data_dir=str(tmp_path / "data"), device="cpu", log_every=3)
     run = LiveRun(config, checkpoints=tmp_path / "checkpoints")
     run.start_training()
     assert run.wait(60)
@@ -230,8 +230,8 @@ def test_what_is_trained_again_while_somebody_looks_on_is_shown_once(attach, fol
     log(folder, *RESUMED)
     wait_until(lambda: run.snapshot().step == 150)
     assert_one_curve(run)
-    assert run.snapshot().log_taken > before.log_taken
-    assert run.snapshot().log_end == len(run.log_since(0)) + run.snapshot().log_taken
+    assert run.snapshot().log_retracted > before.log_retracted
+    assert run.snapshot().log_end == len(run.log_since(0)) + run.snapshot().log_retracted
 
 
 # Who looks, and who comes back

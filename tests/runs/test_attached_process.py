@@ -11,7 +11,7 @@ from cifar_tui.engine.events import Phase
 from tests.runs.control.helpers import texts, wait_until
 
 TRAIN = [sys.executable, "-m", "cifar_tui", "train", "--headless", "--device", "cpu", "--epochs", "100000"]
-RARELY = ["--set", "evaluate_every=0", "--set", "checkpoint_every=0"]
+RARELY = ["--set", "eval_every=0", "--set", "checkpoint_every_epochs=0"]
 
 
 @pytest.fixture

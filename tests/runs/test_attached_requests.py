@@ -5,7 +5,7 @@ import pytest
 from cifar_tui.engine.events import Phase, PhaseChanged, RunEnded
 from cifar_tui.runs.control.server import ControlServer
 from cifar_tui.runs.disk.run_lock import RunLock
-from cifar_tui.runs.state import Asked
+from cifar_tui.runs.state import PendingRequest
 from tests.runs.control.helpers import log, texts, wait_until
 
 
@@ -59,11 +59,11 @@ def test_what_is_asked_is_shown_once_the_owner_has_agreed_and_until_it_comes(att
     log(folder, PhaseChanged(phase=Phase.EVALUATING))
     run = attach(folder)
     for request, asked in (
-        ("pause_or_resume", Asked.PAUSE),
+        ("pause_or_resume", PendingRequest.PAUSE),
         ("pause_or_resume", None),
-        ("pause", Asked.PAUSE),
+        ("pause", PendingRequest.PAUSE),
         ("resume", None),
-        ("pause_or_resume", Asked.PAUSE),
+        ("pause_or_resume", PendingRequest.PAUSE),
     ):
         getattr(run, request)()
         wait_until(lambda asked=asked: run.snapshot().asked is asked)
@@ -74,7 +74,7 @@ def test_what_is_asked_is_shown_once_the_owner_has_agreed_and_until_it_comes(att
     wait_until(lambda: run.snapshot().phase is Phase.TRAINING)
     assert run.snapshot().asked is None, "it was for then"
     run.stop()
-    wait_until(lambda: run.snapshot().asked is Asked.STOP)
+    wait_until(lambda: run.snapshot().asked is PendingRequest.STOP)
     assert len(agreed) == 6
 
 
@@ -92,7 +92,7 @@ def test_two_quick_presses_leave_nothing_to_wait_for(attach, folder, agreed):
 def test_an_answer_that_comes_after_the_pause_is_not_shown_when_the_run_goes_on(attach, folder, agreed):
     log(folder, PhaseChanged(phase=Phase.PAUSED))
     run = attach(folder)
-    run._asked = Asked.PAUSE
+    run._asked = PendingRequest.PAUSE
     log(folder, PhaseChanged(phase=Phase.TRAINING))
     wait_until(lambda: run.snapshot().phase is Phase.TRAINING)
     assert run.snapshot().asked is None

@@ -12,7 +12,7 @@ from cifar_tui.engine.events import Evaluated, Phase, TrainingFinished
 from cifar_tui.runs.control.client import send_request
 from cifar_tui.runs.disk.event_log import read_events
 from cifar_tui.runs.live import LiveRun
-from cifar_tui.runs.state import Asked, RunState
+from cifar_tui.runs.state import PendingRequest, RunState
 
 
 def wait_until(condition, seconds=60):
@@ -113,11 +113,11 @@ def test_what_is_asked_of_a_run_that_must_end_a_step_first_is_shown_at_once(make
         return step(*arguments)
 
     monkeypatch.setattr(NetSteps, "train_step", long_step)
-    run = make_run(epochs=100_000, step_path="eager")
+    run = make_run(epochs=100_000, backend="eager")
     run.start_training()
     assert begun.wait(60)
     version = run.snapshot().version
-    for request, asked in (("pause", Asked.PAUSE), ("resume", None), ("stop", Asked.STOP)):
+    for request, asked in (("pause", PendingRequest.PAUSE), ("resume", None), ("stop", PendingRequest.STOP)):
         getattr(run, request)()
         assert (run.snapshot().phase, run.snapshot().asked) == (Phase.TRAINING, asked)
     assert run.snapshot().version == version, "no event tells of it"
@@ -174,7 +174,7 @@ def test_a_defect_of_the_program_ends_the_run_with_a_word_and_a_traceback_in_its
 
 
 def test_a_run_that_diverges_pauses_and_keeps_its_last_checkpoint(make_run):
-    run = make_run(learning_rate=100.0, epochs=1000, point_every=1)
+    run = make_run(learning_rate=100.0, epochs=1000, chart_every=1)
     run.start_training()
     wait_until(lambda: run.snapshot().phase is Phase.PAUSED)
     assert any("not finite at step" in line.text for line in run.log_since(0) if line.kind == "alert")

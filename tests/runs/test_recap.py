@@ -13,14 +13,14 @@ from cifar_tui.engine.events import (
     Resumed,
     RunEnded,
 )
-from cifar_tui.runs.recap import Absence, last_seen, mark_seen
+from cifar_tui.runs.recap import Recap, last_seen, mark_seen
 from cifar_tui.runs.state import RunState
 from tests.runs.made_events import STARTED, at, epoch_finished, evaluated, point, saved
 
 
 def lines(*events, since=None):
     """What is told of `events` to somebody who looked at `since`."""
-    absence, state = Absence(since=since), RunState()
+    absence, state = Recap(since=since), RunState()
     for event in events:
         absence.note(event, state)
         state.apply(event)

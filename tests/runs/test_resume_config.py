@@ -8,7 +8,7 @@ import torch
 
 from cifar_tui.engine.config.schema import SETTINGS, TrainConfig
 from cifar_tui.engine.errors import ConfigError
-from cifar_tui.engine.steps.select import choose_step_path
+from cifar_tui.engine.steps.select import resolve_backend
 from cifar_tui.runs.disk.run_lock import RunLock
 from cifar_tui.runs.disk.store import write_config
 from cifar_tui.runs.disk.summary import SUMMARY_FILE, RunSummary
@@ -20,38 +20,38 @@ CHANGEABLE = {
     "data": "cifar10",
     "data_dir": "elsewhere",
     "device": "cuda:1",
-    "test_views": "mirror",
-    "evaluate_every": 2,
-    "checkpoint_every": 0,
-    "checkpoint_minutes": 0.5,
+    "tta": "mirror",
+    "eval_every": 2,
+    "checkpoint_every_epochs": 0,
+    "checkpoint_every_minutes": 0.5,
 }
 OTHERS = {
     "batch_size": 4,
     "optimizer": "adamw",
     "learning_rate": 0.1,
-    "bias_learning_rate": 1.0,
-    "head_learning_rate": 1.0,
+    "bias_lr": 1.0,
+    "head_lr": 1.0,
     "momentum": 0.5,
     "weight_decay": 0.1,
-    "schedule": "cosine",
-    "warm_up": 0.1,
-    "warm_up_from": 0.1,
-    "final_rate": 0.1,
+    "lr_schedule": "cosine",
+    "warmup_fraction": 0.1,
+    "warmup_start_factor": 0.1,
+    "final_lr_factor": 0.1,
     "label_smoothing": 0.1,
-    "averaging": "ema",
-    "averaging_decay": 0.5,
-    "shift": 2,
+    "weight_averaging": "ema",
+    "ema_decay": 0.5,
+    "translate": 2,
     "flip": "random",
     "cutout": 8,
-    "small_images": 0.5,
+    "low_res_fraction": 0.5,
     "precision": "bf16",
     "channels_last": True,
-    "compiled": "yes",
+    "compile": "yes",
     "seed": 6,
-    "loss_window": 10,
-    "point_every": 7,
-    "validation_images": 100,
-    "step_path": "eager",
+    "log_every": 10,
+    "chart_every": 7,
+    "val_size": 100,
+    "backend": "eager",
 }
 
 
@@ -154,7 +154,7 @@ def test_every_setting_either_may_change_or_is_refused():
 @pytest.mark.parametrize("name", CHANGEABLE)
 def test_what_may_change_does_not_change_the_way_the_steps_are_made(name):
     config = TrainConfig().replace(**{name: CHANGEABLE[name]})
-    assert choose_step_path(config, torch.device("cuda", 0), images=100_000).fast
+    assert resolve_backend(config, torch.device("cuda", 0), images=100_000).fast
 
 
 @pytest.mark.parametrize("content", [None, "epochs = ", "epochs = 0", "colour = 1"])

@@ -21,7 +21,7 @@ from cifar_tui.engine.events import (
     TrainingFinished,
     TrainingStarted,
 )
-from cifar_tui.runs.state import LOG_LINES, Asked, RunState, log_line, with_asked
+from cifar_tui.runs.state import LOG_LINES, PendingRequest, RunState, log_line, with_asked
 
 STARTED = TrainingStarted(
     run="20260101-120000",
@@ -60,8 +60,8 @@ def folded(*events):
 @pytest.mark.parametrize(
     ("asked", "shown_in"),
     [
-        (Asked.PAUSE, {Phase.TRAINING, Phase.EVALUATING}),
-        (Asked.STOP, {Phase.LOADING, Phase.TRAINING, Phase.EVALUATING}),
+        (PendingRequest.PAUSE, {Phase.TRAINING, Phase.EVALUATING}),
+        (PendingRequest.STOP, {Phase.LOADING, Phase.TRAINING, Phase.EVALUATING}),
     ],
 )
 def test_what_was_asked_is_shown_while_something_has_to_end_first(asked, shown_in):
@@ -74,8 +74,8 @@ def test_what_was_asked_is_shown_while_something_has_to_end_first(asked, shown_i
 def test_a_training_that_is_over_does_not_say_that_it_will_pause():
     finished = TrainingFinished(completed=True, epoch=1, step=1, train_seconds=1.0, images=4, final_loss=1.0)
     snapshot = folded(STARTED, finished, PhaseChanged(phase=Phase.EVALUATING)).snapshot()
-    assert with_asked(snapshot, Asked.PAUSE).asked is None
-    assert with_asked(snapshot, Asked.STOP).asked is Asked.STOP
+    assert with_asked(snapshot, PendingRequest.PAUSE).asked is None
+    assert with_asked(snapshot, PendingRequest.STOP).asked is PendingRequest.STOP
 
 
 def test_nothing_is_known_at_first():

@@ -5,7 +5,7 @@ import weakref
 
 import pytest
 
-from cifar_tui.terminal.collector import collect_everything, uncollected
+from cifar_tui.terminal.collector import collect_everything, gc_frozen
 
 
 @pytest.fixture(autouse=True)
@@ -21,7 +21,7 @@ class Cycle:
 
 
 def test_what_is_made_in_the_block_is_not_looked_at_again():
-    with uncollected():
+    with gc_frozen():
         assert not gc.isenabled()
         made = Cycle()
     assert gc.isenabled()
@@ -29,18 +29,18 @@ def test_what_is_made_in_the_block_is_not_looked_at_again():
 
 
 def test_the_collector_is_back_after_an_error_and_stays_off_where_it_was_off():
-    with pytest.raises(ValueError, match="in the block"), uncollected():
+    with pytest.raises(ValueError, match="in the block"), gc_frozen():
         raise ValueError("in the block")
     assert gc.isenabled()
     gc.disable()
-    with uncollected():
+    with gc_frozen():
         pass
     assert not gc.isenabled()
     gc.enable()
 
 
 def test_what_was_kept_and_is_not_needed_any_more_can_be_given_up():
-    with uncollected():
+    with gc_frozen():
         made = Cycle()
     gone = weakref.ref(made)
     del made

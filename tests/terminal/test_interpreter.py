@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from cifar_tui.terminal.interpreter import share_interpreter
+from cifar_tui.terminal.interpreter import tune_interpreter
 
 
 @pytest.fixture(autouse=True)
@@ -18,11 +18,11 @@ def interpreter_as_it_was():
 
 def test_the_collector_looks_more_rarely():
     before = gc.get_threshold()
-    share_interpreter()
+    tune_interpreter()
     assert all(rarely > usual for rarely, usual in zip(gc.get_threshold(), before, strict=True))
 
 
 def test_screen_and_training_take_turns_more_often():
     before = sys.getswitchinterval()
-    share_interpreter()
+    tune_interpreter()
     assert sys.getswitchinterval() < before

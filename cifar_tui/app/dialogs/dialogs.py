@@ -61,7 +61,7 @@ class QuitDialog(Dialog[str]):
         self.dismiss(answer)
 
     def leave(self) -> None:
-        """Asked again, leave."""
+        """PendingRequest again, leave."""
         self.dismiss("stop")
 
 

@@ -19,7 +19,7 @@ from textual.worker import Worker, WorkerState
 from cifar_tui.app.commands import FIELD_BINDINGS
 from cifar_tui.app.dialogs.comparison import ComparisonScreen
 from cifar_tui.app.dialogs.dialogs import DeleteDialog
-from cifar_tui.app.widgets.footer import KeyLine
+from cifar_tui.app.widgets.footer import Footer
 from cifar_tui.app.widgets.line import Line
 from cifar_tui.engine.errors import UserError
 from cifar_tui.runs.listing import (
@@ -136,7 +136,7 @@ class RunsScreen(ModalScreen[RunChoice | None]):
             yield FilterInput(placeholder="a part of the row: an id, a state, …", compact=True)
         yield RunTable(id="runs-table", cursor_type="row", cursor_foreground_priority="renderable")
         yield Static(id="no-runs", markup=False)
-        yield KeyLine()
+        yield Footer()
 
     def on_mount(self) -> None:
         """Begin to list."""

@@ -12,13 +12,13 @@ from textual.widgets import Static
 from cifar_tui.app.commands import FIELD_BINDINGS, PANES
 from cifar_tui.app.panes.log.pane import LogPane
 from cifar_tui.app.panes.samples.pane import SamplesPane
-from cifar_tui.app.panes.settings.pane import ConfigurationPane
+from cifar_tui.app.panes.settings.pane import SettingsPane
 from cifar_tui.app.panes.summary.pane import SummaryPane
 from cifar_tui.app.panes.training.pane import TrainingPane
-from cifar_tui.app.widgets.footer import KeyLine
+from cifar_tui.app.widgets.footer import Footer
 from cifar_tui.app.widgets.pane import Pane
 from cifar_tui.app.widgets.pane_tabs import PaneTabs
-from cifar_tui.app.widgets.run_header import TitleLine
+from cifar_tui.app.widgets.run_header import RunHeader
 from cifar_tui.engine.config.schema import TrainConfig
 from cifar_tui.runs.source import RunSource, SampleBatch
 from cifar_tui.runs.state import Curves, RunSnapshot
@@ -62,25 +62,25 @@ class Dashboard(Screen[None]):
 
     def compose(self) -> ComposeResult:
         """The panes, and what stands around them."""
-        yield TitleLine()
+        yield RunHeader()
         yield PaneTabs()
         with Grid(id="panes"):
-            yield ConfigurationPane(self._config, id="configuration", classes="-front")
+            yield SettingsPane(self._config, id="settings", classes="-front")
             yield TrainingPane(id="training")
             yield SamplesPane(id="samples")
             yield SummaryPane(id="summary")
             yield LogPane(id="log")
         yield Static(_too_small(self.app.size), id="too-small")
-        yield KeyLine()
+        yield Footer()
 
     def on_resize(self) -> None:
         """Say the size where it is too small."""
         self.query_one("#too-small", Static).update(_too_small(self.size))
 
     @property
-    def configuration(self) -> ConfigurationPane:
+    def settings(self) -> SettingsPane:
         """The form."""
-        return self.query_one(ConfigurationPane)
+        return self.query_one(SettingsPane)
 
     @property
     def training(self) -> TrainingPane:
@@ -116,9 +116,9 @@ class Dashboard(Screen[None]):
         snapshot, now = _state_of(run)
         if now != self._shown:
             self._shown = now
-            self.query_one(TitleLine).show_run(snapshot, run.standing)
+            self.query_one(RunHeader).show_run(snapshot, run.ownership)
             self.training.show(snapshot)
-        self.configuration.locked = run.live
+        self.settings.locked = run.live
 
     def show_texts(self, run: RunSource) -> None:
         """Show what `run` has said, and how good it is."""
@@ -126,9 +126,9 @@ class Dashboard(Screen[None]):
         if now != self._shown_texts:
             self._shown_texts = now
             self.query_one(SummaryPane).show(snapshot)
-            if snapshot.log_taken != self._shown_log_taken:
+            if snapshot.log_retracted != self._shown_log_taken:
                 # a resume took lines back
-                self._shown_log_taken, self._shown_log_end = snapshot.log_taken, 0
+                self._shown_log_taken, self._shown_log_end = snapshot.log_retracted, 0
                 self.query_one(LogPane).clear_lines()
             lines = run.log_since(self._shown_log_end)
             if lines:
@@ -168,4 +168,4 @@ def _state_of(run: RunSource) -> tuple[RunSnapshot, tuple[object, ...]]:
     """What is known of `run`, and what differs once that does."""
     snapshot = run.snapshot()
     # all but the first change without an event: by a key, and when the process that owns the run goes
-    return snapshot, (snapshot.version, snapshot.asked, snapshot.phase, run.standing)
+    return snapshot, (snapshot.version, snapshot.asked, snapshot.phase, run.ownership)

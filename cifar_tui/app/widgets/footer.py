@@ -1,10 +1,10 @@
 """The line of keys at the bottom of a screen."""
 
 from textual.screen import Screen
-from textual.widgets import Footer
+from textual.widgets import Footer as TextualFooter
 
 
-class KeyLine(Footer):
+class Footer(TextualFooter):
     """Textual's footer, made anew only where it would show something else.
 
     Textual makes it anew whenever a screen comes back or the cursor moves: as long as to draw all the rest.

@@ -3,7 +3,7 @@
 from textual.content import Content
 
 from cifar_tui.engine.events import Phase
-from cifar_tui.runs.state import Asked, RunSnapshot
+from cifar_tui.runs.state import PendingRequest, RunSnapshot
 
 SIGNS: dict[Phase, tuple[str, str]] = {
     Phase.IDLE: ("○", "$foreground 60%"),
@@ -18,9 +18,9 @@ SIGNS: dict[Phase, tuple[str, str]] = {
 }
 """Sign and colour of every phase."""
 
-ASKED_SIGNS: dict[Asked, tuple[str, str]] = {
-    Asked.PAUSE: (SIGNS[Phase.PAUSED][0], "$text-warning"),
-    Asked.STOP: ("■", "$text-warning"),
+ASKED_SIGNS: dict[PendingRequest, tuple[str, str]] = {
+    PendingRequest.PAUSE: (SIGNS[Phase.PAUSED][0], "$text-warning"),
+    PendingRequest.STOP: ("■", "$text-warning"),
 }
 """The same of what was asked of a run that has to end something first."""
 
@@ -41,6 +41,6 @@ def state_line(snapshot: RunSnapshot) -> Content:
     if snapshot.data:
         parts.append((f" · {snapshot.data.title}", "bold $text-warning" if snapshot.data.synthetic else ""))
     if snapshot.started:
-        where = ", ".join(filter(None, (snapshot.started.device, snapshot.started.step_path)))
+        where = ", ".join(filter(None, (snapshot.started.device, snapshot.started.backend)))
         parts.append((f" · {where}", "$foreground 60%"))
     return Content.assemble(*parts)

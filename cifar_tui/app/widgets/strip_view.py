@@ -10,7 +10,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 
-class Canvas(Widget):
+class StripView(Widget):
     """Shows lines that something else drew, and repaints only those that changed."""
 
     def __init__(self, *, id: str | None = None) -> None:

@@ -69,7 +69,7 @@ class Saver:
             with contextlib.suppress(RunFailedError):  # it was said
                 self._writer.wait()
 
-    def save_at_last(self, reason: str) -> None:
+    def save_final(self, reason: str) -> None:
         """Save what would be lost otherwise: on a full disk, wait for room until told to stop again.
 
         Raises:

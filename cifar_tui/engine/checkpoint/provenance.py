@@ -9,7 +9,7 @@ import torch
 from cifar_tui import __version__
 from cifar_tui.engine.config.schema import TrainConfig
 from cifar_tui.engine.data.dataset import Dataset
-from cifar_tui.engine.steps.recipe_steps import small_epochs
+from cifar_tui.engine.steps.recipe_steps import low_res_epochs
 from cifar_tui.engine.steps.select import EAGER
 
 _NAMES = {
@@ -24,7 +24,7 @@ _NAMES = {
 }
 
 
-def state_origin(dataset: Dataset, device: str, threads: int, steps: str) -> dict[str, str]:
+def describe_provenance(dataset: Dataset, device: str, threads: int, steps: str) -> dict[str, str]:
     """What a checkpoint remembers of where it came from.
 
     `device` is as the user sees it; `threads` compute on the CPU, and sums depend on their number; `steps`
@@ -44,7 +44,7 @@ def state_origin(dataset: Dataset, device: str, threads: int, steps: str) -> dic
     }
 
 
-def origin_differences(old: Any, new: dict[str, str]) -> list[str]:  # noqa: ANN401 - comes from a file
+def provenance_differences(old: Any, new: dict[str, str]) -> list[str]:  # noqa: ANN401 - comes from a file
     """What differs between the origin in a checkpoint and this one, as sentences."""
     if not isinstance(old, dict):
         return ["the checkpoint does not say what it was trained on"]
@@ -82,11 +82,11 @@ def schedule_differences(old: Any, config: TrainConfig) -> list[str]:  # noqa: A
         return []
     now = config.epochs
     differences = []
-    if config.schedule != "constant" or config.warm_up:
+    if config.lr_schedule != "constant" or config.warmup_fraction:
         differences.append(f"its learning rate went the way of {before} epochs and goes on that of {now}")
-    if config.averaging == "lookahead":
+    if config.weight_averaging == "lookahead":
         differences.append(f"its average went the way of {before} epochs and goes on that of {now}")
-    small, small_now = (small_epochs(config.small_images, epochs) for epochs in (before, now))
+    small, small_now = (low_res_epochs(config.low_res_fraction, epochs) for epochs in (before, now))
     if small != small_now:
         differences.append(f"its epochs on small images were the first {small} and are the first {small_now}")
     return differences

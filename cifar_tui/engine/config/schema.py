@@ -19,18 +19,18 @@ DATA_KEYWORDS = ("auto", "cifar10", "synthetic")
 MODELS = (
     "net",
     "resnet18",
-    "speednet-tiny",
-    "speednet-small",
-    "speednet-32",
-    "speednet-64",
-    "speednet-94",
-    "speednet-95",
-    "speednet-96",
+    "airbench-tiny",
+    "airbench-small",
+    "airbench-32",
+    "airbench-64",
+    "airbench94",
+    "airbench95",
+    "airbench96",
 )
 Setting = int | float | str | bool
 """The value of a setting."""
 
-STEP_PATHS = ("auto", "eager", "fast")
+BACKENDS = ("auto", "eager", "fast")
 
 _MAX_SEED = 2**63 - 1
 _KINDS: dict[Any, str] = {int: "a whole number", float: "a number", str: "text", bool: "yes or no"}
@@ -128,10 +128,10 @@ class TrainConfig:
     learning_rate: float = _setting(
         0.001, "learning rate", "step size of the optimizer", _number(0, 100, above=True)
     )
-    bias_learning_rate: float = _setting(
+    bias_lr: float = _setting(
         0.0, "bias rate", "learning rate of biases and normalisation; 0: that of the rest", _number(0, 1000)
     )
-    head_learning_rate: float = _setting(
+    head_lr: float = _setting(
         0.0, "head rate", "learning rate of the last layer; 0: that of the rest", _number(0, 1000)
     )
     momentum: float = _setting(
@@ -143,34 +143,36 @@ class TrainConfig:
         "at the learning rate; what has its own rate decays at the same pace",
         _number(0, 10),
     )
-    schedule: str = _choice(
+    lr_schedule: str = _choice(
         "constant",
         "schedule",
         "how the learning rate goes on after its warm-up",
         *("constant", "linear", "cosine", "one-cycle"),
     )
-    warm_up: float = _setting(
+    warmup_fraction: float = _setting(
         0.0, "warm-up", "share of the steps over which the learning rate rises", _number(0, 1, below=True)
     )
-    warm_up_from: float = _setting(
+    warmup_start_factor: float = _setting(
         0.2, "warm-up from", "what the learning rate rises from, as a share of it", _number(0, 1)
     )
-    final_rate: float = _setting(
+    final_lr_factor: float = _setting(
         0.0, "final rate", "what the learning rate falls to, as a share of it", _number(0, 1)
     )
     label_smoothing: float = _setting(
         0.0, "smooth labels", "share of a label that goes to all classes alike", _number(0, 1, below=True)
     )
-    averaging: str = _choice(
+    weight_averaging: str = _choice(
         "none",
         "averaging",
         "of the weights that are saved: a moving average, or lookahead, which also trains on from it",
         *("none", "ema", "lookahead"),
     )
-    averaging_decay: float = _setting(
+    ema_decay: float = _setting(
         0.95, "average decay", "what a step leaves of the average before it", _number(0, 1, below=True)
     )
-    shift: int = _setting(0, "shift", "pixels that training images are moved by at most", _whole(0, 16))
+    translate: int = _setting(
+        0, "translate", "pixels that training images are moved by at most", _whole(0, 16)
+    )
     flip: str = _choice(
         "none",
         "flip",
@@ -180,13 +182,13 @@ class TrainConfig:
     cutout: int = _setting(
         0, "cutout", "side of a square that is cut out of training images, in pixels; 0: none", _whole(0, 32)
     )
-    small_images: float = _setting(
+    low_res_fraction: float = _setting(
         0.0,
         "small images",
         "share of the epochs, from the first, on images of three quarters the size",
         _number(0, 1, below=True),
     )
-    test_views: str = _choice(
+    tta: str = _choice(
         "none",
         "test views",
         "views of a test image whose answers are averaged: with its mirror image, or six",
@@ -203,44 +205,44 @@ class TrainConfig:
         label="channels last",
         description="keeps the channels of a pixel side by side in memory",
     )
-    compiled: str = _choice(
+    compile: str = _choice(
         "no",
         "compile",
         "compile the net with torch.compile before the first step; auto: on a CUDA GPU",
         *("no", "yes", "auto"),
     )
     seed: int = _setting(0, "seed", "of everything random", _whole(0, _MAX_SEED))
-    loss_window: int = _setting(2000, "loss window", "batches to a line of the log", _whole(1, 10_000_000))
-    point_every: int = _setting(
+    log_every: int = _setting(2000, "loss window", "batches to a line of the log", _whole(1, 10_000_000))
+    chart_every: int = _setting(
         0,
         "chart point",
         "batches to a point of the charts; 0: as many as make 200 images",
         _whole(0, 100_000),
     )
-    evaluate_every: int = _setting(
+    eval_every: int = _setting(
         1,
         "evaluate every",
         "epochs between evaluations of the test set; 0: only at the end",
         _whole(0, 100_000),
     )
 
-    validation_images: int = _setting(
+    val_size: int = _setting(
         0,
         "validation",
         "training images held out, on which the best epoch is chosen; 0: none",
         _whole(0, 10_000_000),
     )
-    checkpoint_every: int = _setting(
+    checkpoint_every_epochs: int = _setting(
         1, "save every", "epochs between checkpoints; 0: none at epochs", _whole(0, 100_000)
     )
-    checkpoint_minutes: float = _setting(
+    checkpoint_every_minutes: float = _setting(
         3.0, "save minutes", "minutes between checkpoints; 0: none by the clock", _number(0, 100_000)
     )
-    step_path: str = _choice(
+    backend: str = _choice(
         "auto",
         "step path",
         "eager: to the bit of the tutorial; fast: compiled, the same to rounding; auto: the sooner done",
-        *STEP_PATHS,
+        *BACKENDS,
     )
 
     def __post_init__(self) -> None:
@@ -251,15 +253,14 @@ class TrainConfig:
                 raise ConfigError(f"{field.name} {value!r} {reason}", field=field.name)
         if self.optimizer == "nesterov" and self.momentum == 0:
             raise ConfigError("momentum 0.0 must be above 0 for the optimizer nesterov", field="momentum")
-        if self.small_images and self.model == "net":
+        if self.low_res_fraction and self.model == "net":
             raise ConfigError(
-                f"small_images {self.small_images} is not for the model net, which takes 32 pixels alone: "
-                "set another model",
-                field="small_images",
+                f"low_res_fraction {self.low_res_fraction} needs another model: net takes 32×32 pixels only",
+                field="low_res_fraction",
             )
-        if self.precision == "fp16" and not self.model.startswith("speednet"):
+        if self.precision == "fp16" and not self.model.startswith("airbench"):
             raise ConfigError(
-                "precision 'fp16' is stable with the speednet models alone: try bf16", field="precision"
+                "precision 'fp16' is stable with the airbench models alone: try bf16", field="precision"
             )
 
     def replace(self, **values: Setting) -> "TrainConfig":

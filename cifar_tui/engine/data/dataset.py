@@ -43,7 +43,7 @@ class Dataset:
     skipped_files: tuple[str, ...] = ()
 
 
-def hold_out(split: ImageSplit, count: int, *, seed: int) -> tuple[ImageSplit, ImageSplit | None]:
+def split_validation(split: ImageSplit, count: int, *, seed: int) -> tuple[ImageSplit, ImageSplit | None]:
     """`split` without `count` of its images, drawn by `seed`, and these images; None for none.
 
     Raises:
@@ -53,8 +53,8 @@ def hold_out(split: ImageSplit, count: int, *, seed: int) -> tuple[ImageSplit, I
         return split, None
     if count >= len(split):
         raise ConfigError(
-            f"validation_images {count} leaves none of the {len(split)} training images to train on",
-            field="validation_images",
+            f"val_size {count} leaves none of the {len(split)} training images to train on",
+            field="val_size",
         )
     order = torch.randperm(len(split), generator=torch.Generator().manual_seed(seed))
     held, kept = order[:count].sort().values, order[count:].sort().values

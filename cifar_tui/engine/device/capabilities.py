@@ -26,12 +26,12 @@ def check_device(config: TrainConfig, device: torch.device) -> None:
         )
     if config.precision == "bf16" and not _may_compute_in_bf16(device):
         raise ConfigError(f"precision bf16 is not computed by {device}: try auto", field="precision")
-    if config.compiled == "yes" and device.type == "mps":
-        raise ConfigError("compiled yes is not for mps: set compiled=no", field="compiled")
-    if config.compiled == "yes" and not _has_compiler():
+    if config.compile == "yes" and device.type == "mps":
+        raise ConfigError("compile yes is not for mps: set compile=no", field="compile")
+    if config.compile == "yes" and not _has_compiler():
         raise ConfigError(
-            "compiled yes needs a C++ compiler and none is here: install g++ or set compiled=no",
-            field="compiled",
+            "compile yes needs a C++ compiler and none is here: install g++ or set compile=no",
+            field="compile",
         )
 
 
@@ -55,9 +55,9 @@ def check_compiler_cache() -> None:
 
 def compiles(config: TrainConfig, device: torch.device) -> bool:
     """Whether the net is compiled; by itself only on a GPU, for on a CPU it does not help low precision."""
-    if config.compiled == "auto":
+    if config.compile == "auto":
         return device.type == "cuda" and _has_compiler()
-    return config.compiled == "yes"
+    return config.compile == "yes"
 
 
 def native_bf16(device: torch.device) -> bool:

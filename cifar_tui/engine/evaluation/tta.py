@@ -12,7 +12,7 @@ class _Autocast(Protocol):
     def __call__(self) -> AbstractContextManager[object]: ...
 
 
-class Views(nn.Module):
+class TestTimeAugmentation(nn.Module):
     """Logits of `net`, averaged over views of each image.
 
     "mirror" is the image and its mirror image. "six" is these two, each also moved by a pixel up and left,

@@ -19,7 +19,7 @@ _WHITENING_EPSILON = 5e-4
 _LOGIT_SCALE = 1 / 9
 
 
-class SpeedNorm(nn.BatchNorm2d):
+class AirbenchNorm(nn.BatchNorm2d):
     """Batch normalisation that learns where to shift to but keeps its scale of 1."""
 
     def __init__(self, channels: int) -> None:
@@ -27,7 +27,7 @@ class SpeedNorm(nn.BatchNorm2d):
         self.weight.requires_grad = False
 
 
-class SpeedBlock(nn.Module):
+class AirbenchBlock(nn.Module):
     """Convolutions of 3x3, each normalised and activated; the first halves height and width by pooling.
 
     With three convolutions the last one is beside a shortcut from the first.
@@ -39,7 +39,7 @@ class SpeedBlock(nn.Module):
         super().__init__()
         sizes = [channels_in] + [channels] * (convolutions - 1)
         self.convs = nn.ModuleList(nn.Conv2d(size, channels, 3, padding=1, bias=False) for size in sizes)
-        self.norms = nn.ModuleList(SpeedNorm(channels) for _ in range(convolutions))
+        self.norms = nn.ModuleList(AirbenchNorm(channels) for _ in range(convolutions))
         self.activation = activation()
         for conv in self.convs:
             # the first filters hand the channels on as they are, or as many of them as there are filters
@@ -56,10 +56,10 @@ class SpeedBlock(nn.Module):
         return features  # type: ignore[no-any-return]  # modules of a list have no types
 
 
-class SpeedNet(nn.Module):
+class AirbenchNet(nn.Module):
     """A whitening layer, three blocks, and a linear layer on the largest value of each channel.
 
-    The whitening layer is random until `initialise_whitening` was called; its weight is never trained.
+    The whitening layer is random until `init_whitening` was called; its weight is never trained.
 
     Args:
         widths: channels of the three blocks.
@@ -82,7 +82,7 @@ class SpeedNet(nn.Module):
         sizes = (_WHITENING_CHANNELS, *widths)
         self.activation = activation()
         self.blocks = nn.ModuleList(
-            SpeedBlock(size, width, convolutions, activation)
+            AirbenchBlock(size, width, convolutions, activation)
             for size, width in zip(sizes, widths, strict=False)
         )
         self.head = nn.Linear(widths[-1], num_classes, bias=False)
@@ -97,7 +97,7 @@ class SpeedNet(nn.Module):
 
 
 @torch.no_grad()
-def initialise_whitening(net: SpeedNet, images: Tensor) -> None:
+def init_whitening(net: AirbenchNet, images: Tensor) -> None:
     """Let the first layer of `net` decorrelate the 2x2 patches of `images`, in both signs.
 
     Its filters are the eigenvectors of the uncentred covariance of the patches, scaled by 1/sqrt(λ + ε), and

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.optim import SGD, AdamW, Optimizer
 
 from cifar_tui.engine.config.schema import TrainConfig
-from cifar_tui.engine.models import SpeedNet
+from cifar_tui.engine.models import AirbenchNet
 from cifar_tui.engine.optim.muon import Muon
 
 _SGD_MOMENTUM_BESIDE_MUON = 0.85
@@ -46,15 +46,15 @@ def _parameters_by_rate(net: nn.Module, config: TrainConfig) -> list[tuple[list[
     recipe only those of normalisation have it, and this one that of the rest.
     """
     head = _head(net)
-    whitening = net.whitening.bias if isinstance(net, SpeedNet) and config.optimizer != "muon" else None
+    whitening = net.whitening.bias if isinstance(net, AirbenchNet) and config.optimizer != "muon" else None
     own: list[tuple[list[nn.Parameter], float]] = [([], config.learning_rate)]
     biases, heads = own[0][0], own[0][0]
-    if config.bias_learning_rate:
+    if config.bias_lr:
         biases = []
-        own.append((biases, config.bias_learning_rate))
-    if config.head_learning_rate:
+        own.append((biases, config.bias_lr))
+    if config.head_lr:
         heads = []
-        own.append((heads, config.head_learning_rate))
+        own.append((heads, config.head_lr))
     for parameter in net.parameters():
         if not parameter.requires_grad:
             continue

@@ -34,8 +34,14 @@ _PHASES: dict[str, tuple[_Phase, _Phase]] = {
 }
 
 
-def rate_factor(
-    schedule: str, step: int, total_steps: int, *, warm_up: float, warm_up_from: float, final_rate: float
+def lr_factor(
+    schedule: str,
+    step: int,
+    total_steps: int,
+    *,
+    warmup_fraction: float,
+    warmup_start_factor: float,
+    final_lr_factor: float,
 ) -> float:
     """What the learning rate of step `step`, counted from 0, is multiplied with.
 
@@ -43,12 +49,12 @@ def rate_factor(
         schedule: constant, linear, cosine or one-cycle.
         step: of `total_steps`; later ones are as the last.
         total_steps: of the whole training.
-        warm_up: the share of the steps over which the factor rises.
-        warm_up_from: the factor of the first step, where there is a warm-up.
-        final_rate: what the factor falls to, one step after the last; a constant schedule does not fall.
+        warmup_fraction: the share of the steps over which the factor rises.
+        warmup_start_factor: the factor of the first step, where there is a warm-up.
+        final_lr_factor: what the factor falls to, one step after the last; a constant schedule does not fall.
     """
     rise, fall = _PHASES[schedule]
-    peak = warm_up * total_steps
+    peak = warmup_fraction * total_steps
     if step < peak:
-        return rise(warm_up_from, 1.0, step / peak)
-    return fall(1.0, final_rate, min(1.0, (step - peak) / (total_steps - peak)))
+        return rise(warmup_start_factor, 1.0, step / peak)
+    return fall(1.0, final_lr_factor, min(1.0, (step - peak) / (total_steps - peak)))

@@ -16,7 +16,7 @@ _ITERATIONS = 3
 _EPSILON = 1e-7
 
 
-def orthogonalized(matrix: Tensor) -> Tensor:
+def newton_schulz(matrix: Tensor) -> Tensor:
     """`matrix` (M, N) with its singular values brought near 1, by Newton-Schulz iterations of degree 5.
 
     They come to lie between 0.3 and 1.3 or so, which is near enough. On a GPU it computes in bfloat16.
@@ -75,4 +75,4 @@ class Muon(Optimizer):
             return
         for parameter, update in zip(parameters, updates, strict=True):
             parameter.mul_(len(parameter) ** 0.5 / parameter.norm())
-            parameter.add_(orthogonalized(update.flatten(1)).view_as(parameter), alpha=-group["lr"])
+            parameter.add_(newton_schulz(update.flatten(1)).view_as(parameter), alpha=-group["lr"])

@@ -31,7 +31,7 @@ class _Launched(Protocol):
         """Wait until it is done."""
 
 
-class LaunchLimit:
+class InFlightLimit:
     """Launches with no more than two of the launches before on their way.
 
     The host is ahead of the device by many graphs otherwise, and a pause waits for all of them; with one that
@@ -53,7 +53,7 @@ class LaunchLimit:
         self._ahead.append(self._mark())
 
 
-class GraphSteps(EagerSteps):
+class CudaGraphSteps(EagerSteps):
     """The same steps, with a constant learning rate, many to a launch.
 
     What does not fill a graph, such as the end of an epoch, is made one step at a time. On a CPU there are
@@ -79,7 +79,7 @@ class GraphSteps(EagerSteps):
         self._replay: Callable[[], object] | None = None
         self._recorded: list[int] = []
         self.failure: str | None = None
-        self._limit = LaunchLimit(_mark_on_cuda)
+        self._limit = InFlightLimit(_mark_on_cuda)
 
     def prepare(self, cancelled: Callable[[], bool]) -> None:
         """Record the graph; where that fails, `failure` says why and net and optimizer are as they were."""

@@ -14,11 +14,11 @@ from cifar_tui.engine.device.capabilities import compiles
 from cifar_tui.engine.device.compile import CompilationError, compiled
 from cifar_tui.engine.device.precision import autocast, loss_scale
 from cifar_tui.engine.errors import ConfigError
-from cifar_tui.engine.models import SpeedNet
-from cifar_tui.engine.optim.lr_schedule import rate_factor
+from cifar_tui.engine.models import AirbenchNet
+from cifar_tui.engine.optim.lr_schedule import lr_factor
 from cifar_tui.engine.optim.weight_averaging import Averaging
 from cifar_tui.engine.steps.eager import StepResult, images_per_point
-from cifar_tui.engine.training.augment import Augmentation, Draws, augment, draw, reduced
+from cifar_tui.engine.training.augment import Augmentation, AugmentParams, augment, downscale, draw
 from cifar_tui.engine.training.batches import epoch_size, normalize
 
 _PREPARED_IMAGES = 1024
@@ -26,7 +26,7 @@ _WHITENING_EPOCHS = 3
 _ROUNDING = 1e-9
 
 
-def small_epochs(share: float, epochs: int) -> int:
+def low_res_epochs(share: float, epochs: int) -> int:
     """How many of `epochs`, from the first, are on images of three quarters the size."""
     return int(share * epochs + _ROUNDING)
 
@@ -65,10 +65,10 @@ class RecipeSteps:
         self._train = train
         self._precision = precision
         self._say = say
-        self._augmentation = Augmentation(shift=config.shift, flip=config.flip, cutout=config.cutout)
+        self._augmentation = Augmentation(translate=config.translate, flip=config.flip, cutout=config.cutout)
         self._images_per_epoch, self._steps_per_epoch = epoch.images, epoch.steps
         self._total_steps = config.epochs * self._steps_per_epoch
-        self._small_epochs = small_epochs(config.small_images, config.epochs)
+        self._small_epochs = low_res_epochs(config.low_res_fraction, config.epochs)
         self._step = 0
         self.images_per_point = images_per_point(train.targets.device)
 
@@ -85,14 +85,14 @@ class RecipeSteps:
         images, batch_size = self._images_per_epoch, self._config.batch_size
         sizes = {min(batch_size, images), images % batch_size or min(batch_size, images)}
         whole = self._in_format(normalize(self._train.images[:1]))
-        examples = [whole, self._in_format(reduced(whole))] if self._small_epochs else [whole]
+        examples = [whole, self._in_format(downscale(whole))] if self._small_epochs else [whole]
         try:
             self._forward = compiled(self._net, examples, sizes, self._precision)
         except CompilationError as error:
-            if self._config.compiled == "yes":
+            if self._config.compile == "yes":
                 raise ConfigError(
-                    f"compiled yes cannot be had, torch.compile fails here ({error}): set compiled=no",
-                    field="compiled",
+                    f"compile yes cannot be had, torch.compile fails here ({error}): set compile=no",
+                    field="compile",
                 ) from error
             self._say(f"training uncompiled: torch.compile fails here ({error})")
 
@@ -102,7 +102,7 @@ class RecipeSteps:
         epoch = self._step // self._steps_per_epoch
         draws = self._draws_of(epoch)
         small = epoch < self._small_epochs
-        if isinstance(self._net, SpeedNet) and self._forward is self._net:
+        if isinstance(self._net, AirbenchNet) and self._forward is self._net:
             # A frozen bias spares the largest gradient there is, that of the first block's inputs. A compiled
             # net would have to be compiled anew: there the bias gets a gradient that is dropped.
             self._net.whitening.bias.requires_grad_(epoch < _WHITENING_EPOCHS)  # type: ignore[union-attr]  # the layer has one
@@ -111,7 +111,7 @@ class RecipeSteps:
         for indices in torch.split(order.to(self._train.targets.device), prepared):
             inputs = augment(self._train.images, indices, draws, self._augmentation)
             if small:
-                inputs = reduced(inputs)
+                inputs = downscale(inputs)
             inputs = self._in_format(inputs)
             targets = self._train.targets[indices]
             for batch in zip(torch.split(inputs, batch_size), torch.split(targets, batch_size), strict=True):
@@ -140,7 +140,7 @@ class RecipeSteps:
         logits = logits.float()
         loss = functional.cross_entropy(logits, targets, label_smoothing=self._config.label_smoothing)
         self._backward(loss)
-        if isinstance(self._net, SpeedNet) and self._step >= _WHITENING_EPOCHS * self._steps_per_epoch:
+        if isinstance(self._net, AirbenchNet) and self._step >= _WHITENING_EPOCHS * self._steps_per_epoch:
             self._net.whitening.bias.grad = None  # type: ignore[union-attr]  # the layer has one
         self._optimizer.step()
         self._step += 1
@@ -163,7 +163,7 @@ class RecipeSteps:
         if self._averaging is not None:
             self._net.load_state_dict(state["trained"])
 
-    def _draws_of(self, epoch: int) -> Draws:
+    def _draws_of(self, epoch: int) -> AugmentParams:
         return draw(
             self._augmentation,
             len(self._train),
@@ -179,13 +179,13 @@ class RecipeSteps:
 
     def _set_rates(self) -> None:
         config = self._config
-        factor = rate_factor(
-            config.schedule,
+        factor = lr_factor(
+            config.lr_schedule,
             self._step,
             self._total_steps,
-            warm_up=config.warm_up,
-            warm_up_from=config.warm_up_from,
-            final_rate=config.final_rate,
+            warmup_fraction=config.warmup_fraction,
+            warmup_start_factor=config.warmup_start_factor,
+            final_lr_factor=config.final_lr_factor,
         )
         for group, rate in zip(self._optimizer.param_groups, self._rates, strict=True):
             group["lr"] = rate * factor

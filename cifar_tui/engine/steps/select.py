@@ -12,7 +12,7 @@ from torch.optim import SGD, Optimizer
 from cifar_tui.engine.config.schema import SETTINGS, TrainConfig
 from cifar_tui.engine.data.dataset import ImageSplit
 from cifar_tui.engine.errors import ConfigError
-from cifar_tui.engine.steps.cuda_graph import STEPS_PER_GRAPH, GraphSteps
+from cifar_tui.engine.steps.cuda_graph import STEPS_PER_GRAPH, CudaGraphSteps
 from cifar_tui.engine.steps.eager import EagerSteps, Steps
 from cifar_tui.engine.steps.net_steps import NetSteps
 
@@ -38,39 +38,39 @@ _HANDLED = {
     "momentum",
     "weight_decay",
     "seed",
-    "loss_window",
-    "point_every",
-    "evaluate_every",
-    "validation_images",
-    "test_views",
-    "checkpoint_every",
-    "checkpoint_minutes",
-    "step_path",
+    "log_every",
+    "chart_every",
+    "eval_every",
+    "val_size",
+    "tta",
+    "checkpoint_every_epochs",
+    "checkpoint_every_minutes",
+    "backend",
 }
 """The settings whose every value the fast ways can follow; the others must be the tutorial's."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class StepPath:
+class StepBackend:
     """The way that was chosen.
 
     Attributes:
-        made_by: what makes the steps, with its version where that may change their bits.
+        maker: what makes the steps, with its version where that may change their bits.
         reason: why, for the user.
     """
 
-    made_by: str
+    maker: str
     reason: str
 
     @property
     def fast(self) -> bool:
         """Whether compiled loops or graphs make the steps."""
-        return self.made_by != EAGER
+        return self.maker != EAGER
 
     @property
     def graphs(self) -> bool:
         """Whether CUDA graphs make them."""
-        return self.made_by == _GRAPHS
+        return self.maker == _GRAPHS
 
     @property
     def name(self) -> str:
@@ -85,13 +85,13 @@ class StepPath:
         if self.graphs:
             how = "in CUDA graphs, many to a launch"
         elif self.fast:
-            how = f"compiled by {self.made_by}, many to a call"
+            how = f"compiled by {self.maker}, many to a call"
         return f"steps {how}: {self.reason}"
 
 
-def choose_step_path(
+def resolve_backend(
     config: TrainConfig, device: torch.device, *, images: int, before: str | None = None
-) -> StepPath:
+) -> StepBackend:
     """The way to make the steps of a run; the same for the same settings, images and installation.
 
     Args:
@@ -107,13 +107,13 @@ def choose_step_path(
     maker = _GRAPHS if graphs else _COMPILER
     worthwhile = _WORTHWHILE_GRAPH_IMAGES if graphs else _WORTHWHILE_IMAGES
     if before is not None and not before.startswith(maker):
-        return StepPath(made_by=EAGER, reason="the run began so")
-    if before is None and config.step_path == "eager":
-        return StepPath(made_by=EAGER, reason="step_path is eager")
+        return StepBackend(maker=EAGER, reason="the run began so")
+    if before is None and config.backend == "eager":
+        return StepBackend(maker=EAGER, reason="backend is eager")
     obstacle = _obstacle(config, device)
-    if obstacle is None and before is None and config.step_path == "auto" and images < worthwhile:
-        return StepPath(
-            made_by=EAGER, reason=f"{images:,} images are too few for compiling to be worth its time"
+    if obstacle is None and before is None and config.backend == "auto" and images < worthwhile:
+        return StepBackend(
+            maker=EAGER, reason=f"{images:,} images are too few for compiling to be worth its time"
         )
     if obstacle is None and device.type == "cpu":
         obstacle = _missing_compiler()
@@ -121,17 +121,19 @@ def choose_step_path(
         reason = "the run began so" if before else f"{images:,} images to train on"
         if not graphs:
             maker += f" {importlib.import_module(_COMPILER).__version__}"
-        return StepPath(made_by=maker, reason=reason)
-    if before is None and config.step_path == "fast":
+        return StepBackend(maker=maker, reason=reason)
+    if before is None and config.backend == "fast":
         raise _refusal(obstacle)
-    return StepPath(made_by=EAGER, reason=obstacle)
+    return StepBackend(maker=EAGER, reason=obstacle)
 
 
-def path_taken(path: StepPath, steps: Steps, config: TrainConfig, *, before: str | None = None) -> StepPath:
+def backend_in_use(
+    path: StepBackend, steps: Steps, config: TrainConfig, *, before: str | None = None
+) -> StepBackend:
     """`path` once `steps` are prepared: plain PyTorch where it was to be graphs and none can be recorded.
 
     Args:
-        path: from `choose_step_path`.
+        path: from `resolve_backend`.
         steps: of this path, prepared.
         config: the settings.
         before: as there.
@@ -139,37 +141,37 @@ def path_taken(path: StepPath, steps: Steps, config: TrainConfig, *, before: str
     Raises:
         ConfigError: a new run asks for graphs.
     """
-    failure = steps.failure if isinstance(steps, GraphSteps) else None
+    failure = steps.failure if isinstance(steps, CudaGraphSteps) else None
     if failure is None:
         return path
     obstacle = f"no CUDA graph can be recorded here ({failure})"
-    if before is None and config.step_path == "fast":
+    if before is None and config.backend == "fast":
         raise _refusal(obstacle)
-    return StepPath(made_by=EAGER, reason=obstacle)
+    return StepBackend(maker=EAGER, reason=obstacle)
 
 
 def _refusal(obstacle: str) -> ConfigError:
-    return ConfigError(f"step_path 'fast' cannot be had: {obstacle}; take step_path auto", field="step_path")
+    return ConfigError(f"backend 'fast' cannot be had: {obstacle}; take backend auto", field="backend")
 
 
 def make_steps(
-    path: StepPath, *, net: nn.Module, optimizer: Optimizer, train: ImageSplit, batch_size: int
+    path: StepBackend, *, net: nn.Module, optimizer: Optimizer, train: ImageSplit, batch_size: int
 ) -> Steps:
     """What makes steps the way that was chosen.
 
     Args:
-        path: from `choose_step_path`.
+        path: from `resolve_backend`.
         net: on the device of `train`.
         optimizer: over the parameters of `net`.
         train: the training images.
         batch_size: images to a step.
     """
     if path.graphs:
-        return GraphSteps(net=net, optimizer=optimizer, train=train, batch_size=batch_size)
+        return CudaGraphSteps(net=net, optimizer=optimizer, train=train, batch_size=batch_size)
     if path.fast and isinstance(optimizer, SGD):
-        from cifar_tui.engine.steps.numba.runner import FastSteps
+        from cifar_tui.engine.steps.numba.runner import NumbaSteps
 
-        return FastSteps(net=net, optimizer=optimizer, train=train, batch_size=batch_size)
+        return NumbaSteps(net=net, optimizer=optimizer, train=train, batch_size=batch_size)
     if train.targets.device.type == "cpu" and NetSteps.fits(net, optimizer):
         return NetSteps(net=net, optimizer=optimizer, train=train, batch_size=batch_size)
     return EagerSteps(net=net, optimizer=optimizer, train=train, batch_size=batch_size)
@@ -188,7 +190,7 @@ def _obstacle(config: TrainConfig, device: torch.device) -> str | None:
         value = getattr(config, name)
         if name not in _HANDLED and value != field.default:
             return f"compiled steps know no {field.metadata['label']} {value}"
-    for name in ("point_every", "loss_window"):
+    for name in ("chart_every", "log_every"):
         value = getattr(config, name)
         if device.type == "cuda" and 0 < value < STEPS_PER_GRAPH:
             return f"{STEPS_PER_GRAPH} steps come to a CUDA graph and {name} {value} wants fewer at a time"

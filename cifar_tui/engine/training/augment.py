@@ -21,19 +21,19 @@ class Augmentation:
     """What is done to training images.
 
     Attributes:
-        shift: pixels by which an image is moved at most, in each direction; its reflection comes in.
+        translate: pixels by which an image is moved at most, in each direction; its reflection comes in.
         flip: "none"; "random", each image at every epoch with a chance of one half; or "alternating", a
             random half of the images in the first epoch, the others in the second, and so on.
         cutout: side in pixels of a square at a random place inside the image that is made grey; 0 for none.
     """
 
-    shift: int = 0
+    translate: int = 0
     flip: str = "none"
     cutout: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class Draws:
+class AugmentParams:
     """What an epoch does to each of N images; None where nothing is done.
 
     Attributes:
@@ -49,15 +49,15 @@ class Draws:
 
 def draw(
     augmentation: Augmentation, count: int, *, size: int, seed: int, epoch: int, device: torch.device
-) -> Draws:
+) -> AugmentParams:
     """What epoch `epoch`, counted from 0, does to `count` images of `size` x `size` pixels.
 
     Source of the alternating flip: Jordan, https://arxiv.org/abs/2404.00498, section 3.6.
     """
     generator = torch.Generator().manual_seed((seed * _SEED_STRIDE + epoch + 1) % _SEEDS)
     shifts = flips = corners = None
-    if augmentation.shift:
-        shifts = torch.randint(2 * augmentation.shift + 1, (count, 2), generator=generator).to(device)
+    if augmentation.translate:
+        shifts = torch.randint(2 * augmentation.translate + 1, (count, 2), generator=generator).to(device)
     if augmentation.cutout:
         corners = torch.randint(size - augmentation.cutout + 1, (count, 2), generator=generator).to(device)
     if augmentation.flip == "random":
@@ -66,10 +66,10 @@ def draw(
         generator.manual_seed(seed * _SEED_STRIDE % _SEEDS)
         first = torch.randint(2, (count,), generator=generator).bool()
         flips = (first ^ bool(epoch % 2)).to(device)
-    return Draws(shifts=shifts, flips=flips, corners=corners)
+    return AugmentParams(shifts=shifts, flips=flips, corners=corners)
 
 
-def augment(images: Tensor, indices: Tensor, draws: Draws, augmentation: Augmentation) -> Tensor:
+def augment(images: Tensor, indices: Tensor, draws: AugmentParams, augmentation: Augmentation) -> Tensor:
     """The images at `indices`, changed as `draws` says, and normalised.
 
     Args:
@@ -84,7 +84,7 @@ def augment(images: Tensor, indices: Tensor, draws: Draws, augmentation: Augment
     size = images.shape[-1]
     changed = images[indices]
     if draws.shifts is not None or draws.flips is not None:
-        sources = _sources(indices, draws, size, augmentation.shift)
+        sources = _sources(indices, draws, size, augmentation.translate)
         changed = changed.flatten(2).gather(2, sources.expand(-1, changed.shape[1], -1)).view_as(changed)
     inputs = normalize(changed)
     if draws.corners is not None:
@@ -94,13 +94,13 @@ def augment(images: Tensor, indices: Tensor, draws: Draws, augmentation: Augment
     return inputs
 
 
-def reduced(inputs: Tensor) -> Tensor:
+def downscale(inputs: Tensor) -> Tensor:
     """`inputs`, float (B, C, S, S), at three quarters of their height and width."""
     size = inputs.shape[-1] * 3 // 4
     return functional.interpolate(inputs, size=size, mode="bilinear", antialias=True)
 
 
-def _sources(indices: Tensor, draws: Draws, size: int, shift: int) -> Tensor:
+def _sources(indices: Tensor, draws: AugmentParams, size: int, shift: int) -> Tensor:
     """Which pixel of its image, counted row by row, each pixel of a shifted and mirrored one is.
 
     Of shape (B, 1, S * S). On a CPU, to take every pixel once takes a third of the time of one change after

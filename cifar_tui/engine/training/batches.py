@@ -25,7 +25,7 @@ def epoch_size(net: nn.Module, count: int, batch_size: int) -> EpochSize:
     """What an epoch of `net` over `count` images is: all of them, but for a last batch that would spoil it.
 
     Batch normalisation goes by the mean and the variance of a batch, and of what it keeps of them for
-    evaluating a tenth, in a speednet four, is the last batch's. So a net that has it does without a last
+    evaluating a tenth, in a airbench four, is the last batch's. So a net that has it does without a last
     batch smaller than a quarter of the others; which images those are is drawn anew in every epoch.
     """
     rest = count % batch_size

@@ -11,34 +11,34 @@ from torch.optim import Optimizer
 from cifar_tui.engine.config.schema import TrainConfig
 from cifar_tui.engine.data.dataset import ImageSplit
 from cifar_tui.engine.device.precision import evaluation_precision, select_precision
-from cifar_tui.engine.evaluation.tta import Views
-from cifar_tui.engine.models import SpeedNet, create_model, initialise_whitening
+from cifar_tui.engine.evaluation.tta import TestTimeAugmentation
+from cifar_tui.engine.models import AirbenchNet, create_model, init_whitening
 from cifar_tui.engine.optim.build import create_optimizer
 from cifar_tui.engine.optim.weight_averaging import Averaging
 from cifar_tui.engine.steps.eager import Steps
-from cifar_tui.engine.steps.recipe_steps import RecipeSteps, small_epochs
-from cifar_tui.engine.steps.select import StepPath, make_steps
+from cifar_tui.engine.steps.recipe_steps import RecipeSteps, low_res_epochs
+from cifar_tui.engine.steps.select import StepBackend, make_steps
 from cifar_tui.engine.training.batches import normalize
 
 _PROBED_IMAGES = 128
 _PLAIN = {
-    "schedule": "constant",
-    "warm_up": 0.0,
+    "lr_schedule": "constant",
+    "warmup_fraction": 0.0,
     "label_smoothing": 0.0,
-    "averaging": "none",
-    "shift": 0,
+    "weight_averaging": "none",
+    "translate": 0,
     "flip": "none",
     "cutout": 0,
-    "small_images": 0.0,
+    "low_res_fraction": 0.0,
     "precision": "fp32",
     "channels_last": False,
-    "compiled": "no",
+    "compile": "no",
 }
 """The settings with which a step is the tutorial's, whatever its model and optimizer."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class Learner:
+class TrainingSetup:
     """A net and all that belongs to it.
 
     Attributes:
@@ -56,15 +56,15 @@ class Learner:
     predictor: nn.Module
 
 
-def create_learner(
+def build_training(
     config: TrainConfig,
-    path: StepPath,
+    path: StepBackend,
     *,
     num_classes: int,
     train: ImageSplit,
     say: Callable[[str], None],
     began_in: str | None = None,
-) -> Learner:
+) -> TrainingSetup:
     """A freshly initialised net on the device of `train`, with what `config` trains it with.
 
     Draws from torch's global generator what the model's initialisation draws, and nothing else.
@@ -80,35 +80,35 @@ def create_learner(
     """
     device = train.targets.device
     net = create_model(config.model, num_classes=num_classes).to(device)
-    if isinstance(net, SpeedNet):
-        initialise_whitening(net, train.images)
+    if isinstance(net, AirbenchNet):
+        init_whitening(net, train.images)
     if config.channels_last:
         net = net.to(memory_format=torch.channels_last)
     optimizer = create_optimizer(net, config)
-    if not isinstance(net, SpeedNet) and all(getattr(config, name) == _PLAIN[name] for name in _PLAIN):
+    if not isinstance(net, AirbenchNet) and all(getattr(config, name) == _PLAIN[name] for name in _PLAIN):
         steps = make_steps(path, net=net, optimizer=optimizer, train=train, batch_size=config.batch_size)
-        return Learner(
+        return TrainingSetup(
             net=net,
             optimizer=optimizer,
             steps=steps,
             precision=config.precision,
             predictor=create_predictor(net, config),
         )
-    if config.small_images and not small_epochs(config.small_images, config.epochs):
+    if config.low_res_fraction and not low_res_epochs(config.low_res_fraction, config.epochs):
         say(
-            f"all epochs are on whole images: small_images {config.small_images} of {config.epochs} is less "
-            "than one"
+            f"all epochs are on whole images: low_res_fraction {config.low_res_fraction} of {config.epochs} "
+            "is less than one"
         )
-    if config.schedule == "one-cycle" and not config.warm_up:
-        say("schedule one-cycle without a warm_up is the schedule cosine")
+    if config.lr_schedule == "one-cycle" and not config.warmup_fraction:
+        say("lr_schedule one-cycle without a warmup_fraction is the lr_schedule cosine")
     precision = began_in or _chosen_precision(config, net, train, say)
     if began_in and config.precision != "fp32":
         say(f"training in {began_in}, as it began")
     averaging = None
-    if config.averaging != "none":
-        averaging = Averaging(net, kind=config.averaging, decay=config.averaging_decay)
+    if config.weight_averaging != "none":
+        averaging = Averaging(net, kind=config.weight_averaging, decay=config.ema_decay)
     evaluated = net if averaging is None else averaging.net
-    return Learner(
+    return TrainingSetup(
         net=evaluated,
         optimizer=optimizer,
         steps=RecipeSteps(
@@ -140,4 +140,4 @@ def _chosen_precision(
 def create_predictor(net: nn.Module, config: TrainConfig) -> nn.Module:
     """What gives the logits with which `net` is evaluated, on the device it is on."""
     device = next(net.parameters()).device
-    return Views(net, config.test_views, partial(evaluation_precision, config.precision, device))
+    return TestTimeAugmentation(net, config.tta, partial(evaluation_precision, config.precision, device))

@@ -42,7 +42,7 @@ class Trainer:
     """Trains `net` on `train`, one epoch after the other, and says what happens through `emit`.
 
     Args:
-        config: the settings; `epochs`, `batch_size`, `loss_window` and `point_every` are used here.
+        config: the settings; `epochs`, `batch_size`, `log_every` and `chart_every` are used here.
         net: on the device of `train`; its weights are saved.
         optimizer: over the parameters that are trained.
         train: the training images.
@@ -100,14 +100,14 @@ class Trainer:
         self._clock = Stopwatch()
         self._meter = TrainingMeter()
         self._on_cuda = train.targets.is_cuda
-        self._point_every = config.point_every or max(1, self.steps.images_per_point // config.batch_size)
+        self._point_every = config.chart_every or max(1, self.steps.images_per_point // config.batch_size)
         self._diverged = False
         self._resumed = False
         self._epoch_done = False
         self._validation_due = self._evaluation_due = False
         self._epoch_rng_state = torch.get_rng_state()
         self._saver = Saver(
-            folder, make=self._checkpoint, emit=emit, control=control, minutes=config.checkpoint_minutes
+            folder, make=self._checkpoint, emit=emit, control=control, minutes=config.checkpoint_every_minutes
         )
 
     def fit(self) -> TrainingFinished:
@@ -140,7 +140,7 @@ class Trainer:
         if completed:
             self._emit(Message(text="Finished Training", printed=True))
         self._emit(PhaseChanged(phase=Phase.SAVING))
-        self._saver.save_at_last("end of training" if completed else "stopped")
+        self._saver.save_final("end of training" if completed else "stopped")
         finished = TrainingFinished(
             completed=completed,
             epoch=self.epoch,
@@ -249,7 +249,7 @@ class Trainer:
         """How many steps may be made at once: up to the next point, line or end of the epoch."""
         return min(
             self.steps_per_epoch - self.batch,
-            self.config.loss_window - self.batch % self.config.loss_window,
+            self.config.log_every - self.batch % self.config.log_every,
             self._point_every - self.batch % self._point_every,
         )
 
@@ -259,7 +259,7 @@ class Trainer:
         before = self.step
         self.step += len(result.losses)
         self.batch += len(result.losses)
-        window_ends = self.batch % self.config.loss_window == 0
+        window_ends = self.batch % self.config.log_every == 0
         if window_ends or self.batch % self._point_every == 0 or self.batch == self.steps_per_epoch:
             self._report_point()
         if window_ends:
@@ -321,13 +321,13 @@ class Trainer:
         )
         self._predict_samples()
         self._epoch_done = True
-        last, every = self.epoch == self.config.epochs, self.config.evaluate_every
+        last, every = self.epoch == self.config.epochs, self.config.eval_every
         self._validation_due = self._validate is not None
         self._evaluation_due = not last and bool(every) and self.epoch % every == 0
         self._make_up()
         if last:
             return
-        every = self.config.checkpoint_every
+        every = self.config.checkpoint_every_epochs
         if (every and self.epoch % every == 0) or self._best_weights is not None:
             self._saver.try_save(f"end of epoch {self.epoch}")
         elif self._saver.due:

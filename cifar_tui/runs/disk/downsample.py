@@ -6,7 +6,7 @@ POINTS_PER_LEVEL = 4096
 """So many points are kept; then as many of the next twice as many, and so on."""
 
 
-class PointThinner:
+class Downsampler:
     """Keeps the lowest and the highest of neighbouring points, of the more neighbours the longer the run is.
 
     The log grows with the logarithm of the run's length; every point in it is one that was measured.

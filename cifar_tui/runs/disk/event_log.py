@@ -9,7 +9,7 @@ from pathlib import Path
 
 from cifar_tui.engine.events import CheckpointSaved, Event, LossPoint, event_from_dict, event_to_dict
 from cifar_tui.engine.layout import EVENTS_FILE
-from cifar_tui.runs.disk.downsample import PointThinner
+from cifar_tui.runs.disk.downsample import Downsampler
 
 SCHEMA_VERSION = 1
 
@@ -37,7 +37,7 @@ class EventLog:
     def __init__(self, folder: Path) -> None:
         self._lock = threading.Lock()
         self._pending: list[bytes] = []
-        self._thinner = PointThinner()
+        self._thinner = Downsampler()
         self._descriptor = os.open(folder / EVENTS_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
             self._end = _end_of_last_line(self._descriptor)

@@ -18,7 +18,7 @@ from cifar_tui.runs.disk.summary import SummaryWriter
 _WRITTEN_ATOMICALLY = (BEST_FILE, CONFIG_FILE, LAST_FILE, REPORT_FILE, SAMPLES_FILE, WEIGHTS_FILE)
 
 
-class Possession:
+class RunWriter:
     """Owns the run in `folder` from now until `close`.
 
     Args:

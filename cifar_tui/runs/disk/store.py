@@ -95,7 +95,7 @@ def _runs(checkpoints: Path) -> list[Path]:
     return sorted(run for run in runs if not run.name.startswith("."))
 
 
-def how_to_come_back(folder: Path, checkpoints: Path) -> str:
+def attach_hint(folder: Path, checkpoints: Path) -> str:
     """The sentence for who leaves a live run."""
     elsewhere = "" if str(checkpoints) == "checkpoints" else f" --checkpoints {shlex.quote(str(checkpoints))}"
     return (

@@ -39,10 +39,7 @@ class PaneApp(App[None]):
         STYLES / f"{name}.tcss"
         for name in (
             "widgets/pane",
-            "panes/training/pane",
-            "panes/samples/pane",
-            "panes/summary/pane",
-            "panes/log/pane",
+            *(f"panes/{pane}/pane" for pane in ("training", "samples", "summary", "log")),
         )
     ]
 

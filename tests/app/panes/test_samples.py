@@ -7,7 +7,7 @@ from textual.coordinate import Coordinate
 from textual.pilot import Pilot
 
 from cifar_tui.app.panes.samples.pane import SamplesPane, SampleTable, arrange
-from cifar_tui.app.widgets.strip_view import Canvas
+from cifar_tui.app.widgets.strip_view import StripView
 from cifar_tui.runs.source import SampleBatch
 from tests.app.panes.pane_app import PaneApp, batch, settled, until
 
@@ -68,7 +68,7 @@ async def test_nothing_is_cut_off(size: tuple[int, int]) -> None:
     async with PaneApp(SamplesPane()).run_test(size=size) as pilot:
         lines = await show(pilot, batch())
         pane = pilot.app.query_one(SamplesPane)
-        for widget in (pilot.app.query_one(Canvas), pilot.app.query_one(SampleTable)):
+        for widget in (pilot.app.query_one(StripView), pilot.app.query_one(SampleTable)):
             assert pane.content_region.contains_region(widget.region)
         for part in ("Image", "GroundTruth", "Predicted", "Confidence", "✗ wrong"):
             assert line_of(lines, part)
@@ -79,10 +79,10 @@ async def test_nothing_is_cut_off(size: tuple[int, int]) -> None:
 async def test_another_batch_takes_the_place_of_the_first() -> None:
     async with PaneApp(SamplesPane()).run_test(size=(80, 18)) as pilot:
         await show(pilot, batch(2))
-        before = pilot.app.query_one(Canvas).plain
+        before = pilot.app.query_one(StripView).plain
         lines = await show(pilot, batch(3, ("dog", "dog", "dog", "dog")))
         assert "batch 4 of" in lines[0]
-        assert pilot.app.query_one(Canvas).plain != before
+        assert pilot.app.query_one(StripView).plain != before
         assert sum("✗ wrong" in line for line in lines) == 4
         smaller = batch(4)
         only = SampleBatch(number=4, count=5, step=1, samples=smaller.samples[:1])
@@ -105,7 +105,7 @@ async def test_pictures_are_drawn_again_only_for_other_images_or_another_size(
 ) -> None:
     drawn: list[object] = []
     async with PaneApp(SamplesPane()).run_test(size=(80, 18)) as pilot:
-        canvas = pilot.app.query_one(Canvas)
+        canvas = pilot.app.query_one(StripView)
         monkeypatch.setattr(canvas, "show", drawn.append)
         await show(pilot, batch())
         await show(pilot, batch(predicted=("dog",) * 4))
@@ -120,7 +120,7 @@ async def test_pictures_are_not_painted_again_when_their_predictions_change(
     painted: list[int] = []
     async with PaneApp(SamplesPane()).run_test(size=(80, 18)) as pilot:
         await show(pilot, batch())
-        canvas = pilot.app.query_one(Canvas)
+        canvas = pilot.app.query_one(StripView)
         render_line = canvas.render_line
         monkeypatch.setattr(canvas, "render_line", lambda y: painted.append(y) or render_line(y))
         lines = await show(pilot, batch(predicted=("dog",) * 4))

@@ -11,8 +11,8 @@ from cifar_tui.app.app import CifarApp
 from cifar_tui.app.commands import COMMANDS, palette_commands
 from cifar_tui.app.dialogs.dialogs import AwayDialog, DataDialog, DeleteDialog, QuitDialog
 from cifar_tui.app.dialogs.help import HelpScreen
-from cifar_tui.app.panes.settings.pane import ConfigurationPane, SettingRow
-from cifar_tui.app.widgets.footer import KeyLine
+from cifar_tui.app.panes.settings.pane import SettingRow, SettingsPane
+from cifar_tui.app.widgets.footer import Footer
 from cifar_tui.app.widgets.line import Line
 from cifar_tui.engine.config.presets import PRESETS
 from cifar_tui.engine.config.schema import TrainConfig
@@ -34,39 +34,39 @@ def field(app, name):
 async def test_the_form_starts_with_the_settings_of_the_command_line(app):
     async with app.run_test(size=(120, 40)) as pilot:
         await pilot.pause()
-        assert app.dashboard.configuration.read() == TrainConfig(epochs=7, data="synthetic")
+        assert app.dashboard.settings.read() == TrainConfig(epochs=7, data="synthetic")
 
 
 async def test_settings_whose_rows_are_not_made_yet_are_those_that_were_given(tmp_path, monkeypatch):
     async def make_none(_):
         pass
 
-    monkeypatch.setattr(ConfigurationPane, "_make_other_rows", make_none)
-    config = TrainConfig(epochs=7, data="synthetic", step_path="eager", evaluate_every=0)
+    monkeypatch.setattr(SettingsPane, "_make_other_rows", make_none)
+    config = TrainConfig(epochs=7, data="synthetic", backend="eager", eval_every=0)
     app = CifarApp(config, checkpoints=tmp_path)
     async with app.run_test(size=(120, 40)) as pilot:
         await pilot.pause()
-        assert app.dashboard.configuration.read() == config
-        other = config.replace(step_path="auto", validation_images=5)
-        app.dashboard.configuration.show(other)
-        assert app.dashboard.configuration.read() == other
+        assert app.dashboard.settings.read() == config
+        other = config.replace(backend="auto", val_size=5)
+        app.dashboard.settings.show(other)
+        assert app.dashboard.settings.read() == other
 
 
 async def test_the_field_with_the_cursor_is_described_whichever_of_two_tells_first_of_a_move(app):
     async with app.run_test(size=(120, 40)) as pilot:
         await pilot.pause()
         left, entered = field(app, "batch_size"), field(app, "optimizer")
-        hint = app.dashboard.query_one("#configuration-hint", Static)
+        hint = app.dashboard.query_one("#settings-hint", Static)
         entered.focus()
         await until(pilot, lambda: "also after Nesterov" in str(hint.render()))
-        app.dashboard.configuration.on_descendant_blur(DescendantBlur(left))
+        app.dashboard.settings.on_descendant_blur(DescendantBlur(left))
         assert "also after Nesterov" in str(hint.render())
 
 
 async def test_a_row_that_is_being_mounted_is_written_to_read_and_locked(tmp_path, monkeypatch):
     """A run that is opened at the start locks the form, and a preset fills it in, as soon as there is one."""
     expected = TrainConfig(data="synthetic").replace(**{**PRESETS["quick"], "preset": "quick"})
-    read, mount_all = [], ConfigurationPane.mount_all
+    read, mount_all = [], SettingsPane.mount_all
 
     def mount_and_write(pane, rows, **where):
         mounted = mount_all(pane, rows, **where)
@@ -75,12 +75,12 @@ async def test_a_row_that_is_being_mounted_is_written_to_read_and_locked(tmp_pat
         read.append(pane.read())
         return mounted
 
-    monkeypatch.setattr(ConfigurationPane, "mount_all", mount_and_write)
+    monkeypatch.setattr(SettingsPane, "mount_all", mount_and_write)
     app = CifarApp(TrainConfig(data="synthetic"), checkpoints=tmp_path)
     async with app.run_test(size=(120, 40)) as pilot:
         await until(pilot, lambda: read)
         assert read == [expected]
-        form = app.dashboard.configuration
+        form = app.dashboard.settings
         await until(pilot, lambda: all(row.field.is_mounted for row in form.query(SettingRow)))
         assert form.read() == expected
         assert all(row.field.disabled for row in form.query(SettingRow))
@@ -90,12 +90,12 @@ async def test_what_is_typed_into_the_form_is_what_is_trained(app):
     async with app.run_test(size=(120, 40)) as pilot:
         field(app, "learning_rate").value = "0.25"
         await pilot.pause()
-        assert app.dashboard.configuration.read().learning_rate == 0.25
+        assert app.dashboard.settings.read().learning_rate == 0.25
 
 
 async def test_a_preset_fills_in_all_that_its_recipe_is_made_of_and_the_tutorials_takes_it_back(app):
     async with app.run_test(size=(120, 40)) as pilot:
-        form = app.dashboard.configuration
+        form = app.dashboard.settings
         before = form.read()
         for name in ("speedrun", "quick", "tutorial"):
             form.set("preset", name)
@@ -121,7 +121,7 @@ async def test_settings_that_do_not_go_together_are_marked_and_nothing_is_starte
         field(app, "optimizer").value = "nesterov"
         field(app, "momentum").value = "0"
         await pilot.pause()
-        assert app.dashboard.configuration.read() is None
+        assert app.dashboard.settings.read() is None
         await pilot.pause()
         row = app.dashboard.query_one("#setting-momentum", SettingRow)
         assert row.has_class("-wrong")
@@ -130,12 +130,12 @@ async def test_settings_that_do_not_go_together_are_marked_and_nothing_is_starte
 
 async def test_the_form_is_locked_while_a_run_is_live(app):
     async with app.run_test(size=(120, 40)) as pilot:
-        app.dashboard.configuration.locked = True
+        app.dashboard.settings.locked = True
         await pilot.pause()
-        assert all(widget.disabled for widget in app.dashboard.configuration.query(Input))
-        app.dashboard.configuration.locked = False
+        assert all(widget.disabled for widget in app.dashboard.settings.query(Input))
+        app.dashboard.settings.locked = False
         await pilot.pause()
-        assert not any(widget.disabled for widget in app.dashboard.configuration.query(Input))
+        assert not any(widget.disabled for widget in app.dashboard.settings.query(Input))
 
 
 async def test_every_command_has_its_binding_its_action_and_its_line_of_help(app):
@@ -175,7 +175,7 @@ async def test_help_is_opened_once_at_a_time_and_again_after_it_was_closed(app):
 
 async def test_the_line_of_keys_is_made_anew_only_where_other_keys_work(app):
     async with app.run_test(size=(120, 40)) as pilot:
-        keys = app.dashboard.query_one(KeyLine)
+        keys = app.dashboard.query_one(Footer)
 
         def shown():
             return [(key.description, key.disabled) for key in keys.query("FooterKey")]
@@ -366,7 +366,7 @@ async def test_the_palette_offers_what_can_be_done_now(app):
 
 
 @pytest.mark.parametrize(
-    ("key", "pane"), list(enumerate(["configuration", "training", "samples", "summary", "log"], 1))
+    ("key", "pane"), list(enumerate(["settings", "training", "samples", "summary", "log"], 1))
 )
 async def test_a_number_brings_its_pane_to_the_front(app, key, pane):
     async with app.run_test(size=(80, 24)) as pilot:

@@ -19,17 +19,20 @@ SMALL = "its epochs on small images were the first 1 and are the first 2"
     ("settings", "says"),
     [
         ({}, []),
-        ({"schedule": "cosine"}, [RATE]),
-        ({"warm_up": 0.1}, [RATE]),
-        ({"averaging": "lookahead"}, [AVERAGE]),
-        ({"averaging": "ema"}, []),
-        ({"small_images": 0.4}, [SMALL]),
-        ({"small_images": 0.1}, []),
-        ({"schedule": "linear", "averaging": "lookahead", "small_images": 0.4}, [RATE, AVERAGE, SMALL]),
+        ({"lr_schedule": "cosine"}, [RATE]),
+        ({"warmup_fraction": 0.1}, [RATE]),
+        ({"weight_averaging": "lookahead"}, [AVERAGE]),
+        ({"weight_averaging": "ema"}, []),
+        ({"low_res_fraction": 0.4}, [SMALL]),
+        ({"low_res_fraction": 0.1}, []),
+        (
+            {"lr_schedule": "linear", "weight_averaging": "lookahead", "low_res_fraction": 0.4},
+            [RATE, AVERAGE, SMALL],
+        ),
     ],
 )
 def test_other_epochs_bend_what_goes_by_their_number(settings, says):
-    config = TrainConfig(epochs=5, model="speednet-tiny", **settings)
+    config = TrainConfig(epochs=5, model="airbench-tiny", **settings)
     assert schedule_differences({"epochs": 3}, config) == says
     assert schedule_differences({"epochs": 5}, config) == []
 

@@ -14,13 +14,13 @@ from cifar_tui.engine.device.select import intra_op_threads
 from cifar_tui.engine.events import EpochFinished, LossPoint, LossWindow, Resumed
 from cifar_tui.engine.steps.eager import EagerSteps
 from cifar_tui.engine.steps.net_steps import NetSteps
-from cifar_tui.engine.steps.numba.runner import FastSteps
-from cifar_tui.engine.steps.select import StepPath
-from cifar_tui.engine.training.build import create_learner
+from cifar_tui.engine.steps.numba.runner import NumbaSteps
+from cifar_tui.engine.steps.select import StepBackend
+from cifar_tui.engine.training.build import build_training
 from cifar_tui.engine.training.trainer import Trainer
 
 STEPS_PER_EPOCH = 210
-EAGER = StepPath(made_by="PyTorch", reason="these tests want it")
+EAGER = StepBackend(maker="PyTorch", reason="these tests want it")
 
 
 @pytest.fixture(autouse=True)
@@ -49,10 +49,10 @@ class Training:
         self.control = RunControl()
         self.stop_at = stop_at
         config = TrainConfig(
-            **{"epochs": 3, "loss_window": 70, "learning_rate": 0.01, "weight_decay": 0.001, **settings}
+            **{"epochs": 3, "log_every": 70, "learning_rate": 0.01, "weight_decay": 0.001, **settings}
         )
         torch.manual_seed(config.seed)
-        learner = create_learner(
+        learner = build_training(
             config,
             EAGER,
             num_classes=10,
@@ -133,7 +133,7 @@ def first_images(dataset, count):
     return dataclasses.replace(dataset, train=train)
 
 
-@pytest.fixture(params=[NetSteps, EagerSteps, FastSteps])
+@pytest.fixture(params=[NetSteps, EagerSteps, NumbaSteps])
 def make_steps(request):
     return request.param
 
@@ -188,7 +188,7 @@ def test_a_checkpoint_from_before_the_sums_had_a_place_of_their_own_is_gone_on_f
 
 
 def test_a_checkpoint_whose_epochs_had_a_step_more_comes_to_its_end(noise_dataset, tmp_path):
-    settings = {"model": "speednet-tiny", "batch_size": 60, "epochs": 2}
+    settings = {"model": "airbench-tiny", "batch_size": 60, "epochs": 2}
     dataset = first_images(noise_dataset, 241)
     Training(dataset, tmp_path / "run", stop_at=5, **settings)
     state = load_training_state(tmp_path / "run" / "last.pt")
@@ -210,29 +210,29 @@ def test_an_evaluation_that_a_stop_cancelled_is_made_up_for(
 
 EVERYTHING = {
     "epochs": 5,
-    "model": "speednet-tiny",
+    "model": "airbench-tiny",
     "batch_size": 40,
     "optimizer": "muon",
     "learning_rate": 0.1,
-    "bias_learning_rate": 1.0,
-    "head_learning_rate": 0.5,
-    "schedule": "one-cycle",
-    "warm_up": 0.3,
+    "bias_lr": 1.0,
+    "head_lr": 0.5,
+    "lr_schedule": "one-cycle",
+    "warmup_fraction": 0.3,
     "label_smoothing": 0.2,
-    "shift": 2,
+    "translate": 2,
     "flip": "random",
     "cutout": 6,
-    "small_images": 0.4,
+    "low_res_fraction": 0.4,
     "precision": "bf16",
     "channels_last": True,
-    "loss_window": 7,
+    "log_every": 7,
 }
 
 
 @pytest.mark.parametrize("averaging", ["none", "ema", "lookahead"])
 def test_a_recipe_with_everything_on_comes_out_the_same_too(noise_dataset, tmp_path, monkeypatch, averaging):
     monkeypatch.setattr("cifar_tui.engine.training.build.select_precision", lambda *_: ("bf16", None))
-    settings = {**EVERYTHING, "averaging": averaging, "averaging_decay": 0.9}
+    settings = {**EVERYTHING, "weight_averaging": averaging, "ema_decay": 0.9}
     uninterrupted = Training(noise_dataset, tmp_path / "uninterrupted", **settings)
     assert uninterrupted.finished.step == 105
     parts, state = [], None
@@ -252,11 +252,11 @@ def test_an_image_left_over_is_not_trained_on_and_a_resumed_training_leaves_out_
     noise_dataset, tmp_path
 ):
     settings = {
-        "model": "speednet-tiny",
+        "model": "airbench-tiny",
         "batch_size": 60,
-        "shift": 1,
-        "loss_window": 5,
-        "schedule": "linear",
+        "translate": 1,
+        "log_every": 5,
+        "lr_schedule": "linear",
     }
     dataset = first_images(noise_dataset, 241)
     uninterrupted = Training(dataset, tmp_path / "uninterrupted", **settings)
@@ -273,7 +273,7 @@ def test_an_image_left_over_is_not_trained_on_and_a_resumed_training_leaves_out_
 def test_an_epoch_of_a_plain_recipe_leaves_it_out_too_and_its_accuracy_is_of_the_images_trained_on(
     noise_dataset, tmp_path
 ):
-    settings = {"model": "speednet-tiny", "batch_size": 60, "loss_window": 2, "epochs": 1}
+    settings = {"model": "airbench-tiny", "batch_size": 60, "log_every": 2, "epochs": 1}
     training = Training(first_images(noise_dataset, 241), tmp_path / "run", EagerSteps, **settings)
     points = [event for event in training.events if isinstance(event, LossPoint)]
     (epoch,) = [event for event in training.events if isinstance(event, EpochFinished)]

@@ -20,12 +20,12 @@ def test_speedruns_rates_are_airbench94_muons():
     config, published = preset_config("speedrun"), AIRBENCH94_MUON
     assert config.batch_size == published["batch"]
     assert config.learning_rate == published["filters"], "Muon's step has one size whatever the loss"
-    assert config.bias_learning_rate == pytest.approx(published["batch"] * published["biases"])
+    assert config.bias_lr == pytest.approx(published["batch"] * published["biases"])
     # weights that give the same logits are `ratio` times as large, and so is to be their step, for gradients
     # that are larger by 1 / ratio
     ratio = LOGIT_DIVISORS["here"] / LOGIT_DIVISORS["published"]
     head = published["batch"] * published["head"] * ratio**2
-    assert config.head_learning_rate == pytest.approx(head, rel=0.005)
+    assert config.head_lr == pytest.approx(head, rel=0.005)
 
 
 def test_speedruns_weights_decay_as_airbench94_muons():
@@ -41,8 +41,8 @@ def test_the_rates_of_max_are_those_of_airbench_with_sgd():
     assert scale == pytest.approx(published["kilostep"], abs=0.5)
     rate = published["batch"] * published["rate"] / published["kilostep"]
     assert config.learning_rate == pytest.approx(rate, rel=0.005)
-    assert config.bias_learning_rate == published["biases"] * config.learning_rate
-    assert config.head_learning_rate == 0, "that of the rest"
+    assert config.bias_lr == published["biases"] * config.learning_rate
+    assert config.head_lr == 0, "that of the rest"
 
 
 def test_the_weights_of_max_decay_as_those_of_airbench_with_sgd():
@@ -55,7 +55,7 @@ def test_quicks_rates_are_those_of_speedrun_for_its_batch():
     config, published = preset_config("quick"), AIRBENCH94_MUON
     share = config.batch_size / published["batch"]
     speedrun = preset_config("speedrun")
-    assert config.bias_learning_rate == pytest.approx(share * speedrun.bias_learning_rate, rel=0.01)
-    assert config.head_learning_rate == pytest.approx(share * speedrun.head_learning_rate, rel=0.02)
+    assert config.bias_lr == pytest.approx(share * speedrun.bias_lr, rel=0.01)
+    assert config.head_lr == pytest.approx(share * speedrun.head_lr, rel=0.02)
     decay = share * speedrun.learning_rate * speedrun.weight_decay
     assert config.learning_rate * config.weight_decay == pytest.approx(decay, rel=0.03)

@@ -26,7 +26,7 @@ def test_the_default_is_the_tutorial():
     assert config == preset_config("tutorial") == TrainConfig()
     assert (config.model, config.epochs, config.batch_size) == ("net", 2, 4)
     assert (config.learning_rate, config.momentum, config.weight_decay) == (0.001, 0.9, 0.0)
-    assert config.loss_window == 2000
+    assert config.log_every == 2000
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_the_default_is_the_tutorial():
         ("preset", "tutorials", "did you mean 'tutorial'"),
         ("data", "  ", "must not be empty"),
         ("optimizer", "adam", "did you mean 'adamw'"),
-        ("warm_up", "1", "below 1"),
+        ("warmup_fraction", "1", "below 1"),
         ("cutout", "33", "from 0 to 32"),
         ("channels_last", "maybe", "must be yes or no"),
         ("seed", "-1", "from 0"),
@@ -75,7 +75,7 @@ def test_a_switch_is_on_or_off_in_many_words(text, value):
     ("values", "field"),
     [
         ({"optimizer": "nesterov", "momentum": 0.0}, "momentum"),
-        ({"small_images": 0.5}, "small_images"),
+        ({"low_res_fraction": 0.5}, "low_res_fraction"),
         ({"precision": "fp16", "model": "resnet18"}, "precision"),
     ],
 )
@@ -90,17 +90,17 @@ def test_a_preset_is_valid_and_names_all_that_a_recipe_is_made_of(name):
     config = build_config({"preset": name})
     assert config.preset == name
     assert PRESETS[name].keys() == PRESETS["tutorial"].keys()
-    own = {"preset", "data", "data_dir", "device", "seed", "validation_images"}
-    own |= {"checkpoint_every", "checkpoint_minutes", "step_path"}
+    own = {"preset", "data", "data_dir", "device", "seed", "val_size"}
+    own |= {"checkpoint_every_epochs", "checkpoint_every_minutes", "backend"}
     assert PRESETS[name].keys() == SETTINGS.keys() - own
     assert f"\n{name}\n    " in presets.__doc__, "it is explained"
 
 
 def test_speedrun_lets_nothing_come_between_its_steps_but_a_point_at_each_epoch():
     config = build_config({"preset": "speedrun"})
-    assert config.evaluate_every == 0
-    assert config.point_every * config.batch_size == 50_000
-    assert all(PRESETS[name]["evaluate_every"] == 1 for name in PRESETS.keys() - {"speedrun"})
+    assert config.eval_every == 0
+    assert config.chart_every * config.batch_size == 50_000
+    assert all(PRESETS[name]["eval_every"] == 1 for name in PRESETS.keys() - {"speedrun"})
 
 
 def test_an_unknown_setting_is_refused_with_the_nearest_one():

@@ -18,27 +18,27 @@ def refusal(device, **settings):
 @pytest.mark.parametrize("device", ["cpu", "mps"])
 @pytest.mark.parametrize("precision", ["tf32", "fp16"])
 def test_what_only_a_cuda_gpu_computes_in(device, precision):
-    error = refusal(device, model="speednet-tiny", precision=precision)
+    error = refusal(device, model="airbench-tiny", precision=precision)
     assert error.field == "precision"
     assert str(error) == f"precision {precision} needs a CUDA GPU and this runs on {device}: try auto"
 
 
 def test_bf16_and_compiling_where_they_are_not():
     assert refusal("mps", precision="bf16").field == "precision"
-    assert refusal("mps", compiled="yes").field == "compiled"
+    assert refusal("mps", compile="yes").field == "compile"
 
 
 def test_compiling_without_a_compiler(monkeypatch):
-    check_device(TrainConfig(compiled="yes"), torch.device("cpu"))
+    check_device(TrainConfig(compile="yes"), torch.device("cpu"))
     monkeypatch.delenv("CXX", raising=False)
     monkeypatch.setenv("PATH", "")
-    assert "needs a C++ compiler" in str(refusal("cpu", compiled="yes"))
+    assert "needs a C++ compiler" in str(refusal("cpu", compile="yes"))
 
 
 def test_the_defaults_and_what_is_chosen_by_itself_run_anywhere():
-    assert not compiles(TrainConfig(compiled="auto"), torch.device("cpu"))
-    assert compiles(TrainConfig(compiled="yes"), torch.device("cpu"))
+    assert not compiles(TrainConfig(compile="auto"), torch.device("cpu"))
+    assert compiles(TrainConfig(compile="yes"), torch.device("cpu"))
     for device in ("cpu", "mps"):
         check_device(TrainConfig(), torch.device(device))
-        check_device(TrainConfig(precision="auto", channels_last=True, compiled="auto"), torch.device(device))
+        check_device(TrainConfig(precision="auto", channels_last=True, compile="auto"), torch.device(device))
     check_device(TrainConfig(precision="bf16"), torch.device("cpu"))

@@ -7,8 +7,8 @@ from torch import nn
 from cifar_tui.engine.config.schema import TrainConfig
 from cifar_tui.engine.device.compile import CompilationError, compiled
 from cifar_tui.engine.errors import ConfigError
-from cifar_tui.engine.steps.select import StepPath
-from cifar_tui.engine.training.build import create_learner
+from cifar_tui.engine.steps.select import StepBackend
+from cifar_tui.engine.training.build import build_training
 
 
 @pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
@@ -69,19 +69,19 @@ def broken_compiler():
 
 def learner(dataset, **settings):
     said = []
-    path = StepPath(made_by="PyTorch", reason="these tests want it")
+    path = StepBackend(maker="PyTorch", reason="these tests want it")
     config = TrainConfig(batch_size=84, **settings)
-    return create_learner(config, path, num_classes=10, train=dataset.train, say=said.append), said
+    return build_training(config, path, num_classes=10, train=dataset.train, say=said.append), said
 
 
 def test_where_compiling_fails_and_was_asked_for_it_is_one_sentence(noise_dataset, broken_compiler):
-    made, _ = learner(noise_dataset, compiled="yes")
+    made, _ = learner(noise_dataset, compile="yes")
     with pytest.raises(ConfigError) as refused:
         made.steps.prepare(lambda: False)
-    assert refused.value.field == "compiled"
+    assert refused.value.field == "compile"
     sentence = str(refused.value)
-    assert sentence.startswith("compiled yes cannot be had, torch.compile fails here (No working C++")
-    assert sentence.endswith("): set compiled=no")
+    assert sentence.startswith("compile yes cannot be had, torch.compile fails here (No working C++")
+    assert sentence.endswith("): set compile=no")
     assert "\n" not in sentence
 
 
@@ -89,7 +89,7 @@ def test_where_compiling_fails_by_itself_the_net_is_trained_uncompiled(
     noise_dataset, broken_compiler, monkeypatch
 ):
     monkeypatch.setattr("cifar_tui.engine.steps.recipe_steps.compiles", lambda config, device: True)
-    made, said = learner(noise_dataset, compiled="auto")
+    made, said = learner(noise_dataset, compile="auto")
     before = {name: tensor.clone() for name, tensor in made.net.state_dict().items()}
     made.steps.prepare(lambda: False)
     (sentence,) = said

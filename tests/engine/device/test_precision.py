@@ -74,7 +74,7 @@ def test_the_precision_of_a_checkpoint():
 
 
 def test_the_probe_leaves_net_and_random_numbers_as_they_were(images):
-    net = create_model("speednet-tiny", num_classes=10)
+    net = create_model("airbench-tiny", num_classes=10)
     before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
     state = torch.get_rng_state()
     select_precision("auto", net, images)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from cifar_tui.engine.evaluation.tta import Views
+from cifar_tui.engine.evaluation.tta import TestTimeAugmentation
 
 
 class OnePixel(nn.Module):
@@ -35,7 +35,9 @@ def inputs():
     ],
 )
 def test_views_are_averaged_with_their_weights(inputs, views, pixels):
-    assert torch.allclose(Views(OnePixel(0, 0), views, nullcontext)(inputs), weighted(inputs, pixels))
+    assert torch.allclose(
+        TestTimeAugmentation(OnePixel(0, 0), views, nullcontext)(inputs), weighted(inputs, pixels)
+    )
 
 
 def test_six_views_are_of_the_image_and_of_it_moved_both_ways(inputs):
@@ -44,7 +46,9 @@ def test_six_views_are_of_the_image_and_of_it_moved_both_ways(inputs):
     pixels = {(5, 9): 0.25, (5, 22): 0.25}
     pixels |= {(4, 8): 0.125, (4, 21): 0.125, (6, 10): 0.125, (6, 23): 0.125}
     inputs = (inputs / 1000).square()
-    assert torch.allclose(Views(OnePixel(5, 9), "six", nullcontext)(inputs), weighted(inputs, pixels))
+    assert torch.allclose(
+        TestTimeAugmentation(OnePixel(5, 9), "six", nullcontext)(inputs), weighted(inputs, pixels)
+    )
 
 
 def weighted(inputs, pixels):
@@ -54,7 +58,7 @@ def weighted(inputs, pixels):
 
 def test_evaluating_leaves_the_net_in_its_mode():
     net = nn.Dropout()
-    views = Views(net, "mirror", nullcontext)
+    views = TestTimeAugmentation(net, "mirror", nullcontext)
     views.eval()
     assert not net.training
     views.train()

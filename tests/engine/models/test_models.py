@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from cifar_tui.engine.config.schema import MODELS
-from cifar_tui.engine.models import SpeedNet, classes_told_apart, create_model, initialise_whitening
+from cifar_tui.engine.models import AirbenchNet, create_model, infer_num_classes, init_whitening
 from cifar_tui.engine.training.batches import normalize
 
 
@@ -22,8 +22,8 @@ def images():
 def test_every_model_gives_a_logit_for_each_of_any_number_of_classes(name):
     net = create_model(name, num_classes=7).eval()
     assert net(torch.zeros(2, 3, 32, 32)).shape == (2, 7)
-    assert classes_told_apart(name, net.state_dict()) == 7
-    assert classes_told_apart(name, {"other.weight": torch.zeros(3)}) is None
+    assert infer_num_classes(name, net.state_dict()) == 7
+    assert infer_num_classes(name, {"other.weight": torch.zeros(3)}) is None
 
 
 def test_resnet18_is_torchvisions_with_another_stem():
@@ -44,26 +44,26 @@ def test_resnet18_is_torchvisions_with_another_stem():
 @pytest.mark.parametrize(
     ("name", "widths"),
     [
-        ("speednet-tiny", (16, 64, 96)),
-        ("speednet-small", (32, 128, 192)),
-        ("speednet-32", (32, 64, 64)),
-        ("speednet-64", (64, 128, 128)),
-        ("speednet-94", (64, 256, 256)),
-        ("speednet-95", (128, 384, 384)),
-        ("speednet-96", (128, 384, 512)),
+        ("airbench-tiny", (16, 64, 96)),
+        ("airbench-small", (32, 128, 192)),
+        ("airbench-32", (32, 64, 64)),
+        ("airbench-64", (64, 128, 128)),
+        ("airbench94", (64, 256, 256)),
+        ("airbench95", (128, 384, 384)),
+        ("airbench96", (128, 384, 512)),
     ],
 )
 def test_a_speednet_is_as_wide_as_its_recipe(name, widths):
     net = create_model(name, num_classes=10)
     assert net.whitening.weight.shape == (24, 3, 2, 2)
     assert [block.convs[-1].weight.shape[0] for block in net.blocks] == list(widths)
-    assert {len(block.convs) for block in net.blocks} == {3 if name == "speednet-96" else 2}
+    assert {len(block.convs) for block in net.blocks} == {3 if name == "airbench96" else 2}
     assert net.head.weight.shape == (10, widths[-1])
     assert net.head.bias is None
 
 
 @pytest.mark.parametrize(
-    ("name", "activation"), [("speednet-tiny", nn.functional.relu), ("speednet-96", nn.functional.gelu)]
+    ("name", "activation"), [("airbench-tiny", nn.functional.relu), ("airbench96", nn.functional.gelu)]
 )
 def test_a_speednet_computes_what_its_recipe_says(name, activation):
     net = create_model(name, num_classes=10).train()
@@ -83,7 +83,7 @@ def test_a_speednet_computes_what_its_recipe_says(name, activation):
         first = x = activation(normalized(x, f"{block}.norms.0"))
         x = nn.functional.conv2d(x, weights[f"{block}.convs.1.weight"], padding=1)
         x = activation(normalized(x, f"{block}.norms.1"))
-        if name == "speednet-96":
+        if name == "airbench96":
             x = nn.functional.conv2d(x, weights[f"{block}.convs.2.weight"], padding=1)
             x = activation(normalized(x, f"{block}.norms.2") + first)
     expected = nn.functional.max_pool2d(x, 3).flatten(1) @ weights["head.weight"].T / 9
@@ -91,7 +91,7 @@ def test_a_speednet_computes_what_its_recipe_says(name, activation):
 
 
 def test_a_speednet_keeps_of_its_normalisation_four_tenths_of_the_last_batch():
-    net = create_model("speednet-tiny", num_classes=10).train()
+    net = create_model("airbench-tiny", num_classes=10).train()
     entered = {}
     norm = net.blocks[0].norms[0]
     norm.register_forward_pre_hook(lambda module, inputs: entered.setdefault("batch", inputs[0].detach()))
@@ -103,7 +103,7 @@ def test_a_speednet_keeps_of_its_normalisation_four_tenths_of_the_last_batch():
 
 def test_a_speednet_evaluates_by_what_it_kept_whatever_else_is_in_the_batch():
     torch.manual_seed(0)
-    net = create_model("speednet-tiny", num_classes=10).train()
+    net = create_model("airbench-tiny", num_classes=10).train()
     net(torch.randn(8, 3, 32, 32))
     net.eval()
     norm, features = net.blocks[1].norms[1], torch.randn(4, 64, 8, 8)
@@ -116,7 +116,7 @@ def test_a_speednet_evaluates_by_what_it_kept_whatever_else_is_in_the_batch():
         assert torch.allclose(net(inputs)[:1], net(inputs[:1]), atol=1e-5)
 
 
-@pytest.mark.parametrize(("name", "handed_on"), [("speednet-tiny", 16), ("speednet-small", 24)])
+@pytest.mark.parametrize(("name", "handed_on"), [("airbench-tiny", 16), ("airbench-small", 24)])
 def test_the_first_filters_of_a_speednet_hand_their_channels_on(name, handed_on):
     net = create_model(name, num_classes=10)
     conv = net.blocks[0].convs[0]
@@ -125,7 +125,7 @@ def test_the_first_filters_of_a_speednet_hand_their_channels_on(name, handed_on)
 
 
 def test_only_shifts_of_a_speednets_normalisation_and_not_its_whitening_are_trained():
-    net = create_model("speednet-94", num_classes=10)
+    net = create_model("airbench94", num_classes=10)
     frozen = {name for name, parameter in net.named_parameters() if not parameter.requires_grad}
     scales = {f"blocks.{block}.norms.{norm}.weight" for block in range(3) for norm in range(2)}
     assert frozen == {"whitening.weight"} | scales
@@ -133,8 +133,8 @@ def test_only_shifts_of_a_speednets_normalisation_and_not_its_whitening_are_trai
 
 
 def test_whitened_patches_are_uncorrelated_and_of_one_size(images):
-    net = create_model("speednet-tiny", num_classes=10)
-    initialise_whitening(net, images)
+    net = create_model("airbench-tiny", num_classes=10)
+    init_whitening(net, images)
     with torch.no_grad():
         whitened = net.whitening(normalize(images)).permute(0, 2, 3, 1).reshape(-1, 24)
     assert torch.allclose(whitened[:, 12:], -whitened[:, :12], atol=1e-5), "both signs of every filter"
@@ -146,9 +146,9 @@ def test_whitened_patches_are_uncorrelated_and_of_one_size(images):
 
 
 def test_whitening_looks_at_images_from_first_to_last(images):
-    net = SpeedNet((4, 4, 4))
+    net = AirbenchNet((4, 4, 4))
     dark = torch.zeros(9700, 3, 32, 32, dtype=torch.uint8)
-    initialise_whitening(net, torch.cat([dark, images]))
+    init_whitening(net, torch.cat([dark, images]))
     before = net.whitening.weight.clone()
-    initialise_whitening(net, torch.cat([dark, images.flip(0).flip(1)]))
+    init_whitening(net, torch.cat([dark, images.flip(0).flip(1)]))
     assert not torch.equal(net.whitening.weight, before)

@@ -9,7 +9,7 @@ from torch import nn
 from cifar_tui.engine.config.schema import TrainConfig
 from cifar_tui.engine.models import create_model
 from cifar_tui.engine.optim.build import create_optimizer
-from cifar_tui.engine.optim.muon import Muon, orthogonalized
+from cifar_tui.engine.optim.muon import Muon, newton_schulz
 
 
 def run(optimizer, parameter, gradients):
@@ -58,7 +58,7 @@ def test_orthogonalizing_brings_singular_values_near_one_and_keeps_directions():
     for shape in ((16, 40), (40, 16)):
         matrix = torch.randn(shape)
         left, values, right = torch.linalg.svd(matrix, full_matrices=False)
-        result = orthogonalized(matrix)
+        result = newton_schulz(matrix)
         a, b, c = 3.4445, -4.7750, 2.0315
         x = values / values.norm()
         for _ in range(3):
@@ -78,7 +78,7 @@ def test_a_step_of_muon_is_an_orthogonal_one_from_filters_of_a_fixed_size():
         weight.grad = gradient.view_as(weight)
         optimizer.step()
         momentum = 0.6 * momentum + gradient
-        update = orthogonalized(gradient + 0.6 * momentum).view_as(weight)
+        update = newton_schulz(gradient + 0.6 * momentum).view_as(weight)
         expected = before * (8**0.5 / before.norm()) - 0.1 * update
         assert torch.allclose(weight, expected, atol=1e-6)
 
@@ -100,11 +100,11 @@ def names_by_rate(net, **settings):
 
 def test_biases_and_the_last_layer_may_have_their_own_rates_and_decay_at_the_same_pace():
     groups = names_by_rate(
-        create_model("speednet-tiny", num_classes=10),
+        create_model("airbench-tiny", num_classes=10),
         optimizer="nesterov",
         learning_rate=2.0,
-        bias_learning_rate=100.0,
-        head_learning_rate=4.0,
+        bias_lr=100.0,
+        head_lr=4.0,
         weight_decay=0.01,
     )
     pairs = [(block, layer) for block in range(3) for layer in range(2)]
@@ -117,14 +117,14 @@ def test_biases_and_the_last_layer_may_have_their_own_rates_and_decay_at_the_sam
 
 
 def test_beside_muon_the_bias_of_the_whitening_layer_has_the_rate_of_biases():
-    net = create_model("speednet-tiny", num_classes=10)
-    groups = names_by_rate(net, optimizer="muon", learning_rate=0.24, bias_learning_rate=100.0)
+    net = create_model("airbench-tiny", num_classes=10)
+    groups = names_by_rate(net, optimizer="muon", learning_rate=0.24, bias_lr=100.0)
     norms = {f"blocks.{block}.norms.{layer}.bias" for block in range(3) for layer in range(2)}
     assert groups[100.0][1] == norms | {"whitening.bias"}
 
 
 def test_muon_takes_the_filters_of_any_net_and_comes_first():
-    for name in ("net", "resnet18", "speednet-tiny"):
+    for name in ("net", "resnet18", "airbench-tiny"):
         net = create_model(name, num_classes=10)
         optimizer = create_optimizer(net, TrainConfig(optimizer="muon", learning_rate=0.24))
         first, *rest = optimizer.param_groups

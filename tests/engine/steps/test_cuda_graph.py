@@ -8,7 +8,7 @@ import torch
 
 from cifar_tui.engine.device.select import intra_op_threads
 from cifar_tui.engine.models import create_model
-from cifar_tui.engine.steps.cuda_graph import STEPS_PER_GRAPH, GraphSteps, LaunchLimit
+from cifar_tui.engine.steps.cuda_graph import STEPS_PER_GRAPH, CudaGraphSteps, InFlightLimit
 from cifar_tui.engine.steps.eager import EagerSteps
 
 DEVICES = [
@@ -42,7 +42,7 @@ def train(kind, dataset, device, *, room, epochs=2):
 def test_they_are_the_steps_of_the_plain_loop(noise_dataset, device):
     losses, correct, images, weights, _ = train(EagerSteps, noise_dataset, device, room=1)
     graph_losses, graph_correct, graph_images, graph_weights, results = train(
-        GraphSteps, noise_dataset, device, room=1000
+        CudaGraphSteps, noise_dataset, device, room=1000
     )
     assert images == graph_images == 2 * 838
     assert results < len(losses) / 5, "most steps were made many at a time"
@@ -57,9 +57,9 @@ def test_they_are_the_steps_of_the_plain_loop(noise_dataset, device):
 
 
 def test_no_result_stands_for_more_steps_than_there_is_room_for(noise_dataset):
-    *_, results = train(GraphSteps, noise_dataset, "cpu", room=STEPS_PER_GRAPH - 1, epochs=1)
+    *_, results = train(CudaGraphSteps, noise_dataset, "cpu", room=STEPS_PER_GRAPH - 1, epochs=1)
     assert results == 210
-    *_, results = train(GraphSteps, noise_dataset, "cpu", room=STEPS_PER_GRAPH, epochs=1)
+    *_, results = train(CudaGraphSteps, noise_dataset, "cpu", room=STEPS_PER_GRAPH, epochs=1)
     assert results == 8 + 10, "8 graphs of 25 steps, and the 10 steps that are left"
 
 
@@ -67,7 +67,7 @@ def test_a_result_stays_what_it_was_when_the_next_is_made(noise_dataset):
     torch.manual_seed(0)
     net = create_model("net", num_classes=10)
     optimizer = torch.optim.SGD(net.parameters(), lr=0.01)
-    steps = GraphSteps(net=net, optimizer=optimizer, train=noise_dataset.train, batch_size=4)
+    steps = CudaGraphSteps(net=net, optimizer=optimizer, train=noise_dataset.train, batch_size=4)
     results = steps.over(torch.arange(200), at_most=lambda: 100)
     first = next(results)
     before = first.losses.clone()
@@ -93,8 +93,10 @@ def fail_to_record(error):
 def test_recording_that_fails_leaves_everything_as_it_was_and_steps_are_made_one_at_a_time(
     noise_dataset, monkeypatch
 ):
-    monkeypatch.setattr(GraphSteps, "_record", fail_to_record(RuntimeError("not permitted\nwhen capturing")))
-    net, optimizer, steps = momentum_steps(noise_dataset, GraphSteps)
+    monkeypatch.setattr(
+        CudaGraphSteps, "_record", fail_to_record(RuntimeError("not permitted\nwhen capturing"))
+    )
+    net, optimizer, steps = momentum_steps(noise_dataset, CudaGraphSteps)
     before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
     steps.prepare(lambda: False)
     assert steps.failure == "not permitted"
@@ -109,8 +111,8 @@ def test_recording_that_fails_leaves_everything_as_it_was_and_steps_are_made_one
 
 
 def test_a_device_out_of_memory_while_recording_is_no_reason_to_go_on_without(noise_dataset, monkeypatch):
-    monkeypatch.setattr(GraphSteps, "_record", fail_to_record(torch.OutOfMemoryError("out of memory")))
-    net, _, steps = momentum_steps(noise_dataset, GraphSteps)
+    monkeypatch.setattr(CudaGraphSteps, "_record", fail_to_record(torch.OutOfMemoryError("out of memory")))
+    net, _, steps = momentum_steps(noise_dataset, CudaGraphSteps)
     before = net.fc3.weight.clone()
     with pytest.raises(torch.OutOfMemoryError):
         steps.prepare(lambda: False)
@@ -124,8 +126,8 @@ def test_recording_is_done_before_the_first_step_and_only_once(noise_dataset, mo
         recorded.append(steps)
         return steps._steps
 
-    monkeypatch.setattr(GraphSteps, "_record", record)
-    _, _, steps = momentum_steps(noise_dataset, GraphSteps)
+    monkeypatch.setattr(CudaGraphSteps, "_record", record)
+    _, _, steps = momentum_steps(noise_dataset, CudaGraphSteps)
     steps.prepare(lambda: True)
     assert recorded == [], "a stop was asked for"
     steps.prepare(lambda: False)
@@ -145,7 +147,7 @@ class Mark:
 
 def test_a_launch_waits_until_only_one_of_those_before_it_is_on_its_way():
     log, marks = [], iter(range(1, 9))
-    limit = LaunchLimit(lambda: Mark(log, next(marks)))
+    limit = InFlightLimit(lambda: Mark(log, next(marks)))
     for number in range(1, 5):
         limit.launch(lambda number=number: log.append(f"launch {number}"))
     assert log == ["launch 1", "launch 2", "wait for 1", "launch 3", "wait for 2", "launch 4"]

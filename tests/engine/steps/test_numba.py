@@ -14,7 +14,7 @@ from cifar_tui.engine.data.dataset import ImageSplit
 from cifar_tui.engine.device.select import intra_op_threads
 from cifar_tui.engine.models import create_model
 from cifar_tui.engine.steps.eager import EagerSteps
-from cifar_tui.engine.steps.numba.runner import FastSteps
+from cifar_tui.engine.steps.numba.runner import NumbaSteps
 
 TOLERANCE = 1e-6
 """Of every weight, every loss and every momentum times the learning rate, as it comes into the weights.
@@ -75,7 +75,7 @@ def order_of(split, images):
 
 def trained(split, *, images=800, **settings):
     order = order_of(split, images)
-    return [Side(kind, split, **settings).train(order) for kind in (EagerSteps, FastSteps)]
+    return [Side(kind, split, **settings).train(order) for kind in (EagerSteps, NumbaSteps)]
 
 
 def largest_difference(eager, fast):
@@ -181,7 +181,7 @@ def test_a_training_that_diverges_says_so(noise_dataset):
 
 def test_how_many_steps_go_to_a_call_changes_no_bit(noise_dataset):
     order = order_of(noise_dataset.train, 400)
-    one, many = (Side(FastSteps, noise_dataset.train).train(order, at_most) for at_most in (1, 1000))
+    one, many = (Side(NumbaSteps, noise_dataset.train).train(order, at_most) for at_most in (1, 1000))
     assert one.losses == many.losses
     for name, tensor in one.tensors().items():
         assert torch.equal(tensor, many.tensors()[name])
@@ -191,7 +191,7 @@ def test_how_many_steps_go_to_a_call_changes_no_bit(noise_dataset):
 def test_no_call_is_long(noise_dataset):
     """However many steps there are to make, a pause, a save or a stop need not wait for them."""
     order = order_of(noise_dataset.train, 8000)
-    side = Side(FastSteps, noise_dataset.train, batch_size=64)
+    side = Side(NumbaSteps, noise_dataset.train, batch_size=64)
     durations, started = [], time.perf_counter()
     for _ in side.steps.over(order, at_most=lambda: 10**9):
         durations.append(time.perf_counter() - started)
@@ -199,12 +199,12 @@ def test_no_call_is_long(noise_dataset):
     assert statistics.median(durations) < 0.05
 
 
-@pytest.mark.parametrize("first", [EagerSteps, FastSteps])
+@pytest.mark.parametrize("first", [EagerSteps, NumbaSteps])
 def test_a_training_may_go_on_the_other_way(noise_dataset, first):
     order = order_of(noise_dataset.train, 800)
     reference = Side(EagerSteps, noise_dataset.train).train(order)
     side = Side(first, noise_dataset.train).train(order[:400])
-    other = Side({EagerSteps: FastSteps, FastSteps: EagerSteps}[first], noise_dataset.train)
+    other = Side({EagerSteps: NumbaSteps, NumbaSteps: EagerSteps}[first], noise_dataset.train)
     other.net.load_state_dict(side.net.state_dict())
     other.optimizer.load_state_dict(side.optimizer.state_dict())
     other.train(order[400:])
@@ -213,7 +213,7 @@ def test_a_training_may_go_on_the_other_way(noise_dataset, first):
 
 
 def test_momentum_is_the_optimizers_from_the_first_step_on(noise_dataset):
-    side = Side(FastSteps, noise_dataset.train)
+    side = Side(NumbaSteps, noise_dataset.train)
     side.steps.prepare(lambda: False)
     assert not side.optimizer.state
     before = side.net.fc3.weight.detach().clone()
@@ -226,7 +226,7 @@ def test_momentum_is_the_optimizers_from_the_first_step_on(noise_dataset):
 
 PREPARED_TWICE = """
 import resource, signal, torch
-from cifar_tui.engine.steps.numba.runner import FastSteps
+from cifar_tui.engine.steps.numba.runner import NumbaSteps
 from cifar_tui.engine.data.dataset import ImageSplit
 from cifar_tui.engine.models import create_model
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -234,7 +234,7 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
 net = create_model("net", num_classes=10)
 images, targets = torch.zeros(4, 3, 32, 32, dtype=torch.uint8), torch.zeros(4, dtype=torch.int64)
 train = ImageSplit(images=images, targets=targets)
-steps = FastSteps(net=net, optimizer=torch.optim.SGD(net.parameters(), lr=0.1), train=train, batch_size=4)
+steps = NumbaSteps(net=net, optimizer=torch.optim.SGD(net.parameters(), lr=0.1), train=train, batch_size=4)
 looks = []
 steps.prepare(lambda: len(looks) > 2 or bool(looks.append(1)))
 assert len(looks) == 3, looks

@@ -11,23 +11,23 @@ from cifar_tui.engine.errors import ConfigError
 from cifar_tui.engine.events import Alert, Message, TrainingStarted
 from cifar_tui.engine.models import create_model
 from cifar_tui.engine.session import Session
-from cifar_tui.engine.steps.select import choose_step_path, make_steps, path_taken
+from cifar_tui.engine.steps.select import backend_in_use, make_steps, resolve_backend
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda", 0)
 
 
 def chosen(*, device=CPU, images=100_000, before=None, **settings):
-    return choose_step_path(TrainConfig(**settings), device, images=images, before=before)
+    return resolve_backend(TrainConfig(**settings), device, images=images, before=before)
 
 
 def test_the_tutorial_on_the_whole_set_is_compiled():
     assert chosen().fast
-    assert chosen().made_by.startswith("numba ")
+    assert chosen().maker.startswith("numba ")
 
 
 def test_points_and_lines_of_few_steps_are_no_obstacle_but_to_graphs():
-    assert chosen(point_every=1, loss_window=10).fast
-    assert chosen(device=CUDA, point_every=25, loss_window=25).graphs
+    assert chosen(chart_every=1, log_every=10).fast
+    assert chosen(device=CUDA, chart_every=25, log_every=25).graphs
 
 
 def test_on_a_gpu_it_is_in_graphs():
@@ -42,15 +42,15 @@ def test_on_a_gpu_it_is_in_graphs():
     ("settings", "says"),
     [
         ({"images": 2880}, "2,880 images are too few"),
-        ({"images": 2880, "model": "speednet-tiny"}, "compiled steps know no model speednet-tiny"),
-        ({"step_path": "eager"}, "step_path is eager"),
+        ({"images": 2880, "model": "airbench-tiny"}, "compiled steps know no model airbench-tiny"),
+        ({"backend": "eager"}, "backend is eager"),
         ({"batch_size": 128}, "batches of up to 64"),
         ({"device": torch.device("mps")}, "not for mps"),
         ({"device": CUDA, "images": 9_000}, "9,000 images are too few"),
-        ({"device": CUDA, "step_path": "eager"}, "step_path is eager"),
-        ({"device": CUDA, "schedule": "cosine"}, "compiled steps know no schedule cosine"),
-        ({"device": CUDA, "point_every": 24}, "25 steps come to a CUDA graph and point_every 24 wants fewer"),
-        ({"device": CUDA, "loss_window": 10}, "25 steps come to a CUDA graph and loss_window 10 wants fewer"),
+        ({"device": CUDA, "backend": "eager"}, "backend is eager"),
+        ({"device": CUDA, "lr_schedule": "cosine"}, "compiled steps know no lr_schedule cosine"),
+        ({"device": CUDA, "chart_every": 24}, "25 steps come to a CUDA graph and chart_every 24 wants fewer"),
+        ({"device": CUDA, "log_every": 10}, "25 steps come to a CUDA graph and log_every 10 wants fewer"),
         ({"device": CUDA, "before": "numba 0.68.1"}, "the run began so"),
         ({"before": "CUDA graphs"}, "the run began so"),
         ({"before": "PyTorch"}, "the run began so"),
@@ -66,9 +66,9 @@ def test_without_numba_it_is_not_and_to_ask_for_it_is_refused(monkeypatch):
     monkeypatch.setitem(sys.modules, "numba", None)
     assert "pip install numba" in chosen().sentence()
     with pytest.raises(ConfigError, match="numba is not installed") as refused:
-        chosen(step_path="fast")
-    assert refused.value.field == "step_path"
-    assert not chosen(step_path="fast", before="numba 0.68.1").fast
+        chosen(backend="fast")
+    assert refused.value.field == "backend"
+    assert not chosen(backend="fast", before="numba 0.68.1").fast
 
 
 @pytest.fixture
@@ -78,7 +78,7 @@ def unrecordable(monkeypatch, noise_dataset):
     def fail(steps):
         raise RuntimeError("operation not permitted")
 
-    monkeypatch.setattr("cifar_tui.engine.steps.cuda_graph.GraphSteps._record", fail)
+    monkeypatch.setattr("cifar_tui.engine.steps.cuda_graph.CudaGraphSteps._record", fail)
     net = create_model("net", num_classes=10)
     optimizer = torch.optim.SGD(net.parameters(), lr=0.01)
     steps = make_steps(
@@ -89,24 +89,24 @@ def unrecordable(monkeypatch, noise_dataset):
 
 
 def test_where_graphs_cannot_be_recorded_steps_are_plain_and_the_reason_is_said(unrecordable):
-    path = path_taken(chosen(device=CUDA), unrecordable, TrainConfig())
-    assert (path.fast, path.made_by) == (False, "PyTorch")
+    path = backend_in_use(chosen(device=CUDA), unrecordable, TrainConfig())
+    assert (path.fast, path.maker) == (False, "PyTorch")
     assert path.sentence() == (
         "steps in plain PyTorch, one by one: no CUDA graph can be recorded here (operation not permitted)"
     )
 
 
 def test_where_graphs_cannot_be_recorded_to_ask_for_them_is_refused_but_not_to_go_on(unrecordable):
-    config = TrainConfig(step_path="fast")
-    with pytest.raises(ConfigError, match=r"cannot be had: no CUDA .*; take step_path auto") as refused:
-        path_taken(chosen(device=CUDA), unrecordable, config)
-    assert refused.value.field == "step_path"
-    assert not path_taken(chosen(device=CUDA), unrecordable, config, before="CUDA graphs").fast
+    config = TrainConfig(backend="fast")
+    with pytest.raises(ConfigError, match=r"cannot be had: no CUDA .*; take backend auto") as refused:
+        backend_in_use(chosen(device=CUDA), unrecordable, config)
+    assert refused.value.field == "backend"
+    assert not backend_in_use(chosen(device=CUDA), unrecordable, config, before="CUDA graphs").fast
 
 
 def test_the_path_that_was_chosen_is_taken_where_nothing_fails():
     path = chosen()
-    assert path_taken(path, object(), TrainConfig()) is path
+    assert backend_in_use(path, object(), TrainConfig()) is path
 
 
 def train(image_folder, folder, *, resume_from=None, stop=False, **settings):
@@ -126,21 +126,21 @@ def train(image_folder, folder, *, resume_from=None, stop=False, **settings):
 
 
 def test_a_resumed_run_goes_on_the_way_it_began(image_folder, tmp_path):
-    events, state = train(image_folder, tmp_path / "run", stop=True, step_path="fast")
+    events, state = train(image_folder, tmp_path / "run", stop=True, backend="fast")
     (started,) = [event for event in events if isinstance(event, TrainingStarted)]
-    assert started.step_path == "compiled steps"
+    assert started.backend == "compiled steps"
     assert any(isinstance(event, Message) and "compiled by numba" in event.text for event in events)
     events, resumed = train(image_folder, tmp_path / "run", resume_from=state)
     assert not [event for event in events if isinstance(event, Alert)]
-    _, alone = train(image_folder, tmp_path / "alone", step_path="fast")
+    _, alone = train(image_folder, tmp_path / "alone", backend="fast")
     for name, tensor in resumed["model"].items():
         assert torch.equal(tensor, alone["model"][name])
 
 
 def test_where_it_cannot_an_alert_says_so(image_folder, tmp_path, monkeypatch):
-    _, state = train(image_folder, tmp_path / "run", stop=True, step_path="fast")
+    _, state = train(image_folder, tmp_path / "run", stop=True, backend="fast")
     monkeypatch.setitem(sys.modules, "numba", None)
-    events, _ = train(image_folder, tmp_path / "run", resume_from=state, step_path="fast")
+    events, _ = train(image_folder, tmp_path / "run", resume_from=state, backend="fast")
     (alert,) = [event for event in events if isinstance(event, Alert)]
     assert "its steps are made by PyTorch and were made by numba" in alert.text
 
@@ -151,14 +151,14 @@ def test_a_run_without_the_graphs_it_was_to_have_tells_its_log_and_its_checkpoin
     def fail(steps):
         raise RuntimeError("operation not permitted")
 
-    monkeypatch.setattr("cifar_tui.engine.steps.cuda_graph.GraphSteps._record", fail)
+    monkeypatch.setattr("cifar_tui.engine.steps.cuda_graph.CudaGraphSteps._record", fail)
     graphs = chosen(device=CUDA)
-    monkeypatch.setattr("cifar_tui.engine.session.choose_step_path", lambda *_, **__: graphs)
+    monkeypatch.setattr("cifar_tui.engine.session.resolve_backend", lambda *_, **__: graphs)
     events, state = train(image_folder, tmp_path / "run")
     said = [event.text for event in events if isinstance(event, Message) and "steps in" in event.text]
     assert said == [
         "steps in plain PyTorch, one by one: no CUDA graph can be recorded here (operation not permitted)"
     ]
     (started,) = [event for event in events if isinstance(event, TrainingStarted)]
-    assert started.step_path == "eager steps"
+    assert started.backend == "eager steps"
     assert state["origin"]["steps"] == "PyTorch"

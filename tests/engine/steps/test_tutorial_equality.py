@@ -99,7 +99,7 @@ def run_engine(dataset, folder, *, seed, epochs, window, steps=NetSteps, control
         if emit is not None:
             emit(event)
 
-    config = TrainConfig(seed=seed, epochs=epochs, loss_window=window, point_every=1)
+    config = TrainConfig(seed=seed, epochs=epochs, log_every=window, chart_every=1)
     torch.manual_seed(seed)
     net = create_model(config.model, num_classes=10)
     optimizer = create_optimizer(net, config)

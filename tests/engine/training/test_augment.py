@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from cifar_tui.engine.training.augment import Augmentation, augment, draw, reduced
+from cifar_tui.engine.training.augment import Augmentation, augment, downscale, draw
 from cifar_tui.engine.training.batches import normalize
 
 CPU = torch.device("cpu")
@@ -33,7 +33,7 @@ def test_without_any_the_images_are_normalised():
 
 
 def test_shifts_are_windows_of_the_reflected_image_each_equally_often(images):
-    shifted = made(images, shift=2)
+    shifted = made(images, translate=2)
     padded = torch.nn.functional.pad(normalize(images), (2, 2, 2, 2), mode="reflect")
     counts = []
     for row in range(5):
@@ -71,7 +71,7 @@ def test_an_alternating_flip_shows_every_image_both_ways_in_two_epochs(images):
 
 def test_an_image_is_mirrored_after_it_was_shifted(images):
     few = images[:40]
-    settings = {"shift": 3, "flip": "random"}
+    settings = {"translate": 3, "flip": "random"}
     draws, result = drawn(len(few), **settings), made(few, **settings)
     assert 0 < int(draws.flips.sum()) < len(few)
     padded = torch.nn.functional.pad(normalize(few), (3, 3, 3, 3), mode="reflect")
@@ -96,7 +96,7 @@ def test_cutout_makes_one_square_grey_anywhere_inside_the_image(images):
 
 
 def test_what_is_drawn_is_a_function_of_seed_epoch_and_image():
-    everything = {"shift": 4, "flip": "random", "cutout": 8}
+    everything = {"translate": 4, "flip": "random", "cutout": 8}
     torch.manual_seed(1)
     first = drawn(50, seed=3, epoch=2, **everything)
     state = torch.get_rng_state()
@@ -110,13 +110,13 @@ def test_what_is_drawn_is_a_function_of_seed_epoch_and_image():
 
 def test_reduced_images_look_the_same_at_three_quarters_of_the_size():
     column = torch.linspace(-1, 1, 32).expand(2, 3, 32, 32)
-    small = reduced(column)
+    small = downscale(column)
     assert small.shape == (2, 3, 24, 24)
     assert torch.allclose(small[..., 1:-1], torch.linspace(-1, 1, 24)[1:-1].expand(2, 3, 24, 22), atol=0.03)
 
 
 def test_a_part_of_the_images_is_changed_as_in_the_whole(images):
-    settings = Augmentation(shift=3, flip="random", cutout=5)
+    settings = Augmentation(translate=3, flip="random", cutout=5)
     draws = draw(settings, len(images), size=32, seed=0, epoch=0, device=CPU)
     indices = torch.tensor([7, 1, 11_999])
     whole = augment(images, torch.arange(len(images)), draws, settings)

@@ -19,7 +19,7 @@ def test_every_preset_trains_on_all_of_cifar10(name, steps):
     assert size(preset["model"], 50_000, preset["batch_size"]) == EpochSize(images=50_000, steps=steps)
 
 
-@pytest.mark.parametrize("model", ["resnet18", "speednet-tiny"])
+@pytest.mark.parametrize("model", ["resnet18", "airbench-tiny"])
 def test_a_net_with_batch_normalisation_does_without_a_last_batch_below_a_quarter_of_the_others(model):
     assert size(model, 401, 200) == EpochSize(images=400, steps=2)
     assert size(model, 449, 200) == EpochSize(images=400, steps=2)
@@ -28,7 +28,7 @@ def test_a_net_with_batch_normalisation_does_without_a_last_batch_below_a_quarte
 
 
 def test_a_batch_that_is_the_only_one_may_have_any_size():
-    assert size("speednet-tiny", 3, 200) == EpochSize(images=3, steps=1)
+    assert size("airbench-tiny", 3, 200) == EpochSize(images=3, steps=1)
 
 
 def test_the_tutorials_net_trains_on_a_last_batch_of_any_size():

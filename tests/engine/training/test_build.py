@@ -12,17 +12,17 @@ from cifar_tui.engine.models import create_model
 from cifar_tui.engine.steps.eager import EagerSteps
 from cifar_tui.engine.steps.net_steps import NetSteps
 from cifar_tui.engine.steps.recipe_steps import RecipeSteps
-from cifar_tui.engine.steps.select import StepPath
+from cifar_tui.engine.steps.select import StepBackend
 from cifar_tui.engine.training.batches import shuffled_order
-from cifar_tui.engine.training.build import create_learner
+from cifar_tui.engine.training.build import build_training
 
-EAGER = StepPath(made_by="PyTorch", reason="these tests want it")
+EAGER = StepBackend(maker="PyTorch", reason="these tests want it")
 
 
 def learner(dataset, **settings):
     said = []
     torch.manual_seed(0)
-    made = create_learner(
+    made = build_training(
         TrainConfig(**settings), EAGER, num_classes=10, train=dataset.train, say=said.append
     )
     return made, said
@@ -62,10 +62,12 @@ def test_a_recipe_that_adds_nothing_makes_the_same_bits(noise_dataset):
 
 
 def test_making_a_learner_draws_what_the_model_draws(noise_dataset):
-    made, _ = learner(noise_dataset, model="speednet-tiny", shift=2, precision="auto", averaging="ema")
+    made, _ = learner(
+        noise_dataset, model="airbench-tiny", translate=2, precision="auto", weight_averaging="ema"
+    )
     state = torch.get_rng_state()
     torch.manual_seed(0)
-    create_model("speednet-tiny", num_classes=10)
+    create_model("airbench-tiny", num_classes=10)
     assert torch.equal(torch.get_rng_state(), state)
     whitening = made.net.whitening.weight
     assert torch.allclose(whitening[:12], -whitening[12:]), "the first layer whitens"
@@ -75,7 +77,7 @@ def test_making_a_learner_draws_what_the_model_draws(noise_dataset):
 def test_every_preset_trains(noise_dataset, name):
     config = build_config({"preset": name, "batch_size": 8, "precision": "fp32"})
     torch.manual_seed(0)
-    made = create_learner(config, EAGER, num_classes=10, train=noise_dataset.train, say=print)
+    made = build_training(config, EAGER, num_classes=10, train=noise_dataset.train, say=print)
     before = {key: tensor.clone() for key, tensor in made.net.state_dict().items()}
     values = losses(made, torch.arange(48))
     assert bool(values.isfinite().all())
@@ -93,10 +95,10 @@ def test_the_rate_follows_the_schedule_and_each_group_its_own(noise_dataset):
         noise_dataset,
         epochs=1,
         batch_size=84,
-        model="speednet-tiny",
+        model="airbench-tiny",
         learning_rate=0.1,
-        bias_learning_rate=0.5,
-        schedule="linear",
+        bias_lr=0.5,
+        lr_schedule="linear",
     )
     rates = [
         [group["lr"] for group in made.optimizer.param_groups]
@@ -109,7 +111,7 @@ def test_the_rate_follows_the_schedule_and_each_group_its_own(noise_dataset):
 @pytest.mark.parametrize("compiled", [False, True])
 def test_the_bias_of_the_whitening_layer_is_trained_for_three_epochs(noise_dataset, monkeypatch, compiled):
     monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager"))  # starts at once
-    settings = {"model": "speednet-tiny", "compiled": "yes" if compiled else "no"}
+    settings = {"model": "airbench-tiny", "compile": "yes" if compiled else "no"}
     made, _ = learner(noise_dataset, epochs=5, batch_size=420, **settings)
     made.steps.prepare(lambda: False)
     biases, with_gradient = [], []
@@ -124,7 +126,7 @@ def test_the_bias_of_the_whitening_layer_is_trained_for_three_epochs(noise_datas
 
 
 def test_the_first_epochs_may_be_on_smaller_images(noise_dataset):
-    made, _ = learner(noise_dataset, epochs=4, batch_size=420, model="speednet-tiny", small_images=0.5)
+    made, _ = learner(noise_dataset, epochs=4, batch_size=420, model="airbench-tiny", low_res_fraction=0.5)
     sizes = []
     made.net.register_forward_pre_hook(lambda net, inputs: sizes.append(inputs[0].shape[-1]))
     for _ in range(4):
@@ -134,18 +136,19 @@ def test_the_first_epochs_may_be_on_smaller_images(noise_dataset):
 
 @pytest.mark.parametrize(
     ("epochs", "says"),
-    [(1, ["all epochs are on whole images: small_images 0.67 of 1 is less than one"]), (3, [])],
+    [(1, ["all epochs are on whole images: low_res_fraction 0.67 of 1 is less than one"]), (3, [])],
 )
 def test_small_images_for_less_than_an_epoch_are_said_to_be_none(noise_dataset, epochs, says):
-    _, said = learner(noise_dataset, epochs=epochs, model="speednet-tiny", small_images=0.67)
+    _, said = learner(noise_dataset, epochs=epochs, model="airbench-tiny", low_res_fraction=0.67)
     assert said == says
 
 
 @pytest.mark.parametrize(
-    ("warm_up", "says"), [(0.0, ["schedule one-cycle without a warm_up is the schedule cosine"]), (0.3, [])]
+    ("warmup_fraction", "says"),
+    [(0.0, ["lr_schedule one-cycle without a warmup_fraction is the lr_schedule cosine"]), (0.3, [])],
 )
-def test_one_cycle_without_a_warm_up_is_said_to_be_none(noise_dataset, warm_up, says):
-    _, said = learner(noise_dataset, schedule="one-cycle", warm_up=warm_up)
+def test_one_cycle_without_a_warm_up_is_said_to_be_none(noise_dataset, warmup_fraction, says):
+    _, said = learner(noise_dataset, lr_schedule="one-cycle", warmup_fraction=warmup_fraction)
     assert said == says
 
 
@@ -159,8 +162,8 @@ def test_smoothed_labels_are_those_of_cross_entropy(noise_dataset):
 
 
 def test_gradients_of_a_scaled_loss_are_scaled_back(noise_dataset, monkeypatch):
-    plain, _ = learner(noise_dataset, shift=1)
-    scaled, _ = learner(noise_dataset, shift=1)
+    plain, _ = learner(noise_dataset, translate=1)
+    scaled, _ = learner(noise_dataset, translate=1)
     expected = losses(plain, torch.arange(80))
     monkeypatch.setitem(precision._AUTOCAST, "fp16", torch.bfloat16)
     monkeypatch.setattr("cifar_tui.engine.steps.recipe_steps.loss_scale", lambda name: 1024.0)
@@ -170,10 +173,10 @@ def test_gradients_of_a_scaled_loss_are_scaled_back(noise_dataset, monkeypatch):
 
 
 def test_bf16_trains_on_a_cpu(noise_dataset, monkeypatch):
-    exact, _ = learner(noise_dataset, batch_size=84, model="speednet-tiny", learning_rate=0.01)
+    exact, _ = learner(noise_dataset, batch_size=84, model="airbench-tiny", learning_rate=0.01)
     monkeypatch.setattr("cifar_tui.engine.training.build.select_precision", lambda *_: ("bf16", "bf16 it is"))
     half, said = learner(
-        noise_dataset, batch_size=84, model="speednet-tiny", learning_rate=0.01, precision="bf16"
+        noise_dataset, batch_size=84, model="airbench-tiny", learning_rate=0.01, precision="bf16"
     )
     assert said == ["bf16 it is"]
     values = losses(half, torch.arange(840))

@@ -24,11 +24,11 @@ from cifar_tui.engine.events import (
 )
 from cifar_tui.engine.models import create_model
 from cifar_tui.engine.optim.build import create_optimizer
-from cifar_tui.engine.steps.select import StepPath
-from cifar_tui.engine.training.build import create_learner
+from cifar_tui.engine.steps.select import StepBackend
+from cifar_tui.engine.training.build import build_training
 from cifar_tui.engine.training.trainer import Trainer
 
-EAGER = StepPath(made_by="PyTorch", reason="these tests want it")
+EAGER = StepBackend(maker="PyTorch", reason="these tests want it")
 
 
 @pytest.fixture(autouse=True)
@@ -46,7 +46,7 @@ class Run:
         self.evaluated = []
         self.control = RunControl()
         self.on_event = on_event
-        config = TrainConfig(**{"epochs": 1, "loss_window": 100, **settings})
+        config = TrainConfig(**{"epochs": 1, "log_every": 100, **settings})
         torch.manual_seed(config.seed)
         self.net = create_model("net", num_classes=10)
         self.trainer = Trainer(
@@ -98,7 +98,7 @@ def test_a_run_tells_its_story_from_the_first_step_to_the_last(noise_dataset, tm
 
 
 def test_the_mean_of_an_epoch_is_over_all_its_batches(noise_dataset, tmp_path):
-    run = Run(noise_dataset, tmp_path, point_every=1)
+    run = Run(noise_dataset, tmp_path, chart_every=1)
     run.trainer.fit()
     losses = [p.loss for p in run.of(LossPoint)]
     (epoch,) = run.of(EpochFinished)
@@ -269,8 +269,8 @@ def test_weights_that_are_not_finite_never_replace_a_checkpoint(noise_dataset, t
 def test_trained_weights_that_are_not_finite_are_not_saved_beside_a_finite_average(
     noise_dataset, tmp_path, averaging
 ):
-    config = TrainConfig(epochs=1, batch_size=84, averaging=averaging)
-    learner = create_learner(config, EAGER, num_classes=10, train=noise_dataset.train, say=print)
+    config = TrainConfig(epochs=1, batch_size=84, weight_averaging=averaging)
+    learner = build_training(config, EAGER, num_classes=10, train=noise_dataset.train, say=print)
 
     def emit(event):
         if isinstance(event, PhaseChanged) and event.phase is Phase.SAVING:

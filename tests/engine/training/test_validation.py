@@ -6,7 +6,7 @@ import torch
 from cifar_tui.engine.checkpoint.files import load_training_state
 from cifar_tui.engine.config.schema import TrainConfig
 from cifar_tui.engine.control import RunControl
-from cifar_tui.engine.data.dataset import hold_out
+from cifar_tui.engine.data.dataset import split_validation
 from cifar_tui.engine.errors import ConfigError
 from cifar_tui.engine.events import CheckpointSaved, EpochFinished, TrainingFinished, Validated
 from cifar_tui.engine.session import Session
@@ -35,13 +35,13 @@ def train(image_folder, folder, *, stop_at_end_of=None, state=None, **settings):
 
 
 def test_best_pt_has_the_weights_of_the_best_epoch(image_folder, tmp_path):
-    events = train(image_folder, tmp_path / "run", validation_images=8)
+    events = train(image_folder, tmp_path / "run", val_size=8)
     validated = [event for event in events if isinstance(event, Validated)]
     assert [event.epoch for event in validated] == [1, 2, 3, 4, 5, 6]
     best = max(validated, key=lambda event: (event.correct, -event.epoch))
     assert [event.epoch for event in validated if event.best][-1] == best.epoch
     assert all(event.total == 8 for event in validated)
-    train(image_folder, tmp_path / "short", validation_images=8, epochs=best.epoch)
+    train(image_folder, tmp_path / "short", val_size=8, epochs=best.epoch)
     expected = torch.load(tmp_path / "short" / "cifar_net.pth", weights_only=True)
     found = torch.load(tmp_path / "run" / "best.pt", weights_only=True)
     assert all(torch.equal(found[name], expected[name]) for name in expected)
@@ -58,8 +58,8 @@ def results(events):
 
 @pytest.mark.parametrize("epoch", [2, 6])
 def test_a_validation_that_a_stop_cancelled_is_made_up_for(image_folder, tmp_path, epoch):
-    whole = train(image_folder, tmp_path / "whole", validation_images=8)
-    settings = {"validation_images": 8}
+    whole = train(image_folder, tmp_path / "whole", val_size=8)
+    settings = {"val_size": 8}
     first = train(image_folder, tmp_path / "run", stop_at_end_of=epoch, **settings)
     assert [event.epoch for event in first if isinstance(event, Validated)] == list(range(1, epoch))
     (finished,) = [event for event in first if isinstance(event, TrainingFinished)]
@@ -80,16 +80,16 @@ def test_without_a_validation_split_nothing_is_chosen(image_folder, tmp_path):
 
 
 def test_what_is_held_out_is_drawn_by_the_seed_and_not_trained_on(noise_dataset):
-    kept, held = hold_out(noise_dataset.train, 100, seed=3)
+    kept, held = split_validation(noise_dataset.train, 100, seed=3)
     assert (len(kept), len(held)) == (740, 100)
     both = torch.cat([kept.images, held.images]).flatten(1).sum(dim=1).sort().values
     assert torch.equal(both, noise_dataset.train.images.flatten(1).sum(dim=1).sort().values)
-    again, other = (hold_out(noise_dataset.train, 100, seed=seed)[1] for seed in (3, 4))
+    again, other = (split_validation(noise_dataset.train, 100, seed=seed)[1] for seed in (3, 4))
     assert torch.equal(held.images, again.images)
     assert not torch.equal(held.images, other.images)
-    assert hold_out(noise_dataset.train, 0, seed=3) == (noise_dataset.train, None)
+    assert split_validation(noise_dataset.train, 0, seed=3) == (noise_dataset.train, None)
 
 
 def test_some_images_must_be_left_to_train_on(noise_dataset):
     with pytest.raises(ConfigError, match="leaves none of the 840 training images"):
-        hold_out(noise_dataset.train, 840, seed=0)
+        split_validation(noise_dataset.train, 840, seed=0)

@@ -1,4 +1,4 @@
-"""`PointThinner`: a long run's log grows with the logarithm of its length and keeps every spike."""
+"""`Downsampler`: a long run's log grows with the logarithm of its length and keeps every spike."""
 
 import itertools
 import random
@@ -6,7 +6,7 @@ import random
 import pytest
 
 from cifar_tui.engine.events import LossPoint
-from cifar_tui.runs.disk.downsample import POINTS_PER_LEVEL, PointThinner
+from cifar_tui.runs.disk.downsample import POINTS_PER_LEVEL, Downsampler
 
 
 def point(step, *, steps=50, loss=2.0):
@@ -28,7 +28,7 @@ def point(step, *, steps=50, loss=2.0):
 
 def thinned(points):
     """What is logged of `points`, with what is left at the end."""
-    thinner = PointThinner()
+    thinner = Downsampler()
     kept = list(itertools.chain.from_iterable(map(thinner.take, points)))
     return kept + thinner.rest()
 
@@ -58,7 +58,7 @@ def test_a_spike_of_one_point_is_kept_up_or_down(number, loss):
 @pytest.mark.parametrize(("steps", "most"), [(50, 40_000), (1, 60_000)])
 def test_ten_million_steps_make_a_small_log(steps, most):
     """Counted with points that are made once: what is decided upon is the step, the steps and the loss."""
-    thinner = PointThinner()
+    thinner = Downsampler()
     logged = 0
     entry = point(steps, steps=steps)
     for step in range(steps, 10_000_000 + 1, steps):
@@ -68,7 +68,7 @@ def test_ten_million_steps_make_a_small_log(steps, most):
 
 
 def test_what_waits_is_given_once_and_in_order():
-    thinner = PointThinner()
+    thinner = Downsampler()
     far = 50 * 20 * POINTS_PER_LEVEL
     assert thinner.take(point(far, loss=3.0)) == []
     assert thinner.take(point(far + 50, loss=1.0)) == []
@@ -77,7 +77,7 @@ def test_what_waits_is_given_once_and_in_order():
 
 
 def test_a_single_point_that_waits_is_given_once():
-    thinner = PointThinner()
+    thinner = Downsampler()
     waiting = point(50 * 20 * POINTS_PER_LEVEL)
     thinner.take(waiting)
     assert thinner.rest() == [waiting]

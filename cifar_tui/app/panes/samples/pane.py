@@ -12,7 +12,7 @@ from textual.widgets import DataTable, Static
 
 from cifar_tui.app.charts.pictures import half_blocks, picture_height
 from cifar_tui.app.widgets.pane import Pane
-from cifar_tui.app.widgets.strip_view import Canvas
+from cifar_tui.app.widgets.strip_view import StripView
 from cifar_tui.runs.format import UNKNOWN
 from cifar_tui.runs.source import Sample, SampleBatch
 
@@ -55,7 +55,7 @@ class SamplesPane(Pane):
     def compose(self) -> ComposeResult:
         """The pictures above the table, or a sentence where there are none."""
         yield Static(EMPTY_TEXT, id="no-samples")
-        yield Canvas(id="pictures")
+        yield StripView(id="pictures")
         table = SampleTable(id="labels", cursor_type="row", cursor_foreground_priority="renderable")
         for label, column_width in COLUMNS.items():
             table.add_column(label, width=column_width)
@@ -88,7 +88,7 @@ class SamplesPane(Pane):
                     table.update_cell_at(Coordinate(row, column), cell)
 
     def _draw_pictures(self) -> None:
-        canvas = self.query_one("#pictures", Canvas)
+        canvas = self.query_one("#pictures", StripView)
         samples = self._batch.samples if self._batch else ()
         room = self.size.height - len(samples) - 1
         columns, width = arrange(len(samples), self.size.width, room)

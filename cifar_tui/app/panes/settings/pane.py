@@ -89,10 +89,10 @@ class SettingRow(Vertical):
         self.set_class(bool(reason), "-wrong")
 
 
-class ConfigurationPane(Pane):
+class SettingsPane(Pane):
     """All settings of the next run; locked while one is live."""
 
-    BORDER_TITLE = "1 Configuration"
+    BORDER_TITLE = "1 Settings"
     BINDINGS = VerticalScroll.BINDINGS
     can_focus = True
     locked: reactive[bool] = reactive(default=False)
@@ -106,7 +106,7 @@ class ConfigurationPane(Pane):
         """The first rows; the others follow when these are on the screen, which does not wait for them."""
         for name in list(SETTINGS)[:_FIRST_ROWS]:
             yield SettingRow(name, getattr(self._config, name))
-        yield Static(id="configuration-hint")
+        yield Static(id="settings-hint")
 
     def on_mount(self) -> None:
         """Have the other rows made."""
@@ -118,7 +118,7 @@ class ConfigurationPane(Pane):
         rows = [SettingRow(name, getattr(self._config, name)) for name in list(SETTINGS)[_FIRST_ROWS:]]
         for row in rows:
             row.field.disabled = self.locked
-        await self.mount_all(rows, before="#configuration-hint")
+        await self.mount_all(rows, before="#settings-hint")
 
     def read(self) -> TrainConfig | None:
         """The settings in the form; None when one is wrong, and then the cursor is in its field."""
@@ -183,7 +183,7 @@ class ConfigurationPane(Pane):
         text = _LOCKED if self.locked else _HINT
         if row is not None and not self.locked:
             text = f"{SETTINGS[row.setting].metadata['description']}\n{_HINT}"
-        self.query_one("#configuration-hint", Static).update(text)
+        self.query_one("#settings-hint", Static).update(text)
 
     def _rows(self) -> list[SettingRow]:
         return list(self.query(SettingRow))

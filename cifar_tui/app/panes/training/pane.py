@@ -15,7 +15,7 @@ from cifar_tui.app.panes.training.loading import LoadingView
 from cifar_tui.app.widgets.line import Line
 from cifar_tui.app.widgets.pane import Pane
 from cifar_tui.app.widgets.state_line import state_line
-from cifar_tui.app.widgets.strip_view import Canvas
+from cifar_tui.app.widgets.strip_view import StripView
 from cifar_tui.engine.events import Phase
 from cifar_tui.runs.state import Curves, RunSnapshot
 
@@ -40,7 +40,7 @@ IDLE_TEXT = Content.assemble(
 )
 
 
-class Chart(Canvas):
+class Chart(StripView):
     """A chart that draws itself again when its size changes."""
 
     def __init__(self, draw: Callable[[int, int], Text], *, id: str) -> None:

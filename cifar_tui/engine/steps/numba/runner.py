@@ -23,7 +23,7 @@ _IMAGES_PER_POINT = 600
 """Such a call makes about so many; between two of them it has to wait for the interpreter."""
 
 
-class FastSteps:
+class NumbaSteps:
     """Steps of `EagerSteps` to within the rounding of float32, on one core and without the GIL.
 
     They work in the memory of the net's parameters and of the optimizer's momentum, so whatever reads those

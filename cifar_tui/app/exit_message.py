@@ -2,16 +2,16 @@
 
 from pathlib import Path
 
-from cifar_tui.runs.disk.store import how_to_come_back
+from cifar_tui.runs.disk.store import attach_hint
 from cifar_tui.runs.source import RunSource
 
 
-def farewell(run: RunSource | None, checkpoints: Path, *, detached: bool) -> str:
+def exit_message(run: RunSource | None, checkpoints: Path, *, detached: bool) -> str:
     """What became of `run`, and where it is or how to come back to it; "" where there was none."""
     if run is None:
         return ""
     if detached and run.folder is not None:
-        return how_to_come_back(run.folder, checkpoints)
+        return attach_hint(run.folder, checkpoints)
     snapshot = run.snapshot()
     lines = []
     if run.folder is not None:
