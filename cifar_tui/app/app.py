@@ -27,6 +27,7 @@ from cifar_tui.engine.errors import UserError
 from cifar_tui.engine.events import Alert, Phase
 from cifar_tui.engine.layout import LOG_FILE
 from cifar_tui.runs.attached import AttachedRun
+from cifar_tui.runs.control.protocol import Request
 from cifar_tui.runs.live import LiveRun
 from cifar_tui.runs.resume import config_to_resume
 from cifar_tui.runs.source import RunSource
@@ -238,23 +239,23 @@ class CifarApp(ViewActions):
     def action_pause_or_resume(self) -> None:
         """Hold training, or let it go on."""
         if self._run is not None:
-            self._view.show_effect_of(self._run.pause_or_resume)
+            self._view.show_effect_of(partial(self._run.request, Request.TOGGLE_PAUSE))
 
     def action_save(self) -> None:
         """Ask for a checkpoint."""
         if self._run is not None:
-            self._run.save()
+            self._run.request(Request.SAVE)
             self.notify("A checkpoint is written before the next step.")
 
     def action_stop(self) -> None:
         """Ask the run to save and end."""
         if self._run is not None:
-            self._view.show_effect_of(self._run.stop)
+            self._view.show_effect_of(partial(self._run.request, Request.STOP))
 
     def action_evaluate(self) -> None:
         """Ask for an evaluation."""
         if self._run is not None:
-            self._view.show_effect_of(self._run.evaluate)
+            self._view.show_effect_of(partial(self._run.request, Request.EVALUATE))
             self._handled_end = False
 
     def action_sample_batch(self, step: int) -> None:
@@ -269,7 +270,7 @@ class CifarApp(ViewActions):
         if run is None or not run.live or run.snapshot().phase is not Phase.TRAINING:
             self.action_suspend_process()
             return
-        run.pause()
+        run.request(Request.PAUSE)
         self._suspended_run = run
 
     async def action_quit(self) -> None:
@@ -302,7 +303,7 @@ class CifarApp(ViewActions):
         self._leaving = True
         if self.own_run is None:
             return
-        self.own_run.stop()
+        self.own_run.request(Request.STOP)
         self.notify("Saving and leaving… (ctrl+c leaves at once)", timeout=60)
 
     def on_signal(self, number: int) -> None:
@@ -313,7 +314,7 @@ class CifarApp(ViewActions):
         self.left_at_once = self._signal != 0
         self._signal, self._signalled_at = number, now
         if self.own_run is not None:
-            self.own_run.stop()
+            self.own_run.request(Request.STOP)
         if self._loop is not None and self._loop.is_running():
             leave = partial(self.exit, 128 + number) if self.left_at_once else self._leave
             self._loop.call_soon_threadsafe(leave)
@@ -358,7 +359,7 @@ class CifarApp(ViewActions):
         if self._suspended_run is not None and self._suspended_run.snapshot().phase not in _ON_THE_WAY:
             suspended, self._suspended_run = self._suspended_run, None
             self.action_suspend_process()
-            suspended.resume()
+            suspended.request(Request.RESUME)
         if self._leaving and not (live and self.own_run is not None):
             self.exit(self._exit_code())
         available = frozenset(command.action for command in COMMANDS if is_enabled(command.action, run))

@@ -169,7 +169,7 @@ class _Points:
                 say(device=self.device, backend=self.backend)
             self.measured.append(event)
         if len(self.measured) > 1 and event.train_seconds - self.measured[0].train_seconds >= self._seconds:
-            self._control.stop()
+            self._control.request("stop")
 
 
 def rates(points: Sequence[LossPoint], parts: int) -> list[float]:
@@ -198,7 +198,7 @@ def _train(arguments: list[str]) -> None:
     config = build_config(json.loads(arguments[0]))
     started, warm_up_seconds, seconds = map(float, arguments[1:])
     control = RunControl()
-    signal.signal(signal.SIGTERM, lambda *_: control.stop())
+    signal.signal(signal.SIGTERM, lambda *_: control.request("stop"))
     taken = _Points(control, warm_up_seconds, seconds)
     session = Session(config=config, emit=taken.take, control=control)
     with tempfile.TemporaryDirectory(prefix="cifar-tui-bench-") as name:

@@ -20,6 +20,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 from cifar_tui.engine.config.schema import TrainConfig
 from cifar_tui.engine.events import Phase
 from cifar_tui.engine.layout import LOG_FILE, WEIGHTS_FILE
+from cifar_tui.runs.control.protocol import Request
 from cifar_tui.runs.disk.store import attach_hint
 from cifar_tui.runs.live import LiveRun
 from cifar_tui.runs.state import RunSnapshot
@@ -148,7 +149,7 @@ def _signals_stop(run: LiveRun, terminal: _Terminal) -> Iterator[list[int]]:
         received_at.append(time.monotonic())
         if received_at[-1] - received_at[0] > SIGNAL_DEBOUNCE_SECONDS:
             os._exit(128 + number)
-        run.stop()
+        run.request(Request.STOP)
 
     def leave(_number: int, _frame: FrameType | None) -> None:
         terminal.leave()

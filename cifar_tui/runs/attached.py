@@ -12,6 +12,7 @@ from cifar_tui.engine.errors import ConfigError, UserError
 from cifar_tui.engine.events import Alert, Message, Phase, PhaseChanged
 from cifar_tui.engine.layout import CONFIG_FILE, EVENTS_FILE, LAST_FILE, SAMPLES_FILE
 from cifar_tui.runs.control.client import send_request
+from cifar_tui.runs.control.protocol import Request
 from cifar_tui.runs.disk.event_log import DAMAGED, EventReader
 from cifar_tui.runs.disk.run_lock import Owner, owner_of
 from cifar_tui.runs.disk.samples import read_samples
@@ -117,29 +118,20 @@ class AttachedRun:
         """The lines of the log from the one numbered `index` on."""
         return self._state.log_since(index)
 
-    def pause(self) -> None:
-        """Ask it to hold training."""
-        self._ask("pause")
+    def request(self, request: Request) -> None:
+        """Send `request` to the process that owns the run; an alert says if it refuses."""
 
-    def resume(self) -> None:
-        """Ask it to go on."""
-        self._ask("resume")
+        def ask() -> None:
+            with self._asking:  # in order: what is pending next depends on what was agreed to
+                pending = self._pending_after(request)
+                try:
+                    send_request(self.folder, request)
+                except UserError as error:
+                    self._state.apply(Alert(text=str(error)))
+                else:
+                    self._asked = pending
 
-    def pause_or_resume(self) -> None:
-        """Ask it to hold training, or to go on if it was asked to hold."""
-        self._ask("pause_or_resume")
-
-    def save(self) -> None:
-        """Ask it to write a checkpoint."""
-        self._ask("save")
-
-    def evaluate(self) -> None:
-        """Ask it to evaluate the test set."""
-        self._ask("evaluate")
-
-    def stop(self) -> None:
-        """Ask it to save and end."""
-        self._ask("stop")
+        threading.Thread(target=ask, name="cifar-tui-ask", daemon=True).start()
 
     def sample_batch(self, number: int) -> SampleBatch | None:
         """Batch `number` of the test images that the run keeps in its folder; None where it keeps none."""
@@ -168,27 +160,14 @@ class AttachedRun:
             ),
         )
 
-    def _ask(self, request: str) -> None:
-        def ask() -> None:
-            with self._asking:  # one after the other: what is asked next depends on what was agreed to
-                waits = self._waits_after(request)
-                try:
-                    send_request(self.folder, request)
-                except UserError as error:
-                    self._state.apply(Alert(text=str(error)))
-                else:
-                    self._asked = waits
-
-        threading.Thread(target=ask, name="cifar-tui-ask", daemon=True).start()
-
-    def _waits_after(self, request: str) -> PendingRequest | None:
-        """What the run is still to do once it has agreed to `request`."""
+    def _pending_after(self, request: Request) -> PendingRequest | None:
+        """What is still pending once the run has agreed to `request`."""
         asked, phase = self._asked, self._state.snapshot().phase
-        if request == "stop" or asked is PendingRequest.STOP:
+        if request is Request.STOP or asked is PendingRequest.STOP:
             return PendingRequest.STOP
-        if request == "pause" or (request == "pause_or_resume" and asked is None):
+        if request is Request.PAUSE or (request is Request.TOGGLE_PAUSE and asked is None):
             return PendingRequest.PAUSE if is_pending(PendingRequest.PAUSE, phase) else None
-        return None if request in {"resume", "pause_or_resume"} else asked
+        return None if request in {Request.RESUME, Request.TOGGLE_PAUSE} else asked
 
     def _see_what_came(self, before: Phase, now: Phase) -> None:
         """Forget what was asked where the run has done it, or did when the answer was still on its way."""

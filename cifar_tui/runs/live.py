@@ -12,6 +12,7 @@ from cifar_tui.engine.control import RunControl
 from cifar_tui.engine.errors import CancelledError, UserError
 from cifar_tui.engine.events import Alert, Event, Message, Phase, PhaseChanged, RunEnded
 from cifar_tui.engine.layout import LAST_FILE, LOG_FILE, REPORT_FILE, SAMPLES_FILE, WEIGHTS_FILE
+from cifar_tui.runs.control.protocol import Request
 from cifar_tui.runs.disk.event_log import DAMAGED, read_events
 from cifar_tui.runs.disk.samples import write_samples
 from cifar_tui.runs.disk.store import check_checkpoints, create_run_folder, write_config
@@ -113,30 +114,10 @@ class LiveRun:
         """The lines of the log from the one numbered `index` on."""
         return self._state.log_since(index)
 
-    def pause(self) -> None:
-        """Hold training before its next step."""
-        self._control.pause()
-
-    def resume(self) -> None:
-        """Let it go on."""
-        self._control.resume()
-
-    def save(self) -> None:
-        """Write a checkpoint before the next step."""
-        self._control.save()
-
-    def stop(self) -> None:
-        """Save and end; it has ended when `live` is false."""
-        self._control.stop()
-
-    def pause_or_resume(self) -> None:
-        """Hold training, or let it go on if it was asked to hold."""
-        self._control.pause_or_resume()
-
-    def evaluate(self) -> None:
-        """Evaluate the test set: before the next step, or the saved weights when training is over."""
-        if self.live:
-            self._control.evaluate()
+    def request(self, request: Request) -> None:
+        """Request something of the run; see `RunSource.request`."""
+        if self.live or request is not Request.EVALUATE:
+            self._control.request(request)
         elif self._state.snapshot().checkpoint is not None:
             self._control = RunControl()
             self._start(self._evaluate_again)
@@ -286,27 +267,13 @@ class LiveRun:
             except OSError as error:
                 self._state.apply(Alert(text=f"the end of the event log is not written: {error.strerror}"))
 
-    def _answer(self, request: str) -> str | None:
-        """Do what another process asks for; what is wrong with it, if anything."""
+    def _answer(self, request: Request) -> str | None:
+        """Do what another process requests; the reason if it is refused."""
         snapshot = self._state.snapshot()
         training = snapshot.started is not None and snapshot.finished is None
-        match request:
-            case "stop":
-                self.stop()
-            case "pause" | "resume" | "pause_or_resume" | "save" | "evaluate" if not training:
-                return f"the run is {snapshot.phase} and does not train"
-            case "pause":
-                self.pause()
-            case "resume":
-                self.resume()
-            case "pause_or_resume":
-                self.pause_or_resume()
-            case "save":
-                self.save()
-            case "evaluate":
-                self.evaluate()
-            case _:
-                return f"{request} is no request this run knows"
+        if request is not Request.STOP and not training:
+            return f"the run is {snapshot.phase}, not training"
+        self.request(request)
         return None
 
     def _emit(self, event: Event) -> None:

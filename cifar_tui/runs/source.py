@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from cifar_tui.engine.config.schema import TrainConfig
+from cifar_tui.runs.control.protocol import Request
 from cifar_tui.runs.state import Curves, LogLine, RunSnapshot
 
 if TYPE_CHECKING:
@@ -83,26 +84,10 @@ class RunSource(Protocol):
         """Batch `number` of the test images; None while there are no images. `number` wraps around."""
         ...
 
-    def pause(self) -> None:
-        """Hold training before its next step."""
-        ...
+    def request(self, request: Request) -> None:
+        """Request something of the run; what comes of it shows in the snapshot.
 
-    def resume(self) -> None:
-        """Let it go on."""
-        ...
-
-    def save(self) -> None:
-        """Write a checkpoint before the next step."""
-        ...
-
-    def pause_or_resume(self) -> None:
-        """Hold training, or let it go on if it was asked to hold."""
-        ...
-
-    def evaluate(self) -> None:
-        """Evaluate the test set: before the next step, or the saved weights when training is over."""
-        ...
-
-    def stop(self) -> None:
-        """Save and end; it has ended when `live` is false."""
+        `EVALUATE` evaluates the saved weights when training is over. After `STOP` the run has ended when
+        `live` is false.
+        """
         ...

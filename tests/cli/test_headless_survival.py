@@ -19,6 +19,7 @@ from cifar_tui.cli.headless import train_headless
 from cifar_tui.engine.config.schema import TrainConfig
 from cifar_tui.engine.events import LossPoint, Phase
 from cifar_tui.runs.control.client import send_request
+from cifar_tui.runs.control.protocol import Request
 from cifar_tui.runs.disk.event_log import read_events
 from cifar_tui.runs.disk.run_lock import RunLock, owner_of
 from cifar_tui.runs.disk.summary import read_summary
@@ -153,7 +154,7 @@ def stopped_run(tmp_path, image_folder):
     run = LiveRun(config, checkpoints=tmp_path / "checkpoints")
     run.start_training()
     wait_until(lambda: run.snapshot().step > 0)
-    run.stop()
+    run.request(Request.STOP)
     assert run.wait(60)
     assert run.snapshot().finished.completed is False
     return run.folder

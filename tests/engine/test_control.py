@@ -13,8 +13,8 @@ def test_nothing_is_pending_at_first():
 
 def test_a_request_is_taken_once():
     control = RunControl()
-    control.save()
-    control.evaluate()
+    control.request("save")
+    control.request("evaluate")
     assert control.pending
     assert control.take_save()
     assert not control.take_save()
@@ -25,18 +25,18 @@ def test_a_request_is_taken_once():
 
 def test_pending_lasts_as_long_as_the_pause():
     control = RunControl()
-    control.pause()
+    control.request("pause")
     assert control.pending
     assert control.paused
-    control.resume()
+    control.request("resume")
     assert not control.pending
 
 
 def test_one_request_holds_and_the_same_again_lets_go_on():
     control = RunControl()
-    control.pause_or_resume()
+    control.request("toggle_pause")
     assert control.paused
-    control.pause_or_resume()
+    control.request("toggle_pause")
     assert not control.paused
     assert not control.pending
 
@@ -44,7 +44,7 @@ def test_one_request_holds_and_the_same_again_lets_go_on():
 def test_a_pause_ends_for_whatever_else_is_asked_for():
     for ask in (RunControl.resume, RunControl.save, RunControl.evaluate, RunControl.stop):
         control = RunControl()
-        control.pause()
+        control.request("pause")
         waiting = threading.Thread(target=control.wait_while_paused)
         waiting.start()
         assert waiting.is_alive()
@@ -55,7 +55,7 @@ def test_a_pause_ends_for_whatever_else_is_asked_for():
 
 def test_a_stop_stays():
     control = RunControl()
-    control.stop()
-    control.resume()
+    control.request("stop")
+    control.request("resume")
     assert control.pending
     assert control.stop_requested

@@ -264,7 +264,7 @@ def test_weights_are_evaluated_where_they_could_not_be_trained(tmp_path, image_f
 def test_a_stop_while_training_leaves_no_report(tmp_path, image_folder):
     def stop(run, event):
         if isinstance(event, TrainingStarted):
-            run.control.stop()
+            run.control.request("stop")
 
     run = Run(tmp_path, data=image_folder, on_event=stop)
     assert not run.train().completed
@@ -275,7 +275,7 @@ def test_a_stop_while_training_leaves_no_report(tmp_path, image_folder):
 def test_a_stop_during_an_evaluation_on_the_way_still_saves(tmp_path, image_folder):
     def stop(run, event):
         if isinstance(event, PhaseChanged) and event.phase is Phase.EVALUATING:
-            run.control.stop()
+            run.control.request("stop")
 
     run = Run(tmp_path, data=image_folder, on_event=stop)
     finished = run.train()
@@ -285,7 +285,7 @@ def test_a_stop_during_an_evaluation_on_the_way_still_saves(tmp_path, image_fold
 
 def test_a_stop_while_loading_leaves_nothing(tmp_path, image_folder):
     run = Run(tmp_path, data=image_folder)
-    run.control.stop()
+    run.control.request("stop")
     with pytest.raises(CancelledError):
         run.train()
     assert not run.folder.exists()

@@ -3,6 +3,7 @@
 import pytest
 
 from cifar_tui.engine.events import Phase, PhaseChanged, RunEnded
+from cifar_tui.runs.control.protocol import Request
 from cifar_tui.runs.control.server import ControlServer
 from cifar_tui.runs.disk.run_lock import RunLock
 from cifar_tui.runs.state import PendingRequest
@@ -24,7 +25,7 @@ def test_what_the_owner_refuses_becomes_an_alert_with_its_sentence(attach, folde
     server = ControlServer(folder, lambda request: f"the run is loading: no {request}")
     server.start()
     run = attach(folder)
-    run.pause()
+    run.request(Request.PAUSE)
     wait_until(lambda: texts(run, "alert"))
     assert texts(run, "alert") == ["the run is loading: no pause"]
     server.close()
@@ -37,7 +38,7 @@ def test_it_is_the_owner_who_knows_whether_to_pause_or_to_resume(attach, folder)
     server.start()
     run = attach(folder)
     for count in (1, 2):  # the second before the log tells of the first
-        run.pause_or_resume()
+        run.request(Request.TOGGLE_PAUSE)
         wait_until(lambda count=count: len(asked) == count)
     assert asked == ["pause_or_resume", "pause_or_resume"]
     server.close()
@@ -73,7 +74,7 @@ def test_what_is_asked_is_shown_once_the_owner_has_agreed_and_until_it_comes(att
     log(folder, PhaseChanged(phase=Phase.TRAINING))
     wait_until(lambda: run.snapshot().phase is Phase.TRAINING)
     assert run.snapshot().asked is None, "it was for then"
-    run.stop()
+    run.request(Request.STOP)
     wait_until(lambda: run.snapshot().asked is PendingRequest.STOP)
     assert len(agreed) == 6
 
@@ -82,8 +83,8 @@ def test_two_quick_presses_leave_nothing_to_wait_for(attach, folder, agreed):
     log(folder, PhaseChanged(phase=Phase.TRAINING))
     run = attach(folder)
     with run._asking:  # the answers are long on their way
-        run.pause_or_resume()
-        run.pause_or_resume()
+        run.request(Request.TOGGLE_PAUSE)
+        run.request(Request.TOGGLE_PAUSE)
     wait_until(lambda: len(agreed) == 2)
     with run._asking:
         assert run.snapshot().asked is None
@@ -102,7 +103,7 @@ def test_an_answer_that_comes_after_the_pause_is_not_shown_when_the_run_goes_on(
 def test_to_let_a_paused_run_go_on_is_nothing_to_wait_for(attach, folder, agreed, phase):
     log(folder, PhaseChanged(phase=phase))
     run = attach(folder)
-    run.pause_or_resume()
+    run.request(Request.TOGGLE_PAUSE)
     wait_until(lambda: agreed == ["pause_or_resume"])
     log(folder, PhaseChanged(phase=Phase.TRAINING))
     wait_until(lambda: run.snapshot().phase is Phase.TRAINING)

@@ -10,6 +10,7 @@ import torch
 from cifar_tui.engine.config.schema import TrainConfig
 from cifar_tui.engine.events import Evaluated, Phase, TrainingFinished
 from cifar_tui.runs.control.client import send_request
+from cifar_tui.runs.control.protocol import Request
 from cifar_tui.runs.disk.event_log import read_events
 from cifar_tui.runs.live import LiveRun
 from cifar_tui.runs.state import PendingRequest, RunState
@@ -37,7 +38,7 @@ def make_run(tmp_path, image_folder):
 
     yield make
     for run in runs:
-        run.stop()
+        run.request(Request.STOP)
         assert run.wait(60)
 
 
@@ -91,10 +92,10 @@ def test_a_paused_run_is_live_until_it_is_stopped(make_run):
     run = make_run(epochs=100_000)
     run.start_training()
     wait_until(lambda: run.snapshot().step > 0)
-    run.pause()
+    run.request(Request.PAUSE)
     wait_until(lambda: run.snapshot().phase is Phase.PAUSED)
     assert run.live
-    run.stop()
+    run.request(Request.STOP)
     assert run.wait(60)
     finished = [event for event in read_events(run.folder) if isinstance(event, TrainingFinished)]
     assert [event.completed for event in finished] == [False]
@@ -178,7 +179,7 @@ def test_a_run_that_diverges_pauses_and_keeps_its_last_checkpoint(make_run):
     run.start_training()
     wait_until(lambda: run.snapshot().phase is Phase.PAUSED)
     assert any("not finite at step" in line.text for line in run.log_since(0) if line.kind == "alert")
-    run.stop()
+    run.request(Request.STOP)
     assert run.wait(60)
     ended = run.snapshot().ended
     assert ended.exit_code == 4
@@ -237,7 +238,7 @@ def test_the_saved_weights_can_be_evaluated_again_after_the_end(make_run):
     run.start_training()
     assert run.wait(60)
     first = run.snapshot().evaluated
-    run.evaluate()
+    run.request(Request.EVALUATE)
     assert run.wait(60)
     evaluated = [event for event in read_events(run.folder) if isinstance(event, Evaluated)]
     assert [event.correct for event in evaluated[-2:]] == [first.correct] * 2
@@ -248,10 +249,10 @@ def test_an_evaluation_of_a_stopped_run_is_of_what_it_saved_and_writes_its_repor
     run = make_run(epochs=100_000)
     run.start_training()
     wait_until(lambda: run.snapshot().step > 0)
-    run.stop()
+    run.request(Request.STOP)
     assert run.wait(60)
     assert not (run.folder / "report.json").exists()
-    run.evaluate()
+    run.request(Request.EVALUATE)
     assert run.wait(60)
     saved = torch.load(run.folder / "last.pt", weights_only=True)["step"]
     assert run.snapshot().evaluated.step == saved

@@ -307,7 +307,7 @@ class Trainer:
         if not self._interactive:
             raise RunFailedError(f"{cause}; the last checkpoint is kept, try again with a lower one")
         self._emit(Alert(text=f"{cause}; paused"))
-        self._control.pause()
+        self._control.request("pause")
 
     def _finish_epoch(self) -> None:
         self._emit(
@@ -366,10 +366,10 @@ class Trainer:
         while self._control.pending:
             if self._control.stop_requested:
                 return False
-            if self._control.take_save():
+            if self._control.take("save"):
                 self._emit(PhaseChanged(phase=Phase.SAVING))
                 self._saver.try_save("asked for", wait=True)
-            if self._control.take_evaluate():
+            if self._control.take("evaluate"):
                 self._evaluate(self.step)
             if self._control.paused:
                 if not held:

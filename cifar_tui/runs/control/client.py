@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from cifar_tui.engine.errors import UserError
-from cifar_tui.runs.control.protocol import NO_SIGNAL, find_socket
+from cifar_tui.runs.control.protocol import NO_SIGNAL, Request, find_socket
 
 _LONGEST_REPLY = 65_536
 _RETRY_SECONDS = 0.01
@@ -24,12 +24,12 @@ class RequestRefusedError(UserError):
     exit_code = 4
 
 
-def send_request(folder: Path, request: str, *, timeout: float = 2.0) -> None:
-    """Ask the owner of the run in `folder` for one of `REQUESTS`; returns when it has agreed.
+def send_request(folder: Path, request: Request, *, timeout: float = 2.0) -> None:
+    """Ask the owner of the run in `folder` for something; returns when it has agreed.
 
     Args:
         folder: the run's folder.
-        request: what to ask for.
+        request: what to request.
         timeout: how long it may take altogether, in seconds.
 
     Raises:

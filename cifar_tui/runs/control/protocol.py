@@ -10,12 +10,25 @@ import socket
 import stat
 import sys
 import tempfile
+from enum import StrEnum
 from pathlib import Path
 
 from cifar_tui.engine.errors import ConfigError
 
-REQUESTS = ("ping", "pause", "resume", "pause_or_resume", "save", "evaluate", "stop")
-"""What a client can ask for; "ping" asks for nothing but an answer."""
+
+class Request(StrEnum):
+    """What can be requested of a run, by a key or from another process."""
+
+    PAUSE = "pause"
+    RESUME = "resume"
+    TOGGLE_PAUSE = "toggle_pause"
+    SAVE = "save"
+    EVALUATE = "evaluate"
+    STOP = "stop"
+
+
+PING = "ping"
+"""What a client sends to see whether somebody answers."""
 
 SOCKET_FILE = "control.sock"
 

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from cifar_tui.engine.errors import RunFailedError
-from cifar_tui.runs.control.protocol import LONGEST_LINE, NO_SIGNAL, REQUESTS, link_path, socket_path
+from cifar_tui.runs.control.protocol import LONGEST_LINE, NO_SIGNAL, PING, Request, link_path, socket_path
 
 _MOST_CLIENTS = 16
 _REQUESTS_PER_SECOND = 200  # of one client, over some seconds; as many may come at once
@@ -35,7 +35,7 @@ class ControlServer:
 
     Args:
         folder: the run's folder. It is closed to other users, as the socket is.
-        handle: called in the server's thread with one of `REQUESTS` but "ping"; returns None, or a sentence
+        handle: called in the server's thread with a request; returns None, or a sentence
             that says why the request is refused. It is to return at once.
         beat: called in the server's thread every `beat_seconds`.
         beat_seconds: see `beat`.
@@ -44,7 +44,7 @@ class ControlServer:
     def __init__(
         self,
         folder: Path,
-        handle: Callable[[str], str | None],
+        handle: Callable[[Request], str | None],
         *,
         beat: Callable[[], None] | None = None,
         beat_seconds: float = 5.0,
@@ -138,7 +138,7 @@ class _Service:
         self,
         listener: socket.socket,
         woken: socket.socket,
-        handle: Callable[[str], str | None],
+        handle: Callable[[Request], str | None],
         beat: Callable[[], None] | None,
         beat_seconds: float,
     ) -> None:
@@ -257,12 +257,12 @@ class _Service:
         if not isinstance(request, dict) or "do" not in request:
             return _refusal('a request is an object in JSON with "do"')
         do = request["do"]
-        if do not in REQUESTS:
-            return _refusal(f'"do" is one of: {", ".join(REQUESTS)}')
-        if do == "ping":
+        if do == PING:
             return _AGREED
+        if do not in set(Request):
+            return _refusal(f'"do" is one of: {", ".join([PING, *Request])}')
         try:
-            refused = self._handle(do)
+            refused = self._handle(Request(do))
         except Exception as error:  # noqa: BLE001 - a defect there is no reason to be deaf from now on
             return _refusal(f"an error in the program itself, {type(error).__name__}: {error}")
         return _AGREED if refused is None else _refusal(refused)

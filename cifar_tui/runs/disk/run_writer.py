@@ -10,6 +10,7 @@ from cifar_tui.engine.config.schema import TrainConfig
 from cifar_tui.engine.errors import RunFailedError
 from cifar_tui.engine.events import CheckpointSaved, Event
 from cifar_tui.engine.layout import BEST_FILE, CONFIG_FILE, LAST_FILE, REPORT_FILE, SAMPLES_FILE, WEIGHTS_FILE
+from cifar_tui.runs.control.protocol import Request
 from cifar_tui.runs.control.server import ControlServer
 from cifar_tui.runs.disk.event_log import EventLog
 from cifar_tui.runs.disk.run_lock import BEAT_SECONDS, RunLock
@@ -32,7 +33,7 @@ class RunWriter:
         RunFailedError: a file of it cannot be written.
     """
 
-    def __init__(self, folder: Path, config: TrainConfig, answer: Callable[[str], str | None]) -> None:
+    def __init__(self, folder: Path, config: TrainConfig, answer: Callable[[Request], str | None]) -> None:
         self._appending = threading.Lock()
         self._lock = RunLock(folder)
         self._lock.acquire()

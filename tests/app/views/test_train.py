@@ -311,7 +311,7 @@ async def test_a_key_that_has_to_wait_for_a_step_is_answered_meanwhile(app):
         app._view.follow(run)
         app.dashboard.show_run(run)
         line = app.dashboard.query_one("#state", Line)
-        for request, said in ((run.pause, "‖ pausing · ▶ training"), (run.resume, "▶ training")):
+        for request, said in ((Request.PAUSE, "‖ pausing · ▶ training"), (Request.RESUME, "▶ training")):
             app._view.show_effect_of(request)
             await until(pilot, lambda said=said: line.plain == said)
 

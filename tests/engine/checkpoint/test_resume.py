@@ -84,14 +84,14 @@ class Training:
             torch.manual_seed(12345)  # whatever the generator was used for in the meantime
             self.trainer.load_state_dict(state)
         if stop_at == 0:
-            self.control.stop()
+            self.control.request("stop")
         self.finished = self.trainer.fit()
 
     def evaluate(self, step):
         if self.evaluation_works:
             self.evaluated.append(step)
         else:
-            self.control.stop()
+            self.control.request("stop")
         return self.evaluation_works
 
     def losses(self):
@@ -113,7 +113,7 @@ class StoppingSteps:
     def over(self, order, *, at_most):
         for result in self.steps.over(order, at_most=lambda: min(at_most(), self.steps_to_stop())):
             if len(result.losses) == self.steps_to_stop():
-                self.training.control.stop()
+                self.training.control.request("stop")
             yield result
 
     def state_dict(self):

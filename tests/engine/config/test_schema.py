@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from cifar_tui.engine import presets
+from cifar_tui.engine.config import presets
 from cifar_tui.engine.config.schema import (
     PRESETS,
     SETTINGS,

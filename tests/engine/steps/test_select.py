@@ -115,7 +115,7 @@ def train(image_folder, folder, *, resume_from=None, stop=False, **settings):
     def emit(event):
         events.append(event)
         if stop and isinstance(event, TrainingStarted):
-            control.stop()
+            control.request("stop")
 
     config = TrainConfig(data=str(image_folder), data_dir=str(folder), device="cpu", **settings)
     folder.mkdir(exist_ok=True)

@@ -154,10 +154,10 @@ def test_pauses_saves_and_evaluations_change_no_bit(noise_dataset, tmp_path):
 
     def interrupt(event):
         if isinstance(event, LossPoint) and event.step % 20 == 0:
-            control.pause()
-            control.save()
-            control.evaluate()
-            control.resume()
+            control.request("pause")
+            control.request("save")
+            control.request("evaluate")
+            control.request("resume")
 
     net, engine_losses, _ = run_engine(
         noise_dataset, tmp_path, seed=3, epochs=1, window=50, control=control, emit=interrupt

@@ -119,7 +119,7 @@ def test_a_pause_holds_between_two_steps_until_resumed(noise_dataset, tmp_path):
 
     def pause_at_100(run, event):
         if isinstance(event, LossPoint) and event.step == 100:
-            run.control.pause()
+            run.control.request("pause")
         if isinstance(event, PhaseChanged) and event.phase is Phase.PAUSED:
             paused.set()
 
@@ -132,7 +132,7 @@ def test_a_pause_holds_between_two_steps_until_resumed(noise_dataset, tmp_path):
     assert held_at == 100
     assert thread.is_alive()
     assert all(torch.equal(a, b) for a, b in zip(weights, run.net.parameters(), strict=True))
-    run.control.resume()
+    run.control.request("resume")
     thread.join(30)
     assert not thread.is_alive()
     assert run.trainer.step == 210
@@ -148,10 +148,10 @@ def test_time_spent_paused_is_not_training_time(noise_dataset, tmp_path, monkeyp
         if isinstance(event, LossPoint):
             now[0] += 1.0
             if event.step == 100:
-                run.control.pause()
+                run.control.request("pause")
         if isinstance(event, PhaseChanged) and event.phase is Phase.PAUSED:
             now[0] += 1000.0
-            run.control.resume()
+            run.control.request("resume")
 
     run = Run(noise_dataset, tmp_path, on_event=pass_time)
     assert run.trainer.fit().train_seconds == pytest.approx(5.0)
@@ -160,7 +160,7 @@ def test_time_spent_paused_is_not_training_time(noise_dataset, tmp_path, monkeyp
 def test_a_stop_saves_and_ends_before_the_next_step(noise_dataset, tmp_path):
     def stop_at_150(run, event):
         if isinstance(event, LossPoint) and event.step == 150:
-            run.control.stop()
+            run.control.request("stop")
 
     run = Run(noise_dataset, tmp_path, on_event=stop_at_150, epochs=3)
     finished = run.trainer.fit()
@@ -176,9 +176,9 @@ def test_a_stop_saves_and_ends_before_the_next_step(noise_dataset, tmp_path):
 def test_a_stop_ends_a_pause(noise_dataset, tmp_path):
     def pause_then_stop(run, event):
         if isinstance(event, LossPoint) and event.step == 50:
-            run.control.pause()
+            run.control.request("pause")
         if isinstance(event, PhaseChanged) and event.phase is Phase.PAUSED:
-            run.control.stop()
+            run.control.request("stop")
 
     run = Run(noise_dataset, tmp_path, on_event=pause_then_stop)
     assert run.trainer.fit().step == 50
@@ -187,7 +187,7 @@ def test_a_stop_ends_a_pause(noise_dataset, tmp_path):
 def test_a_stop_at_the_very_last_step_is_a_finished_training(noise_dataset, tmp_path):
     def stop_at_the_end(run, event):
         if isinstance(event, LossPoint) and event.step == 210:
-            run.control.stop()
+            run.control.request("stop")
 
     run = Run(noise_dataset, tmp_path, on_event=stop_at_the_end)
     assert run.trainer.fit().completed
@@ -196,8 +196,8 @@ def test_a_stop_at_the_very_last_step_is_a_finished_training(noise_dataset, tmp_
 def test_a_checkpoint_and_an_evaluation_can_be_asked_for_at_any_step(noise_dataset, tmp_path):
     def ask_at_50(run, event):
         if isinstance(event, LossPoint) and event.step == 50:
-            run.control.save()
-            run.control.evaluate()
+            run.control.request("save")
+            run.control.request("evaluate")
 
     run = Run(noise_dataset, tmp_path, on_event=ask_at_50)
     assert run.trainer.fit().completed
@@ -215,7 +215,7 @@ def test_a_save_that_fails_on_the_way_alerts_and_training_goes_on(noise_dataset,
     def take_the_folder_away(run, event):
         if isinstance(event, LossPoint) and event.step == 100:
             folder.rename(tmp_path / "elsewhere")
-            run.control.save()
+            run.control.request("save")
         if isinstance(event, LossPoint) and event.step == 150:
             (tmp_path / "elsewhere").rename(folder)
 
@@ -235,7 +235,7 @@ def test_a_loss_that_is_not_finite_pauses_the_run_and_says_so(noise_dataset, tmp
     def on_event(run, event):
         diverge(run, event)
         if isinstance(event, PhaseChanged) and event.phase is Phase.PAUSED:
-            run.control.stop()
+            run.control.request("stop")
 
     run = Run(noise_dataset, tmp_path, on_event=on_event)
     with pytest.raises(RunFailedError, match="not saved at step 100: the weights are not finite"):
@@ -251,11 +251,11 @@ def test_weights_that_are_not_finite_never_replace_a_checkpoint(noise_dataset, t
             with torch.no_grad():
                 run.net.fc3.bias[0] = math.nan
         if isinstance(event, PhaseChanged) and event.phase is Phase.PAUSED:
-            run.control.save()
-            run.control.resume()
+            run.control.request("save")
+            run.control.request("resume")
 
     run = Run(noise_dataset, tmp_path, on_event=on_event, epochs=3)
-    run.control.save()
+    run.control.request("save")
     with pytest.raises(RunFailedError, match="not finite"):
         run.trainer.fit()
     assert run.phases().count(Phase.PAUSED) == 1, "who goes on knows it"

@@ -20,7 +20,7 @@ def train(image_folder, folder, *, stop_at_end_of=None, state=None, **settings):
     def emit(event):
         events.append(event)
         if isinstance(event, EpochFinished) and event.epoch == stop_at_end_of:
-            control.stop()
+            control.request("stop")
 
     config = TrainConfig(
         data=str(image_folder),
