@@ -1,5 +1,6 @@
 """The dashboard as a whole: form, commands and dialogs, without a terminal."""
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from cifar_tui.app.widgets.line import Line
 from cifar_tui.engine.config.presets import PRESETS
 from cifar_tui.engine.config.schema import TrainConfig
 from cifar_tui.engine.events import Phase, PhaseChanged, TrainingFinished, TrainingStarted
+from cifar_tui.runs.control.protocol import Request
 from cifar_tui.runs.live import LiveRun
 from cifar_tui.runs.state import Curves
 from tests.app.panes.pane_app import until
@@ -312,7 +314,7 @@ async def test_a_key_that_has_to_wait_for_a_step_is_answered_meanwhile(app):
         app.dashboard.show_run(run)
         line = app.dashboard.query_one("#state", Line)
         for request, said in ((Request.PAUSE, "‖ pausing · ▶ training"), (Request.RESUME, "▶ training")):
-            app._view.show_effect_of(request)
+            app._view.show_effect_of(partial(run.request, request))
             await until(pilot, lambda said=said: line.plain == said)
 
 
