@@ -9,8 +9,7 @@ import torch
 from cifar_tui import __version__
 from cifar_tui.engine.config.schema import TrainConfig
 from cifar_tui.engine.data.dataset import Dataset
-from cifar_tui.engine.steps.recipe_steps import low_res_epochs
-from cifar_tui.engine.steps.select import EAGER
+from cifar_tui.engine.training.batches import low_res_epochs
 
 _NAMES = {
     "images": "the training images are not the same",
@@ -19,16 +18,16 @@ _NAMES = {
     "torch": "this is PyTorch {new} and the checkpoint is of {old}",
     "device": "it runs on {new} and ran on {old}",
     "processor": "this processor is {new} and it was {old}",
-    "steps": "its steps are made by {new} and were made by {old}",
+    "backend": "its steps are made by {new} and were made by {old}",
     "threads": "it computes with {new} threads and did so with {old}",
 }
 
 
-def describe_provenance(dataset: Dataset, device: str, threads: int, steps: str) -> dict[str, str]:
+def describe_provenance(dataset: Dataset, device: str, threads: int, backend: str) -> dict[str, str]:
     """What a checkpoint remembers of where it came from.
 
-    `device` is as the user sees it; `threads` compute on the CPU, and sums depend on their number; `steps`
-    is what makes the steps.
+    `device` is as the user sees it; `threads` compute on the CPU, and sums depend on their number; `backend`
+    runs the steps.
     """
     checksum = zlib.crc32(dataset.train.targets.numpy().data)
     checksum = zlib.crc32(dataset.train.images.numpy().data, checksum)
@@ -39,7 +38,7 @@ def describe_provenance(dataset: Dataset, device: str, threads: int, steps: str)
         "torch": str(torch.__version__),
         "device": device,
         "processor": f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}",
-        "steps": steps,
+        "backend": backend,
         "threads": str(threads),
     }
 
@@ -48,7 +47,6 @@ def provenance_differences(old: Any, new: dict[str, str]) -> list[str]:  # noqa:
     """What differs between the origin in a checkpoint and this one, as sentences."""
     if not isinstance(old, dict):
         return ["the checkpoint does not say what it was trained on"]
-    old = {"steps": EAGER, **old}
     return [
         sentence.format(old=old.get(name, "unknown"), new=new[name])
         for name, sentence in _NAMES.items()
