@@ -144,7 +144,7 @@ class TrainConfig:
         "data", "folder for downloads and caches", _not_empty, in_step=False, resumable=True
     )
     device: str = _setting("auto", "auto, cpu, cuda, cuda:N or mps", _device, in_step=False, resumable=True)
-    model: str = _choice("net", "network", MODELS)
+    model: str = _choice(PRESETS["tutorial"]["model"], "network", MODELS)
     epochs: int = _setting(
         2, "passes over the training images", _whole(1, 100_000), in_step=False, resumable=True
     )
