@@ -18,7 +18,6 @@ from cifar_tui.runs.control.protocol import Request, receive_line, socket_addres
 _MAX_REQUEST_BYTES = 4096
 _MAX_CLIENTS = 16
 _CLIENT_SECONDS = 2.0
-_POLL_SECONDS = 0.1
 _ACCEPT_INTERVAL = 0.005  # a client that connects in a loop must not take the CPU from training
 
 
@@ -64,15 +63,14 @@ class ControlServer(socketserver.ThreadingUnixStreamServer):
         self._beat_seconds = beat_seconds
         self._next_beat = time.monotonic() + beat_seconds
         self._clients: set[socket.socket] = set()
-        self._thread = threading.Thread(
-            target=self.serve_forever, args=(_POLL_SECONDS,), name="cifar-tui-control", daemon=True
-        )
+        self._thread = threading.Thread(target=self.serve_forever, name="cifar-tui-control", daemon=True)
         try:
             folder.chmod(0o700)
             if self._path.is_socket():  # left by an owner that died
                 self._path.unlink()
             with socket_address(folder) as address:
                 super().__init__(address, _ClientHandler)
+            self._path.chmod(0o600)
         except OSError as error:
             raise RunFailedError(
                 f"cannot listen on the control socket {self._path}: {error.strerror or error}; "
@@ -88,11 +86,11 @@ class ControlServer(socketserver.ThreadingUnixStreamServer):
         if self.fileno() < 0:
             return
         if self._thread.is_alive():
+            _disconnect(self.socket)  # wakes the thread on Linux; elsewhere it polls
             self.shutdown()
             self._thread.join()
         for client in list(self._clients):
-            with contextlib.suppress(OSError):
-                client.shutdown(socket.SHUT_RD)  # a pending reply is still sent
+            _disconnect(client)
         self.server_close()
         with contextlib.suppress(OSError):  # the next owner replaces it
             self._path.unlink()
@@ -109,11 +107,6 @@ class ControlServer(socketserver.ThreadingUnixStreamServer):
             return self._handle(request)
         except Exception as error:  # noqa: BLE001 - the client must hear of it, whatever it is
             return f"internal error ({type(error).__name__}: {error})"
-
-    def server_bind(self) -> None:
-        """Bind, and restrict the socket to this user before anybody can connect."""
-        super().server_bind()
-        self._path.chmod(0o600)
 
     def get_request(self) -> tuple[socket.socket, object]:
         """Accept a client of this user, unless too many are connected."""
@@ -139,6 +132,12 @@ class ControlServer(socketserver.ThreadingUnixStreamServer):
             with contextlib.suppress(OSError):  # the next beat may succeed
                 self._beat()
             self._next_beat = time.monotonic() + self._beat_seconds
+
+
+def _disconnect(connection: socket.socket) -> None:
+    """Stop receiving, or accepting; a pending reply is still sent."""
+    with contextlib.suppress(OSError):
+        connection.shutdown(socket.SHUT_RD)
 
 
 def _is_same_user(client: socket.socket) -> bool:
