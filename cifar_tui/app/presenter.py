@@ -111,12 +111,12 @@ class RunPresenter:
         if self._told_away or not isinstance(run, AttachedRun) or not run.loaded:
             return
         self._told_away = True
-        if run.away:
+        if run.recap:
             from cifar_tui.app.dialogs.dialogs import AwayDialog
 
-            self._app.push_screen(AwayDialog(run.away))
+            self._app.push_screen(AwayDialog(run.recap))
 
 
 def _standing(run: RunSource) -> _Standing:
     snapshot = run.snapshot()
-    return snapshot.phase, snapshot.asked
+    return snapshot.phase, snapshot.pending

@@ -168,4 +168,4 @@ def _state_of(run: RunSource) -> tuple[RunSnapshot, tuple[object, ...]]:
     """What is known of `run`, and what differs once that does."""
     snapshot = run.snapshot()
     # all but the first change without an event: by a key, and when the process that owns the run goes
-    return snapshot, (snapshot.version, snapshot.asked, snapshot.phase, run.ownership)
+    return snapshot, (snapshot.version, snapshot.pending, snapshot.phase, run.ownership)
