@@ -13,9 +13,10 @@ from typing import Any
 import tomli_w
 
 from cifar_tui.engine.config.presets import PRESETS
+from cifar_tui.engine.data.sources import SOURCES
 from cifar_tui.engine.errors import ConfigError
 
-DATA_KEYWORDS = ("auto", "cifar10", "synthetic")
+DATA_KEYWORDS = tuple(SOURCES)
 MODELS = (
     "net",
     "resnet18",

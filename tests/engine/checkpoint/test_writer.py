@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from cifar_tui.engine import checkpoint_writer as writer_module
+from cifar_tui.engine.checkpoint import writer as writer_module
 from cifar_tui.engine.checkpoint.files import Checkpoint, write_checkpoint
 from cifar_tui.engine.checkpoint.writer import CheckpointWriter
 from cifar_tui.engine.errors import RunFailedError

@@ -92,7 +92,7 @@ def batch_files() -> dict[str, bytes]:
 
 
 def make_archive(files: dict[str, bytes], link: str = "") -> bytes:
-    """An archive of `files`, and of a symbolic link out of it where one is named."""
+    """An archive of `files`, and of a symbolic link out of it if one is named."""
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w:gz") as tar:
         for name, content in files.items():

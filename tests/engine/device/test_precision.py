@@ -5,7 +5,7 @@ import contextlib
 import pytest
 import torch
 
-from cifar_tui.engine import precision
+from cifar_tui.engine.device import precision
 from cifar_tui.engine.device.precision import (
     autocast,
     evaluation_precision,
