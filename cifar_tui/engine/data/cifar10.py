@@ -76,7 +76,7 @@ def _exists(path: Path) -> bool:
     return os.path.exists(path)  # noqa: PTH110 - Path.exists raises if a parent folder cannot be searched
 
 
-def _read_batch(path: Path, md5: str) -> dict[str, Any]:
+def _read_batch(path: Path, md5: str) -> dict[bytes, Any]:
     """Unpickle an official file, from the same bytes that its MD5 was computed of."""
     advice = f"remove the folder and use --data cifar10 to download the official files, or {ALTERNATIVES}"
     try:
@@ -86,11 +86,11 @@ def _read_batch(path: Path, md5: str) -> dict[str, Any]:
     found = hashlib.md5(content, usedforsecurity=False).hexdigest()
     if found != md5:
         raise DataUnavailableError(f"{path} is not the official file (MD5 {found}, expected {md5}): {advice}")
-    batch: dict[str, Any] = pickle.loads(content, encoding="latin1")  # noqa: S301 - its MD5 matched
+    batch: dict[bytes, Any] = pickle.loads(content, encoding="bytes")  # noqa: S301 - its MD5 matched
     return batch
 
 
-def _concatenate(batches: list[dict[str, Any]]) -> ImageSplit:
-    pixels = np.concatenate([batch["data"] for batch in batches])
-    targets = [target for batch in batches for target in batch["labels"]]
+def _concatenate(batches: list[dict[bytes, Any]]) -> ImageSplit:
+    pixels = np.concatenate([batch[b"data"] for batch in batches])
+    targets = [target for batch in batches for target in batch[b"labels"]]
     return ImageSplit(images=torch.from_numpy(pixels.reshape(-1, 3, 32, 32)), targets=torch.tensor(targets))

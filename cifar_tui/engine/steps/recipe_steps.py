@@ -11,7 +11,7 @@ from torch.optim import Optimizer
 from cifar_tui.engine.config.schema import TrainConfig
 from cifar_tui.engine.data.dataset import ImageSplit
 from cifar_tui.engine.device.capabilities import compiles
-from cifar_tui.engine.device.compile import CompilationError, compiled
+from cifar_tui.engine.device.compile import CompilationError, compile_model
 from cifar_tui.engine.device.precision import autocast, loss_scale
 from cifar_tui.engine.errors import ConfigError
 from cifar_tui.engine.models import AirbenchNet
@@ -87,7 +87,7 @@ class RecipeSteps:
         whole = self._in_format(normalize(self._train.images[:1]))
         examples = [whole, self._in_format(downscale(whole))] if self._small_epochs else [whole]
         try:
-            self._forward = compiled(self._net, examples, sizes, self._precision)
+            self._forward = compile_model(self._net, examples, sizes, self._precision)
         except CompilationError as error:
             if self._config.compile == "yes":
                 raise ConfigError(

@@ -60,7 +60,7 @@ def test_auto_downloads_checks_unpacks_and_reads(
     assert dataset.train.images.shape == (100, 3, 32, 32)
     assert dataset.train.targets.dtype == torch.int64
     assert dataset.test.images.is_contiguous()
-    expected = pickle.loads(batch_files()["test_batch"], encoding="latin1")["data"]
+    expected = pickle.loads(batch_files()["test_batch"], encoding="bytes")[b"data"]
     assert torch.equal(dataset.test.images.flatten(1), torch.from_numpy(expected))
     assert dataset.test.targets.tolist() == [k % 10 for k in range(20)]
     assert names(tmp_path / "deep" / "data") == {"cifar-10-batches-py", NAME}

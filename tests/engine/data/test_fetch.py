@@ -1,5 +1,6 @@
 """Fetching the archive: resuming, checking, cancelling, unpacking, and what never gets a final name."""
 
+import dataclasses
 import threading
 import time
 from pathlib import Path
@@ -10,7 +11,8 @@ from cifar_tui.engine.data.fetch import Archive, fetch
 from cifar_tui.engine.data.sources import Progress
 from cifar_tui.engine.errors import CancelledError, DataUnavailableError
 from cifar_tui.engine.events import LoadingProgress
-from tests.engine.data.loopback import LoopbackServer, Plan
+from tests.engine.data.conftest import md5
+from tests.engine.data.loopback import LoopbackServer, Plan, batch_files, make_archive
 
 PART = "cifar-10-python.tar.gz.part"
 NAME = "cifar-10-python.tar.gz"
@@ -241,3 +243,28 @@ def test_full_disk(small_archive: Archive, tmp_path: Path) -> None:
     (tmp_path / PART).symlink_to("/dev/full")
     with pytest.raises(DataUnavailableError, match=r"disk of .* is full: free"):
         fetch_small(small_archive, tmp_path)
+
+
+def test_only_the_known_files_are_unpacked_and_none_outside_the_folder(
+    server: LoopbackServer, small_archive: Archive, tmp_path: Path
+) -> None:
+    files = {f"cifar-10-batches-py/{name}": content for name, content in batch_files().items()}
+    outside = {"../../escaped": b"x", str(tmp_path / "absolute"): b"x", "../test_batch": files.popitem()[1]}
+    server.payload = make_archive(files | outside, link="cifar-10-batches-py/link")
+    archive = dataclasses.replace(small_archive, md5=md5(server.payload))
+    folder = fetch_small(archive, tmp_path / "data")
+    assert names(tmp_path / "data") == {folder.name, NAME}
+    assert names(folder) <= archive.file_md5s.keys()
+    assert names(tmp_path) == {"data"}
+
+
+def test_cancelled_while_unpacking_leaves_no_folder(small_archive: Archive, tmp_path: Path) -> None:
+    watcher = Watcher()
+
+    def report(event: LoadingProgress) -> None:
+        if event.stage.startswith("unpacking"):
+            watcher.stop.set()
+
+    with pytest.raises(CancelledError, match="stopped while unpacking"):
+        fetch(small_archive, tmp_path, Progress(report, watcher.stop.is_set))
+    assert names(tmp_path) == {NAME}
