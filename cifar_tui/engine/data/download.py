@@ -38,9 +38,9 @@ def download(
 ) -> None:
     """Download `url` into `part`, after the bytes that `part` already holds.
 
-    A connection that breaks after it brought bytes is resumed; a server that never sends any fails at once,
-    so that a machine without a network is told so soon. What arrived stays in `part` in any case. The caller
-    checks the content.
+    A connection that breaks after it brought bytes is resumed. Without any bytes the download fails at once,
+    which is what happens without a network. What arrived stays in `part` in any case. The caller checks the
+    content.
 
     Args:
         url: what to download; the proxies of the environment are used.
@@ -103,6 +103,7 @@ def _receive(url: str, file: BinaryIO, headers: dict[str, str], progress: Progre
     while block := _wait_for(lambda: response.read1(_BLOCK_BYTES), progress):
         file.write(block)
         progress.update(file.tell())
+    response.close()
     if progress.total is not None and file.tell() < progress.total:
         raise _ConnectionFailedError("the connection was closed early")
 

@@ -4,6 +4,7 @@ import contextlib
 
 import pytest
 import torch
+from torch import nn
 
 from cifar_tui.engine.device import precision
 from cifar_tui.engine.device.precision import (
@@ -24,15 +25,20 @@ def images():
     return torch.randn(8, 3, 32, 32)
 
 
-def test_full_precision_needs_no_probe(images):
-    assert select_precision("fp32", create_model("net", num_classes=10), images) == ("fp32", None)
+@pytest.fixture
+def net():
+    return nn.Sequential(nn.Flatten(), nn.Linear(3072, 10))
+
+
+def test_full_precision_needs_no_probe(images, net):
+    assert select_precision("fp32", net, images) == ("fp32", None)
 
 
 @pytest.mark.parametrize(
     ("wanted", "gain", "chosen"),
     [("auto", 0.5, "fp32"), ("auto", 1.05, "fp32"), ("auto", 2.0, "bf16"), ("bf16", 0.5, "fp32")],
 )
-def test_a_cpu_trains_in_bf16_only_if_it_is_faster(images, monkeypatch, wanted, gain, chosen):
+def test_a_cpu_trains_in_bf16_only_if_it_is_faster(images, net, monkeypatch, wanted, gain, chosen):
     now = [0.0]
     enter = precision.autocast
 
@@ -44,7 +50,7 @@ def test_a_cpu_trains_in_bf16_only_if_it_is_faster(images, monkeypatch, wanted, 
 
     monkeypatch.setattr(precision.time, "perf_counter", lambda: now[0])
     monkeypatch.setattr(precision, "autocast", slow)
-    name, reason = select_precision(wanted, create_model("net", num_classes=10), images)
+    name, reason = select_precision(wanted, net, images)
     assert name == chosen
     assert reason == (
         f"training in {chosen}: this CPU was timed at {8 * gain:,.0f} images/s in bf16 and 8 in fp32"
@@ -52,7 +58,7 @@ def test_a_cpu_trains_in_bf16_only_if_it_is_faster(images, monkeypatch, wanted, 
 
 
 @pytest.mark.parametrize(("seconds", "turns"), [(9.0, 3), (0.2, 6), (0.01, 9)])
-def test_the_probe_alternates_the_precisions_for_about_a_second(images, monkeypatch, seconds, turns):
+def test_the_probe_alternates_the_precisions_for_about_a_second(images, net, monkeypatch, seconds, turns):
     now, tried = [0.0], []
 
     def step(name, device):
@@ -62,7 +68,7 @@ def test_the_probe_alternates_the_precisions_for_about_a_second(images, monkeypa
 
     monkeypatch.setattr(precision.time, "perf_counter", lambda: now[0])
     monkeypatch.setattr(precision, "autocast", step)
-    select_precision("auto", create_model("net", num_classes=10), images)
+    select_precision("auto", net, images)
     assert tried == ["fp32", "bf16"] * turns
 
 
