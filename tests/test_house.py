@@ -1,10 +1,15 @@
-"""The rules of the house: imports, types and style."""
+"""The rules of the house: imports, types, style and where things are."""
 
+import ast
+import graphlib
 import subprocess
 import sys
 from pathlib import Path
 
+import grimp
 import pytest
+
+from cifar_tui.engine.models.registry import MODELS
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -51,3 +56,25 @@ def test_a_fresh_interpreter_imports_no_more_than_a_module_needs(module, absent)
     result = run(sys.executable, "-c", code)
     assert result.returncode == 0, result.stderr
     assert result.stdout.split() == []
+
+
+def test_no_imports_go_in_circles():
+    graph = grimp.build_graph("cifar_tui")
+    imports = {module: graph.find_modules_directly_imported_by(module) for module in graph.modules}
+    list(graphlib.TopologicalSorter(imports).static_order())  # raises CycleError
+
+
+def test_files_are_short_and_the_engine_is_in_folders():
+    lengths = {path: len(path.read_text().splitlines()) for path in (ROOT / "cifar_tui").rglob("*.py")}
+    assert {path: length for path, length in lengths.items() if length > 400} == {}
+    assert len(list((ROOT / "cifar_tui" / "engine").glob("*.py"))) <= 8
+
+
+def test_only_the_models_and_the_presets_know_a_models_name():
+    at_home = {ROOT / "cifar_tui" / "engine" / name for name in ("models", "config/presets.py")}
+    for path in (ROOT / "cifar_tui").rglob("*.py"):
+        if at_home.isdisjoint({path, *path.parents}):
+            strings = {
+                node.value for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Constant)
+            }
+            assert strings.isdisjoint(MODELS), path

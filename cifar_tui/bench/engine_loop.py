@@ -233,7 +233,7 @@ def _loss_of_saved(session: "Session", path: Path) -> float:
     from cifar_tui.engine.checkpoint.files import load_into, load_weights
     from cifar_tui.engine.data.dataset import ImageSplit
     from cifar_tui.engine.evaluation.evaluate import evaluate
-    from cifar_tui.engine.models import create_model
+    from cifar_tui.engine.models.registry import create_model
 
     dataset = session.dataset
     if dataset is None:

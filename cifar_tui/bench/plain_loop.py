@@ -25,7 +25,7 @@ from cifar_tui.engine.config.schema import TrainConfig, build_config
 from cifar_tui.engine.data.dataset import ImageSplit
 from cifar_tui.engine.data.sources import load_dataset
 from cifar_tui.engine.device.select import describe_device, select_device
-from cifar_tui.engine.models import create_model
+from cifar_tui.engine.models.registry import create_model
 
 _MODULE = "cifar_tui.bench.plain_loop"
 _BATCH_SIZE = 4

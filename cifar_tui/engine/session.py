@@ -1,11 +1,11 @@
-"""What a run does from its first image to its report: the five steps of the tutorial, top to bottom."""
+"""What a run does, top to bottom: the five steps of the tutorial."""
 
 import dataclasses
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -20,6 +20,7 @@ from cifar_tui.engine.checkpoint.provenance import (
     schedule_differences,
 )
 from cifar_tui.engine.config.schema import TrainConfig
+from cifar_tui.engine.config.tracking import ConfigReads
 from cifar_tui.engine.control import RunControl
 from cifar_tui.engine.data.dataset import Dataset, ImageSplit, split_validation
 from cifar_tui.engine.data.sources import load_dataset
@@ -48,11 +49,11 @@ from cifar_tui.engine.events import (
     finite_or_none,
 )
 from cifar_tui.engine.layout import LAST_FILE, REPORT_FILE, WEIGHTS_FILE
-from cifar_tui.engine.models import create_model, infer_num_classes
-from cifar_tui.engine.steps.recipe_steps import RecipeSteps
-from cifar_tui.engine.steps.select import backend_in_use, resolve_backend, steps_made_by
-from cifar_tui.engine.training.build import build_training, create_predictor
-from cifar_tui.engine.training.trainer import Trainer
+from cifar_tui.engine.models.classifier import infer_num_classes
+from cifar_tui.engine.models.registry import create_model
+from cifar_tui.engine.steps.select import BackendChoice, resolve_backend
+from cifar_tui.engine.training.build import TrainingSetup, build_training, create_predictor
+from cifar_tui.engine.training.trainer import RunContext, Trainer
 from cifar_tui.terminal.collector import gc_frozen
 
 _TUTORIAL_BATCH = 4
@@ -67,11 +68,11 @@ class Session:
     Args:
         config: the settings.
         emit: takes every event; it must not block.
-        control: what others want of this run; may be replaced between two jobs.
+        control: what others request of this run; may be replaced between two jobs.
 
     Attributes:
-        dataset: the images, on the CPU; None until they are loaded. Others may read it at any time.
-        report: the latest evaluation; None until there is one. Others may read it at any time.
+        dataset: the images, on the CPU; None until loaded. Other threads may read it at any time.
+        report: the latest evaluation; None before the first. Other threads may read it at any time.
     """
 
     def __init__(self, *, config: TrainConfig, emit: Callable[[Event], None], control: RunControl) -> None:
@@ -92,121 +93,143 @@ class Session:
         """Load, train, save, load the saved weights again and evaluate them.
 
         Args:
-            create_folder: makes the run's folder; called once the images are there, so that a run that cannot
+            create_folder: makes the run's folder; called once the images are loaded, so a run that cannot
                 start leaves nothing behind.
             interactive: whether somebody can resume a run that paused itself; if not, it fails instead.
-            resume_from: what the run's `last.pt` holds, to go on from there.
+            resume_from: the content of the run's `last.pt` to continue from.
 
         Raises:
             UserError: anything the user can put right, in one sentence.
-            CancelledError: a stop was asked for before the first step, or while evaluating.
+            CancelledError: a stop was requested before the first step, or while evaluating.
         """
-        device = select_device(self.config.device)
+        reads = ConfigReads(self.config)
+        device = select_device(reads.device)
         check_device(self.config, device)
         check_compiler_cache()
         with current_device(device):
-            return self._train(device, create_folder, interactive=interactive, resume_from=resume_from)
+            return self._train(reads, device, create_folder, interactive=interactive, resumed=resume_from)
 
     def _train(
         self,
+        reads: ConfigReads,
         device: torch.device,
         create_folder: Callable[[], Path],
         *,
         interactive: bool,
-        resume_from: Mapping[str, Any] | None,
+        resumed: Mapping[str, Any] | None,
     ) -> TrainingFinished:
-        config, emit = self.config, self._emit
-        dataset = self._load_data()
+        config = cast("TrainConfig", reads)
+        # 1. load and normalize the images
+        dataset = self._load_data(config)
         kept, held_out = split_validation(dataset.train, config.val_size, seed=config.seed)
         train, self._test = _on_device(kept, device), _on_device(dataset.test, device)
-        resumed = resume_from or {}
-        before = None if resume_from is None else steps_made_by(resumed.get("origin"))
-        began_in = precision_of(resumed.get("steps"))
-        path = resolve_backend(config, device, images=config.epochs * len(train), before=before)
+        old = {} if resumed is None else resumed["provenance"]
+        choice = resolve_backend(
+            config, device, images=config.epochs * len(train), resumed=old.get("backend")
+        )
         folder = create_folder()
         threads = training_threads(device, config.batch_size)
         with _out_of_memory_explained(), intra_op_threads(threads), ExitStack() as computing:
+            # 2. define the network, 3. the loss and the optimizer
             torch.manual_seed(config.seed)
-            with gc_frozen():  # what an optimizer needs of PyTorch is imported here
-                learner = build_training(
-                    config,
-                    path,
-                    num_classes=len(dataset.class_names),
-                    train=train,
-                    say=self._say,
-                    # on another kind of device it is unknown whether that one can do it, and whether it pays
-                    began_in=began_in if same_kind_of_device(resumed.get("origin"), device) else None,
-                )
-            computing.enter_context(matrix_precision(learner.precision))
-            is_recipe = isinstance(learner.steps, RecipeSteps)
-            if is_recipe:
-                computing.enter_context(fastest_convolutions(device))
-            net, predictor = learner.net, learner.predictor
-            if path.fast or compiles(config, device):
-                emit(PhaseChanged(phase=Phase.LOADING, message="compiling the steps"))
-            with gc_frozen():
-                learner.steps.prepare(lambda: self.control.stop_requested)
-            path = backend_in_use(path, learner.steps, config, before=before)
-            backend = ""
-            if not is_recipe:  # its steps are made in one way only
-                backend = path.name
-                self._say(path.sentence())
-            origin = describe_provenance(dataset, describe_device(device), threads, path.maker)
+            setup = self._build(config, choice, train, resumed)
+            computing.enter_context(matrix_precision(setup.precision))
+            computing.enter_context(fastest_convolutions(device))
+            provenance = describe_provenance(dataset, describe_device(device), threads, setup.choice.identity)
             trainer = Trainer(
-                config=config,
-                net=net,
-                optimizer=learner.optimizer,
-                train=train,
+                config,
+                setup,
+                RunContext(
+                    folder=folder,
+                    emit=self._emit,
+                    control=self.control,
+                    interactive=interactive,
+                    settings=dataclasses.asdict(self.config),
+                    provenance=provenance,
+                ),
                 samples=self._test.images[:_SAMPLE_IMAGES],
-                folder=folder,
-                emit=emit,
-                control=self.control,
-                evaluate=lambda step: self._evaluate_meanwhile(predictor, step),
-                interactive=interactive,
-                validate=self._validation_of(predictor, held_out, device),
-                steps=learner.steps,
-                origin=origin,
+                evaluate=lambda step: self._evaluate_while_training(setup.predictor, step),
+                validate=self._validation(setup.predictor, held_out, device),
             )
-            if resume_from is not None:
-                differences = provenance_differences(resumed.get("origin"), origin)
-                differences += precision_differences(began_in, learner.precision)
-                for difference in differences + schedule_differences(resumed.get("config"), config):
-                    emit(Alert(text=f"the resumed run may come out differently: {difference}"))
-                _load_state(trainer, resume_from, folder / LAST_FILE)
-            emit(
+            reads.check_all_followed()
+            if resumed is not None:
+                self._alert_differences(resumed, provenance, setup.precision)
+                _load_state(trainer, resumed, folder / LAST_FILE)
+            self._emit(
                 TrainingStarted(
                     run=folder.name,
-                    config=dataclasses.asdict(config),
+                    config=dataclasses.asdict(self.config),
                     device=describe_device(device),
-                    parameters=sum(parameter.numel() for parameter in net.parameters()),
+                    parameters=sum(parameter.numel() for parameter in setup.net.parameters()),
                     steps_per_epoch=trainer.steps_per_epoch,
                     total_steps=config.epochs * trainer.steps_per_epoch,
                     torch_version=torch.__version__,
-                    backend=backend,
+                    backend=setup.choice.backend.label,
                 )
             )
+            # 4. train
             finished = trainer.fit()
         if finished.completed:
+            # 5. test
             self._evaluate_saved(folder, dataset, device, step=finished.step)
         return finished
 
+    def _build(
+        self,
+        config: TrainConfig,
+        choice: BackendChoice,
+        train: ImageSplit,
+        resumed: Mapping[str, Any] | None,
+    ) -> TrainingSetup:
+        if self.dataset is None:
+            raise AssertionError("images are loaded before a model is built")
+        if choice.backend.name != "eager" or compiles(config, train.targets.device):
+            self._emit(PhaseChanged(phase=Phase.LOADING, message="compiling the steps"))
+        precision = None
+        # on another kind of device it is unknown whether that one has the precision, and whether it pays
+        if resumed is not None and same_kind_of_device(resumed["provenance"], train.targets.device):
+            precision = precision_of(resumed["steps"])
+        with gc_frozen():  # imports what an optimizer needs of PyTorch
+            setup = build_training(
+                config,
+                choice,
+                num_classes=len(self.dataset.class_names),
+                train=train,
+                log=self._log,
+                cancelled=lambda: self.control.stop_requested,
+                resumed=resumed is not None,
+                resumed_precision=precision,
+            )
+        self._log(setup.choice.sentence())
+        return setup
+
+    def _alert_differences(
+        self, resumed: Mapping[str, Any], provenance: dict[str, str], precision: str
+    ) -> None:
+        """Say what may make a resumed run come out differently."""
+        differences = provenance_differences(resumed["provenance"], provenance)
+        differences += precision_differences(precision_of(resumed["steps"]), precision)
+        differences += schedule_differences(resumed["config"], self.config)
+        for difference in differences:
+            self._emit(Alert(text=f"the resumed run may come out differently: {difference}"))
+
     def evaluate_file(self, weights: Path, *, step: int = 0, report_to: Path | None = None) -> EvalReport:
-        """Load the weights in a file into a fresh net and evaluate it on the test images.
+        """Load the weights in a file into a fresh model and evaluate it on the test images.
 
         Args:
             weights: a `state_dict` or a `last.pt`.
-            step: the steps behind them; 0 where that is not known.
-            report_to: where the report is written; None to write none.
+            step: steps they were trained for; 0 if unknown.
+            report_to: where to write the report; None to write none.
 
         Raises:
             UserError: anything the user can put right, in one sentence.
-            CancelledError: a stop was asked for.
+            CancelledError: a stop was requested.
         """
         state_dict = load_weights(weights)
         device = select_device(self.config.device)
-        dataset = self.dataset or self._load_data()
+        dataset = self.dataset or self._load_data(self.config)
         self._test = _on_device(dataset.test, device)
-        self._check_classes(state_dict, dataset, weights)
+        _check_num_classes(state_dict, dataset, weights)
         net = create_model(self.config.model, num_classes=len(dataset.class_names))
         load_into(net, state_dict, weights)
         with current_device(device), _out_of_memory_explained():
@@ -214,18 +237,18 @@ class Session:
             report = self._evaluate(predictor, step=step, final=True)
         if report_to is not None:
             write_report(report_to, report, step=step)
-        self._say_results(dataset, report)
+        self._log_results(dataset, report)
         return report
 
-    def _say(self, text: str) -> None:
+    def _log(self, text: str) -> None:
         self._emit(Message(text=text))
 
-    def _load_data(self) -> Dataset:
-        self._emit(PhaseChanged(phase=Phase.LOADING, message=f"data {self.config.data}"))
+    def _load_data(self, config: TrainConfig) -> Dataset:
+        self._emit(PhaseChanged(phase=Phase.LOADING, message=f"data {config.data}"))
         dataset = load_dataset(
-            self.config.data,
-            data_dir=Path(self.config.data_dir),
-            seed=self.config.seed,
+            config.data,
+            data_dir=Path(config.data_dir),
+            seed=config.seed,
             report=self._emit,
             cancelled=lambda: self.control.stop_requested,
         )
@@ -233,7 +256,7 @@ class Session:
         if skipped:
             named = "; ".join(skipped[:_NAMED_FILES]) + ("; …" if len(skipped) > _NAMED_FILES else "")
             files = "file" if len(skipped) == 1 else "files"
-            self._emit(Alert(text=f"skipped {len(skipped):,} {files} that are no images: {named}"))
+            self._emit(Alert(text=f"skipped {len(skipped):,} {files} not readable as images: {named}"))
         self._emit(
             DataLoaded(
                 title=dataset.title,
@@ -248,17 +271,8 @@ class Session:
         self.dataset = dataset
         return dataset
 
-    def _check_classes(self, state_dict: dict[str, torch.Tensor], dataset: Dataset, path: Path) -> None:
-        found = infer_num_classes(self.config.model, state_dict)
-        wanted = len(dataset.class_names)
-        if found is not None and found != wanted:
-            raise ConfigError(
-                f"{path} tells {found} classes apart but {dataset.title} has {wanted}: "
-                "name the images it was trained on with --data"
-            )
-
     def _evaluate_saved(self, folder: Path, dataset: Dataset, device: torch.device, *, step: int) -> None:
-        """The last step of the tutorial: the saved weights, in a fresh net, on the whole test set."""
+        """Load the saved weights into a fresh model and evaluate it on the whole test set."""
         net = create_model(self.config.model, num_classes=len(dataset.class_names))
         path = folder / WEIGHTS_FILE
         load_into(net, load_weights(path), path)
@@ -266,12 +280,12 @@ class Session:
             predictor = create_predictor(net.to(device), self.config)
             report = self._evaluate(predictor, step=step, final=True)
         write_report(folder / REPORT_FILE, report, step=step)
-        self._say_results(dataset, report)
+        self._log_results(dataset, report)
 
     def _evaluate(self, net: nn.Module, *, step: int, final: bool) -> EvalReport:
         dataset, test = self.dataset, self._test
         if dataset is None or test is None:
-            raise AssertionError("images are loaded before a net is evaluated")
+            raise AssertionError("images are loaded before a model is evaluated")
         self._emit(PhaseChanged(phase=Phase.EVALUATING))
         total = len(test)
         report = evaluate(
@@ -286,18 +300,18 @@ class Session:
         self._emit(evaluated)
         return report
 
-    def _evaluate_meanwhile(self, net: nn.Module, step: int) -> bool:
-        """Evaluate between two steps of a training; false if a stop ended it."""
+    def _evaluate_while_training(self, net: nn.Module, step: int) -> bool:
+        """Evaluate between two steps of a training; false if a stop cancelled it."""
         try:
             self._evaluate(net, step=step, final=False)
         except CancelledError:
             return False
         return True
 
-    def _validation_of(
+    def _validation(
         self, net: nn.Module, held_out: ImageSplit | None, device: torch.device
     ) -> Callable[[], EvalReport | None] | None:
-        """Evaluates `net` on the images held out, with None if a stop ended that; None without images."""
+        """What evaluates `net` on the held-out images, to None if a stop cancels it; None without images."""
         if held_out is None or self.dataset is None:
             return None
         split, class_names = _on_device(held_out, device), self.dataset.class_names
@@ -310,8 +324,8 @@ class Session:
 
         return validate
 
-    def _say_results(self, dataset: Dataset, report: EvalReport) -> None:
-        """Print what the tutorial prints at its end, and the exact figure beside it."""
+    def _log_results(self, dataset: Dataset, report: EvalReport) -> None:
+        """Print what the tutorial prints at its end, and the exact accuracy."""
         names = dataset.class_names
         first = slice(0, _TUTORIAL_BATCH)
         event = report.to_event(step=0, final=True)
@@ -330,7 +344,7 @@ class Session:
 
 
 def write_report(path: Path, report: EvalReport, *, step: int) -> None:
-    """Write the evaluation as JSON: the `test` object, loss, confusion (rows truth) and every prediction.
+    """Write the evaluation as JSON: the `test` object, loss, confusion (rows: truth) and every prediction.
 
     Raises:
         RunFailedError: the file cannot be written.
@@ -352,13 +366,22 @@ def write_report(path: Path, report: EvalReport, *, step: int) -> None:
         raise RunFailedError(f"cannot write the report {path}: {error.strerror}") from error
 
 
+def _check_num_classes(state_dict: Mapping[str, torch.Tensor], dataset: Dataset, path: Path) -> None:
+    found, expected = infer_num_classes(state_dict), len(dataset.class_names)
+    if found is not None and found != expected:
+        raise ConfigError(
+            f"{path} expects {found} classes, {dataset.title} has {expected}: "
+            "name the images it was trained on with --data"
+        )
+
+
 def _load_state(trainer: Trainer, state: Mapping[str, Any], path: Path) -> None:
     try:
         trainer.load_state_dict(state)
     except (KeyError, RuntimeError, TypeError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise ConfigError(
-            f"{path} does not fit this run ({reason}): train anew, or on its own images"
+            f"{path} does not fit this run ({reason}): start a new run, or use the images it was trained on"
         ) from error
 
 

@@ -9,7 +9,7 @@ import torch
 from cifar_tui import __version__
 from cifar_tui.engine.config.schema import TrainConfig
 from cifar_tui.engine.data.dataset import Dataset
-from cifar_tui.engine.steps.recipe_steps import low_res_epochs
+from cifar_tui.engine.training.batches import low_res_epochs
 
 _DIFFERENCES = {
     "images": "the training images differ",
@@ -18,19 +18,19 @@ _DIFFERENCES = {
     "torch": "PyTorch {new} instead of {old}",
     "device": "device {new} instead of {old}",
     "processor": "CPU {new} instead of {old}",
-    "steps": "steps by {new} instead of {old}",
+    "backend": "backend {new} instead of {old}",
     "threads": "{new} threads instead of {old}",
 }
 
 
-def describe_provenance(dataset: Dataset, device: str, threads: int, steps: str) -> dict[str, str]:
+def describe_provenance(dataset: Dataset, device: str, threads: int, backend: str) -> dict[str, str]:
     """Return the provenance to store in a checkpoint.
 
     Args:
         dataset: the images; a CRC-32 identifies those for training.
         device: as shown to the user.
         threads: number of intra-op threads, on which the order of sums depends.
-        steps: what computes the steps.
+        backend: what runs the steps.
     """
     checksum = zlib.crc32(dataset.train.targets.numpy().data)
     checksum = zlib.crc32(dataset.train.images.numpy().data, checksum)
@@ -41,7 +41,7 @@ def describe_provenance(dataset: Dataset, device: str, threads: int, steps: str)
         "torch": str(torch.__version__),
         "device": device,
         "processor": f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}",
-        "steps": steps,
+        "backend": backend,
         "threads": str(threads),
     }
 

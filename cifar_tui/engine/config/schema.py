@@ -1,4 +1,4 @@
-"""`TrainConfig`: every setting of a run, the presets, and every check of a value. Imports no torch."""
+"""`TrainConfig`: every setting of a run and every check of a value. Imports no torch."""
 
 import dataclasses
 import difflib
@@ -13,83 +13,103 @@ from typing import Any
 import tomli_w
 
 from cifar_tui.engine.config.presets import PRESETS
-from cifar_tui.engine.data.sources import SOURCES
+from cifar_tui.engine.data.registry import SOURCES
 from cifar_tui.engine.errors import ConfigError
+from cifar_tui.engine.models.registry import MODELS
+from cifar_tui.engine.optim.lr_schedule import LR_SCHEDULES
+from cifar_tui.engine.optim.registry import OPTIMIZERS
+from cifar_tui.engine.steps.registry import BACKENDS
 
-DATA_KEYWORDS = tuple(SOURCES)
-MODELS = (
-    "net",
-    "resnet18",
-    "airbench-tiny",
-    "airbench-small",
-    "airbench-32",
-    "airbench-64",
-    "airbench94",
-    "airbench95",
-    "airbench96",
-)
-Setting = int | float | str | bool
+Setting = int | float | str | bool | None
 """The value of a setting."""
 
-BACKENDS = ("auto", "eager", "fast")
+Check = Callable[[Any], str | None]
+"""Says why a value is wrong; None if it is right."""
+
+DATA_KEYWORDS = tuple(SOURCES)
 
 _MAX_SEED = 2**63 - 1
-_KINDS: dict[Any, str] = {int: "a whole number", float: "a number", str: "text", bool: "yes or no"}
-_TOML_KINDS = _KINDS | {bool: "true or false, without quotes"}
 _SWITCH_WORDS = {"yes": True, "true": True, "on": True, "1": True} | {
     "no": False,
     "false": False,
     "off": False,
     "0": False,
 }
+_TYPES: dict[Any, tuple[type, ...]] = {float | None: (float, type(None))}
+_TYPE_NAMES: dict[Any, str] = {
+    int: "a whole number",
+    float: "a number",
+    float | None: "a number, or empty",
+    str: "text",
+    bool: "true or false",
+}
 
 
-def _setting(default: Any, label: str, description: str, check: Callable[[Any], str | None]) -> Any:  # noqa: ANN401 - a field takes it for a default of its own type
-    """A dataclass field that knows how the form labels it and why a value is wrong (None: it is right)."""
-    return dataclasses.field(
-        default=default, metadata={"label": label, "description": description, "check": check}
-    )
+def _setting(
+    default: Any,  # noqa: ANN401 - a field takes it for a default of its own type
+    description: str,
+    check: Check,
+    *,
+    choices: Iterable[str] = (),
+    in_step: bool = True,
+    resumable: bool = False,
+) -> Any:  # noqa: ANN401 - see above
+    """A dataclass field that describes and checks itself.
 
-
-def _choice(default: str, label: str, description: str, *names: str) -> Any:  # noqa: ANN401 - see above
-    """A field whose value is one of `names`."""
-    metadata = {"label": label, "description": description, "check": _one_of(*names), "choices": names}
+    Args:
+        default: the tutorial's value, with which the setting changes nothing.
+        description: for the form, after "learning rate: ".
+        check: of a value.
+        choices: the values, where there are few.
+        in_step: whether it changes the arithmetic of a step, so that a step backend has to support it.
+        resumable: whether a resumed run may have another value.
+    """
+    metadata = {
+        "description": description,
+        "check": check,
+        "choices": tuple(choices),
+        "in_step": in_step,
+        "resumable": resumable,
+    }
     return dataclasses.field(default=default, metadata=metadata)
 
 
-def _switch(default: bool, label: str, description: str) -> Any:  # noqa: ANN401 - see above
-    """A field that is on or off."""
-    metadata = {"label": label, "description": description, "check": _right, "choices": ("yes", "no")}
-    return dataclasses.field(default=default, metadata=metadata)
+def _choice(default: str, description: str, choices: Iterable[str], **marks: bool) -> Any:  # noqa: ANN401 - see above
+    names = tuple(choices)
+    return _setting(default, description, _one_of(*names), choices=names, **marks)
 
 
-def _right(value: object) -> None:
+def _switch(default: bool, description: str, **marks: bool) -> Any:  # noqa: ANN401 - see above
+    return _setting(default, description, _any, choices=("yes", "no"), **marks)
+
+
+def _any(value: object) -> None:
     del value
 
 
-def _whole(low: int, high: int) -> Callable[[int], str | None]:
+def _whole(low: int, high: int) -> Check:
     def check(value: int) -> str | None:
         return None if low <= value <= high else f"must be a whole number from {low} to {high}"
 
     return check
 
 
-def _number(
-    low: float, high: float, *, above: bool = False, below: bool = False
-) -> Callable[[float], str | None]:
+def _number(low: float, high: float, *, above: bool = False, below: bool = False) -> Check:
     start = f"above {low:g}" if above else f"from {low:g}"
     end = f"and below {high:g}" if below else f"to {high:g}"
-    sentence = f"must be a number {start} {end}"
 
-    def check(value: float) -> str | None:
+    def check(value: float | None) -> str | None:
+        if value is None:
+            return None
         too_low = value <= low if above else value < low
         too_high = value >= high if below else value > high
-        return sentence if not math.isfinite(value) or too_low or too_high else None
+        wrong = not math.isfinite(value) or too_low or too_high
+        return f"must be a number {start} {end}" if wrong else None
 
     return check
 
 
-def _one_of(*names: str) -> Callable[[str], str | None]:
+def _one_of(*names: str) -> Check:
     def check(value: str) -> str | None:
         return None if value in names else f"must be one of {', '.join(names)}{_suggestion(value, names)}"
 
@@ -110,140 +130,114 @@ class TrainConfig:
     """Every setting of a run; the defaults are the PyTorch tutorial's.
 
     Raises:
-        ConfigError: a value is outside its range; the message names the field and says what it may be.
+        ConfigError: a value is out of range; the message names the setting and the range.
     """
 
-    preset: str = _choice("tutorial", "preset", "the recipe the other settings start from", *PRESETS)
-    data: str = _setting("auto", "data", "auto, cifar10, synthetic, or a folder of images", _not_empty)
-    data_dir: str = _setting("data", "data folder", "where downloads and caches are kept", _not_empty)
-    device: str = _setting("auto", "device", "auto, cpu, cuda, cuda:N or mps", _device)
-    model: str = _choice("net", "model", "the network", *MODELS)
-    epochs: int = _setting(2, "epochs", "passes over the training images", _whole(1, 100_000))
-    batch_size: int = _setting(4, "batch size", "training images to a step", _whole(1, 65_536))
+    preset: str = _choice("tutorial", "recipe that the other settings start from", PRESETS, in_step=False)
+    data: str = _setting(
+        "auto",
+        "auto, cifar10, synthetic, or a folder of images",
+        _not_empty,
+        in_step=False,
+        resumable=True,
+    )
+    data_dir: str = _setting(
+        "data", "folder for downloads and caches", _not_empty, in_step=False, resumable=True
+    )
+    device: str = _setting("auto", "auto, cpu, cuda, cuda:N or mps", _device, in_step=False, resumable=True)
+    model: str = _choice(PRESETS["tutorial"]["model"], "network", MODELS)
+    epochs: int = _setting(
+        2, "passes over the training images", _whole(1, 100_000), in_step=False, resumable=True
+    )
+    batch_size: int = _setting(4, "training images per step", _whole(1, 65_536))
     optimizer: str = _choice(
-        "sgd",
-        "optimizer",
-        "sgd with momentum, also after Nesterov; AdamW; or Muon for filters and Nesterov for the rest",
-        *("sgd", "nesterov", "adamw", "muon"),
+        "sgd", "sgd or nesterov (momentum), adamw, or muon (filters; Nesterov for the rest)", OPTIMIZERS
     )
-    learning_rate: float = _setting(
-        0.001, "learning rate", "step size of the optimizer", _number(0, 100, above=True)
+    learning_rate: float = _setting(0.001, "step size of the optimizer", _number(0, 100, above=True))
+    bias_lr: float | None = _setting(
+        None, "learning rate of biases and norms; empty: learning_rate", _number(0, 1000, above=True)
     )
-    bias_lr: float = _setting(
-        0.0, "bias rate", "learning rate of biases and normalisation; 0: that of the rest", _number(0, 1000)
+    head_lr: float | None = _setting(
+        None, "learning rate of the last layer; empty: learning_rate", _number(0, 1000, above=True)
     )
-    head_lr: float = _setting(
-        0.0, "head rate", "learning rate of the last layer; 0: that of the rest", _number(0, 1000)
-    )
-    momentum: float = _setting(
-        0.9, "momentum", "of the optimizer; the first beta of AdamW", _number(0, 1, below=True)
-    )
+    momentum: float = _setting(0.9, "momentum; the first beta of adamw", _number(0, 1, below=True))
     weight_decay: float = _setting(
-        0.0,
-        "weight decay",
-        "at the learning rate; what has its own rate decays at the same pace",
-        _number(0, 10),
+        0.0, "weight decay at learning_rate; scaled for other rates", _number(0, 10)
     )
-    lr_schedule: str = _choice(
-        "constant",
-        "schedule",
-        "how the learning rate goes on after its warm-up",
-        *("constant", "linear", "cosine", "one-cycle"),
-    )
+    lr_schedule: str = _choice("constant", "how the learning rate changes after the warm-up", LR_SCHEDULES)
     warmup_fraction: float = _setting(
-        0.0, "warm-up", "share of the steps over which the learning rate rises", _number(0, 1, below=True)
+        0.0, "share of the steps in which the learning rate warms up", _number(0, 1, below=True)
     )
     warmup_start_factor: float = _setting(
-        0.2, "warm-up from", "what the learning rate rises from, as a share of it", _number(0, 1)
+        0.2, "learning rate at the start of the warm-up, as a share of learning_rate", _number(0, 1)
     )
     final_lr_factor: float = _setting(
-        0.0, "final rate", "what the learning rate falls to, as a share of it", _number(0, 1)
+        0.0, "learning rate at the end, as a share of learning_rate", _number(0, 1)
     )
-    label_smoothing: float = _setting(
-        0.0, "smooth labels", "share of a label that goes to all classes alike", _number(0, 1, below=True)
-    )
+    label_smoothing: float = _setting(0.0, "label smoothing", _number(0, 1, below=True))
     weight_averaging: str = _choice(
         "none",
-        "averaging",
-        "of the weights that are saved: a moving average, or lookahead, which also trains on from it",
-        *("none", "ema", "lookahead"),
+        "average of the weights to evaluate and save; lookahead also trains on from it",
+        ("none", "ema", "lookahead"),
     )
-    ema_decay: float = _setting(
-        0.95, "average decay", "what a step leaves of the average before it", _number(0, 1, below=True)
-    )
-    translate: int = _setting(
-        0, "translate", "pixels that training images are moved by at most", _whole(0, 16)
-    )
+    ema_decay: float = _setting(0.95, "decay of the average per step", _number(0, 1, below=True))
+    translate: int = _setting(0, "largest random shift of training images, in pixels", _whole(0, 16))
     flip: str = _choice(
         "none",
-        "flip",
-        "mirrors training images: at random, or every other epoch",
-        *("none", "random", "alternating"),
+        "mirror training images at random, or in every other epoch",
+        ("none", "random", "alternating"),
     )
     cutout: int = _setting(
-        0, "cutout", "side of a square that is cut out of training images, in pixels; 0: none", _whole(0, 32)
+        0, "side of the square masked in training images, in pixels; 0: none", _whole(0, 32)
     )
     low_res_fraction: float = _setting(
-        0.0,
-        "small images",
-        "share of the epochs, from the first, on images of three quarters the size",
-        _number(0, 1, below=True),
+        0.0, "share of the epochs, from the first, on images of 3/4 the size", _number(0, 1, below=True)
     )
     tta: str = _choice(
         "none",
-        "test views",
-        "views of a test image whose answers are averaged: with its mirror image, or six",
-        *("none", "mirror", "six"),
+        "test-time augmentation: average over the mirror image, and over shifts of a pixel",
+        ("none", "mirror", "mirror+translate"),
+        in_step=False,
+        resumable=True,
     )
     precision: str = _choice(
         "fp32",
-        "precision",
-        "that steps are computed in; auto: bf16 where that is faster, else fp32",
-        *("auto", "fp32", "tf32", "bf16", "fp16"),
+        "number format of the steps; auto: bf16 if faster, else fp32",
+        ("auto", "fp32", "tf32", "bf16", "fp16"),
     )
-    channels_last: bool = _switch(
-        default=False,
-        label="channels last",
-        description="keeps the channels of a pixel side by side in memory",
-    )
+    channels_last: bool = _switch(default=False, description="channels-last memory layout")
     compile: str = _choice(
-        "no",
-        "compile",
-        "compile the net with torch.compile before the first step; auto: on a CUDA GPU",
-        *("no", "yes", "auto"),
+        "no", "compile the model with torch.compile; auto: on a CUDA GPU", ("no", "yes", "auto")
     )
-    seed: int = _setting(0, "seed", "of everything random", _whole(0, _MAX_SEED))
-    log_every: int = _setting(2000, "loss window", "batches to a line of the log", _whole(1, 10_000_000))
+    seed: int = _setting(0, "random seed", _whole(0, _MAX_SEED), in_step=False)
+    log_every: int = _setting(2000, "batches per line of the log", _whole(1, 10_000_000), in_step=False)
     chart_every: int = _setting(
-        0,
-        "chart point",
-        "batches to a point of the charts; 0: as many as make 200 images",
-        _whole(0, 100_000),
+        0, "batches per point of the charts; 0: about 200 images", _whole(0, 100_000), in_step=False
     )
     eval_every: int = _setting(
         1,
-        "evaluate every",
-        "epochs between evaluations of the test set; 0: only at the end",
+        "epochs between evaluations on the test set; 0: only at the end",
         _whole(0, 100_000),
+        in_step=False,
+        resumable=True,
     )
-
     val_size: int = _setting(
         0,
-        "validation",
-        "training images held out, on which the best epoch is chosen; 0: none",
+        "training images held out to choose the best epoch; 0: none",
         _whole(0, 10_000_000),
+        in_step=False,
     )
     checkpoint_every_epochs: int = _setting(
-        1, "save every", "epochs between checkpoints; 0: none at epochs", _whole(0, 100_000)
+        1, "epochs between checkpoints; 0: none", _whole(0, 100_000), in_step=False, resumable=True
     )
     checkpoint_every_minutes: float = _setting(
-        3.0, "save minutes", "minutes between checkpoints; 0: none by the clock", _number(0, 100_000)
+        3.0, "minutes between checkpoints; 0: none", _number(0, 100_000), in_step=False, resumable=True
     )
     backend: str = _choice(
         "auto",
-        "step path",
-        "eager: to the bit of the tutorial; fast: compiled, the same to rounding; auto: the sooner done",
-        *BACKENDS,
+        "what runs the steps; eager: PyTorch, bit for bit the tutorial; auto: the fastest",
+        ("auto", *BACKENDS),
+        in_step=False,
     )
 
     def __post_init__(self) -> None:
@@ -252,20 +246,24 @@ class TrainConfig:
             reason = _type_error(field, value) or field.metadata["check"](value)
             if reason:
                 raise ConfigError(f"{field.name} {value!r} {reason}", field=field.name)
+        model = MODELS[self.model]
         if self.optimizer == "nesterov" and self.momentum == 0:
-            raise ConfigError("momentum 0.0 must be above 0 for the optimizer nesterov", field="momentum")
-        if self.low_res_fraction and self.model == "net":
+            raise ConfigError("momentum 0.0 must be above 0 with optimizer nesterov", field="momentum")
+        if self.low_res_fraction and model.image_size is not None:
+            size = f"{model.image_size}×{model.image_size}"
             raise ConfigError(
-                f"low_res_fraction {self.low_res_fraction} needs another model: net takes 32×32 pixels only",
+                f"low_res_fraction {self.low_res_fraction} needs another model: {self.model} takes {size} "
+                "pixels only",
                 field="low_res_fraction",
             )
-        if self.precision == "fp16" and not self.model.startswith("airbench"):
+        if self.precision == "fp16" and not model.fp16:
+            names = ", ".join(name for name, spec in MODELS.items() if spec.fp16)
             raise ConfigError(
-                "precision 'fp16' is stable with the airbench models alone: try bf16", field="precision"
+                f"precision 'fp16' is only stable with {names}: use bf16, or another model", field="precision"
             )
 
     def replace(self, **values: Setting) -> "TrainConfig":
-        """A copy with `values` in place of the old ones, checked again."""
+        """A copy with other `values`, checked again."""
         typed: dict[str, Any] = dict(values)  # every value is checked against the type of its field
         return dataclasses.replace(self, **typed)
 
@@ -273,7 +271,7 @@ class TrainConfig:
 SETTINGS: dict[str, "dataclasses.Field[Any]"] = {
     field.name: field for field in dataclasses.fields(TrainConfig)
 }
-"""The fields of `TrainConfig` in the order of the form; `metadata` has `label`, `description` and `check`."""
+"""The fields of `TrainConfig` in the order of the form; for their `metadata` see `_setting`."""
 
 
 def preset_config(preset: str) -> TrainConfig:
@@ -286,10 +284,10 @@ def preset_config(preset: str) -> TrainConfig:
 
 
 def parse_setting(name: str, text: str) -> Setting:
-    """The value of the setting `name` that the user wrote as `text`.
+    """The value of the setting `name` that a user wrote as `text`.
 
     Raises:
-        ConfigError: no such setting, text where a number is needed, or a value out of range.
+        ConfigError: no such setting, not a number where one is needed, or out of range.
     """
     field = _field(name)
     text = text.strip()
@@ -297,24 +295,36 @@ def parse_setting(name: str, text: str) -> Setting:
     try:
         if field.type is int:
             value = int(text.replace("_", ""))
-        elif field.type is float:
-            value = float(text)
         elif field.type is bool:
             value = _SWITCH_WORDS[text.lower()]
+        elif field.type is not str:
+            value = None if field.type == float | None and not text else float(text)
     except (ValueError, KeyError):
-        raise ConfigError(f"{name} {text!r} must be {_KINDS[field.type]}", field=name) from None
+        wanted = "yes or no" if field.type is bool else _TYPE_NAMES[field.type]
+        raise ConfigError(f"{name} {text!r} must be {wanted}", field=name) from None
     reason = field.metadata["check"](value)
     if reason:
         raise ConfigError(f"{name} {text!r} {reason}", field=name)
     return value
 
 
+def setting_text(value: Setting) -> str:
+    """A value as `parse_setting` reads it."""
+    match value:
+        case None:
+            return ""
+        case bool():
+            return "yes" if value else "no"
+        case _:
+            return str(value)
+
+
 def build_config(values: Mapping[str, Any], *, base: TrainConfig | None = None) -> TrainConfig:
-    """The settings of the preset that `values` (or `base`) names, with `base` and then `values` on top.
+    """The settings of the preset that `values` or `base` names, then `base`, then `values` on top.
 
     Args:
         values: settings by name, typed as in `TrainConfig`.
-        base: settings to start from in place of the preset's, if `values` names no preset.
+        base: settings to start from instead of the preset's, unless `values` names a preset.
 
     Raises:
         ConfigError: an unknown setting, or a value of the wrong type or out of range.
@@ -344,8 +354,9 @@ def read_config_file(path: Path) -> dict[str, Any]:
 
 
 def config_to_toml(config: TrainConfig) -> str:
-    """`config` as TOML that `read_config_file` reads."""
-    return tomli_w.dumps(dataclasses.asdict(config))
+    """`config` as TOML that `read_config_file` reads; an empty setting is an empty string."""
+    values = dataclasses.asdict(config)
+    return tomli_w.dumps({name: "" if value is None else value for name, value in values.items()})
 
 
 def _field(name: str) -> "dataclasses.Field[Any]":
@@ -361,11 +372,15 @@ def _suggestion(name: str, known: Iterable[str]) -> str:
 
 
 def _widened(name: str, value: Setting) -> Setting:
-    """A whole number where a float is wanted as that float; `TrainConfig` checks anything else."""
-    if SETTINGS[name].type is float and isinstance(value, int) and not isinstance(value, bool):
+    """A whole number as a float, an empty string as None, where one is wanted; the rest is checked later."""
+    kind = SETTINGS[name].type
+    if kind == float | None and value == "":
+        return None
+    if kind in {float, float | None} and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     return value
 
 
 def _type_error(field: "dataclasses.Field[Any]", value: object) -> str | None:
-    return None if type(value) is field.type else f"must be {_TOML_KINDS[field.type]}"
+    expected = _TYPES.get(field.type, (field.type,))
+    return None if type(value) in expected else f"must be {_TYPE_NAMES[field.type]}"

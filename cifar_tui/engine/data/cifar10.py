@@ -11,7 +11,7 @@ import torch
 
 from cifar_tui.engine.data.dataset import Dataset, ImageSplit
 from cifar_tui.engine.data.fetch import Archive, fetch
-from cifar_tui.engine.data.sources import ALTERNATIVES, Progress
+from cifar_tui.engine.data.registry import ALTERNATIVES, Progress
 from cifar_tui.engine.errors import DataUnavailableError
 
 CLASS_NAMES = ("plane", "car", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")

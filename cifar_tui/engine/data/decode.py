@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
-from cifar_tui.engine.data.sources import Progress
+from cifar_tui.engine.data.registry import Progress
 
 SIDE = 32
 """Height and width of every image, in pixels."""

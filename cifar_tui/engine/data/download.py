@@ -12,7 +12,7 @@ from concurrent.futures import Future, wait
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
-from cifar_tui.engine.data.sources import Progress
+from cifar_tui.engine.data.registry import Progress
 
 RETRY_PAUSES = (1.0, 2.0, 4.0, 8.0)
 """Seconds to wait before each retry; the list starts over whenever a retry has brought new bytes."""

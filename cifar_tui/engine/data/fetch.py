@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 
 from cifar_tui.engine.atomic import sync_to_disk
 from cifar_tui.engine.data.download import RETRY_PAUSES, DownloadFailedError, download
-from cifar_tui.engine.data.sources import ALTERNATIVES, Progress
+from cifar_tui.engine.data.registry import ALTERNATIVES, Progress
 from cifar_tui.engine.errors import DataUnavailableError
 
 _LOCK_POLL_SECONDS = 0.1

@@ -9,8 +9,8 @@ from torch import Tensor
 from cifar_tui.engine.data.cache import DecodedFolder, cache_path, read_cache, write_cache
 from cifar_tui.engine.data.dataset import Dataset, ImageSplit
 from cifar_tui.engine.data.decode import decode_files, thread_count
+from cifar_tui.engine.data.registry import Progress
 from cifar_tui.engine.data.scan import EXPECTED_LAYOUT, FoundFolder, printable, scan_folder
-from cifar_tui.engine.data.sources import Progress
 from cifar_tui.engine.errors import DataUnavailableError
 
 _IMAGES_PER_TEST_IMAGE = 6  # the split of CIFAR-10: 50,000 to 10,000

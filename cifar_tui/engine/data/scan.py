@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from cifar_tui.engine.data.sources import SOURCES, Progress
+from cifar_tui.engine.data.registry import SOURCES, Progress
 from cifar_tui.engine.errors import DataUnavailableError
 
 EXPECTED_LAYOUT = (

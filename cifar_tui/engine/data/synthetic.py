@@ -14,7 +14,7 @@ import numpy.typing as npt
 import torch
 
 from cifar_tui.engine.data.dataset import Dataset, ImageSplit
-from cifar_tui.engine.data.sources import Progress
+from cifar_tui.engine.data.registry import Progress
 
 TITLE = "synthetic shapes, not CIFAR-10"
 TRAIN_IMAGES = 30_000

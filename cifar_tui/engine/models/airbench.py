@@ -1,26 +1,29 @@
-"""The networks of the CIFAR-10 speed records, by width.
+"""The networks of the CIFAR-10 speed records (airbench), by width.
 
 Source: Keller Jordan, 94 % on CIFAR-10 in 3.29 Seconds on a Single GPU, https://arxiv.org/abs/2404.00498,
-which names what it builds on: David Page's "How to train your ResNet" and tysam-code's hlb-CIFAR10.
+which credits David Page's "How to train your ResNet" and tysam-code's hlb-CIFAR10.
 """
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from cifar_tui.engine.models.classifier import Classifier
 from cifar_tui.engine.training.batches import normalize
 
 _PATCH = 2
 _WHITENING_CHANNELS = 2 * 3 * _PATCH * _PATCH
 _WHITENING_IMAGES = 5000
 _WHITENING_EPSILON = 5e-4
+_WHITENING_BIAS_EPOCHS = 3
 _LOGIT_SCALE = 1 / 9
 
 
 class AirbenchNorm(nn.BatchNorm2d):
-    """Batch normalisation that learns where to shift to but keeps its scale of 1."""
+    """Batch normalization with a learned bias and a fixed weight of 1."""
 
     def __init__(self, channels: int) -> None:
         super().__init__(channels, eps=1e-12, momentum=0.4)
@@ -28,9 +31,9 @@ class AirbenchNorm(nn.BatchNorm2d):
 
 
 class AirbenchBlock(nn.Module):
-    """Convolutions of 3x3, each normalised and activated; the first halves height and width by pooling.
+    """3x3 convolutions, each followed by normalization and activation; max pooling after the first one.
 
-    With three convolutions the last one is beside a shortcut from the first.
+    With three convolutions, a skip connection leads from the first one's output to the last one's.
     """
 
     def __init__(
@@ -42,7 +45,7 @@ class AirbenchBlock(nn.Module):
         self.norms = nn.ModuleList(AirbenchNorm(channels) for _ in range(convolutions))
         self.activation = activation()
         for conv in self.convs:
-            # the first filters hand the channels on as they are, or as many of them as there are filters
+            # Dirac: the first filters pass their input channels through
             nn.init.dirac_(conv.weight[: conv.weight.shape[1]])  # type: ignore[index]  # a Conv2d's
 
     def forward(self, inputs: Tensor) -> Tensor:
@@ -56,16 +59,17 @@ class AirbenchBlock(nn.Module):
         return features  # type: ignore[no-any-return]  # modules of a list have no types
 
 
-class AirbenchNet(nn.Module):
-    """A whitening layer, three blocks, and a linear layer on the largest value of each channel.
+class AirbenchNet(Classifier):
+    """A whitening convolution, three blocks, global max pooling and a linear layer.
 
-    The whitening layer is random until `init_whitening` was called; its weight is never trained.
+    The weight of the whitening convolution is random until `init_from_images` and never trained; its bias
+    learns for three epochs.
 
     Args:
         widths: channels of the three blocks.
-        num_classes: number of logits.
-        convolutions: to a block, 2 or 3.
-        activation: makes the activation of the blocks.
+        num_classes: number of logits per image.
+        convolutions: per block, 2 or 3.
+        activation: builds the activation.
     """
 
     def __init__(
@@ -95,25 +99,37 @@ class AirbenchNet(nn.Module):
         logits: Tensor = self.head(features.amax(dim=(2, 3)))
         return logits * _LOGIT_SCALE
 
+    @torch.no_grad()
+    def init_from_images(self, images: Tensor) -> None:
+        """Make the first layer whiten 2x2 patches of `images`, uint8 (N, 3, H, W), of which it uses 5,000.
 
-@torch.no_grad()
-def init_whitening(net: AirbenchNet, images: Tensor) -> None:
-    """Let the first layer of `net` decorrelate the 2x2 patches of `images`, in both signs.
+        The filters are the eigenvectors of the uncentred patch covariance, scaled by 1/sqrt(λ + ε), and their
+        negations. ε is 5e-4 of the mean square of the normalized images.
+        """
+        inputs = normalize(images[:: max(1, len(images) // _WHITENING_IMAGES)])
+        patches = inputs.unfold(2, _PATCH, 1).unfold(3, _PATCH, 1).permute(0, 2, 3, 1, 4, 5).reshape(-1, 12)
+        covariance = (patches.T @ patches) / len(patches)
+        values, vectors = torch.linalg.eigh(covariance.cpu().double())
+        epsilon = _WHITENING_EPSILON * float(inputs.square().mean())
+        filters = (vectors / (values + epsilon).sqrt()).T.reshape(-1, 3, _PATCH, _PATCH).flip(0)
+        weight = self.whitening.weight
+        weight.copy_(torch.cat([filters, -filters]).to(weight))
+        self._whitening_bias().zero_()
 
-    Its filters are the eigenvectors of the uncentred covariance of the patches, scaled by 1/sqrt(λ + ε), and
-    their negations. ε is 5e-4 of the mean square of the normalised images, whatever their contrast.
+    def frozen_parameters(self, epoch: int) -> list[nn.Parameter]:
+        """The whitening bias after three epochs: its gradient is the most expensive one."""
+        return [self._whitening_bias()] if epoch >= _WHITENING_BIAS_EPOCHS else []
 
-    Args:
-        net: as it was made.
-        images: uint8 (N, 3, 32, 32), training images; some 5,000 of them, evenly spread, are looked at.
-    """
-    inputs = normalize(images[:: max(1, len(images) // _WHITENING_IMAGES)])
-    patches = inputs.unfold(2, _PATCH, 1).unfold(3, _PATCH, 1).permute(0, 2, 3, 1, 4, 5).reshape(-1, 12)
-    covariance = (patches.T @ patches) / len(patches)
-    values, vectors = torch.linalg.eigh(covariance.cpu().double())
-    epsilon = _WHITENING_EPSILON * float(inputs.square().mean())
-    filters = (vectors / (values + epsilon).sqrt()).T.reshape(-1, 3, _PATCH, _PATCH).flip(0)
-    weight = net.whitening.weight
-    weight.copy_(torch.cat([filters, -filters]).to(weight))
-    if net.whitening.bias is not None:
-        net.whitening.bias.zero_()
+    def base_lr_biases(self, optimizer: str) -> list[nn.Parameter]:
+        """The whitening bias, except with Muon, as published."""
+        return [] if optimizer == "muon" else [self._whitening_bias()]
+
+    def _whitening_bias(self) -> nn.Parameter:
+        return self.get_parameter("whitening.bias")
+
+
+airbench_tiny = partial(AirbenchNet, (16, 64, 96), activation=nn.ReLU)
+airbench_small = partial(AirbenchNet, (32, 128, 192), activation=nn.ReLU)
+airbench94 = partial(AirbenchNet, (64, 256, 256))
+airbench95 = partial(AirbenchNet, (128, 384, 384))
+airbench96 = partial(AirbenchNet, (128, 384, 512), convolutions=3)

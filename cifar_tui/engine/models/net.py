@@ -8,7 +8,7 @@ from torch.nn import functional
 class Net(nn.Module):
     """The small convolutional network of the PyTorch CIFAR-10 tutorial.
 
-    Its attribute names are the tutorial's, so that either program loads a `state_dict` of the other. Source:
+    The attribute names are the tutorial's, so either program loads the other's `state_dict`. Source:
     https://docs.pytorch.org/tutorials/beginner/blitz/cifar10_tutorial.html
     """
 

@@ -1,7 +1,7 @@
-"""ResNet-18 as it is commonly trained on CIFAR-10: with a stem for small images.
+"""ResNet-18 as commonly trained on CIFAR-10, with a stem for small images.
 
 Source: He et al., Deep Residual Learning for Image Recognition, https://arxiv.org/abs/1512.03385, table 1,
-with a 3x3 stem of stride 1 and without the first pooling, which would leave little of 32x32 pixels.
+with a 3x3 stem of stride 1 and without the first max pooling.
 """
 
 import torch
@@ -13,7 +13,7 @@ _BLOCKS_PER_STAGE = 2
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions beside a shortcut, which is a 1x1 convolution where the shape changes."""
+    """Two 3x3 convolutions with a skip connection, a 1x1 convolution where the shape changes."""
 
     def __init__(self, channels_in: int, channels: int, stride: int) -> None:
         super().__init__()
@@ -37,7 +37,7 @@ class BasicBlock(nn.Module):
 class ResNet18(nn.Module):
     """The 18-layer residual network with a stem for small images.
 
-    The names in its `state_dict` are those of torchvision's `resnet18`, whose first convolution is 3x3 here.
+    Its `state_dict` has the names of torchvision's `resnet18`; the first convolution is 3x3 here.
     """
 
     def __init__(self, num_classes: int = 10) -> None:

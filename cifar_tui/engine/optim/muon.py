@@ -1,4 +1,4 @@
-"""Muon: momentum whose steps are made orthogonal, for the filters of convolutions; SGD for all the rest.
+"""Muon: momentum with orthogonalized updates for convolution filters, SGD for all other parameters.
 
 Source: Keller Jordan et al., Muon: An optimizer for hidden layers in neural networks,
 https://kellerjordan.github.io/posts/muon/. torch.optim.Muon takes matrices only, hence this one.
@@ -11,15 +11,36 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
+from cifar_tui.engine.config.schema import TrainConfig
+
 _COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 _ITERATIONS = 3
 _EPSILON = 1e-7
+_SGD_MOMENTUM = 0.85
+"""Momentum of the parameters that Muon leaves to SGD."""
+
+
+def muon(groups: list[dict[str, Any]], config: TrainConfig) -> Optimizer:
+    """Muon for the convolution filters of `groups`, SGD for the rest."""
+    filters = [parameter for group in groups for parameter in group["params"] if parameter.ndim == 4]
+    orthogonal = {
+        "params": filters,
+        "lr": config.learning_rate,
+        "momentum": config.momentum,
+        "orthogonal": True,
+    }
+    rest = [
+        group | {"params": others, "momentum": _SGD_MOMENTUM}
+        for group in groups
+        if (others := [parameter for parameter in group["params"] if parameter.ndim != 4])
+    ]
+    return Muon([orthogonal, *rest])
 
 
 def newton_schulz(matrix: Tensor) -> Tensor:
-    """`matrix` (M, N) with its singular values brought near 1, by Newton-Schulz iterations of degree 5.
+    """Orthogonalize `matrix` (M, N) approximately, by Newton-Schulz iterations of degree 5.
 
-    They come to lie between 0.3 and 1.3 or so, which is near enough. On a GPU it computes in bfloat16.
+    Its singular values end up between about 0.3 and 1.3. Computes in bfloat16 on a GPU.
     """
     first, third, fifth = _COEFFICIENTS
     rows, columns = matrix.shape
@@ -35,13 +56,13 @@ def newton_schulz(matrix: Tensor) -> Tensor:
 
 
 class Muon(Optimizer):
-    """Muon for the groups that say `"orthogonal": True`, SGD with Nesterov momentum for the others.
+    """Muon for groups with `"orthogonal": True`, SGD with Nesterov momentum for the others.
 
-    An orthogonal group has tensors (C, ...) of filters. Before every step each is scaled to a norm of
-    sqrt(C), and the step is an orthogonal matrix times the learning rate; weight decay would change nothing.
+    The tensors of an orthogonal group are filters (C, ...). Each is scaled to a norm of sqrt(C) before every
+    step, so weight decay would change nothing.
 
     Args:
-        groups: each with `params`, `lr`, `momentum` and `orthogonal`, the others with `weight_decay` too.
+        groups: each with `params`, `lr` and `momentum`; `orthogonal` and `weight_decay` are optional.
     """
 
     def __init__(self, groups: Iterable[dict[str, Any]]) -> None:
@@ -49,7 +70,7 @@ class Muon(Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]  # without a closure's loss
-        """Make one step; parameters without a gradient stay as they are."""
+        """Update every parameter that has a gradient."""
         if closure is not None:
             raise ValueError("Muon takes no closure")
         for group in self.param_groups:

@@ -1,7 +1,7 @@
-"""Steps in a CUDA graph: one launch for many, for nets so small that launching is what takes the time.
+"""Training steps in CUDA graphs: one launch for many, for models so small that launching takes the time.
 
-Images, order, losses and counts stay on the device; the host is asked for nothing until somebody reads a
-result. Source: https://docs.pytorch.org/docs/stable/notes/cuda.html#cuda-graphs
+Images, order, losses and counts stay on the device; the host reads nothing until somebody reads a result.
+Source: https://docs.pytorch.org/docs/stable/notes/cuda.html#cuda-graphs
 """
 
 from collections import deque
@@ -10,32 +10,31 @@ from contextlib import contextmanager
 from typing import Protocol
 
 import torch
-from torch import Tensor, nn
-from torch.optim import Optimizer
+from torch import Tensor
 
-from cifar_tui.engine.data.dataset import ImageSplit
-from cifar_tui.engine.steps.eager import EagerSteps, StepResult
+from cifar_tui.engine.config.schema import TrainConfig
+from cifar_tui.engine.steps.backend import BackendFailedError, StepBackend, StepParts, StepResult
+from cifar_tui.engine.steps.eager import EagerSteps
 from cifar_tui.engine.training.batches import normalize
 
 STEPS_PER_GRAPH = 25
-"""So few that a pause is served within milliseconds, so many that launching costs next to nothing."""
+"""Few enough for a pause within milliseconds, many enough for launching to cost next to nothing."""
 
-_WARM_UP_STEPS = 3
-_LAUNCHES_AHEAD = 2
+_WARMUP_STEPS = 3
+_LAUNCHES_IN_FLIGHT = 2
+_MAX_BATCH_SIZE = 64
 
 
 class _Launched(Protocol):
-    """Work that the device was given."""
-
     def synchronize(self) -> object:
-        """Wait until it is done."""
+        """Wait until the device is done with it."""
 
 
 class InFlightLimit:
-    """Launches with no more than two of the launches before on their way.
+    """Keeps at most two launches in flight.
 
-    The host is ahead of the device by many graphs otherwise, and a pause waits for all of them; with one that
-    waits while another runs, the device is never idle.
+    Otherwise the host runs many graphs ahead and a pause waits for all of them; with one queued behind the
+    running one the device is never idle.
 
     Args:
         mark: marks the end of what was launched so far.
@@ -43,46 +42,40 @@ class InFlightLimit:
 
     def __init__(self, mark: Callable[[], _Launched]) -> None:
         self._mark = mark
-        self._ahead: deque[_Launched] = deque()
+        self._in_flight: deque[_Launched] = deque()
 
     def launch(self, replay: Callable[[], object]) -> None:
-        """Give the device what `replay` launches, once there is room for it."""
-        if len(self._ahead) == _LAUNCHES_AHEAD:
-            self._ahead.popleft().synchronize()
+        """Call `replay` once there is room for its launch."""
+        if len(self._in_flight) == _LAUNCHES_IN_FLIGHT:
+            self._in_flight.popleft().synchronize()
         replay()
-        self._ahead.append(self._mark())
+        self._in_flight.append(self._mark())
 
 
 class CudaGraphSteps(EagerSteps):
-    """The same steps, with a constant learning rate, many to a launch.
+    """The steps of `EagerSteps` with a constant learning rate, many per launch.
 
-    What does not fill a graph, such as the end of an epoch, is made one step at a time. On a CPU there are
-    no graphs: the same steps are made, by the same code, as they come.
-
-    Args:
-        net: on the device of `train`; without layers that draw random numbers.
-        optimizer: SGD over the parameters of `net`.
-        train: the training images.
-        batch_size: images to a step.
-
-    Attributes:
-        failure: why no graph can be recorded here, after which all steps are made one at a time; None if one
-            can, or before that was tried.
+    What does not fill a graph, such as the end of an epoch, runs eagerly. On a CPU the same steps run without
+    a graph.
     """
 
-    def __init__(self, *, net: nn.Module, optimizer: Optimizer, train: ImageSplit, batch_size: int) -> None:
-        super().__init__(net=net, optimizer=optimizer, train=train, batch_size=batch_size)
-        device = train.targets.device
-        self._indices = torch.zeros(STEPS_PER_GRAPH * batch_size, dtype=torch.int64, device=device)
-        self._losses = torch.zeros(STEPS_PER_GRAPH, device=device)
-        self._correct = torch.zeros((), dtype=torch.int64, device=device)
+    def __init__(self, parts: StepParts) -> None:
+        super().__init__(parts)
+        self._indices = torch.zeros(
+            STEPS_PER_GRAPH * self._batch_size, dtype=torch.int64, device=self._device
+        )
+        self._losses = torch.zeros(STEPS_PER_GRAPH, device=self._device)
+        self._correct = torch.zeros((), dtype=torch.int64, device=self._device)
         self._replay: Callable[[], object] | None = None
         self._recorded: list[int] = []
-        self.failure: str | None = None
         self._limit = InFlightLimit(_mark_on_cuda)
 
     def prepare(self, cancelled: Callable[[], bool]) -> None:
-        """Record the graph; where that fails, `failure` says why and net and optimizer are as they were."""
+        """Record the graph.
+
+        Raises:
+            BackendFailedError: it cannot be recorded here; model and optimizer are unchanged.
+        """
         if cancelled():
             return
         try:
@@ -90,30 +83,30 @@ class CudaGraphSteps(EagerSteps):
         except torch.OutOfMemoryError:
             raise
         except RuntimeError as error:
-            self.failure = (str(error).strip().splitlines() or ["no reason given"])[0]
+            reason = (str(error).strip().splitlines() or ["no reason given"])[0]
+            raise BackendFailedError(f"no CUDA graph can be recorded ({reason})") from error
 
-    def over(self, order: Tensor, *, at_most: Callable[[], int]) -> Iterator[StepResult]:
-        """Train on the images in `order`, a graph to a result wherever `at_most` has room for one."""
-        order = order.to(self._train.targets.device)
+    def run(self, order: Tensor, *, step: int, max_steps: Callable[[], int]) -> Iterator[StepResult]:
+        """Train on the images in `order`, a graph per result wherever `max_steps` has room for one."""
+        order = order.to(self._device)
         size, done = self._batch_size, 0
         while done < len(order):
-            room = self.failure is None and at_most() >= STEPS_PER_GRAPH
-            if room and len(order) - done >= len(self._indices):
+            if max_steps() >= STEPS_PER_GRAPH and len(order) - done >= len(self._indices):
                 part = order[done : done + len(self._indices)]
-                yield self._graph(part)
+                yield self._launch(part)
             else:
                 part = order[done : done + size]
-                yield from super().over(part, at_most=at_most)
+                yield from super().run(part, step=step + done // size, max_steps=max_steps)
             done += len(part)
 
-    def _graph(self, indices: Tensor) -> StepResult:
+    def _launch(self, indices: Tensor) -> StepResult:
         replay = self._recorded_replay()
         self._indices.copy_(indices)
-        if self._train.targets.is_cuda:
+        if self._device.type == "cuda":
             self._limit.launch(replay)
         else:
             replay()
-        # copied, for the next graph writes to the same place
+        # copied, because the next graph writes to the same place
         return StepResult(
             losses=self._losses.clone(), correct=self._correct.clone(), images=len(self._indices)
         )
@@ -129,35 +122,35 @@ class CudaGraphSteps(EagerSteps):
             self._correct.add_((logits.argmax(dim=1) == batch_targets).sum())
 
     def _recorded_replay(self) -> Callable[[], object]:
-        """What makes the steps of a graph, recorded anew where a checkpoint was loaded."""
+        """What replays the graph, recorded again after a checkpoint was loaded."""
         if self._replay is None or self._recorded != self._addresses():
             self._make_momentum_buffers()
-            with self._left_as_they_were():
+            with self._unchanged():
                 self._replay = self._record()
             self._recorded = self._addresses()
         return self._replay
 
     def _record(self) -> Callable[[], object]:
-        if not self._train.targets.is_cuda:
+        if self._device.type != "cuda":
             return self._steps
         stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]  # torch has no types for it
         stream.wait_stream(torch.cuda.current_stream())
         try:
             with torch.cuda.stream(stream):
-                for _ in range(_WARM_UP_STEPS):
+                for _ in range(_WARMUP_STEPS):
                     self._steps()
-        finally:  # also where it failed: what was changed is restored after what was begun
+        finally:  # also if it failed: what was changed is restored after what was begun
             torch.cuda.current_stream().wait_stream(stream)
         self._optimizer.zero_grad()
         graph = torch.cuda.CUDAGraph()
-        # another thread may use the device meanwhile
+        # thread_local: another thread may use the device meanwhile
         with torch.cuda.graph(graph, capture_error_mode="thread_local"):
             self._steps()
         return graph.replay
 
     @contextmanager
-    def _left_as_they_were(self) -> Iterator[None]:
-        """Run a block that makes steps, and have net and optimizer as before it, however it ends."""
+    def _unchanged(self) -> Iterator[None]:
+        """Restore model and optimizer after a block that runs steps, however it ends."""
         before = [tensor.clone() for tensor in self._state()]
         try:
             yield
@@ -167,7 +160,7 @@ class CudaGraphSteps(EagerSteps):
             self._optimizer.zero_grad()
 
     def _make_momentum_buffers(self) -> None:
-        """Buffers of zeros: the first update is then momentum * 0 + gradient, as without any."""
+        """Start momentum at zero: the first update is momentum · 0 + gradient, as without a buffer."""
         for group in self._optimizer.param_groups:
             for parameter in group["params"] if group["momentum"] else []:
                 state = self._optimizer.state[parameter]
@@ -185,12 +178,32 @@ class CudaGraphSteps(EagerSteps):
         return [*(tensor.detach() for tensor in self._net.state_dict().values()), *buffers]
 
     def _addresses(self) -> list[int]:
-        """Where a graph finds what it changes: it is recorded anew when a checkpoint was loaded."""
-        return [tensor.data_ptr() for tensor in self._state()] if self._train.targets.is_cuda else []
+        """Where a graph finds what it changes; loading a checkpoint moves some of it."""
+        return [tensor.data_ptr() for tensor in self._state()] if self._device.type == "cuda" else []
 
 
 def _mark_on_cuda() -> _Launched:
-    # blocking: who waits leaves the processor to others
+    # blocking: the waiting thread leaves the processor to others
     mark = torch.cuda.Event(blocking=True)  # type: ignore[no-untyped-call]  # torch has no types for it
     mark.record()
     return mark
+
+
+def _obstacle(config: TrainConfig) -> str | None:
+    for name, value in (("chart_every", config.chart_every), ("log_every", config.log_every)):
+        if 0 < value < STEPS_PER_GRAPH:
+            return f"a CUDA graph has {STEPS_PER_GRAPH} steps and {name} is {value}"
+    if config.batch_size > _MAX_BATCH_SIZE:
+        return f"CUDA graphs pay for batches of up to {_MAX_BATCH_SIZE} images"
+    return None
+
+
+BACKEND = StepBackend(
+    name="cuda_graph",
+    label="CUDA graphs",
+    create=CudaGraphSteps,
+    device_type="cuda",
+    supports=frozenset({"batch_size", "learning_rate", "momentum", "weight_decay"}),
+    min_images=10_000,  # recording takes a second at most
+    obstacle=_obstacle,
+)

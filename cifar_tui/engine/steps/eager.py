@@ -1,147 +1,198 @@
-"""Ways to make the steps of an epoch: each takes an order of images and gives what every step came to."""
+"""The tutorial's loop in PyTorch: forward, backward, update, one step after the other."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
-from torch.optim import Optimizer
 
-from cifar_tui.engine.data.dataset import ImageSplit
-from cifar_tui.engine.training.batches import batches
+from cifar_tui.engine.device.capabilities import compiles
+from cifar_tui.engine.device.compile import CompilationError, compile_model
+from cifar_tui.engine.device.precision import autocast, loss_scale
+from cifar_tui.engine.errors import ConfigError
+from cifar_tui.engine.models.classifier import Classifier
+from cifar_tui.engine.optim.lr_schedule import lr_factor
+from cifar_tui.engine.steps.backend import StepBackend, StepParts, StepResult
+from cifar_tui.engine.training.augment import Augmentation, augment, downscale, sample_augmentation
+from cifar_tui.engine.training.batches import epoch_size, low_res_epochs, normalize
 
-_IMAGES_PER_POINT = 200
-_IMAGES_PER_POINT_ON_CUDA = 4000
-"""To read a point is to wait for the device, which makes so many images in a tenth of a second or less."""
-
-
-_SECONDS_A_RESULT = 0.02
-"""Between two results the trainer looks whether it is to pause, save or stop."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class StepResult:
-    """What one or more steps in a row came to, on the device of the training.
-
-    Attributes:
-        losses: float32 (K,), the mean loss of each step's batch before its update.
-        correct: int64 (), the images of all K batches that were classified rightly.
-        images: how many images the K batches have.
-    """
-
-    losses: Tensor
-    correct: Tensor
-    images: int
-
-
-class Steps(Protocol):
-    """Makes steps over the images of a training.
-
-    Attributes:
-        images_per_point: of how many images a point of the chart tells, where that is not set.
-    """
-
-    images_per_point: int
-
-    def prepare(self, cancelled: Callable[[], bool]) -> None:
-        """Do what is to be done once before the first step; returns early if `cancelled` says so."""
-        ...
-
-    def over(self, order: Tensor, *, at_most: Callable[[], int]) -> Iterator[StepResult]:
-        """Train on the images in `order`; the steps are made while the result is asked for.
-
-        Args:
-            order: int64 (N,), indices of training images.
-            at_most: how many steps the next result may stand for.
-        """
-        ...
-
-    def state_dict(self) -> dict[str, Any]:
-        """What is kept from step to step besides net and optimizer, as tensors and plain values."""
-        ...
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from what `state_dict` gave.
-
-        Raises:
-            KeyError, RuntimeError: `state` is not one of these steps.
-        """
-        ...
+_RESULT_SECONDS = 0.02
+"""Between two results the trainer checks whether to pause, save or stop."""
+_PREPARED_IMAGES = 1024
+_CHART_IMAGES = 200
+_CHART_IMAGES_ON_CUDA = 4000
+"""Reading a point waits for the device, which trains on this many images in a tenth of a second."""
 
 
 class EagerSteps:
-    """The loop of the tutorial: one step after the other, in plain PyTorch.
+    """The tutorial's steps with everything that a recipe adds to them.
 
-    Args:
-        net: on the device of `train`.
-        optimizer: over the parameters of `net`.
-        train: the training images.
-        batch_size: images to a step; the last batch of an order may be smaller.
+    At its default a setting adds nothing: losses and weights are bit for bit those of the tutorial's loop.
     """
 
-    def __init__(self, *, net: nn.Module, optimizer: Optimizer, train: ImageSplit, batch_size: int) -> None:
-        self._net = net
-        self._optimizer = optimizer
+    def __init__(self, parts: StepParts) -> None:
+        config, train = parts.config, parts.train
+        self._net = parts.net
+        self._forward: Callable[[Tensor], Tensor] = parts.net
+        self._optimizer = parts.optimizer
+        self._base_lrs = [group["lr"] for group in parts.optimizer.param_groups]
+        self._average = parts.average
         self._train = train
-        self._batch_size = batch_size
-        self.images_per_point = images_per_point(train.targets.device)
+        self._precision = parts.precision
+        self._log = parts.log
+        self._device = train.targets.device
+        self._batch_size = config.batch_size
+        self._seed = config.seed
+        self._label_smoothing = config.label_smoothing
+        self._augmentation = Augmentation(translate=config.translate, flip=config.flip, cutout=config.cutout)
+        self._memory_format = torch.channels_last if config.channels_last else torch.contiguous_format
+        self._compile = compiles(config, self._device)
+        self._must_compile = config.compile == "yes"
+        self._lr_schedule = config.lr_schedule
+        self._lr_shape = {
+            "warmup_fraction": config.warmup_fraction,
+            "warmup_start_factor": config.warmup_start_factor,
+            "final_lr_factor": config.final_lr_factor,
+        }
+        self._low_res_epochs = low_res_epochs(config.low_res_fraction, config.epochs)
+        self._epoch = epoch_size(parts.net, len(train), config.batch_size)
+        self._total_steps = config.epochs * self._epoch.steps
+        self._step = 0
+        self._without_gradient: list[torch.nn.Parameter] = []
+        self.chart_images = _CHART_IMAGES_ON_CUDA if self._device.type == "cuda" else _CHART_IMAGES
 
     def prepare(self, cancelled: Callable[[], bool]) -> None:
-        """Nothing is to be done."""
+        """Compile the model, if that is set, for every image and batch size.
 
-    def over(self, order: Tensor, *, at_most: Callable[[], int]) -> Iterator[StepResult]:
-        """Train on the images in `order`, as many steps to a result as `at_most` and the time allow.
+        If it fails the model trains uncompiled.
 
-        Which answers are right is seen for all of them at once: step by step it takes a twentieth of the time
-        of a step of four images.
+        Raises:
+            ConfigError: it fails and compile is "yes".
         """
-        made: list[tuple[Tensor, Tensor, Tensor]] = []
-        for inputs, targets in batches(self._train, order, self._batch_size):
-            if not made:
-                most, due = at_most(), time.monotonic() + _SECONDS_A_RESULT
-            made.append((*self.train_step(inputs, targets), targets))
-            if len(made) >= most or time.monotonic() >= due:
-                yield _result(made)
-                made.clear()
-        if made:
-            yield _result(made)
+        if not self._compile or cancelled():
+            return
+        images, batch_size = self._epoch.images, self._batch_size
+        sizes = {min(batch_size, images), images % batch_size or min(batch_size, images)}
+        whole = self._formatted(normalize(self._train.images[:1]))
+        examples = [whole, self._formatted(downscale(whole))] if self._low_res_epochs else [whole]
+        try:
+            self._forward = compile_model(self._net, examples, sizes, self._precision)
+        except CompilationError as error:
+            if self._must_compile:
+                raise ConfigError(
+                    f"compile 'yes' is not available, torch.compile fails ({error}): set compile=no",
+                    field="compile",
+                ) from error
+            self._log(f"training uncompiled: torch.compile fails ({error})")
 
-    def state_dict(self) -> dict[str, Any]:
-        """Nothing: net and optimizer are all there is."""
-        return {}
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from what `state_dict` gave."""
+    def run(self, order: Tensor, *, step: int, max_steps: Callable[[], int]) -> Iterator[StepResult]:
+        """Train on the images in `order`, as many steps to a result as `max_steps` and the time allow."""
+        self._step = step
+        self._freeze(step // self._epoch.steps)
+        pending: list[tuple[Tensor, Tensor, Tensor]] = []
+        for inputs, targets in self._batches(order):
+            if not pending:
+                limit, due = max_steps(), time.monotonic() + _RESULT_SECONDS
+            pending.append((*self.train_step(inputs, targets), targets))
+            if len(pending) >= limit or time.monotonic() >= due:
+                yield _result(pending)
+                pending.clear()
+        if pending:
+            yield _result(pending)
 
     def train_step(self, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         """One update on one batch.
 
         Args:
-            inputs: float32 (N, 3, 32, 32), normalised.
+            inputs: float32 (N, 3, H, W), normalized.
             targets: int64 (N,).
 
         Returns:
-            The batch's mean loss, shape (), and the logits (N, C) it came from, both without gradients.
+            The batch's mean loss, shape (), and its logits (N, C), both without gradients.
         """
+        self._set_learning_rates()
         self._optimizer.zero_grad()
-        logits = self._net(inputs)
-        loss = functional.cross_entropy(logits, targets)
-        torch.autograd.backward(loss)
+        with autocast(self._precision, inputs.device):
+            logits = self._forward(inputs)
+        logits = logits.float()
+        loss = functional.cross_entropy(logits, targets, label_smoothing=self._label_smoothing)
+        self._backward(loss)
         self._optimizer.step()
+        self._step += 1
+        if self._average is not None:
+            self._average.update(self._step, self._total_steps)
         return loss.detach(), logits.detach()
 
+    def state_dict(self) -> dict[str, Any]:
+        """The precision, and the weights being trained where their average is saved."""
+        trained = None if self._average is None else self._net.state_dict()
+        return {"precision": self._precision, "trained": trained}
 
-def _result(made: Sequence[tuple[Tensor, Tensor, Tensor]]) -> StepResult:
-    """What steps with these losses, logits and targets came to."""
-    losses, logits, targets = zip(*made, strict=True)
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continue from what `state_dict` returned.
+
+        Raises:
+            KeyError, RuntimeError: `state` does not fit.
+        """
+        if self._average is not None:
+            self._net.load_state_dict(state["trained"])
+
+    def _batches(self, order: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        """Augmented, normalized batches; small ones are prepared together: the same bits in fewer calls."""
+        epoch = self._step // self._epoch.steps
+        params = sample_augmentation(
+            self._augmentation,
+            len(self._train),
+            size=self._train.images.shape[-1],
+            seed=self._seed,
+            epoch=epoch,
+            device=self._device,
+        )
+        size = self._batch_size
+        for indices in torch.split(order.to(self._device), max(1, _PREPARED_IMAGES // size) * size):
+            inputs = augment(self._train.images, indices, params, self._augmentation)
+            if epoch < self._low_res_epochs:
+                inputs = downscale(inputs)
+            inputs, targets = self._formatted(inputs), self._train.targets[indices]
+            yield from zip(torch.split(inputs, size), torch.split(targets, size), strict=True)
+
+    def _formatted(self, inputs: Tensor) -> Tensor:
+        return inputs.contiguous(memory_format=self._memory_format)
+
+    def _freeze(self, epoch: int) -> None:
+        """Compute no gradient for what has learned enough."""
+        frozen = self._net.frozen_parameters(epoch) if isinstance(self._net, Classifier) else []
+        if self._forward is self._net:
+            for parameter in frozen:
+                parameter.requires_grad = False
+        else:  # a compiled model would have to be compiled again
+            self._without_gradient = frozen
+
+    def _set_learning_rates(self) -> None:
+        factor = lr_factor(self._lr_schedule, self._step, self._total_steps, **self._lr_shape)
+        for group, lr in zip(self._optimizer.param_groups, self._base_lrs, strict=True):
+            group["lr"] = lr * factor
+
+    def _backward(self, loss: Tensor) -> None:
+        scale = loss_scale(self._precision)
+        if scale == 1:
+            torch.autograd.backward(loss)
+        else:
+            torch.autograd.backward(loss * scale)
+            gradients = [parameter.grad for parameter in self._net.parameters() if parameter.grad is not None]
+            torch._foreach_mul_(gradients, 1 / scale)
+        for parameter in self._without_gradient:
+            parameter.grad = None
+
+
+def _result(steps: Sequence[tuple[Tensor, Tensor, Tensor]]) -> StepResult:
+    """Sum up steps from their losses, logits and targets; counting them all at once takes less time."""
+    losses, logits, targets = zip(*steps, strict=True)
     all_targets = torch.cat(targets)
     correct = (torch.cat(logits).argmax(dim=1) == all_targets).sum()
     return StepResult(losses=torch.stack(losses), correct=correct, images=len(all_targets))
 
 
-def images_per_point(device: torch.device) -> int:
-    """Of how many images a point of the chart tells that is made of single steps on `device`."""
-    return _IMAGES_PER_POINT_ON_CUDA if device.type == "cuda" else _IMAGES_PER_POINT
+BACKEND = StepBackend(name="eager", label="eager steps", create=EagerSteps)

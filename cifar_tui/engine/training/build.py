@@ -1,4 +1,4 @@
-"""What the settings make of a model: the net, what trains it, and what its predictions are made with."""
+"""Build the model, the optimizer and the step runner from the settings."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,132 +12,145 @@ from cifar_tui.engine.config.schema import TrainConfig
 from cifar_tui.engine.data.dataset import ImageSplit
 from cifar_tui.engine.device.precision import evaluation_precision, select_precision
 from cifar_tui.engine.evaluation.tta import TestTimeAugmentation
-from cifar_tui.engine.models import AirbenchNet, create_model, init_whitening
+from cifar_tui.engine.models.classifier import Classifier
+from cifar_tui.engine.models.registry import create_model
 from cifar_tui.engine.optim.build import create_optimizer
-from cifar_tui.engine.optim.weight_averaging import Averaging
-from cifar_tui.engine.steps.eager import Steps
-from cifar_tui.engine.steps.recipe_steps import RecipeSteps, low_res_epochs
-from cifar_tui.engine.steps.select import StepBackend, make_steps
-from cifar_tui.engine.training.batches import normalize
+from cifar_tui.engine.optim.weight_averaging import WeightAverage
+from cifar_tui.engine.steps.backend import BackendFailedError, StepParts, StepRunner
+from cifar_tui.engine.steps.select import BackendChoice, eager, not_available
+from cifar_tui.engine.training.batches import low_res_epochs, normalize
 
 _PROBED_IMAGES = 128
-_PLAIN = {
-    "lr_schedule": "constant",
-    "warmup_fraction": 0.0,
-    "label_smoothing": 0.0,
-    "weight_averaging": "none",
-    "translate": 0,
-    "flip": "none",
-    "cutout": 0,
-    "low_res_fraction": 0.0,
-    "precision": "fp32",
-    "channels_last": False,
-    "compile": "no",
-}
-"""The settings with which a step is the tutorial's, whatever its model and optimizer."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class TrainingSetup:
-    """A net and all that belongs to it.
+    """A model with everything that trains it.
 
     Attributes:
-        net: whose weights are evaluated and saved: the one that is trained, or its average.
-        optimizer: of the net that is trained.
-        steps: train it.
-        precision: that they compute in: fp32, tf32, bf16 or fp16.
-        predictor: gives the logits with which `net` is evaluated.
+        net: the weights that are evaluated and saved: the trained ones, or their average.
+        optimizer: of the weights that are trained.
+        runner: trains them.
+        choice: the backend of `runner`.
+        precision: of the steps: fp32, tf32, bf16 or fp16.
+        predictor: computes the logits that `net` is evaluated by.
+        train: the training images.
     """
 
     net: nn.Module
     optimizer: Optimizer
-    steps: Steps
+    runner: StepRunner
+    choice: BackendChoice
     precision: str
     predictor: nn.Module
+    train: ImageSplit
 
 
 def build_training(
     config: TrainConfig,
-    path: StepBackend,
+    choice: BackendChoice,
     *,
     num_classes: int,
     train: ImageSplit,
-    say: Callable[[str], None],
-    began_in: str | None = None,
+    log: Callable[[str], None],
+    cancelled: Callable[[], bool],
+    resumed_precision: str | None = None,
+    resumed: bool = False,
 ) -> TrainingSetup:
-    """A freshly initialised net on the device of `train`, with what `config` trains it with.
+    """Build a freshly initialized model on the device of `train`, and what `config` trains it with.
 
-    Draws from torch's global generator what the model's initialisation draws, and nothing else.
+    Draws from torch's global generator what the initialization of the model draws, and nothing else.
 
     Args:
         config: the settings.
-        path: how steps are made that are the tutorial's.
-        num_classes: number of logits.
+        choice: the backend; eager PyTorch takes its place if it cannot be prepared here.
+        num_classes: number of logits per image.
         train: the training images.
-        say: told in which precision the training computes, if that is not plain from the settings, and why
-            the net is not compiled, no epoch on small images or no cycle one, where it was to be.
-        began_in: the precision that a resumed training computed in and keeps; None to choose one.
+        log: takes lines about what is not plain from the settings.
+        cancelled: whether to stop early; then nothing is prepared.
+        resumed_precision: of the run that is resumed, which it keeps; None to choose one.
+        resumed: whether a run is resumed, which may have to change its backend.
+
+    Raises:
+        ConfigError: a new run asks for a backend, or for compilation, that fails here.
     """
-    device = train.targets.device
-    net = create_model(config.model, num_classes=num_classes).to(device)
-    if isinstance(net, AirbenchNet):
-        init_whitening(net, train.images)
+    net = create_model(config.model, num_classes=num_classes).to(train.targets.device)
+    if isinstance(net, Classifier):
+        net.init_from_images(train.images)
     if config.channels_last:
         net = net.to(memory_format=torch.channels_last)
     optimizer = create_optimizer(net, config)
-    if not isinstance(net, AirbenchNet) and all(getattr(config, name) == _PLAIN[name] for name in _PLAIN):
-        steps = make_steps(path, net=net, optimizer=optimizer, train=train, batch_size=config.batch_size)
-        return TrainingSetup(
-            net=net,
-            optimizer=optimizer,
-            steps=steps,
-            precision=config.precision,
-            predictor=create_predictor(net, config),
-        )
-    if config.low_res_fraction and not low_res_epochs(config.low_res_fraction, config.epochs):
-        say(
-            f"all epochs are on whole images: low_res_fraction {config.low_res_fraction} of {config.epochs} "
-            "is less than one"
-        )
-    if config.lr_schedule == "one-cycle" and not config.warmup_fraction:
-        say("lr_schedule one-cycle without a warmup_fraction is the lr_schedule cosine")
-    precision = began_in or _chosen_precision(config, net, train, say)
-    if began_in and config.precision != "fp32":
-        say(f"training in {began_in}, as it began")
-    averaging = None
-    if config.weight_averaging != "none":
-        averaging = Averaging(net, kind=config.weight_averaging, decay=config.ema_decay)
-    evaluated = net if averaging is None else averaging.net
+    precision = _resolve_precision(config, net, train, log, resumed_precision)
+    kind, decay = config.weight_averaging, config.ema_decay
+    average = None if kind == "none" else WeightAverage(net, kind=kind, decay=decay)
+    parts = StepParts(
+        config=config,
+        net=net,
+        optimizer=optimizer,
+        train=train,
+        average=average,
+        precision=precision,
+        log=log,
+    )
+    _log_what_settings_hide(config, log)
+    choice, runner = _prepared_runner(choice, parts, cancelled, may_refuse=not resumed)
+    evaluated = net if average is None else average.net
     return TrainingSetup(
         net=evaluated,
         optimizer=optimizer,
-        steps=RecipeSteps(
-            config=config,
-            net=net,
-            optimizer=optimizer,
-            averaging=averaging,
-            train=train,
-            precision=precision,
-            say=say,
-        ),
+        runner=runner,
+        choice=choice,
         precision=precision,
         predictor=create_predictor(evaluated, config),
+        train=train,
     )
 
 
-def _chosen_precision(
-    config: TrainConfig, net: nn.Module, train: ImageSplit, say: Callable[[str], None]
+def create_predictor(net: nn.Module, config: TrainConfig) -> nn.Module:
+    """Wrap `net` in the test-time augmentation and precision that it is evaluated with, on its device."""
+    device = next(net.parameters()).device
+    return TestTimeAugmentation(net, config.tta, partial(evaluation_precision, config.precision, device))
+
+
+def _prepared_runner(
+    choice: BackendChoice, parts: StepParts, cancelled: Callable[[], bool], *, may_refuse: bool
+) -> tuple[BackendChoice, StepRunner]:
+    runner = choice.backend.create(parts)
+    try:
+        runner.prepare(cancelled)
+    except BackendFailedError as error:
+        if may_refuse and parts.config.backend == choice.backend.name:
+            raise not_available(choice.backend.name, str(error)) from error
+        return _prepared_runner(eager(str(error)), parts, cancelled, may_refuse=may_refuse)
+    return choice, runner
+
+
+def _resolve_precision(
+    config: TrainConfig,
+    net: nn.Module,
+    train: ImageSplit,
+    log: Callable[[str], None],
+    resumed_precision: str | None,
 ) -> str:
+    if resumed_precision is not None:
+        if config.precision != "fp32":
+            log(f"training in {resumed_precision}, as the run began")
+        return resumed_precision
     images = normalize(train.images[:_PROBED_IMAGES])
     if config.channels_last:
         images = images.contiguous(memory_format=torch.channels_last)
     precision, reason = select_precision(config.precision, net, images)
     if reason:
-        say(reason)
+        log(reason)
     return precision
 
 
-def create_predictor(net: nn.Module, config: TrainConfig) -> nn.Module:
-    """What gives the logits with which `net` is evaluated, on the device it is on."""
-    device = next(net.parameters()).device
-    return TestTimeAugmentation(net, config.tta, partial(evaluation_precision, config.precision, device))
+def _log_what_settings_hide(config: TrainConfig, log: Callable[[str], None]) -> None:
+    """Say where two settings together do nothing."""
+    if config.low_res_fraction and not low_res_epochs(config.low_res_fraction, config.epochs):
+        log(
+            f"all epochs train on full-size images: low_res_fraction {config.low_res_fraction} of "
+            f"{config.epochs} is less than one epoch"
+        )
+    if config.lr_schedule == "one-cycle" and not config.warmup_fraction:
+        log("lr_schedule one-cycle without warmup_fraction is the same as cosine")

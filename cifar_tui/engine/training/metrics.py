@@ -1,7 +1,8 @@
-"""Sums up what the steps of a training come to: points of the charts, windows of the log, epochs."""
+"""Metrics of a training: losses and accuracy per chart point, log line and epoch, and time spent training."""
 
 import dataclasses
 import math
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -9,13 +10,58 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from cifar_tui.engine.steps.eager import StepResult
-from cifar_tui.engine.training.meters import Mean
+from cifar_tui.engine.steps.backend import StepResult
+
+
+@dataclass(slots=True)
+class Mean:
+    """A mean as the tutorial takes it: a running sum, divided at the end."""
+
+    total: float = 0.0
+    count: int = 0
+
+    def add(self, value: float) -> None:
+        """Add a value to the sum."""
+        self.total += value
+        self.count += 1
+
+    @property
+    def value(self) -> float:
+        """The mean; NaN without values."""
+        return self.total / self.count if self.count else math.nan
+
+
+@dataclass(slots=True)
+class Stopwatch:
+    """Seconds between `start` and `stop`, summed."""
+
+    finished: float = 0.0
+    started: float | None = None
+
+    def start(self) -> None:
+        """Start counting."""
+        self.started = time.perf_counter()
+
+    def stop(self) -> None:
+        """Stop counting."""
+        self.finished, self.started = self.seconds, None
+
+    @property
+    def seconds(self) -> float:
+        """The sum so far."""
+        running = 0.0 if self.started is None else time.perf_counter() - self.started
+        return self.finished + running
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Reading:
-    """The steps since the reading before: their losses in order, and the share of right answers."""
+class MetricsReading:
+    """The steps since the previous reading.
+
+    Attributes:
+        losses: of each step, in order, in nats.
+        accuracy: share (0-1) of the images classified correctly.
+        images: number of images.
+    """
 
     losses: list[float]
     accuracy: float
@@ -23,18 +69,18 @@ class Reading:
 
     @property
     def first_non_finite(self) -> int | None:
-        """The index of the first loss that is not finite; None where all are."""
+        """The index of the first loss that is not finite; None if all are."""
         return next((index for index, loss in enumerate(self.losses) if not math.isfinite(loss)), None)
 
 
-class TrainingMeter:
-    """Keeps figures on the device as they come, and reads them only where somebody wants to see them.
+class TrainingMetrics:
+    """Collects step results on the device and reads them only when somebody wants to see them.
 
     Attributes:
-        window: of the losses since the last line of the log.
-        epoch_loss: of the losses of this epoch.
-        epoch_correct: the right answers of this epoch.
-        last_window: the mean of the last full window; None before there is one.
+        window: losses since the last log line.
+        epoch_loss: losses of this epoch.
+        epoch_correct: images classified correctly in this epoch.
+        last_window: mean loss of the last complete log window; None before the first.
     """
 
     def __init__(self) -> None:
@@ -47,17 +93,17 @@ class TrainingMeter:
         self._images = 0
 
     def begin_epoch(self) -> None:
-        """Forget the sums of the epoch before, and its last window, as the tutorial does."""
+        """Reset the sums of the epoch and its last window, as the tutorial does."""
         self.window, self.epoch_loss, self.epoch_correct = Mean(), Mean(), 0
 
     def add(self, result: StepResult) -> None:
-        """Take in steps that were made."""
+        """Add steps; nothing is read from the device."""
         self._losses.append(result.losses)
         self._correct.append(result.correct)
         self._images += result.images
 
-    def read(self) -> Reading | None:
-        """What came in since this was asked last; None if nothing did."""
+    def read(self) -> MetricsReading | None:
+        """The steps since the previous reading; None without any."""
         if not self._losses:
             return None
         losses = torch.cat(self._losses).tolist()
@@ -69,10 +115,10 @@ class TrainingMeter:
             self.window.add(loss)
             self.epoch_loss.add(loss)
         self.epoch_correct += correct
-        return Reading(losses=losses, accuracy=correct / images, images=images)
+        return MetricsReading(losses=losses, accuracy=correct / images, images=images)
 
     def close_window(self) -> float:
-        """The mean loss of the window, which begins anew."""
+        """The mean loss of the log window; begins the next one."""
         self.last_window, self.window = self.window.value, Mean()
         return self.last_window
 
@@ -83,23 +129,23 @@ class TrainingMeter:
             "epoch_loss": dataclasses.asdict(self.epoch_loss),
             "epoch_correct": self.epoch_correct,
             "last_window_loss": self.last_window,
-            "unreported_losses": torch.cat(self._losses).tolist() if self._losses else [],
-            "unreported_correct": int(torch.stack(self._correct).sum().item()) if self._correct else 0,
-            "unreported_images": self._images,
+            "unread_losses": torch.cat(self._losses).tolist() if self._losses else [],
+            "unread_correct": int(torch.stack(self._correct).sum().item()) if self._correct else 0,
+            "unread_images": self._images,
         }
 
     def load_state_dict(self, state: Mapping[str, Any], device: torch.device) -> None:
-        """Go on from what `state_dict` gave.
+        """Continue from what `state_dict` returned.
 
         Raises:
-            KeyError, TypeError: `state` is none of a meter.
+            KeyError, TypeError: `state` is not from `state_dict`.
         """
         self.window = Mean(**state["window_loss"])
         self.epoch_loss = Mean(**state["epoch_loss"])
         self.epoch_correct = state["epoch_correct"]
         self.last_window = state["last_window_loss"]
         self._losses, self._correct = [], []
-        if state["unreported_losses"]:
-            self._losses.append(torch.tensor(state["unreported_losses"], device=device))
-            self._correct.append(torch.tensor(state["unreported_correct"], device=device))
-        self._images = state["unreported_images"]
+        if state["unread_losses"]:
+            self._losses.append(torch.tensor(state["unread_losses"], device=device))
+            self._correct.append(torch.tensor(state["unread_correct"], device=device))
+        self._images = state["unread_images"]

@@ -16,7 +16,7 @@ from cifar_tui.engine.checkpoint.files import (
     write_checkpoint,
 )
 from cifar_tui.engine.errors import ConfigError, RunFailedError
-from cifar_tui.engine.models import create_model
+from cifar_tui.engine.models.registry import create_model
 
 
 @pytest.fixture

@@ -73,7 +73,7 @@ def test_every_difference_to_the_provenance_of_a_checkpoint_is_named(noise_datas
     assert provenance_differences(old, describe_provenance(changed, "cuda:0 NVIDIA H100", 2, "numba")) == [
         "the training images differ",
         "device cuda:0 NVIDIA H100 instead of cpu",
-        "steps by numba instead of PyTorch",
+        "backend numba instead of PyTorch",
         "2 threads instead of 1",
     ]
     assert provenance_differences(None, old) == ["the checkpoint has no provenance"]

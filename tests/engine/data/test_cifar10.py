@@ -1,5 +1,6 @@
 """CIFAR-10: which files are read, from where, and that none is unpickled before its MD5 matched."""
 
+import dataclasses
 import os
 import pickle
 import socket
@@ -13,7 +14,8 @@ from torchvision.datasets import CIFAR10
 from cifar_tui.engine.data import cifar10
 from cifar_tui.engine.data.dataset import Dataset
 from cifar_tui.engine.data.fetch import Archive, fetch
-from cifar_tui.engine.data.sources import Progress, load_dataset
+from cifar_tui.engine.data.registry import Progress
+from cifar_tui.engine.data.sources import load_dataset
 from cifar_tui.engine.errors import CancelledError, DataUnavailableError
 from cifar_tui.engine.events import LoadingProgress
 from tests.engine.data.loopback import LoopbackServer, batch_files
@@ -113,10 +115,7 @@ def test_no_network_names_the_alternatives(
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]
-    archive = Archive(
-        **{name: getattr(small_archive, name) for name in ("file_name", "md5", "folder_name", "file_md5s")},
-        url=f"http://127.0.0.1:{port}/{NAME}",
-    )
+    archive = dataclasses.replace(small_archive, url=f"http://127.0.0.1:{port}/{NAME}")
     monkeypatch.setattr(cifar10, "ARCHIVE", archive)
     with pytest.raises(DataUnavailableError, match=r"refused.*try again.*--data PATH.*--data synthetic") as e:
         load("auto", tmp_path)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cifar_tui.engine.data.fetch import Archive, fetch
-from cifar_tui.engine.data.sources import Progress
+from cifar_tui.engine.data.registry import Progress
 from cifar_tui.engine.errors import CancelledError, DataUnavailableError
 from cifar_tui.engine.events import LoadingProgress
 from tests.engine.data.conftest import md5

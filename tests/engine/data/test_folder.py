@@ -14,7 +14,7 @@ from cifar_tui.engine.data import folder as folder_module
 from cifar_tui.engine.data.dataset import Dataset
 from cifar_tui.engine.data.decode import Pixels
 from cifar_tui.engine.data.folder import choose_test_images, load_folder
-from cifar_tui.engine.data.sources import Progress
+from cifar_tui.engine.data.registry import Progress
 from cifar_tui.engine.errors import CancelledError, DataUnavailableError
 from cifar_tui.engine.events import LoadingProgress
 

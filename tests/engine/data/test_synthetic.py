@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from cifar_tui.engine.data.dataset import Dataset
-from cifar_tui.engine.data.sources import Progress, load_dataset
+from cifar_tui.engine.data.registry import Progress
+from cifar_tui.engine.data.sources import load_dataset
 from cifar_tui.engine.data.synthetic import CLASS_NAMES, load_synthetic
 from cifar_tui.engine.errors import CancelledError
 from cifar_tui.engine.events import LoadingProgress

@@ -7,7 +7,8 @@ from torch import nn
 from cifar_tui.engine.config.schema import TrainConfig
 from cifar_tui.engine.device.compile import CompilationError, compile_model
 from cifar_tui.engine.errors import ConfigError
-from cifar_tui.engine.steps.select import StepBackend
+from cifar_tui.engine.models.registry import create_model
+from cifar_tui.engine.steps.select import eager
 from cifar_tui.engine.training.build import build_training
 
 
@@ -71,34 +72,41 @@ def broken_compiler():
         yield
 
 
-def learner(dataset, **settings):
-    said = []
-    path = StepBackend(maker="PyTorch", reason="these tests want it")
-    config = TrainConfig(batch_size=84, **settings)
-    return build_training(config, path, num_classes=10, train=dataset.train, say=said.append), said
+def build(dataset, **settings):
+    """Build a training; returns it with the lines it logged."""
+    logged = []
+    setup = build_training(
+        TrainConfig(batch_size=84, **settings),
+        eager("the test wants it"),
+        num_classes=10,
+        train=dataset.train,
+        log=logged.append,
+        cancelled=lambda: False,
+    )
+    return setup, logged
 
 
-def test_where_compiling_fails_and_was_asked_for_it_is_one_sentence(noise_dataset, broken_compiler):
-    made, _ = learner(noise_dataset, compile="yes")
-    with pytest.raises(ConfigError) as refused:
-        made.steps.prepare(lambda: False)
-    assert refused.value.field == "compile"
-    sentence = str(refused.value)
-    assert sentence.startswith("compile yes cannot be had, torch.compile fails here (No working C++")
+def test_a_failure_of_compile_yes_is_one_sentence(noise_dataset, broken_compiler):
+    with pytest.raises(ConfigError) as raised:
+        build(noise_dataset, compile="yes")
+    assert raised.value.field == "compile"
+    sentence = str(raised.value)
+    assert sentence.startswith("compile 'yes' is not available, torch.compile fails (No working C++")
     assert sentence.endswith("): set compile=no")
     assert "\n" not in sentence
 
 
-def test_where_compiling_fails_by_itself_the_net_is_trained_uncompiled(
+def test_after_a_failure_of_compile_auto_the_model_is_trained_uncompiled(
     noise_dataset, broken_compiler, monkeypatch
 ):
-    monkeypatch.setattr("cifar_tui.engine.steps.recipe_steps.compiles", lambda config, device: True)
-    made, said = learner(noise_dataset, compile="auto")
-    before = {name: tensor.clone() for name, tensor in made.net.state_dict().items()}
-    made.steps.prepare(lambda: False)
-    (sentence,) = said
-    assert sentence.startswith("training uncompiled: torch.compile fails here (No working C++ compiler")
-    assert all(torch.equal(tensor, before[name]) for name, tensor in made.net.state_dict().items())
-    assert all(parameter.grad is None for parameter in made.net.parameters())
-    (result,) = made.steps.over(torch.arange(84), at_most=lambda: 1)
+    monkeypatch.setattr("cifar_tui.engine.steps.eager.compiles", lambda config, device: True)
+    torch.manual_seed(0)
+    expected = create_model("net", num_classes=10).state_dict()
+    torch.manual_seed(0)
+    setup, logged = build(noise_dataset, compile="auto")
+    (sentence,) = logged
+    assert sentence.startswith("training uncompiled: torch.compile fails (No working C++ compiler")
+    assert all(torch.equal(tensor, expected[name]) for name, tensor in setup.net.state_dict().items())
+    assert all(parameter.grad is None for parameter in setup.net.parameters())
+    (result,) = setup.runner.run(torch.arange(84), step=0, max_steps=lambda: 1)
     assert bool(result.losses.isfinite().all())

@@ -15,7 +15,7 @@ from cifar_tui.engine.device.precision import (
     precision_of,
     select_precision,
 )
-from cifar_tui.engine.models import create_model
+from cifar_tui.engine.models.registry import create_model
 
 CPU = torch.device("cpu")
 

@@ -26,7 +26,7 @@ _ONE = np.float32(1)
 
 @kernel
 def unpack_image(images, index, values, columns, pixels, first):
-    """One of the uint8 images (N, 3072) into both layouts; `values` has the float of every byte."""
+    """Unpack one of the uint8 images (N, 3072) into both layouts; `values` has the float of every byte."""
     for channel in range(3):
         for row in range(32):
             line = channel * 1024 + row * 32
@@ -42,7 +42,7 @@ def unpack_image(images, index, values, columns, pixels, first):
 
 @kernel
 def _pool(a, b, c, d, right, below, pooled, winners, at):
-    """Store the maximum of four vectors lane by lane, not below 0, and which it was: the first of equals."""
+    """Store the lane-wise maximum of four vectors, at least 0, and which one it was: the first of equals."""
     diagonal = right + below
     best, winner = a, spread(_ZERO)
     larger = greater_or_nan(b, best)
@@ -128,7 +128,7 @@ def convolve2(maps, first_map, weights, biases, pooled, winners, first):
 
 @kernel
 def convolve2_backward(space, image):
-    """What one image adds to the gradients of conv2, and the slopes of `maps1`."""
+    """Add one image to the gradients of conv2, and compute the slopes of `maps1`."""
     routed, slope_maps, gradient, weights = (
         space.routed2,
         space.slope_maps1,
@@ -209,7 +209,7 @@ def convolve2_backward(space, image):
 
 @kernel
 def convolve1_backward(space, image):
-    """What one image adds to the gradients of conv1."""
+    """Add one image to the gradients of conv1."""
     gradient, pixels, pooled, winners = space.gradient1, space.pixels, space.pooled1, space.winners1
     first = image * 1344
     for channel in range(6):

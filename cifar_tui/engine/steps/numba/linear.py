@@ -1,4 +1,4 @@
-"""Linear layers and cross-entropy, forward and backward, with the update of their weights."""
+"""Linear layers and cross-entropy: forward, backward and weight update."""
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from cifar_tui.engine.steps.numba.vectors import (
 )
 
 ROWS = 4
-"""Images whose linear layers are computed side by side."""
+"""Images whose linear layers are computed together."""
 
 _ZERO = np.float32(0)
 
@@ -44,7 +44,7 @@ def dense(weights, biases, inputs, outputs, width, height, rows, rectify):
 
 @kernel
 def dense_backward(weights, slopes, inputs, slopes_below, width, height, rows):
-    """The slopes of the inputs, which are 0 where the ReLU before them gave 0."""
+    """The slopes of the inputs; 0 where the preceding ReLU was 0."""
     for row in range(0, rows, ROWS):
         y = row * height
         for at in range(0, width, LANES):
@@ -67,7 +67,7 @@ def dense_backward(weights, slopes, inputs, slopes_below, width, height, rows):
 def dense_update(
     weights, biases, buffer, bias_buffer, slopes, inputs, width, height, batch, rate, momentum, decay
 ):
-    """The gradients of a linear layer and its update in one pass."""
+    """Compute the gradients of a linear layer and update it in one pass."""
     for output in range(height):
         for at in range(0, width, LANES):
             count = width - at
@@ -91,7 +91,7 @@ def dense_update(
 
 @kernel
 def cross_entropy(logits, slopes, classes, labels, batch):
-    """The mean loss of a batch, its right answers, and the slopes of the logits."""
+    """The mean loss of a batch, its number of correct images, and the slopes of the logits."""
     loss = np.float64(0)
     correct = 0
     count = len(batch)

@@ -1,22 +1,22 @@
-"""The tutorial's `Net` and its SGD as compiled loops: many steps to a call, on one core, without the GIL.
+"""The tutorial's `Net` and its SGD as compiled loops: many steps per call, on one core, without the GIL.
 
-The arithmetic is that of `models.Net`, cross-entropy and `torch.optim.SGD` in float32; only the order of the
-sums differs. Where a max-pooling lets nothing through, the backward pass has nothing to do: it visits only
-the quarter of the convolutions' outputs that won and are above 0.
+The arithmetic is that of `models.Net`, cross-entropy and `torch.optim.SGD` in float32; only the order of
+summation differs. The backward pass skips what max pooling and ReLU block: it visits only the quarter of the
+convolution outputs that won their window and are positive.
 
-Layouts, for one image unless said otherwise; "lanes" are the 16 of `vectors`:
+Layouts, per image unless stated otherwise; "lanes" are the 16 of `vectors`:
 
 - `columns`: (3, 32, 2, 16), the image with its even columns before its odd ones, so that the four values of a
-  pooling window are the same lane of four vectors.
-- `pixels`: (32, 32, 3), the image again, for patches that are contiguous.
-- `pooled1`: (6, 14, 16), lanes are columns, of which 14 count. `winners1`: which pixel won, as its distance
+  pooling window are in the same lane of four vectors.
+- `pixels`: (32, 32, 3), the image again, for contiguous patches.
+- `pooled1`: (6, 14, 16), lanes are columns, of which 14 are used. `winners1`: which pixel won, as its offset
   in `pixels` from the first of its window.
-- `maps1`: (14, 14, 6), what conv2 takes in.
+- `maps1`: (14, 14, 6), the input of conv2.
 - `pooled2` and `winners2`: (25, 16), lanes are output channels; winners by their number in the window.
-- `hidden` and `logits`: (N, features) with N rounded up to 4; rows beyond the batch have no meaning.
+- `hidden` and `logits`: (N, features) with N rounded up to 4; rows beyond the batch are undefined.
 
-A `slope` is a derivative of the loss. Everything is passed flat. Reading lanes goes up to 15 floats past what
-is meant: every buffer is so much longer.
+A `slope` is a gradient of the loss with respect to an activation. All arrays are flat. Loading lanes reads up
+to 15 floats past the end of the data, so every buffer is longer by that much.
 """
 
 import zlib
@@ -45,7 +45,7 @@ _ZERO = np.float32(0)
 
 
 class Workspace(NamedTuple):
-    """Buffers of the kernels; flat float32 arrays in the layouts above, of one image or of a whole batch."""
+    """Buffers of the kernels: flat float32 arrays in the layouts above, for one image or a whole batch."""
 
     columns: Any
     pixels: Any
@@ -102,7 +102,7 @@ def make_workspace(batch_size: int, classes: int) -> Workspace:
 
 
 def _aligned(size: int) -> Any:
-    """Zeros that begin at a cache line."""
+    """Zeros that start at a cache line."""
     memory = np.zeros(size + LANES, dtype=np.float32)
     first = -(memory.ctypes.data // 4) % LANES
     return memory[first : first + size]
@@ -110,7 +110,7 @@ def _aligned(size: int) -> Any:
 
 @kernel
 def _train_step(images, labels, batch, values, weights, buffers, space, classes, rate, momentum, decay):
-    """One step on the images of a batch; gives its mean loss and its right answers."""
+    """Train one step on a batch; returns its mean loss and the number of correct images."""
     w1, b1, w2, b2, w3, b3, w4, b4, w5, b5 = weights
     v1, c1, v2, c2, v3, c3, v4, c4, v5, c5 = buffers
     count = len(batch)
@@ -143,9 +143,9 @@ def _train_step(images, labels, batch, values, weights, buffers, space, classes,
 
 
 def _compiled(fingerprint: int):
-    """The steps as a function of numba's, which keeps what it compiled on disk where it may write.
+    """Compile the training loop with numba, which caches it on disk if it can write there.
 
-    numba looks at the time stamp of this file only; `fingerprint` tells it of a change in any.
+    numba's cache only checks the time stamp of this file; `fingerprint` covers all of them.
     """
 
     def steps_over(
@@ -163,24 +163,24 @@ def _compiled(fingerprint: int):
         decay,
         losses,
     ):
-        """Steps over the images in `order`, the last of them on what is left; gives how many were right.
+        """Train on the images in `order`; the last batch may be smaller. Returns the number of correct images.
 
         Args:
             images: uint8 (N, 3072).
             labels: int64 (N,).
             order: int64 (K,), indices of images.
-            batch_size: images to a step.
-            values: float32 (256,), what a byte of an image is to the net.
-            weights: the ten parameters of the net in its order, float32 and flat; updated in place.
-            buffers: the momentum of each; 0 before the first step. Updated in place.
+            batch_size: images per step.
+            values: float32 (256,), the normalized value of each byte.
+            weights: the ten parameters of the model in order, float32 and flat; updated in place.
+            buffers: momentum of each; 0 before the first step. Updated in place.
             space: from `make_workspace`.
-            classes: logits to an image.
+            classes: logits per image.
             rate: the learning rate, float32.
             momentum: float32.
             decay: the weight decay, float32.
-            losses: float32, (steps,), takes the mean loss of each.
+            losses: float32 (steps,), receives the mean loss of each step.
         """
-        correct = fingerprint - fingerprint  # numba keeps one function for every value it refers to
+        correct = fingerprint - fingerprint  # refers to it, so numba caches one function per value
         for step in range(len(losses)):
             first = step * batch_size
             batch = order[first : first + batch_size]
@@ -192,7 +192,7 @@ def _compiled(fingerprint: int):
 
     try:
         return njit(nogil=True, cache=True)(steps_over)
-    except RuntimeError:  # neither beside this file nor in the user's cache
+    except RuntimeError:  # no cache folder is writable
         return njit(nogil=True)(steps_over)
 
 

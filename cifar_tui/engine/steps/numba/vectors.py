@@ -1,7 +1,7 @@
-"""Sixteen float32 lanes as a value of numba's: what the kernels are written in.
+"""Sixteen float32 lanes as a numba type, which the kernels are written in.
 
-LLVM makes one AVX-512 register of the lanes, two of AVX or four of NEON. Nothing is left to a vectoriser, so
-every sum has the same order everywhere. Source: https://numba.readthedocs.io/en/stable/extending/low-level.html
+LLVM maps the lanes to one AVX-512 register, two of AVX or four of NEON. Nothing is left to an
+auto-vectorizer, so every sum has the same order everywhere. Source: https://numba.readthedocs.io/en/stable/extending/low-level.html
 """
 
 from llvmlite import ir
@@ -12,7 +12,7 @@ from numba.extending import intrinsic, models, register_model
 LANES = 16
 
 kernel = njit(nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
-"""Marks a function that is compiled into those that call it."""
+"""Decorates a function that is compiled into its callers."""
 
 _LANES_IR = ir.VectorType(ir.FloatType(), LANES)
 _MASK_IR = ir.VectorType(ir.IntType(1), LANES)

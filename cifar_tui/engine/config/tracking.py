@@ -1,0 +1,38 @@
+"""Catch a setting that nothing follows."""
+
+from typing import Any
+
+from cifar_tui.engine.config.schema import SETTINGS, TrainConfig
+
+_INFORMATIONAL = {"preset"}
+"""Only says where the other settings came from."""
+
+
+class ConfigReads:
+    """Stands in for a `TrainConfig` and notes which settings are read.
+
+    Whoever builds a run reads its settings through this, so that a setting that the chosen parts do not know
+    cannot be ignored silently.
+
+    Args:
+        config: the settings.
+    """
+
+    def __init__(self, config: TrainConfig) -> None:
+        self._config = config
+        self._read: set[str] = set()
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the setting is
+        self._read.add(name)
+        return getattr(self._config, name)
+
+    def check_all_followed(self) -> None:
+        """Every setting was read, unless it has the default, which changes nothing.
+
+        Raises:
+            AssertionError: one was not: a defect of the program.
+        """
+        for name, field in SETTINGS.items():
+            value = getattr(self._config, name)
+            if value != field.default and name not in self._read | _INFORMATIONAL:
+                raise AssertionError(f"nothing follows the setting {name} {value!r}")

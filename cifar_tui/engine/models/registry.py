@@ -1,0 +1,48 @@
+"""The models by name, and what the settings must know of each. Imports no torch."""
+
+import pkgutil
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ModelSpec:
+    """A registered model.
+
+    Attributes:
+        factory: `module:name` of what builds it, called with `num_classes`.
+        image_size: the only height and width it accepts, in pixels; None for any.
+        fp16: whether it trains stably in half precision.
+    """
+
+    factory: str
+    image_size: int | None = None
+    fp16: bool = False
+
+
+_AIRBENCH = "cifar_tui.engine.models.airbench"
+
+MODELS: dict[str, ModelSpec] = {
+    "net": ModelSpec(factory="cifar_tui.engine.models.net:Net", image_size=32),
+    "resnet18": ModelSpec(factory="cifar_tui.engine.models.resnet:ResNet18"),
+    "airbench-tiny": ModelSpec(factory=f"{_AIRBENCH}:airbench_tiny", fp16=True),
+    "airbench-small": ModelSpec(factory=f"{_AIRBENCH}:airbench_small", fp16=True),
+    "airbench94": ModelSpec(factory=f"{_AIRBENCH}:airbench94", fp16=True),
+    "airbench95": ModelSpec(factory=f"{_AIRBENCH}:airbench95", fp16=True),
+    "airbench96": ModelSpec(factory=f"{_AIRBENCH}:airbench96", fp16=True),
+}
+"""A new model needs a module and a row here."""
+
+
+def create_model(name: str, *, num_classes: int) -> "nn.Module":
+    """Build a freshly initialized model; draws from torch's global generator.
+
+    Args:
+        name: a key of `MODELS`.
+        num_classes: number of logits per image.
+    """
+    net: nn.Module = pkgutil.resolve_name(MODELS[name].factory)(num_classes=num_classes)
+    return net
