@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import pickle
+import pkgutil
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,10 +12,11 @@ import pytest
 import torch
 from torchvision.datasets import CIFAR10
 
+from cifar_tui.engine.config.schema import DATA_KEYWORDS
 from cifar_tui.engine.data import cifar10
 from cifar_tui.engine.data.dataset import Dataset
 from cifar_tui.engine.data.fetch import Archive, fetch
-from cifar_tui.engine.data.registry import Progress
+from cifar_tui.engine.data.registry import SOURCES, Progress
 from cifar_tui.engine.data.sources import load_dataset
 from cifar_tui.engine.errors import CancelledError, DataUnavailableError
 from cifar_tui.engine.events import LoadingProgress
@@ -132,3 +134,8 @@ def test_a_path_that_is_no_path_is_refused(tmp_path: Path) -> None:
     for source in ("a\0b", "~nobody-of-that-name/x", os.fsdecode(b"\xff")):
         with pytest.raises(DataUnavailableError, match="--data takes auto, cifar10, synthetic or the path"):
             load(source, tmp_path)
+
+
+def test_every_registered_source_has_a_loader_and_is_suggested_by_the_form() -> None:
+    assert all(callable(pkgutil.resolve_name(loader)) for loader in SOURCES.values())
+    assert set(DATA_KEYWORDS) == SOURCES.keys()
