@@ -48,9 +48,9 @@ def measure_loading(data: str, data_dir: Path) -> Loading:
 def _make(root: Path, counts: dict[str, int]) -> None:
     from PIL import Image
 
-    from cifar_tui.engine.data.synthetic import draw_dataset
+    from cifar_tui.engine.data.sources import load_dataset
 
-    dataset = draw_dataset(seed=0, report=lambda _: None, cancelled=lambda: False)
+    dataset = load_dataset("synthetic", data_dir=root, seed=0, report=lambda _: None, cancelled=lambda: False)
     pixels = dataset.train.images.permute(0, 2, 3, 1).contiguous().numpy()
     targets = dataset.train.targets.tolist()
     for part, count in counts.items():

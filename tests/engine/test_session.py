@@ -115,7 +115,7 @@ def test_what_a_recipe_saved_is_what_was_evaluated_and_is_evaluated_again_the_sa
         "batch_size": 4,
         "translate": 2,
         "flip": "random",
-        "tta": "six",
+        "tta": "mirror+translate",
         "precision": "auto",
         "channels_last": True,
     }
@@ -158,7 +158,7 @@ def test_a_run_resumed_on_another_kind_of_device_chooses_its_precision_anew_and_
     state["origin"]["device"] = "cuda:0 NVIDIA H100"
     resumed = Run(tmp_path, data=image_folder, epochs=2, **recipe)
     assert resumed.train(resume_from=state).completed
-    assert "the resumed run may come out differently: it computes in fp32, chosen for this device, and " in (
+    assert "the resumed run may come out differently: precision fp32, chosen for this device, " in (
         "".join(alert.text for alert in resumed.of(Alert))
     )
     assert torch.load(tmp_path / "run" / "last.pt", weights_only=True)["steps"]["precision"] == "fp32"

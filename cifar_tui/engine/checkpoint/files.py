@@ -1,4 +1,4 @@
-"""Checkpoints: atomic saves, and strict loads that never run code from a file."""
+"""Save checkpoints atomically, and load them strictly without running code from the file."""
 
 import io
 import pickle
@@ -16,17 +16,17 @@ from cifar_tui.engine.errors import ConfigError, RunFailedError
 from cifar_tui.engine.layout import BEST_FILE, LAST_FILE, WEIGHTS_FILE
 
 REQUIRED_STATE = {"model", "optimizer", "config", "step", "epoch", "batch", "epoch_rng_state", "rng_state"}
-"""What a `last.pt` has at least."""
+"""The keys that every `last.pt` must have."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Checkpoint:
-    """A training at one moment, as the bytes of its files.
+    """The state of a run after a step, as the content of its files.
 
     Attributes:
-        state: of `last.pt`: everything a training needs to go on.
-        weights: of `cifar_net.pth`: the plain `state_dict` on the CPU, as the tutorial saves it.
-        best: of `best.pt`: the weights of the best epoch; None while it is another's, or none is chosen.
+        state: content of `last.pt`: everything needed to resume.
+        weights: content of `cifar_net.pth`: the plain `state_dict` on the CPU, as the tutorial saves it.
+        best: content of `best.pt`: the weights of the best epoch; None if `best.pt` does not change.
         reason: why it is saved, for the user.
     """
 
@@ -39,26 +39,26 @@ class Checkpoint:
 
 
 def serialized(content: object) -> bytes:
-    """`content`, tensors and plain values, as `torch.save` writes it."""
+    """Return the bytes that `torch.save` writes for `content`, tensors and plain values."""
     buffer = io.BytesIO()
     torch.save(content, buffer)
     return buffer.getvalue()
 
 
 def all_finite(content: object) -> bool:
-    """Whether every number is finite in every tensor of `content`, a tensor or mappings of them."""
+    """Return whether all tensors of `content`, a tensor or nested mappings, are finite."""
     if isinstance(content, Mapping):
         return all(map(all_finite, content.values()))
     return not isinstance(content, Tensor) or bool(content.isfinite().all())
 
 
 def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
-    """Write `best.pt`, if it is new, `last.pt` and `cifar_net.pth`, each atomically.
+    """Write `best.pt` if it changed, then `last.pt` and `cifar_net.pth`, each atomically.
 
     Raises:
-        RunFailedError: one of them cannot be written; each is as it was, or new.
+        RunFailedError: a file cannot be written; each one is either old or new.
     """
-    # a kill after the first leaves a checkpoint from which the same best epoch is found again
+    # best.pt comes first: after a kill, resuming from the old last.pt finds the same best epoch again.
     files = [(LAST_FILE, checkpoint.state), (WEIGHTS_FILE, checkpoint.weights)]
     if checkpoint.best is not None:
         files.insert(0, (BEST_FILE, checkpoint.best))
@@ -67,49 +67,48 @@ def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
             write_atomically(folder / name, content)
         except OSError as error:
             raise RunFailedError(
-                f"cannot save {folder / name}: {error.strerror}; free or change the place and save again"
+                f"cannot save {folder / name}: {error.strerror}; free disk space or make the folder writable"
             ) from error
 
 
 def load_training_state(path: Path) -> dict[str, Any]:
-    """What `last.pt` holds.
+    """Load a `last.pt`.
 
     Raises:
-        ConfigError: the file cannot be read, is no checkpoint of a training, is damaged, or could run code.
+        ConfigError: the file cannot be read, is not a training checkpoint, is damaged, or could run code.
     """
     loaded = _load(path)
     if not isinstance(loaded, dict) or not loaded.keys() >= REQUIRED_STATE:
-        raise ConfigError(f"{path} is no checkpoint that a training can go on from")
+        raise ConfigError(f"{path} is not a training checkpoint; resuming needs the last.pt of a run")
     return loaded
 
 
 def load_weights(path: Path) -> dict[str, Tensor]:
-    """The `state_dict` in `path`: plain, as the tutorial saves it, or inside a `last.pt`.
+    """Load the `state_dict` in `path`: a plain one, as the tutorial saves it, or the one in a `last.pt`.
 
     Raises:
-        ConfigError: the file cannot be read, is no checkpoint, is damaged, or could run code.
+        ConfigError: the file cannot be read, is not a checkpoint, is damaged, or could run code.
     """
     loaded = _load(path)
     if isinstance(loaded, dict) and isinstance(loaded.get("model"), dict):
         loaded = loaded["model"]
-    if not isinstance(loaded, dict) or not loaded:
-        raise ConfigError(f"{path} holds no state_dict; save one with torch.save(net.state_dict(), …)")
-    if not all(isinstance(name, str) and isinstance(value, Tensor) for name, value in loaded.items()):
-        raise ConfigError(f"{path} holds no state_dict; save one with torch.save(net.state_dict(), …)")
-    return loaded
+    items = loaded.items() if isinstance(loaded, dict) else ()
+    if items and all(isinstance(name, str) and isinstance(value, Tensor) for name, value in items):
+        return dict(items)
+    raise ConfigError(f"{path} contains no state_dict; save one with torch.save(net.state_dict(), …)")
 
 
 def load_into(net: nn.Module, state_dict: Mapping[str, Tensor], path: Path) -> None:
-    """Put `state_dict` into `net`, which must have exactly its names and shapes.
+    """Load `state_dict` into `net`; names, shapes and dtypes must be the same. `path` is for the message.
 
     Raises:
-        ConfigError: it is of another architecture; the message names the first difference. `path` is for it.
+        ConfigError: it does not match the model; the message names the first difference.
     """
     expected = net.state_dict()
     difference = _first_difference(expected, state_dict)
     if difference:
         raise ConfigError(
-            f"{path} is of another architecture: {difference}; name its model with --set model=…"
+            f"{path} does not match the model: {difference}; choose its model with --set model=…"
         )
     net.load_state_dict(dict(state_dict))
 
@@ -117,14 +116,13 @@ def load_into(net: nn.Module, state_dict: Mapping[str, Tensor], path: Path) -> N
 def _first_difference(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> str | None:
     for name, tensor in expected.items():
         if name not in found:
-            return f"it has no {name}"
+            return f"missing {name}"
         if found[name].shape != tensor.shape:
-            shapes = f"{tuple(found[name].shape)} where {tuple(tensor.shape)} is needed"
-            return f"its {name} has the shape {shapes}"
+            return f"{name} has shape {tuple(found[name].shape)}, expected {tuple(tensor.shape)}"
         if found[name].dtype != tensor.dtype:
-            return f"its {name} is {found[name].dtype} where {tensor.dtype} is needed"
+            return f"{name} is {found[name].dtype}, expected {tensor.dtype}"
     extra = next((name for name in found if name not in expected), None)
-    return f"it has {extra} besides" if extra else None
+    return f"unexpected {extra}" if extra else None
 
 
 def _load(path: Path) -> object:
@@ -133,15 +131,15 @@ def _load(path: Path) -> object:
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror}") from None
     try:
-        with warnings.catch_warnings(action="ignore"):  # about odd files, which are refused below
+        with warnings.catch_warnings(action="ignore"):  # about odd files, which are rejected below
             return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        # a plain pickle of a newer protocol is refused at its first byte, before a global in it is seen
+        # A plain pickle of a newer protocol is rejected at its first byte, before a global in it is found.
         if "GLOBAL" in str(error) or (content.startswith(b"\x80") and len(content) > 1):
             raise ConfigError(
-                f"{path} is refused: it is a pickle that could run code; save plain weights with "
+                f"{path} was not loaded: it is a pickle that could run code; save plain weights with "
                 "torch.save(net.state_dict(), …)"
             ) from None
         raise ConfigError(f"{path} is not a PyTorch checkpoint") from None
-    except Exception:  # noqa: BLE001 - what a damaged file makes the reader raise is not listed anywhere
-        raise ConfigError(f"{path} is not a PyTorch checkpoint, or it is damaged or cut short") from None
+    except Exception:  # noqa: BLE001 - what torch.load raises on damaged files is not documented
+        raise ConfigError(f"{path} is not a PyTorch checkpoint, or is damaged or truncated") from None

@@ -1,4 +1,4 @@
-"""When a training saves itself, and what is said where it cannot."""
+"""When a run is saved, and what happens if it cannot be."""
 
 import contextlib
 import math
@@ -14,20 +14,20 @@ from cifar_tui.engine.events import Alert, CheckpointSaved, Event
 from cifar_tui.engine.layout import WEIGHTS_FILE
 
 _RETRY_SECONDS = 20.0
-_LAST_RETRY_SECONDS = 5.0
-_LAST_RETRIES_SECONDS = 600.0
+_FINAL_RETRY_SECONDS = 5.0
+_FINAL_RETRIES_SECONDS = 600.0
 
 
 class Saver:
-    """Saves the training that `make` gives, in a thread beside it.
+    """Saves a run in the background, at intervals and on request.
 
     Args:
         folder: the run's folder.
-        make: the training as it is now, with the reason it is given; raises RunFailedError if it must not
-            be saved.
-        emit: takes every event, on any thread.
-        control: tells of a stop while a full disk is waited for.
-        minutes: between two saves by the clock; 0 for none.
+        make: returns the current state as a checkpoint with the given reason; raises RunFailedError if it
+            must not be saved.
+        emit: receives every event, on any thread.
+        control: notifies of a stop while waiting for disk space.
+        minutes: minutes between checkpoints; 0 for none.
     """
 
     def __init__(
@@ -43,70 +43,69 @@ class Saver:
         self._make = make
         self._emit = emit
         self._control = control
-        self._minutes = minutes
-        self._writer = CheckpointWriter(folder, on_written=self._say_saved, on_failed=self._say_not_saved)
-        self._due_at = self._next()
-        self._complaint = ""
+        self._interval = 60 * minutes or math.inf
+        self._writer = CheckpointWriter(folder, on_written=self._report_saved, on_failed=self._report_failed)
+        self._due_at = time.monotonic() + self._interval
+        self._failure = ""
+        self._next_action = "Training continues; retrying"
 
     @property
     def due(self) -> bool:
-        """Whether it is time to save by the clock, or to try again."""
+        """Whether the interval has passed, or a failed save is to be retried."""
         return time.monotonic() >= self._due_at
 
     @property
     def retry_due(self) -> bool:
-        """Whether the last attempt failed, and it is time for another."""
-        return bool(self._complaint) and self.due
+        """Whether the last save failed and is to be retried now."""
+        return bool(self._failure) and self.due
 
     def try_save(self, reason: str, *, wait: bool = False) -> None:
-        """Save in the middle of a run; where that fails, say so and let it go on."""
+        """Save; if that fails, emit an alert and return."""
         try:
             self._submit(reason)
         except RunFailedError as error:
             self._emit(Alert(text=str(error)))
             return
         if wait:
-            with contextlib.suppress(RunFailedError):  # it was said
+            with contextlib.suppress(RunFailedError):  # already reported
                 self._writer.wait()
 
     def save_final(self, reason: str) -> None:
-        """Save what would be lost otherwise: on a full disk, wait for room until told to stop again.
+        """Save at the end of a run, and retry on a full disk for ten minutes or until another stop.
 
         Raises:
-            RunFailedError: it could not be saved for ten minutes, or must not be.
+            RunFailedError: the run could not or must not be saved.
         """
-        give_up = time.monotonic() + _LAST_RETRIES_SECONDS
+        give_up_at = time.monotonic() + _FINAL_RETRIES_SECONDS
         stops = self._control.stops
+        self._next_action = "Retrying; stop again to give up"
         while True:
             self._submit(reason)
             try:
                 self._writer.wait()
             except RunFailedError:
-                if time.monotonic() > give_up or self._control.wait_for_stop(stops, _LAST_RETRY_SECONDS):
+                if time.monotonic() > give_up_at or self._control.wait_for_stop(stops, _FINAL_RETRY_SECONDS):
                     raise
             else:
                 return
 
     def drain(self) -> None:
-        """Wait until nothing is being written any more."""
+        """Wait until nothing is being written."""
         self._writer.drain()
 
     def _submit(self, reason: str) -> None:
-        self._due_at = self._next()
+        self._due_at = time.monotonic() + self._interval
         self._writer.submit(self._make(reason))
 
-    def _next(self) -> float:
-        return time.monotonic() + 60 * self._minutes if self._minutes else math.inf
-
-    def _say_saved(self, checkpoint: Checkpoint) -> None:
-        self._complaint = ""
+    def _report_saved(self, checkpoint: Checkpoint) -> None:
+        self._failure = ""
         path = str(self._folder / WEIGHTS_FILE)
         self._emit(
             CheckpointSaved(path=path, step=checkpoint.step, epoch=checkpoint.epoch, reason=checkpoint.reason)
         )
 
-    def _say_not_saved(self, error: RunFailedError) -> None:
+    def _report_failed(self, error: RunFailedError) -> None:
         self._due_at = time.monotonic() + _RETRY_SECONDS
-        if str(error) != self._complaint:
-            self._complaint = str(error)
-            self._emit(Alert(text=f"{error}; it is tried again, and what was saved before is kept"))
+        if str(error) != self._failure:
+            self._failure = str(error)
+            self._emit(Alert(text=f"{error}. {self._next_action}"))

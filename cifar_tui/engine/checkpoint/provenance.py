@@ -1,4 +1,4 @@
-"""What the outcome of a run depends on besides its settings: the images, the versions, the device."""
+"""What the result of a run depends on besides its settings: the images, the versions, the device."""
 
 import platform
 import zlib
@@ -11,23 +11,26 @@ from cifar_tui.engine.config.schema import TrainConfig
 from cifar_tui.engine.data.dataset import Dataset
 from cifar_tui.engine.training.batches import low_res_epochs
 
-_NAMES = {
-    "images": "the training images are not the same",
-    "classes": "the classes are not the same",
-    "version": "this is version {new} of cifar-tui and the checkpoint is of {old}",
-    "torch": "this is PyTorch {new} and the checkpoint is of {old}",
-    "device": "it runs on {new} and ran on {old}",
-    "processor": "this processor is {new} and it was {old}",
-    "backend": "its steps are made by {new} and were made by {old}",
-    "threads": "it computes with {new} threads and did so with {old}",
+_DIFFERENCES = {
+    "images": "the training images differ",
+    "classes": "the classes differ",
+    "version": "cifar-tui {new} instead of {old}",
+    "torch": "PyTorch {new} instead of {old}",
+    "device": "device {new} instead of {old}",
+    "processor": "CPU {new} instead of {old}",
+    "backend": "backend {new} instead of {old}",
+    "threads": "{new} threads instead of {old}",
 }
 
 
 def describe_provenance(dataset: Dataset, device: str, threads: int, backend: str) -> dict[str, str]:
-    """What a checkpoint remembers of where it came from.
+    """Return the provenance to store in a checkpoint.
 
-    `device` is as the user sees it; `threads` compute on the CPU, and sums depend on their number; `backend`
-    runs the steps.
+    Args:
+        dataset: the images; a CRC-32 identifies those for training.
+        device: as shown to the user.
+        threads: number of intra-op threads, on which the order of sums depends.
+        backend: what runs the steps.
     """
     checksum = zlib.crc32(dataset.train.targets.numpy().data)
     checksum = zlib.crc32(dataset.train.images.numpy().data, checksum)
@@ -43,48 +46,45 @@ def describe_provenance(dataset: Dataset, device: str, threads: int, backend: st
     }
 
 
-def provenance_differences(old: Any, new: dict[str, str]) -> list[str]:  # noqa: ANN401 - comes from a file
-    """What differs between the origin in a checkpoint and this one, as sentences."""
+def provenance_differences(old: Any, new: dict[str, str]) -> list[str]:  # noqa: ANN401 - read from a file
+    """Describe how the provenance in a checkpoint differs from the current one."""
     if not isinstance(old, dict):
-        return ["the checkpoint does not say what it was trained on"]
+        return ["the checkpoint has no provenance"]
     return [
-        sentence.format(old=old.get(name, "unknown"), new=new[name])
-        for name, sentence in _NAMES.items()
+        difference.format(old=old.get(name, "unknown"), new=new[name])
+        for name, difference in _DIFFERENCES.items()
         if old.get(name) != new[name]
     ]
 
 
-def same_kind_of_device(old: Any, device: torch.device) -> bool:  # noqa: ANN401 - comes from a file
-    """Whether a checkpoint with the origin `old` was trained on a device of the type of `device`."""
+def same_kind_of_device(old: Any, device: torch.device) -> bool:  # noqa: ANN401 - read from a file
+    """Return whether a checkpoint with the provenance `old` was trained on a device of the same type."""
     return isinstance(old, dict) and str(old.get("device")).partition(":")[0] == device.type
 
 
 def precision_differences(old: str | None, new: str) -> list[str]:
-    """What differs between the precision in a checkpoint and the one that steps are now made in.
-
-    `old` is None where it does not say.
-    """
+    """Describe how the precision in a checkpoint differs from the current one; `old` is None if unknown."""
     if old is None or old == new:
         return []
-    return [f"it computes in {new}, chosen for this device, and computed in {old}"]
+    return [f"precision {new}, chosen for this device, instead of {old}"]
 
 
-def schedule_differences(old: Any, config: TrainConfig) -> list[str]:  # noqa: ANN401 - comes from a file
-    """What more or fewer epochs than a checkpoint's settings had make of what goes by them, as sentences.
+def schedule_differences(old: Any, config: TrainConfig) -> list[str]:  # noqa: ANN401 - read from a file
+    """Describe what changes if a run is resumed with another number of epochs than in its settings `old`.
 
-    That is the learning rate with a schedule or a warm-up, the weight of lookahead's average, and which
-    epochs are on small images; a moving average goes by the steps done, whatever their total.
+    That is whatever depends on the progress of the whole run: the learning rate schedule, the lookahead
+    average and the epochs on low-resolution images. The moving average depends on the steps done only.
     """
     before = old.get("epochs") if isinstance(old, dict) else None
-    if not isinstance(before, int) or before == config.epochs:
-        return []
     now = config.epochs
+    if not isinstance(before, int) or before == now:
+        return []
     differences = []
     if config.lr_schedule != "constant" or config.warmup_fraction:
-        differences.append(f"its learning rate went the way of {before} epochs and goes on that of {now}")
+        differences.append(f"learning rate schedule over {now} epochs instead of {before}")
     if config.weight_averaging == "lookahead":
-        differences.append(f"its average went the way of {before} epochs and goes on that of {now}")
-    small, small_now = (low_res_epochs(config.low_res_fraction, epochs) for epochs in (before, now))
-    if small != small_now:
-        differences.append(f"its epochs on small images were the first {small} and are the first {small_now}")
+        differences.append(f"lookahead average over {now} epochs instead of {before}")
+    low_res, low_res_now = (low_res_epochs(config.low_res_fraction, epochs) for epochs in (before, now))
+    if low_res != low_res_now:
+        differences.append(f"{low_res_now} low-resolution epochs instead of {low_res}")
     return differences

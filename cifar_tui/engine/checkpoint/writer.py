@@ -1,4 +1,4 @@
-"""Writes checkpoints in a thread of its own, so that training does not wait for the disk."""
+"""Write checkpoints in a background thread, so that training does not wait for the disk."""
 
 import threading
 from collections.abc import Callable
@@ -10,12 +10,12 @@ from cifar_tui.engine.errors import RunFailedError
 
 
 class CheckpointWriter:
-    """Writes the newest checkpoint it was given; an older one that still waits is passed over.
+    """Writes the latest checkpoint submitted; an older one that is still waiting is dropped.
 
     Args:
         folder: the run's folder.
-        on_written: told in the writer's thread of every checkpoint that is on the disk.
-        on_failed: told in the writer's thread of every one that could not be written.
+        on_written: called in the writer thread after each checkpoint written.
+        on_failed: called in the writer thread after each failure.
     """
 
     def __init__(
@@ -35,7 +35,7 @@ class CheckpointWriter:
         self._error: RunFailedError | None = None
 
     def submit(self, checkpoint: Checkpoint) -> None:
-        """Have `checkpoint` written; returns at once."""
+        """Queue `checkpoint` and return at once."""
         with self._changed:
             if checkpoint.best is None:
                 checkpoint = replace(checkpoint, best=self._unwritten_best)
@@ -46,18 +46,17 @@ class CheckpointWriter:
                 self._writing = True
 
     def wait(self) -> None:
-        """Wait until all that was given is written.
+        """Wait until everything submitted is written.
 
         Raises:
-            RunFailedError: the newest could not be written.
+            RunFailedError: the latest checkpoint could not be written.
         """
-        with self._changed:
-            self._changed.wait_for(lambda: not self._writing)
-            if self._error is not None:
-                raise self._error
+        self.drain()
+        if self._error is not None:
+            raise self._error
 
     def drain(self) -> None:
-        """Wait until nothing is being written any more."""
+        """Wait until nothing is being written, whether it failed or not."""
         with self._changed:
             self._changed.wait_for(lambda: not self._writing)
 
@@ -69,18 +68,18 @@ class CheckpointWriter:
                     self._writing = False
                     self._changed.notify_all()
                     return
-            error: RunFailedError | None = None
             try:
                 write_checkpoint(self._folder, checkpoint)
-            except RunFailedError as failure:
-                error = failure
-            except Exception as failure:  # noqa: BLE001 - who waits must not wait for ever
-                error = RunFailedError(f"cannot save in {self._folder}: {type(failure).__name__}: {failure}")
-            self._error = error
-            if error is None:
-                with self._changed:
-                    if self._unwritten_best is checkpoint.best:
-                        self._unwritten_best = None
-                self._on_written(checkpoint)
-            else:
-                self._on_failed(error)
+            except Exception as error:  # noqa: BLE001 - wait() must return after any defect
+                failure = error if isinstance(error, RunFailedError) else self._unexpected(error)
+                self._error = failure
+                self._on_failed(failure)
+                continue
+            self._error = None
+            with self._changed:
+                if self._unwritten_best is checkpoint.best:
+                    self._unwritten_best = None
+            self._on_written(checkpoint)
+
+    def _unexpected(self, error: Exception) -> RunFailedError:
+        return RunFailedError(f"cannot save in {self._folder}: {type(error).__name__}: {error}")

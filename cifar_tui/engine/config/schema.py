@@ -13,6 +13,7 @@ from typing import Any
 import tomli_w
 
 from cifar_tui.engine.config.presets import PRESETS
+from cifar_tui.engine.data.registry import SOURCES
 from cifar_tui.engine.errors import ConfigError
 from cifar_tui.engine.models.registry import MODELS
 from cifar_tui.engine.optim.lr_schedule import LR_SCHEDULES
@@ -25,7 +26,7 @@ Setting = int | float | str | bool | None
 Check = Callable[[Any], str | None]
 """Says why a value is wrong; None if it is right."""
 
-DATA_KEYWORDS = ("auto", "cifar10", "synthetic")
+DATA_KEYWORDS = tuple(SOURCES)
 
 _MAX_SEED = 2**63 - 1
 _SWITCH_WORDS = {"yes": True, "true": True, "on": True, "1": True} | {

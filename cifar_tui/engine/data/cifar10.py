@@ -1,131 +1,96 @@
-"""The official CIFAR-10 files, read with torchvision once their MD5s are known to be right."""
+"""CIFAR-10: the official files, downloaded once and unpickled only after their MD5 matched."""
 
 import hashlib
-from collections.abc import Callable
+import os
+import pickle
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
-from cifar_tui.engine.data.archive import OTHER_WAYS, Archive, check_files
-from cifar_tui.engine.data.cache import DecodedFolder, cache_path, read_cache, write_cache
 from cifar_tui.engine.data.dataset import Dataset, ImageSplit
-from cifar_tui.engine.errors import ConfigError, DataUnavailableError
-from cifar_tui.engine.events import LoadingProgress
-
-FOLDER_NAME = "cifar-10-batches-py"
+from cifar_tui.engine.data.fetch import Archive, fetch
+from cifar_tui.engine.data.registry import ALTERNATIVES, Progress
+from cifar_tui.engine.errors import DataUnavailableError
 
 CLASS_NAMES = ("plane", "car", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
-"""The names of the tutorial; the files themselves say airplane and automobile for the first two."""
+"""The names in the tutorial; the official files call the first two airplane and automobile."""
+
+ARCHIVE = Archive(
+    url="https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz",
+    file_name="cifar-10-python.tar.gz",
+    md5="c58f30108f718f92721af3b95e74349a",
+    folder_name="cifar-10-batches-py",
+    file_md5s={
+        "data_batch_1": "c99cafc152244af753f735de768cd75f",
+        "data_batch_2": "d4bba439e000b95fd0a9bffe97cbabec",
+        "data_batch_3": "54ebc095f3ab1f0389bbae665268c751",
+        "data_batch_4": "634d18415352ddfa80567beed471001a",
+        "data_batch_5": "482c414d41f54cd18b22e5b47cb7c3cb",
+        "test_batch": "40351d587109b95175f43aff81a1287e",
+        "batches.meta": "5ff9c542aee3614f3951f8cda6e48888",
+    },
+)
+
+_TEST_BATCHES = ("test_batch",)
+_TRAIN_BATCHES = tuple(f"data_batch_{number}" for number in range(1, 6))
 
 
-def official_class() -> Any:  # noqa: ANN401 - torchvision has no types
-    """`torchvision.datasets.CIFAR10`.
-
-    Raises:
-        ConfigError: torchvision is missing or does not fit torch.
-    """
-    try:  # here, because it takes a second and only this source needs it
-        from torchvision.datasets import CIFAR10
-    except (ImportError, RuntimeError, AttributeError) as error:
-        # One built for another torch raises RuntimeError: operator torchvision::nms does not exist
-        raise ConfigError(
-            f"torchvision cannot be imported ({error}): install one that fits torch "
-            f"{torch.__version__} from the same place as torch, or {OTHER_WAYS}"
-        ) from None
-    return CIFAR10
-
-
-def archive_of(dataset_class: Any) -> Archive:  # noqa: ANN401 - torchvision has no types
-    """What a torchvision class such as `CIFAR10` says of its archive and of the files in it."""
-    file_md5s = dict([*dataset_class.train_list, *dataset_class.test_list])
-    file_md5s[dataset_class.meta["filename"]] = dataset_class.meta["md5"]
-    return Archive(
-        url=dataset_class.url,
-        file_name=dataset_class.filename,
-        md5=dataset_class.tgz_md5,
-        folder_name=dataset_class.base_folder,
-        file_md5s=file_md5s,
-    )
-
-
-def cached_cifar10(folder: Path, data_dir: Path) -> Dataset | None:
-    """The images of the files in `folder`, if nothing changed there since `read_cifar10` kept them.
-
-    Needs neither torchvision nor the files' MD5s.
-    """
-    fingerprint = _fingerprint(folder)
-    decoded = read_cache(cache_path(folder, data_dir), fingerprint) if fingerprint is not None else None
-    return _dataset(decoded) if decoded is not None else None
-
-
-def read_cifar10(
-    folder: Path,
-    *,
-    data_dir: Path,
-    dataset_class: Any,  # noqa: ANN401 - torchvision has no types
-    report: Callable[[LoadingProgress], None],
-    cancelled: Callable[[], bool],
-) -> Dataset:
-    """Read the official files in `folder`, whatever the folder's own name is.
-
-    They are pickles, so nothing is opened before every MD5 matched; torchvision computes them once more
-    right before it opens a file. The images are kept for `cached_cifar10`.
-
-    Args:
-        folder: holds `data_batch_1` and so on.
-        data_dir: the cache is its folder `cache`; where that cannot be written there is no cache.
-        dataset_class: `torchvision.datasets.CIFAR10`, or a subclass that expects other MD5s.
-        report: takes the progress.
-        cancelled: whether the user asked to stop.
+def load_cifar10(*, data_dir: Path, seed: int, progress: Progress, folder: Path | None = None) -> Dataset:  # noqa: ARG001 - the split is the official one
+    """Load CIFAR-10 from `folder`, or from `data_dir`, where it is downloaded to if needed.
 
     Raises:
-        DataUnavailableError: a file is missing, unreadable or not the official one.
-        CancelledError: the user asked to stop.
+        DataUnavailableError: the download failed, or a file is missing, unreadable or not the official one.
+        CancelledError: the user requested a stop.
     """
-    archive = archive_of(dataset_class)
-    folder = folder.resolve()
-    fingerprint = _fingerprint(folder)
-    check_files(folder, archive, report=report, cancelled=cancelled)
-    named_class = type(dataset_class.__name__, (dataset_class,), {"base_folder": folder.name})
-    try:
-        train, test = (named_class(folder.parent, train=train, download=False) for train in (True, False))
-    except (OSError, RuntimeError) as error:
-        raise DataUnavailableError(
-            f"cannot read {folder} ({error}): try again once it no longer changes"
-        ) from None
-    decoded = _decoded(train, test)
-    if fingerprint is not None:
-        write_cache(cache_path(folder, data_dir), fingerprint, decoded)
-    return _dataset(decoded)
-
-
-def _fingerprint(folder: Path) -> str | None:
-    """Changes with any file in `folder`; None where that cannot be told. No program can set it back."""
-    try:
-        found = sorted((path.name, path.stat()) for path in folder.iterdir())
-    except OSError:
-        return None
-    files = [(name, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns) for name, stat in found]
-    return hashlib.sha256(repr(files).encode()).hexdigest()
-
-
-def _decoded(train: Any, test: Any) -> DecodedFolder:  # noqa: ANN401 - torchvision has no types
-    """All images as tensors, those for training first."""
-    images = torch.cat([torch.from_numpy(part.data).permute(0, 3, 1, 2) for part in (train, test)])
-    return DecodedFolder(
-        images=images.contiguous(),
-        targets=torch.tensor([*train.targets, *test.targets], dtype=torch.int64),
-        test=torch.arange(len(images)) >= len(train.targets),
-        skipped_files=(),
+    if folder is None:
+        folder = data_dir / ARCHIVE.folder_name
+        if not _exists(folder):
+            fetch(ARCHIVE, data_dir, progress)
+    progress.begin("reading CIFAR-10", "files", total=len(_TRAIN_BATCHES + _TEST_BATCHES))
+    batches = []
+    for number, name in enumerate(_TRAIN_BATCHES + _TEST_BATCHES):
+        progress.update(number)
+        batches.append(_read_batch(folder / name, ARCHIVE.file_md5s[name]))
+    return Dataset(
+        title="CIFAR-10",
+        synthetic=False,
+        class_names=CLASS_NAMES,
+        train=_concatenate(batches[: len(_TRAIN_BATCHES)]),
+        test=_concatenate(batches[len(_TRAIN_BATCHES) :]),
     )
 
 
-def _dataset(decoded: DecodedFolder) -> Dataset:
-    first_test = int(decoded.test.logical_not().sum())
-    train, test = (
-        # copied, so that the images do not depend on the cache file once it is mapped away
-        ImageSplit(images=decoded.images[part].clone(), targets=decoded.targets[part].clone())
-        for part in (slice(None, first_test), slice(first_test, None))
-    )
-    return Dataset(title="CIFAR-10", synthetic=False, class_names=CLASS_NAMES, train=train, test=test)
+def find_official_files(path: Path) -> Path | None:
+    """Return the folder of the official files that `path` is or contains; None if there is none."""
+    inner = path / ARCHIVE.folder_name
+    if _exists(inner / "data_batch_1") or _exists(inner / "batches.meta"):
+        return inner
+    if _exists(path / "data_batch_1") and _exists(path / "batches.meta"):
+        return path
+    return None
+
+
+def _exists(path: Path) -> bool:
+    return os.path.exists(path)  # noqa: PTH110 - Path.exists raises if a parent folder cannot be searched
+
+
+def _read_batch(path: Path, md5: str) -> dict[bytes, Any]:
+    """Unpickle an official file, from the same bytes that its MD5 was computed of."""
+    advice = f"remove the folder and use --data cifar10 to download the official files, or {ALTERNATIVES}"
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise DataUnavailableError(f"cannot read {path} ({error.strerror}): {advice}") from None
+    found = hashlib.md5(content, usedforsecurity=False).hexdigest()
+    if found != md5:
+        raise DataUnavailableError(f"{path} is not the official file (MD5 {found}, expected {md5}): {advice}")
+    batch: dict[bytes, Any] = pickle.loads(content, encoding="bytes")  # noqa: S301 - its MD5 matched
+    return batch
+
+
+def _concatenate(batches: list[dict[bytes, Any]]) -> ImageSplit:
+    pixels = np.concatenate([batch[b"data"] for batch in batches])
+    targets = [target for batch in batches for target in batch[b"labels"]]
+    return ImageSplit(images=torch.from_numpy(pixels.reshape(-1, 3, 32, 32)), targets=torch.tensor(targets))

@@ -1,4 +1,4 @@
-"""`Dataset`: labelled images in memory, whatever their source."""
+"""`Dataset`: labelled images in memory, from any source."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from cifar_tui.engine.errors import ConfigError
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class ImageSplit:
-    """Images and their classes.
+    """Images with their labels.
 
     Attributes:
         images: uint8, shape (N, 3, 32, 32), RGB, 0-255.
@@ -26,13 +26,13 @@ class ImageSplit:
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Dataset:
-    """Training and test images of one source.
+    """Training and test images.
 
     Attributes:
-        title: what the user sees it called, such as "CIFAR-10" or "folder pictures/cats".
-        synthetic: whether the images are drawn by this program; then every screen says so.
-        class_names: name of class 0, 1, …
-        skipped_files: files that were no images, as paths relative to the folder, with the reason.
+        title: the name shown to the user, such as "CIFAR-10" or "folder pictures/cats".
+        synthetic: whether the images are synthetic; every screen then says so.
+        class_names: names of class 0, 1, …
+        skipped_files: files that are not images, as "path: reason" relative to the folder.
     """
 
     title: str
@@ -44,21 +44,21 @@ class Dataset:
 
 
 def split_validation(split: ImageSplit, count: int, *, seed: int) -> tuple[ImageSplit, ImageSplit | None]:
-    """`split` without `count` of its images, drawn by `seed`, and these images; None for none.
+    """Split off `count` random validation images: return the remaining images and these, or None for 0.
 
     Raises:
-        ConfigError: that would leave nothing to train on.
+        ConfigError: no images would remain to train on.
     """
     if count == 0:
         return split, None
     if count >= len(split):
         raise ConfigError(
-            f"val_size {count} leaves none of the {len(split)} training images to train on",
+            f"val_size {count} must be below the number of training images, {len(split)}",
             field="val_size",
         )
     order = torch.randperm(len(split), generator=torch.Generator().manual_seed(seed))
-    held, kept = order[:count].sort().values, order[count:].sort().values
-    return (
-        ImageSplit(images=split.images[kept], targets=split.targets[kept]),
-        ImageSplit(images=split.images[held], targets=split.targets[held]),
+    train, validation = (
+        ImageSplit(images=split.images[indices], targets=split.targets[indices])
+        for indices in (order[count:].sort().values, order[:count].sort().values)
     )
+    return train, validation

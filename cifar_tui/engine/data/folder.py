@@ -1,6 +1,5 @@
-"""A folder of images, one folder per class, as a `Dataset`."""
+"""Load a folder of images with one folder per class."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,77 +9,59 @@ from torch import Tensor
 from cifar_tui.engine.data.cache import DecodedFolder, cache_path, read_cache, write_cache
 from cifar_tui.engine.data.dataset import Dataset, ImageSplit
 from cifar_tui.engine.data.decode import decode_files, thread_count
-from cifar_tui.engine.data.progress import Progress
-from cifar_tui.engine.data.scan import EXPECTED, FoundFolder, printable, scan_folder
+from cifar_tui.engine.data.registry import Progress
+from cifar_tui.engine.data.scan import EXPECTED_LAYOUT, FoundFolder, printable, scan_folder
 from cifar_tui.engine.errors import DataUnavailableError
-from cifar_tui.engine.events import LoadingProgress
 
-_IMAGES_PER_TEST_IMAGE = 6  # five parts for training, one for testing, as in CIFAR-10
+_IMAGES_PER_TEST_IMAGE = 6  # the split of CIFAR-10: 50,000 to 10,000
 
 
-def load_folder(
-    root: Path,
-    *,
-    data_dir: Path,
-    seed: int,
-    report: Callable[[LoadingProgress], None],
-    cancelled: Callable[[], bool],
-) -> Dataset:
-    """The images below `root`, decoded now or taken from the cache.
+def load_folder(root: Path, *, data_dir: Path, seed: int, progress: Progress) -> Dataset:
+    """Load the images below `root`: decode them, or take them from the cache in `data_dir`.
 
-    `root` holds `train/` and `test/`; or only one of them, or the class folders themselves, and then one
-    image in six of every class is put aside for testing. The classes are the class folders of both parts,
-    sorted by name.
+    `root` contains `train/` and `test/`; or only one of them, or the class folders themselves: then one image
+    in six of each class, chosen by `seed`, becomes a test image. The classes are the names of all class
+    folders, sorted.
 
-    Training images come class by class, in the order of `torchvision.datasets.ImageFolder`. Test images are
-    interleaved: the first of every class, then the second of every class, and so on, so that the few that
-    are shown as samples are of different classes.
-
-    Args:
-        root: the image folder.
-        data_dir: the cache is its folder `cache`; where that cannot be written there is no cache.
-        seed: of the choice of test images, where the folder makes none.
-        report: takes the progress.
-        cancelled: whether the user asked to stop.
+    Training images are ordered as by `torchvision.datasets.ImageFolder`. Test images take turns by class, so
+    that the first few, which are shown as samples, differ.
 
     Raises:
         DataUnavailableError: the folder is missing, unreadable or empty, has fewer than two classes, or a
-            class or a part without any image.
-        CancelledError: the user asked to stop.
+            class or a split without images.
+        CancelledError: the user requested a stop.
     """
-    found = scan_folder(root, Progress("listing files", "files", report=report, cancelled=cancelled))
+    found = scan_folder(root, progress)
     cache = cache_path(root, data_dir)
     decoded = read_cache(cache, found.fingerprint)
     if decoded is None:
-        decoded = _decode(root, found, report, cancelled)
+        decoded = _decode(root, found, progress)
         write_cache(cache, found.fingerprint, decoded)
     _check_classes(root, found, decoded)
     test = decoded.test if found.has_split else choose_test_images(decoded.targets, seed=seed)
     if not test.any() or test.all():
         part = "train" if test.all() else "test"
-        hint = f"put images into {part}/" if found.has_split else "one class at least needs two images"
-        raise DataUnavailableError(
-            f"the folder {printable(str(root))} has no image for the {part} part: {hint}"
-        )
+        hint = f"add images to {part}/" if found.has_split else "at least one class needs two images"
+        raise DataUnavailableError(f"the folder {printable(str(root))} has no {part} images: {hint}")
     return Dataset(
         title=f"folder {printable(str(root))}",
         synthetic=False,
         class_names=found.class_names,
-        train=_part(decoded, torch.nonzero(~test).flatten()),
-        test=_part(decoded, interleaved(decoded.targets, torch.nonzero(test).flatten())),
+        train=_select(decoded, torch.nonzero(~test).flatten()),
+        test=_select(decoded, interleave(decoded.targets, torch.nonzero(test).flatten())),
         skipped_files=decoded.skipped_files,
     )
 
 
 def choose_test_images(targets: Tensor, *, seed: int) -> Tensor:
-    """Choose one image in six of every class, at least one where the class has two.
+    """Choose one image in six of each class as test images; at least one if the class has two.
 
     Args:
         targets: int64, shape (N,), class indices.
-        seed: of the choice.
+        seed: random seed.
 
     Returns:
-        bool, shape (N,): whether the image is for testing.
+        bool, shape (N,): whether the image is a test image.
     """
     generator = torch.Generator().manual_seed(seed)
     test = torch.zeros(len(targets), dtype=torch.bool)
@@ -92,8 +73,8 @@ def choose_test_images(targets: Tensor, *, seed: int) -> Tensor:
     return test
 
 
-def interleaved(targets: Tensor, indices: Tensor) -> Tensor:
-    """`indices` in an order that takes the first of every class, then the second of every class, and so on.
+def interleave(targets: Tensor, indices: Tensor) -> Tensor:
+    """Reorder `indices`: the first of each class, then the second of each class, and so on.
 
     Args:
         targets: int64, shape (N,), class indices.
@@ -110,14 +91,9 @@ def interleaved(targets: Tensor, indices: Tensor) -> Tensor:
     return indices[torch.from_numpy(np.lexsort((classes, rank)))]
 
 
-def _decode(
-    root: Path,
-    found: FoundFolder,
-    report: Callable[[LoadingProgress], None],
-    cancelled: Callable[[], bool],
-) -> DecodedFolder:
+def _decode(root: Path, found: FoundFolder, progress: Progress) -> DecodedFolder:
     files = [file for file in found.files if file.regular]
-    progress = Progress("decoding images", "images", report=report, cancelled=cancelled, total=len(files))
+    progress.begin("decoding images", "images", total=len(files))
     threads = thread_count(sum(file.size for file in files) / max(len(files), 1))
     pixels, reasons = decode_files([root / file.path for file in files], threads=threads, progress=progress)
     skipped = [(file.path, "not a regular file") for file in found.files if not file.regular]
@@ -138,16 +114,16 @@ def _check_classes(root: Path, found: FoundFolder, decoded: DecodedFolder) -> No
         return
     shown = printable(str(root))
     files = decoded.skipped_files
-    skipped = f"; the first of {len(files)} files that are none is {files[0]}" if files else ""
+    skipped = f" ({len(files)} files skipped, the first: {files[0]})" if files else ""
     if len(empty) == len(counts):
         raise DataUnavailableError(
-            f"the folder {shown} has no image in its class folders{skipped}: {EXPECTED}"
+            f"the folder {shown} has no images in its class folders{skipped}: {EXPECTED_LAYOUT}"
         )
     raise DataUnavailableError(
-        f"the folder {shown} has no image of the class {empty[0]}{skipped}: add some or remove its folder"
+        f"the folder {shown} has no images of class {empty[0]!r}{skipped}: add images or remove its folder"
     )
 
 
-def _part(decoded: DecodedFolder, indices: Tensor) -> ImageSplit:
-    # Selecting copies: the images no longer depend on the cache file once it is mapped away.
+def _select(decoded: DecodedFolder, indices: Tensor) -> ImageSplit:
+    # Indexing copies, so the images no longer depend on the mapped cache file.
     return ImageSplit(images=decoded.images[indices], targets=decoded.targets[indices])

@@ -1,4 +1,4 @@
-"""Finds the files of an image folder and their classes, without opening any of them."""
+"""List the files of an image folder and their classes, without opening any of them."""
 
 import hashlib
 import os
@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from cifar_tui.engine.data.progress import Progress
+from cifar_tui.engine.data.registry import SOURCES, Progress
 from cifar_tui.engine.errors import DataUnavailableError
 
-EXPECTED = "expected is one folder of images per class, at least two, in train/ and test/ or directly in it"
+EXPECTED_LAYOUT = (
+    "it must contain one folder of images per class (two or more), directly or in train/ and test/"
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -22,7 +24,7 @@ class FoundFile:
         target: index of its class.
         test: whether it is below `test/`.
         size: in bytes.
-        regular: False for what must not be opened, such as a pipe or a link that leads nowhere.
+        regular: False for what must not be opened, such as a pipe or a broken link.
     """
 
     path: str
@@ -34,15 +36,14 @@ class FoundFile:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FoundFolder:
-    """What an image folder holds.
+    """The content of an image folder.
 
     Attributes:
         class_names: the names of the class folders, sorted.
-        files: the training files class by class as `torchvision.datasets.ImageFolder` orders them, then the
-            test files in the same way; all as training files where the folder has no split.
-        has_split: whether there are both a `train/` and a `test/`.
-        fingerprint: changes with the names of the classes, and with the path, size or time of change of any
-            file.
+        files: the training files in the order of `torchvision.datasets.ImageFolder`, then the test files in
+            the same order; all are training files if the folder has no split.
+        has_split: whether it has both `train/` and `test/`.
+        fingerprint: changes with the class names, and with the path, size or modification time of any file.
     """
 
     class_names: tuple[str, ...]
@@ -52,27 +53,28 @@ class FoundFolder:
 
 
 def printable(text: str) -> str:
-    """`text` without anything that a terminal would act on or an encoder would refuse."""
+    """Replace the characters of `text` that a terminal would interpret or an encoder would refuse."""
     return "".join(
         character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text
     )
 
 
 def scan_folder(root: Path, progress: Progress) -> FoundFolder:
-    """List the files of the image folder `root`; names that start with a dot are passed over.
+    """List the files of the image folder `root`, without hidden ones.
 
     Raises:
         DataUnavailableError: the folder is missing or unreadable, or has fewer than two class folders.
-        CancelledError: the user asked to stop.
+        CancelledError: the user requested a stop.
     """
+    progress.begin("listing files", "files")
     parts = _class_folders(root)
     names = sorted({name for folders in parts.values() for name in folders})
     if len(names) < 2:
         held = f"only one class folder ({printable(names[0])})" if names else "no class folder"
-        raise DataUnavailableError(f"the folder {printable(str(root))} has {held}: {EXPECTED}")
+        raise DataUnavailableError(f"the folder {printable(str(root))} has {held}: {EXPECTED_LAYOUT}")
     has_split = len(parts) == 2
     files: list[FoundFile] = []
-    # the classes too: an empty one has no file to tell of it, and the targets of the others count it
+    # The class names are part of it, because an empty class has no files but shifts the targets of others.
     digest = hashlib.sha256(repr((list(parts), names)).encode())
     for part, folders in parts.items():
         for name in folders:
@@ -93,12 +95,12 @@ def scan_folder(root: Path, progress: Progress) -> FoundFolder:
 
 
 def _class_folders(root: Path) -> dict[str, list[str]]:
-    """The class folders in each of `train` and `test`, or under "" where these are no parts but classes."""
+    """Return the class folders of `train` and `test`, or under "" those directly in `root`."""
     folders = _subfolders(root)
     parts: dict[str, list[str]] = {
         part: _subfolders(root / part) for part in ("train", "test") if part in folders
     }
-    # A "train" that holds no folders is a class (of vehicles, say) where there are other classes beside it.
+    # A "train" without subfolders, beside other folders, is a class (of vehicles).
     if any(parts.values()) or (parts and len(parts) == len(folders)):
         return parts
     return {"": folders}
@@ -113,31 +115,31 @@ def _entries(folder: Path) -> list["os.DirEntry[str]"]:
         with os.scandir(folder) as entries:
             return [entry for entry in entries if not entry.name.startswith(".")]
     except FileNotFoundError:
-        reason = "there is no folder"
+        reason = "no such folder:"
     except NotADirectoryError:
-        reason = "a file and no folder is"
+        reason = "not a folder:"
     except OSError as error:
         raise DataUnavailableError(
             f"cannot read the folder {printable(str(folder))} ({error.strerror}): make it readable"
         ) from None
     except ValueError:  # a null character
-        reason = "there can be no folder"
+        reason = "not a path:"
     raise DataUnavailableError(
-        f"{reason} {printable(str(folder))}: --data takes auto, cifar10, synthetic or the path of a folder"
+        f"{reason} {printable(str(folder))}; --data takes {', '.join(SOURCES)} or the path of a folder"
     )
 
 
 def _is_folder(entry: "os.DirEntry[str]") -> bool:
     try:
         return entry.is_dir()
-    except OSError:  # a link that leads in a circle
+    except OSError:  # a link to itself
         return False
 
 
 def _files(root: Path, class_folder: Path, progress: Progress) -> Iterator[tuple[str, os.stat_result | None]]:
-    """The files below a class folder in the order of `ImageFolder`: by folder, then by name.
+    """Yield the files below a class folder in the order of `ImageFolder`: by folder, then by name.
 
-    Links are followed; a folder that was seen already is not entered again, so that no circle is endless.
+    Links are followed; a folder is entered only once, so that circular links end.
     """
     found: list[tuple[str, str, os.stat_result | None]] = []
     seen: set[tuple[int, int]] = set()
@@ -161,5 +163,5 @@ def _files(root: Path, class_folder: Path, progress: Progress) -> Iterator[tuple
 def _status(entry: "os.DirEntry[str]") -> os.stat_result | None:
     try:
         return entry.stat()
-    except OSError:  # a link that leads nowhere, or a file that is just being removed
+    except OSError:  # a broken link, or a file that was just removed
         return None

@@ -1,4 +1,4 @@
-"""Whether a device can do what the settings ask for, before anything is loaded for it."""
+"""Check that the device supports the settings, before anything is loaded."""
 
 import os
 import shutil
@@ -9,66 +9,64 @@ import torch
 from cifar_tui.engine.config.schema import TrainConfig
 from cifar_tui.engine.errors import ConfigError
 
-_CACHE_FOLDER = "TORCHINDUCTOR_CACHE_DIR"
+_CACHE_VARIABLE = "TORCHINDUCTOR_CACHE_DIR"
 _COMPILERS = ("g++", "clang++", "c++")
 
 
 def check_device(config: TrainConfig, device: torch.device) -> None:
-    """Refuse settings that `device` cannot compute with.
+    """Reject settings that `device` does not support.
 
     Raises:
-        ConfigError: the message names the setting, the reason and what to set instead.
+        ConfigError: the message names the setting, the reason and a valid value.
     """
-    if config.precision in {"tf32", "fp16"} and device.type != "cuda":
+    precision = config.precision
+    if precision in {"tf32", "fp16"} and device.type != "cuda":
         raise ConfigError(
-            f"precision {config.precision} needs a CUDA GPU and this runs on {device.type}: try auto",
+            f"precision '{precision}' needs a CUDA GPU, and the device is {device.type}; use auto",
             field="precision",
         )
-    if config.precision == "bf16" and not _may_compute_in_bf16(device):
-        raise ConfigError(f"precision bf16 is not computed by {device}: try auto", field="precision")
+    # On a CPU, select_precision falls back to fp32 if bf16 is slower.
+    if precision == "bf16" and device.type != "cpu" and not has_native_bf16(device):
+        raise ConfigError(f"precision 'bf16' is not supported by {device}; use auto", field="precision")
     if config.compile == "yes" and device.type == "mps":
-        raise ConfigError("compile yes is not for mps: set compile=no", field="compile")
+        raise ConfigError("compile 'yes' is not supported on mps; use no", field="compile")
     if config.compile == "yes" and not _has_compiler():
         raise ConfigError(
-            "compile yes needs a C++ compiler and none is here: install g++ or set compile=no",
-            field="compile",
+            "compile 'yes' needs a C++ compiler and found none; install g++ or use no", field="compile"
         )
 
 
 def check_compiler_cache() -> None:
-    """Make the folder that PyTorch's optimizers need, compiled or not, where the environment names another.
+    """Create the cache folder of TorchInductor if the environment sets one; even eager optimizers need it.
 
     Raises:
-        ConfigError: it cannot be made.
+        ConfigError: the folder cannot be created.
     """
-    folder = os.environ.get(_CACHE_FOLDER)
+    folder = os.environ.get(_CACHE_VARIABLE)
     if not folder:
         return
     try:
         Path(folder).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(
-            f"{_CACHE_FOLDER} names {folder}, which cannot be made ({error.strerror}): "
-            "set it to another folder or to none"
+            f"cannot create {folder} ({error.strerror}), which {_CACHE_VARIABLE} names; "
+            "set it to another folder or unset it"
         ) from None
 
 
 def compiles(config: TrainConfig, device: torch.device) -> bool:
-    """Whether the net is compiled; by itself only on a GPU, for on a CPU it does not help low precision."""
+    """Return whether to compile the model; "auto" does on CUDA only: on a CPU it does not help bf16."""
     if config.compile == "auto":
         return device.type == "cuda" and _has_compiler()
     return config.compile == "yes"
 
 
-def native_bf16(device: torch.device) -> bool:
-    """Whether a CUDA GPU computes in bf16 by itself."""
+def has_native_bf16(device: torch.device) -> bool:
+    """Return whether a GPU computes in bf16 without emulation."""
+    if device.type != "cuda":
+        return False
     with torch.cuda.device(device):
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-
-
-def _may_compute_in_bf16(device: torch.device) -> bool:
-    """On a CPU a probe tells whether it pays, and else the training falls back to fp32."""
-    return device.type == "cpu" or (device.type == "cuda" and native_bf16(device))
 
 
 def _has_compiler() -> bool:

@@ -1,4 +1,4 @@
-"""A net compiled by torch.compile before its first step, so that no step waits for it."""
+"""Compile a model before its first step, so that no step waits for the compiler."""
 
 import itertools
 from collections.abc import Callable, Collection
@@ -10,41 +10,41 @@ from cifar_tui.engine.device.precision import autocast
 
 
 class CompilationError(Exception):
-    """torch.compile failed; the message is the first line of why."""
+    """torch.compile failed; the message is the first line of the reason."""
 
 
-def compiled(
-    net: nn.Module, examples: Collection[Tensor], sizes: Collection[int], precision: str
+def compile_model(
+    net: nn.Module, examples: Collection[Tensor], batch_sizes: Collection[int], precision: str
 ) -> Callable[[Tensor], Tensor]:
-    """`net` compiled forward and backward for batches of each of `sizes`; its weights stay as they are.
+    """Compile forward and backward of `net` for each image and batch size; its weights do not change.
 
     Args:
         net: in training mode.
-        examples: float32 (N, 3, S, S) for every S, as a step gets them; repeated as often as is needed.
-        sizes: images to a batch.
-        precision: that the steps compute in.
+        examples: one float32 (N, 3, S, S) per image size S, as a step gets it; repeated to fill a batch.
+        batch_sizes: images per batch.
+        precision: precision of the steps.
 
     Raises:
-        CompilationError: torch.compile cannot do it here; `net` is as it was.
+        CompilationError: torch.compile failed; `net` is unchanged.
     """
     before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
     try:
-        torch.compiler.reset()  # torch keeps a few graphs of a code, and computes eagerly beyond them
-        fast: Callable[[Tensor], Tensor] = torch.compile(net, dynamic=False)
-        for inputs, size in itertools.product(examples, sizes):
+        torch.compiler.reset()  # beyond a few graphs of the same code, torch falls back to eager
+        compiled: Callable[[Tensor], Tensor] = torch.compile(net, dynamic=False)
+        for inputs, size in itertools.product(examples, batch_sizes):
             repeats = -(-size // len(inputs))
-            batch = inputs.repeat(repeats, 1, 1, 1)[:size].contiguous(memory_format=_format_of(inputs))
+            batch = inputs.repeat(repeats, 1, 1, 1)[:size].contiguous(memory_format=_memory_format(inputs))
             with autocast(precision, batch.device):
-                logits = fast(batch)
+                logits = compiled(batch)
             torch.autograd.backward(logits.float().square().mean())
     except torch.OutOfMemoryError:
         raise
-    except Exception as error:  # what a compiler, its cache and its tools raise is not listed anywhere
+    except Exception as error:  # the exceptions of the compiler, its cache and its tools are not documented
         raise CompilationError(_first_line(error)) from error
     finally:
         net.zero_grad()
         net.load_state_dict(before)
-    return fast
+    return compiled
 
 
 def _first_line(error: Exception) -> str:
@@ -53,7 +53,7 @@ def _first_line(error: Exception) -> str:
     return lines[0] if lines else type(cause).__name__
 
 
-def _format_of(inputs: Tensor) -> torch.memory_format:
+def _memory_format(inputs: Tensor) -> torch.memory_format:
     if inputs.is_contiguous(memory_format=torch.channels_last):
         return torch.channels_last
     return torch.contiguous_format

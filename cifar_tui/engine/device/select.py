@@ -1,4 +1,4 @@
-"""The device, its threads and the random numbers of a run."""
+"""Select the device and its threads."""
 
 import os
 from collections.abc import Iterator
@@ -8,14 +8,14 @@ import torch
 
 from cifar_tui.engine.errors import ConfigError
 
-_TINY_BATCH = 64
+_SMALL_BATCH = 64
 
 
 def select_device(name: str) -> torch.device:
-    """The device called `name`; "auto" takes a GPU where there is one.
+    """Return the device called `name`; "auto" takes a GPU if there is one.
 
     Raises:
-        ConfigError: this machine, or this build of torch, does not have the device.
+        ConfigError: the device is not available on this machine or in this build of PyTorch.
     """
     if name == "auto":
         if torch.cuda.is_available():
@@ -26,44 +26,44 @@ def select_device(name: str) -> torch.device:
         count = torch.cuda.device_count()
         if (device.index or 0) >= count:
             found = f"{count} CUDA device{'s'[: count != 1]}"
-            raise ConfigError(f"device {name!r} is not there: torch sees {found}; try auto", field="device")
+            raise ConfigError(f"device {name!r} is not available (found {found}); use auto", field="device")
         return torch.device("cuda", device.index or 0)
     if device.type == "mps" and not torch.backends.mps.is_available():
-        raise ConfigError("device 'mps' is not there: torch sees no Apple GPU; try auto", field="device")
+        raise ConfigError("device 'mps' is not available (found no Apple GPU); use auto", field="device")
     return device
 
 
 def current_device(device: torch.device) -> AbstractContextManager[object]:
-    """Makes `device` the calling thread's own inside: CUDA's streams and graphs belong to that GPU."""
+    """Make `device` the current CUDA device, to which new streams and graphs belong, in this thread."""
     return torch.cuda.device(device) if device.type == "cuda" else nullcontext()
 
 
 def describe_device(device: torch.device) -> str:
-    """The device for the user to read, such as "cuda:0 NVIDIA H100" or "cpu"."""
+    """Return the device as shown to the user, such as "cuda:0 NVIDIA H100" or "cpu"."""
     if device.type == "cuda":
         return f"{device} {torch.cuda.get_device_name(device)}"
     return str(device)
 
 
 def training_threads(device: torch.device, batch_size: int) -> int:
-    """How many intra-op threads the training thread should use.
+    """Return the number of intra-op threads to train with.
 
-    A tiny batch on the CPU wants one: handing its small pieces to other threads costs more than it saves, and
-    on a busy machine every step then waits for the slowest of them.
+    One for a small batch on the CPU: splitting it costs more than it saves, and on a busy machine every step
+    waits for the slowest thread.
     """
-    if device.type == "cpu" and batch_size <= _TINY_BATCH:
+    if device.type == "cpu" and batch_size <= _SMALL_BATCH:
         return 1
     return available_threads()
 
 
 def available_threads() -> int:
-    """How many processors this process may use."""
+    """Return how many CPU cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @contextmanager
 def intra_op_threads(count: int) -> Iterator[None]:
-    """Run a block with `count` intra-op threads; they belong to the calling thread."""
+    """Use `count` intra-op threads; the pool belongs to the calling thread."""
     before = torch.get_num_threads()
     torch.set_num_threads(count)
     try:
@@ -74,9 +74,9 @@ def intra_op_threads(count: int) -> Iterator[None]:
 
 @contextmanager
 def fastest_convolutions(device: torch.device) -> Iterator[None]:
-    """Run a block in which a GPU tries every algorithm for each new shape of a convolution, once.
+    """Let cuDNN benchmark its algorithms for each new convolution shape, in all threads.
 
-    The choice is of all threads. Source: https://docs.pytorch.org/docs/stable/backends.html#torch-backends-cudnn
+    Source: https://docs.pytorch.org/docs/stable/backends.html#torch-backends-cudnn
     """
     before = torch.backends.cudnn.benchmark
     torch.backends.cudnn.benchmark = before or device.type == "cuda"

@@ -1,7 +1,8 @@
-"""Evaluates a net on a whole split: `EvalReport` has accuracy, per class, confusion and every prediction."""
+"""Evaluate a model on a split: accuracy, accuracy per class, confusion matrix and every prediction."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,15 +21,15 @@ _BATCH_SIZE = 500
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class EvalReport:
-    """What a net makes of every image of a split, in the split's order.
+    """The predictions for every image of a split, in its order.
 
     Attributes:
-        targets: int64 (N,), the true classes.
-        predicted: int64 (N,), the classes with the largest logit.
-        confidences: float32 (N,), the softmax probabilities of `predicted`.
-        confusion: int64 (C, C); rows are true classes, columns predicted ones.
+        targets: int64 (N,), true classes.
+        predicted: int64 (N,), predicted classes.
+        confidences: float32 (N,), softmax probabilities of the predicted classes.
+        confusion: int64 (C, C); rows are true, columns predicted classes.
         loss: mean cross-entropy in nats.
-        seconds: how long it took.
+        seconds: duration of the evaluation.
     """
 
     class_names: tuple[str, ...]
@@ -46,12 +47,12 @@ class EvalReport:
 
     @property
     def correct(self) -> int:
-        """Number of images classified rightly."""
+        """Number of correctly classified images."""
         return int(self.confusion.diagonal().sum())
 
     @property
     def per_class(self) -> tuple[ClassAccuracy, ...]:
-        """Right answers and images of each class."""
+        """Correct predictions and images of each class."""
         totals = self.confusion.sum(dim=1).tolist()
         correct = self.confusion.diagonal().tolist()
         return tuple(
@@ -60,7 +61,7 @@ class EvalReport:
         )
 
     def to_event(self, *, step: int, final: bool) -> Evaluated:
-        """The report without its single predictions, as an event."""
+        """Return the report without the individual predictions, as an event."""
         return Evaluated(
             step=step,
             final=final,
@@ -72,7 +73,7 @@ class EvalReport:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """The `test` object of `--json`: `accuracy` 0-1, `correct`, `total` and `per_class` by name."""
+        """Return the `test` object of `--json`: `accuracy` (0-1), `correct`, `total`, `per_class` by name."""
         return {
             "accuracy": self.correct / self.total,
             "correct": self.correct,
@@ -84,6 +85,16 @@ class EvalReport:
         }
 
 
+@contextmanager
+def _evaluation_mode(net: nn.Module) -> Iterator[None]:
+    was_training = net.training
+    net.eval()
+    try:
+        yield
+    finally:
+        net.train(was_training)
+
+
 @torch.no_grad()
 def evaluate(
     net: nn.Module,
@@ -93,38 +104,31 @@ def evaluate(
     progress: Callable[[int], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
 ) -> EvalReport:
-    """Run `net` over all of `split`, without gradients, on the split's device.
+    """Evaluate `net` on all of `split`, on the device of the split.
 
     Args:
-        net: gives logits (N, C); it is left in the mode, training or evaluation, it was in.
+        net: returns logits (N, C); its mode (training or evaluation) is restored.
         split: at least one image.
         class_names: C names.
-        progress: told after each batch how many images are done.
-        cancelled: asked before each batch.
+        progress: called after each batch with the number of images done.
+        cancelled: checked before each batch.
 
     Raises:
-        CancelledError: `cancelled` said so.
+        CancelledError: the user requested a stop.
     """
     started = time.perf_counter()
-    was_training = net.training
-    net.eval()
     logits = []
     loss_sum = 0.0
-    try:
-        with intra_op_threads(available_threads()):
-            for first in range(0, len(split), _BATCH_SIZE):
-                if cancelled is not None and cancelled():
-                    raise CancelledError
-                part = slice(first, first + _BATCH_SIZE)
-                batch_logits = net(normalize(split.images[part]))
-                loss_sum += functional.cross_entropy(
-                    batch_logits, split.targets[part], reduction="sum"
-                ).item()
-                logits.append(batch_logits.float().cpu())
-                if progress is not None:
-                    progress(min(first + _BATCH_SIZE, len(split)))
-    finally:
-        net.train(was_training)
+    with _evaluation_mode(net), intra_op_threads(available_threads()):
+        for first in range(0, len(split), _BATCH_SIZE):
+            if cancelled is not None and cancelled():
+                raise CancelledError
+            part = slice(first, first + _BATCH_SIZE)
+            batch_logits = net(normalize(split.images[part]))
+            loss_sum += functional.cross_entropy(batch_logits, split.targets[part], reduction="sum").item()
+            logits.append(batch_logits.float().cpu())
+            if progress is not None:
+                progress(min(first + _BATCH_SIZE, len(split)))
     confidences, predicted = torch.cat(logits).softmax(dim=1).max(dim=1)
     targets = split.targets.cpu()
     classes = len(class_names)
@@ -142,19 +146,15 @@ def evaluate(
 
 @torch.no_grad()
 def predict(net: nn.Module, images: Tensor) -> tuple[Tensor, Tensor]:
-    """The predicted classes, int64 (N,), and their softmax probabilities, float32 (N,), of uint8 `images`."""
-    was_training = net.training
-    net.eval()
-    try:
+    """Predict the classes, int64 (N,), and their softmax probabilities, float32 (N,), of uint8 `images`."""
+    with _evaluation_mode(net):
         logits = net(normalize(images))
-    finally:
-        net.train(was_training)
     confidences, predicted = logits.float().softmax(dim=1).max(dim=1)
     return predicted.cpu(), confidences.cpu()
 
 
 def predict_samples(net: nn.Module, images: Tensor, *, step: int) -> SamplesPredicted:
-    """What `net` makes of uint8 `images` after a step, as an event."""
+    """Predict the classes of uint8 `images` after `step` steps, as an event."""
     predicted, confidences = predict(net, images)
     return SamplesPredicted(
         step=step,

@@ -1,38 +1,38 @@
-"""Test-time views: a net that is asked about several views of an image and answers with the mean."""
+"""Test-time augmentation: average the logits over several views of an image."""
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 
-class _Autocast(Protocol):
-    def __call__(self) -> AbstractContextManager[object]: ...
-
-
 class TestTimeAugmentation(nn.Module):
-    """Logits of `net`, averaged over views of each image.
+    """Averages the logits of `net` over views of each image.
 
-    "mirror" is the image and its mirror image. "six" is these two, each also moved by a pixel up and left,
-    and down and right, with half the weight of the unmoved ones. Source: Jordan,
+    "mirror" averages the image and its mirror image. "mirror+translate" adds both of these moved by one pixel
+    up and left, and down and right, with half the weight: six views. Source: Jordan,
     https://arxiv.org/abs/2404.00498, section 3.5.
 
     Args:
-        net: gives logits (N, C).
-        views: none, mirror or six.
-        autocast: makes the context in which `net` is run.
+        net: returns logits (N, C).
+        views: none, mirror or mirror+translate.
+        autocast: creates the context in which `net` runs.
     """
 
-    def __init__(self, net: nn.Module, views: str, autocast: _Autocast) -> None:
+    __test__ = False  # pytest takes a class named Test… for tests
+
+    def __init__(
+        self, net: nn.Module, views: str, autocast: Callable[[], AbstractContextManager[object]]
+    ) -> None:
         super().__init__()
         self.net = net
         self._views = views
         self._autocast = autocast
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Float32 logits (N, C) for `inputs` of shape (N, 3, 32, 32)."""
+        """Return float32 logits (N, C) for `inputs` of shape (N, 3, 32, 32)."""
         if self._views == "none":
             return self._logits(inputs)
         if self._views == "mirror":

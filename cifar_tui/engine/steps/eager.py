@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from cifar_tui.engine.device.capabilities import compiles
-from cifar_tui.engine.device.compile import CompilationError, compiled
+from cifar_tui.engine.device.compile import CompilationError, compile_model
 from cifar_tui.engine.device.precision import autocast, loss_scale
 from cifar_tui.engine.errors import ConfigError
 from cifar_tui.engine.models.classifier import Classifier
@@ -78,7 +78,7 @@ class EagerSteps:
         whole = self._formatted(normalize(self._train.images[:1]))
         examples = [whole, self._formatted(downscale(whole))] if self._low_res_epochs else [whole]
         try:
-            self._forward = compiled(self._net, examples, sizes, self._precision)
+            self._forward = compile_model(self._net, examples, sizes, self._precision)
         except CompilationError as error:
             if self._must_compile:
                 raise ConfigError(

@@ -1,4 +1,4 @@
-"""Checkpoints: interchangeable with the tutorial's, and strict about everything else."""
+"""Checkpoint files: interchangeable with those of the tutorial, and strict about everything else."""
 
 import os
 import pickle
@@ -16,7 +16,7 @@ from cifar_tui.engine.checkpoint.files import (
     write_checkpoint,
 )
 from cifar_tui.engine.errors import ConfigError, RunFailedError
-from cifar_tui.engine.models import create_model
+from cifar_tui.engine.models.registry import create_model
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def net():
     return create_model("net", num_classes=10)
 
 
-def refusal(path):
+def rejection(path):
     with pytest.raises(ConfigError) as caught:
         load_weights(path)
     sentence = str(caught.value)
@@ -55,17 +55,17 @@ def test_the_weights_inside_a_training_state_load(net, tmp_path):
     assert list(load_weights(tmp_path / "last.pt")) == list(net.state_dict())
 
 
-def test_a_text_file_is_refused(tmp_path):
+def test_a_text_file_is_rejected(tmp_path):
     path = tmp_path / "text.pth"
     path.write_text("these are not weights\n" * 50)
-    assert "not a PyTorch checkpoint" in refusal(path)
+    assert "not a PyTorch checkpoint" in rejection(path)
 
 
 @pytest.mark.parametrize("content", [b"", b"\x80", b"PK\x03\x04", b"\x00" * 9, b"\xff" * 9])
-def test_rubbish_is_refused(tmp_path, content):
-    path = tmp_path / "rubbish.pth"
+def test_garbage_is_rejected(tmp_path, content):
+    path = tmp_path / "garbage.pth"
     path.write_bytes(content)
-    assert "not a PyTorch checkpoint" in refusal(path)
+    assert "not a PyTorch checkpoint" in rejection(path)
 
 
 class RunsCode:
@@ -80,53 +80,56 @@ class RunsCode:
     "save",
     [lambda value, path: torch.save(value, path), lambda value, path: path.write_bytes(pickle.dumps(value))],
 )
-def test_a_pickle_that_runs_code_is_refused_and_does_not_run(tmp_path, save):
+def test_a_pickle_that_runs_code_is_rejected_and_does_not_run(tmp_path, save):
     path = tmp_path / "code.pth"
     save({"conv1.weight": RunsCode(tmp_path / "ran")}, path)
-    assert "could run code" in refusal(path)
+    assert "could run code" in rejection(path)
     assert not (tmp_path / "ran").exists()
 
 
-def test_a_whole_pickled_net_is_refused(net, tmp_path):
+def test_a_whole_pickled_net_is_rejected(net, tmp_path):
     torch.save(net, tmp_path / "net.pth")
-    assert "could run code" in refusal(tmp_path / "net.pth")
+    assert "could run code" in rejection(tmp_path / "net.pth")
 
 
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9, 0.999])
-def test_a_part_of_a_file_is_refused(net, tmp_path, share):
+def test_a_truncated_file_is_rejected(net, tmp_path, share):
     (tmp_path / "whole.pth").write_bytes(serialized(net.state_dict()))
     content = (tmp_path / "whole.pth").read_bytes()
     path = tmp_path / "part.pth"
     path.write_bytes(content[: int(len(content) * share)])
-    assert "damaged or cut short" in refusal(path)
+    assert "damaged or truncated" in rejection(path)
 
 
 @pytest.mark.parametrize(
     "value", [{}, [1, 2], torch.zeros(3), {"a": 1}, {"model": {"a": "text"}}, {1: torch.zeros(1)}]
 )
-def test_a_checkpoint_of_something_else_is_refused(tmp_path, value):
+def test_a_checkpoint_of_something_else_is_rejected(tmp_path, value):
     torch.save(value, tmp_path / "other.pth")
-    assert "no state_dict" in refusal(tmp_path / "other.pth")
+    assert "contains no state_dict" in rejection(tmp_path / "other.pth")
 
 
-def test_a_missing_file_and_a_folder_are_refused(tmp_path):
-    assert "No such file" in refusal(tmp_path / "none.pth")
-    assert "directory" in refusal(tmp_path)
+def test_a_missing_file_and_a_folder_are_rejected(tmp_path):
+    assert "No such file" in rejection(tmp_path / "none.pth")
+    assert "directory" in rejection(tmp_path)
 
 
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        (lambda s: s.pop("fc3.bias"), "it has no fc3.bias"),
+        (lambda s: s.pop("fc3.bias"), "missing fc3.bias"),
         (
             lambda s: s.update({"fc3.bias": torch.zeros(7)}),
-            "its fc3.bias has the shape (7,) where (10,) is needed",
+            "fc3.bias has shape (7,), expected (10,)",
         ),
-        (lambda s: s.update({"fc4.bias": torch.zeros(7)}), "it has fc4.bias besides"),
-        (lambda s: s.update({"fc3.bias": torch.zeros(10).double()}), "its fc3.bias is torch.float64"),
+        (lambda s: s.update({"fc4.bias": torch.zeros(7)}), "unexpected fc4.bias"),
+        (
+            lambda s: s.update({"fc3.bias": torch.zeros(10).double()}),
+            "fc3.bias is torch.float64, expected torch.float32",
+        ),
     ],
 )
-def test_another_architecture_is_refused_with_the_first_difference(net, tmp_path, change, says):
+def test_another_architecture_is_rejected_with_the_first_difference(net, tmp_path, change, says):
     state_dict = net.state_dict()
     change(state_dict)
     before = [p.clone() for p in net.parameters()]
@@ -136,12 +139,12 @@ def test_another_architecture_is_refused_with_the_first_difference(net, tmp_path
     assert all(torch.equal(a, b) for a, b in zip(before, net.parameters(), strict=True))
 
 
-def test_another_net_is_refused(net, tmp_path):
-    with pytest.raises(ConfigError, match="another architecture"):
+def test_another_net_is_rejected(net, tmp_path):
+    with pytest.raises(ConfigError, match="does not match the model"):
         load_into(net, nn.Linear(3, 3).state_dict(), tmp_path / "file.pth")
 
 
-def test_a_place_that_cannot_be_written_is_one_sentence(net, tmp_path):
+def test_a_folder_that_cannot_be_written_is_one_sentence(net, tmp_path):
     with pytest.raises(RunFailedError, match=r"cannot save .*No such file"):
         write_checkpoint(
             tmp_path / "none", Checkpoint(state=b"", weights=b"", step=1, epoch=1, reason="a test")
@@ -149,8 +152,8 @@ def test_a_place_that_cannot_be_written_is_one_sentence(net, tmp_path):
 
 
 @pytest.mark.parametrize("content", [{"model": {}}, [1, 2], "text"])
-def test_what_a_training_cannot_go_on_from_is_refused(tmp_path, content):
+def test_a_file_without_training_state_is_rejected(tmp_path, content):
     path = tmp_path / "last.pt"
     path.write_bytes(serialized(content))
-    with pytest.raises(ConfigError, match="no checkpoint that a training can go on from"):
+    with pytest.raises(ConfigError, match="is not a training checkpoint"):
         load_training_state(path)

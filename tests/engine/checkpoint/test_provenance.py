@@ -1,18 +1,23 @@
-"""What may make a resumed run come out differently."""
+"""What can change the result of a resumed run is named."""
+
+from dataclasses import replace
 
 import pytest
 import torch
 
 from cifar_tui.engine.checkpoint.provenance import (
+    describe_provenance,
     precision_differences,
+    provenance_differences,
     same_kind_of_device,
     schedule_differences,
 )
 from cifar_tui.engine.config.schema import TrainConfig
+from cifar_tui.engine.data.dataset import ImageSplit
 
-RATE = "its learning rate went the way of 3 epochs and goes on that of 5"
-AVERAGE = "its average went the way of 3 epochs and goes on that of 5"
-SMALL = "its epochs on small images were the first 1 and are the first 2"
+RATE = "learning rate schedule over 5 epochs instead of 3"
+AVERAGE = "lookahead average over 5 epochs instead of 3"
+LOW_RES = "2 low-resolution epochs instead of 1"
 
 
 @pytest.mark.parametrize(
@@ -23,15 +28,15 @@ SMALL = "its epochs on small images were the first 1 and are the first 2"
         ({"warmup_fraction": 0.1}, [RATE]),
         ({"weight_averaging": "lookahead"}, [AVERAGE]),
         ({"weight_averaging": "ema"}, []),
-        ({"low_res_fraction": 0.4}, [SMALL]),
+        ({"low_res_fraction": 0.4}, [LOW_RES]),
         ({"low_res_fraction": 0.1}, []),
         (
             {"lr_schedule": "linear", "weight_averaging": "lookahead", "low_res_fraction": 0.4},
-            [RATE, AVERAGE, SMALL],
+            [RATE, AVERAGE, LOW_RES],
         ),
     ],
 )
-def test_other_epochs_bend_what_goes_by_their_number(settings, says):
+def test_another_number_of_epochs_changes_what_depends_on_it(settings, says):
     config = TrainConfig(epochs=5, model="airbench-tiny", **settings)
     assert schedule_differences({"epochs": 3}, config) == says
     assert schedule_differences({"epochs": 5}, config) == []
@@ -48,12 +53,27 @@ def test_other_epochs_bend_what_goes_by_their_number(settings, says):
         (None, "cpu", False),
     ],
 )
-def test_devices_are_of_one_kind_whatever_their_number_and_name(old, device, same):
+def test_devices_of_one_type_are_of_the_same_kind(old, device, same):
     assert same_kind_of_device(old, torch.device(device)) is same
 
 
-def test_another_precision_is_said_and_the_same_or_an_unknown_one_is_not():
+def test_another_precision_is_named_and_the_same_or_an_unknown_one_is_not():
     assert precision_differences("bf16", "fp32") == [
-        "it computes in fp32, chosen for this device, and computed in bf16"
+        "precision fp32, chosen for this device, instead of bf16"
     ]
     assert precision_differences("bf16", "bf16") == precision_differences(None, "bf16") == []
+
+
+def test_every_difference_to_the_provenance_of_a_checkpoint_is_named(noise_dataset):
+    old = describe_provenance(noise_dataset, "cpu", 1, "PyTorch")
+    assert provenance_differences(old, old) == []
+    images = noise_dataset.train.images.clone()
+    images[-1, -1, -1, -1] ^= 1
+    changed = replace(noise_dataset, train=ImageSplit(images=images, targets=noise_dataset.train.targets))
+    assert provenance_differences(old, describe_provenance(changed, "cuda:0 NVIDIA H100", 2, "numba")) == [
+        "the training images differ",
+        "device cuda:0 NVIDIA H100 instead of cpu",
+        "backend numba instead of PyTorch",
+        "2 threads instead of 1",
+    ]
+    assert provenance_differences(None, old) == ["the checkpoint has no provenance"]

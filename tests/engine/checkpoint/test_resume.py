@@ -4,6 +4,7 @@ import dataclasses
 
 import pytest
 import torch
+from cifar_tui.engine.steps.net_steps import NetSteps
 
 from cifar_tui.engine.checkpoint.files import load_training_state
 from cifar_tui.engine.config.schema import TrainConfig
@@ -13,7 +14,6 @@ from cifar_tui.engine.device.precision import precision_of
 from cifar_tui.engine.device.select import intra_op_threads
 from cifar_tui.engine.events import EpochFinished, LossPoint, LossWindow, Resumed
 from cifar_tui.engine.steps.eager import EagerSteps
-from cifar_tui.engine.steps.net_steps import NetSteps
 from cifar_tui.engine.steps.numba.runner import NumbaSteps
 from cifar_tui.engine.steps.select import StepBackend
 from cifar_tui.engine.training.build import build_training

@@ -1,5 +1,6 @@
 """Fixtures of the data tests."""
 
+import dataclasses
 import hashlib
 import threading
 from collections.abc import Callable, Iterator
@@ -8,8 +9,9 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from torchvision.datasets import CIFAR10
 
+from cifar_tui.engine.data import cifar10
+from cifar_tui.engine.data.fetch import Archive
 from tests.engine.data.loopback import LoopbackServer, batch_files, handler, official_archive
 
 
@@ -28,23 +30,21 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[LoopbackServer]:
     http_server.server_close()
 
 
-def _md5(data: bytes) -> str:
+def md5(data: bytes) -> str:
     return hashlib.md5(data, usedforsecurity=False).hexdigest()
 
 
 @pytest.fixture
-def small_cifar10(server: LoopbackServer) -> type[CIFAR10]:
-    """A subclass of torchvision's CIFAR10 that expects the small archive of the loopback server."""
-    md5s = {name: _md5(data) for name, data in batch_files().items()}
-
-    class SmallCIFAR10(CIFAR10):
-        url = server.url
-        tgz_md5 = _md5(server.payload)
-        train_list = [[f"data_batch_{k}", md5s[f"data_batch_{k}"]] for k in range(1, 6)]  # noqa: RUF012
-        test_list = [["test_batch", md5s["test_batch"]]]  # noqa: RUF012
-        meta = {**CIFAR10.meta, "md5": md5s["batches.meta"]}  # noqa: RUF012
-
-    return SmallCIFAR10
+def small_archive(server: LoopbackServer, monkeypatch: pytest.MonkeyPatch) -> Archive:
+    """CIFAR-10 is the small archive of the loopback server."""
+    archive = dataclasses.replace(
+        cifar10.ARCHIVE,
+        url=server.url,
+        md5=md5(server.payload),
+        file_md5s={name: md5(data) for name, data in batch_files().items()},
+    )
+    monkeypatch.setattr(cifar10, "ARCHIVE", archive)
+    return archive
 
 
 @pytest.fixture

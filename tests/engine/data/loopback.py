@@ -86,13 +86,13 @@ def batch_files() -> dict[str, bytes]:
     for name in [*(f"data_batch_{k}" for k in range(1, 6)), "test_batch"]:
         data = generator.integers(0, 256, (IMAGES_PER_BATCH, 3072), dtype=np.uint8)
         labels = [k % 10 for k in range(IMAGES_PER_BATCH)]
-        files[name] = pickle.dumps({"data": data, "labels": labels}, protocol=2)
+        files[name] = pickle.dumps({b"data": data, b"labels": labels}, protocol=2)
     files["batches.meta"] = pickle.dumps({"label_names": [f"class {k}" for k in range(10)]}, protocol=2)
     return files
 
 
 def make_archive(files: dict[str, bytes], link: str = "") -> bytes:
-    """An archive of `files`, and of a symbolic link out of it where one is named."""
+    """An archive of `files`, and of a symbolic link out of it if one is named."""
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w:gz") as tar:
         for name, content in files.items():

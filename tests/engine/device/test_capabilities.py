@@ -1,41 +1,51 @@
-"""What a device cannot do is refused before anything is loaded, with the reason and a way out."""
+"""Settings that the device does not support are rejected, with the reason and a valid value."""
 
 import pytest
 import torch
 
 from cifar_tui.engine.config.schema import TrainConfig
-from cifar_tui.engine.device.capabilities import check_device, compiles
+from cifar_tui.engine.device.capabilities import check_compiler_cache, check_device, compiles
 from cifar_tui.engine.errors import ConfigError
 
 
-def refusal(device, **settings):
-    with pytest.raises(ConfigError) as refused:
+def rejection(device, **settings):
+    with pytest.raises(ConfigError) as raised:
         check_device(TrainConfig(**settings), torch.device(device))
-    assert refused.value.field in str(refused.value)
-    return refused.value
+    assert raised.value.field in str(raised.value)
+    return raised.value
 
 
 @pytest.mark.parametrize("device", ["cpu", "mps"])
 @pytest.mark.parametrize("precision", ["tf32", "fp16"])
-def test_what_only_a_cuda_gpu_computes_in(device, precision):
-    error = refusal(device, model="airbench-tiny", precision=precision)
+def test_tf32_and_fp16_need_a_cuda_gpu(device, precision):
+    error = rejection(device, model="airbench-tiny", precision=precision)
     assert error.field == "precision"
-    assert str(error) == f"precision {precision} needs a CUDA GPU and this runs on {device}: try auto"
+    assert str(error) == f"precision '{precision}' needs a CUDA GPU, and the device is {device}; use auto"
 
 
-def test_bf16_and_compiling_where_they_are_not():
-    assert refusal("mps", precision="bf16").field == "precision"
-    assert refusal("mps", compile="yes").field == "compile"
+def test_mps_supports_neither_bf16_nor_compile():
+    assert rejection("mps", precision="bf16").field == "precision"
+    assert rejection("mps", compile="yes").field == "compile"
 
 
-def test_compiling_without_a_compiler(monkeypatch):
+def test_compile_needs_a_compiler(monkeypatch):
     check_device(TrainConfig(compile="yes"), torch.device("cpu"))
     monkeypatch.delenv("CXX", raising=False)
     monkeypatch.setenv("PATH", "")
-    assert "needs a C++ compiler" in str(refusal("cpu", compile="yes"))
+    assert "needs a C++ compiler" in str(rejection("cpu", compile="yes"))
 
 
-def test_the_defaults_and_what_is_chosen_by_itself_run_anywhere():
+def test_the_compiler_cache_is_created_or_its_path_is_in_the_error(monkeypatch, tmp_path):
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "deep" / "cache"))
+    check_compiler_cache()
+    assert (tmp_path / "deep" / "cache").is_dir()
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "file" / "cache"))
+    with pytest.raises(ConfigError, match=r"cannot create .*file/cache \(.*TORCHINDUCTOR_CACHE_DIR"):
+        check_compiler_cache()
+
+
+def test_the_defaults_and_auto_are_supported_everywhere():
     assert not compiles(TrainConfig(compile="auto"), torch.device("cpu"))
     assert compiles(TrainConfig(compile="yes"), torch.device("cpu"))
     for device in ("cpu", "mps"):

@@ -1,23 +1,26 @@
-"""Compiling: the net computes the same, and nothing of it has changed when its first step comes."""
+"""Compiling: the model computes the same, is unchanged before its first step, and a failure is explained."""
 
 import pytest
 import torch
 from torch import nn
 
 from cifar_tui.engine.config.schema import TrainConfig
-from cifar_tui.engine.device.compile import CompilationError, compiled
+from cifar_tui.engine.device.compile import CompilationError, compile_model
 from cifar_tui.engine.errors import ConfigError
-from cifar_tui.engine.steps.select import StepBackend
+from cifar_tui.engine.models.registry import create_model
+from cifar_tui.engine.steps.select import eager
 from cifar_tui.engine.training.build import build_training
 
 
-@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
-def test_a_compiled_net_trains_as_before_and_starts_as_it_was(memory_format):
+@pytest.mark.parametrize(
+    ("memory_format", "sizes"), [(torch.contiguous_format, {6, 2}), (torch.channels_last, {6})]
+)
+def test_a_compiled_model_trains_as_before_and_starts_unchanged(memory_format, sizes):
     torch.manual_seed(0)
     net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(4 * 36, 3))
     inputs = torch.randn(4, 3, 8, 8).contiguous(memory_format=memory_format)
     before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
-    fast = compiled(net, [inputs], {6, 2}, "fp32")
+    fast = compile_model(net, [inputs], sizes, "fp32")
     assert all(torch.equal(tensor, before[name]) for name, tensor in net.state_dict().items())
     assert all(parameter.grad is None for parameter in net.parameters())
     count = torch._dynamo.utils.counters["stats"]["unique_graphs"]
@@ -34,16 +37,18 @@ def test_a_compiled_net_trains_as_before_and_starts_as_it_was(memory_format):
 
 
 @torch._dynamo.config.patch(recompile_limit=1)
-def test_a_net_is_compiled_however_many_were_before_it():
+def test_a_model_is_compiled_even_beyond_the_recompile_limit():
     counters = torch._dynamo.utils.counters["stats"]
-    for size in (2, 3, 4):
+    for size in (2, 3):
         count = counters["unique_graphs"]
-        compiled(nn.Sequential(nn.Flatten(), nn.Linear(12, 3)), [torch.randn(1, 3, 2, 2)], {size}, "fp32")
+        compile_model(
+            nn.Sequential(nn.Flatten(), nn.Linear(12, 3)), [torch.randn(1, 3, 2, 2)], {size}, "fp32"
+        )
         assert counters["unique_graphs"] == count + 1
 
 
 class NoPairs(nn.Sequential):
-    """Computes with batches of any size but two."""
+    """Fails for a batch of two."""
 
     def forward(self, inputs):
         if len(inputs) == 2:
@@ -51,50 +56,57 @@ class NoPairs(nn.Sequential):
         return super().forward(inputs)
 
 
-def test_a_net_that_cannot_be_compiled_is_as_it_was():
+def test_a_model_that_cannot_be_compiled_is_unchanged():
     net = NoPairs(nn.BatchNorm2d(3), nn.Flatten())
     before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
     with pytest.raises(CompilationError, match=r"^two are a pair$"):
-        compiled(net, [torch.randn(1, 3, 4, 4)], [6, 2], "fp32")
+        compile_model(net, [torch.randn(1, 3, 4, 4)], [6, 2], "fp32")
     assert all(torch.equal(tensor, before[name]) for name, tensor in net.state_dict().items())
     assert all(parameter.grad is None for parameter in net.parameters())
 
 
 @pytest.fixture
 def broken_compiler():
-    """torch.compile finds no C++ compiler that works."""
+    """torch.compile finds no working C++ compiler."""
     with torch._inductor.config.patch({"cpp.cxx": (None, "/bin/false")}):
         yield
 
 
-def learner(dataset, **settings):
-    said = []
-    path = StepBackend(maker="PyTorch", reason="these tests want it")
-    config = TrainConfig(batch_size=84, **settings)
-    return build_training(config, path, num_classes=10, train=dataset.train, say=said.append), said
+def build(dataset, **settings):
+    """Build a training; returns it with the lines it logged."""
+    logged = []
+    setup = build_training(
+        TrainConfig(batch_size=84, **settings),
+        eager("the test wants it"),
+        num_classes=10,
+        train=dataset.train,
+        log=logged.append,
+        cancelled=lambda: False,
+    )
+    return setup, logged
 
 
-def test_where_compiling_fails_and_was_asked_for_it_is_one_sentence(noise_dataset, broken_compiler):
-    made, _ = learner(noise_dataset, compile="yes")
-    with pytest.raises(ConfigError) as refused:
-        made.steps.prepare(lambda: False)
-    assert refused.value.field == "compile"
-    sentence = str(refused.value)
-    assert sentence.startswith("compile yes cannot be had, torch.compile fails here (No working C++")
+def test_a_failure_of_compile_yes_is_one_sentence(noise_dataset, broken_compiler):
+    with pytest.raises(ConfigError) as raised:
+        build(noise_dataset, compile="yes")
+    assert raised.value.field == "compile"
+    sentence = str(raised.value)
+    assert sentence.startswith("compile 'yes' is not available, torch.compile fails (No working C++")
     assert sentence.endswith("): set compile=no")
     assert "\n" not in sentence
 
 
-def test_where_compiling_fails_by_itself_the_net_is_trained_uncompiled(
+def test_after_a_failure_of_compile_auto_the_model_is_trained_uncompiled(
     noise_dataset, broken_compiler, monkeypatch
 ):
-    monkeypatch.setattr("cifar_tui.engine.steps.recipe_steps.compiles", lambda config, device: True)
-    made, said = learner(noise_dataset, compile="auto")
-    before = {name: tensor.clone() for name, tensor in made.net.state_dict().items()}
-    made.steps.prepare(lambda: False)
-    (sentence,) = said
-    assert sentence.startswith("training uncompiled: torch.compile fails here (No working C++ compiler")
-    assert all(torch.equal(tensor, before[name]) for name, tensor in made.net.state_dict().items())
-    assert all(parameter.grad is None for parameter in made.net.parameters())
-    (result,) = made.steps.over(torch.arange(84), at_most=lambda: 1)
+    monkeypatch.setattr("cifar_tui.engine.steps.eager.compiles", lambda config, device: True)
+    torch.manual_seed(0)
+    expected = create_model("net", num_classes=10).state_dict()
+    torch.manual_seed(0)
+    setup, logged = build(noise_dataset, compile="auto")
+    (sentence,) = logged
+    assert sentence.startswith("training uncompiled: torch.compile fails (No working C++ compiler")
+    assert all(torch.equal(tensor, expected[name]) for name, tensor in setup.net.state_dict().items())
+    assert all(parameter.grad is None for parameter in setup.net.parameters())
+    (result,) = setup.runner.run(torch.arange(84), step=0, max_steps=lambda: 1)
     assert bool(result.losses.isfinite().all())

@@ -1,4 +1,4 @@
-"""Device and threads."""
+"""Which device and how many threads a run gets, and what happens if the device is not available."""
 
 import threading
 from contextlib import nullcontext
@@ -17,41 +17,41 @@ from cifar_tui.engine.device.select import (
 from cifar_tui.engine.errors import ConfigError
 
 
-def test_auto_takes_a_device_that_is_there():
+def test_auto_takes_an_available_device():
     torch.zeros(1, device=select_device("auto"))
 
 
-def test_a_gpu_that_is_not_there_is_one_sentence(monkeypatch):
+def test_a_missing_gpu_is_one_sentence(monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     assert select_device("cuda") == torch.device("cuda", 0)
-    with pytest.raises(ConfigError, match="'cuda:1' is not there: torch sees 1 CUDA device;"):
+    with pytest.raises(ConfigError, match=r"'cuda:1' is not available \(found 1 CUDA device\); use auto"):
         select_device("cuda:1")
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
-    with pytest.raises(ConfigError, match="torch sees 0 CUDA devices;"):
+    with pytest.raises(ConfigError, match=r"found 0 CUDA devices\)"):
         select_device("cuda")
 
 
-def test_an_apple_gpu_that_is_not_there_is_one_sentence(monkeypatch):
+def test_a_missing_apple_gpu_is_one_sentence(monkeypatch):
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
-    with pytest.raises(ConfigError, match="'mps' is not there"):
+    with pytest.raises(ConfigError, match="'mps' is not available"):
         select_device("mps")
 
 
-def test_a_gpu_is_made_the_threads_own_and_a_processor_needs_nothing(monkeypatch):
+def test_a_gpu_becomes_the_current_device_of_the_thread(monkeypatch):
     made = []
     monkeypatch.setattr(torch.cuda, "device", lambda device: nullcontext(made.append(device)))
     with current_device(torch.device("cpu")), current_device(torch.device("cuda", 1)):
         assert made == [torch.device("cuda", 1)]
 
 
-def test_a_tiny_batch_on_the_cpu_gets_one_thread():
+def test_a_small_batch_on_the_cpu_gets_one_thread():
     cpu = torch.device("cpu")
     assert training_threads(cpu, 4) == 1
     assert training_threads(cpu, 512) == available_threads()
     assert training_threads(torch.device("cuda", 0), 4) == available_threads()
 
 
-def test_threads_are_set_for_a_block_and_put_back():
+def test_threads_are_set_for_a_block_and_restored():
     seen = []
 
     def work():
@@ -67,7 +67,7 @@ def test_threads_are_set_for_a_block_and_put_back():
 
 
 @pytest.mark.parametrize(("device", "inside"), [("cuda", True), ("cpu", False)])
-def test_convolutions_are_tried_on_a_gpu_for_a_block(device, inside):
+def test_convolutions_are_benchmarked_on_a_gpu_only(device, inside):
     assert not torch.backends.cudnn.benchmark
     with fastest_convolutions(torch.device(device)):
         assert torch.backends.cudnn.benchmark is inside

@@ -1,4 +1,4 @@
-"""Test-time views: what a net is shown, and how its answers are put together."""
+"""Test-time augmentation: the views of an image, and how their logits are averaged."""
 
 from contextlib import nullcontext
 
@@ -10,7 +10,7 @@ from cifar_tui.engine.evaluation.tta import TestTimeAugmentation
 
 
 class OnePixel(nn.Module):
-    """Answers with one pixel, so that the views it was shown can be told from its answers."""
+    """Returns one pixel as the logits, which shows what views it got."""
 
     def __init__(self, row, column):
         super().__init__()
@@ -30,8 +30,8 @@ def inputs():
     [
         ("none", {(0, 0): 1.0}),
         ("mirror", {(0, 0): 0.5, (0, 31): 0.5}),
-        # the first pixel of an image that was moved comes in by reflection where it moved down and right
-        ("six", {(0, 0): 0.25, (0, 31): 0.25, (1, 1): 0.25, (1, 30): 0.25}),
+        # moved down and right, the first pixel is a reflection of the second
+        ("mirror+translate", {(0, 0): 0.25, (0, 31): 0.25, (1, 1): 0.25, (1, 30): 0.25}),
     ],
 )
 def test_views_are_averaged_with_their_weights(inputs, views, pixels):
@@ -40,23 +40,23 @@ def test_views_are_averaged_with_their_weights(inputs, views, pixels):
     )
 
 
-def test_six_views_are_of_the_image_and_of_it_moved_both_ways(inputs):
-    # a pixel inside, where what comes from above and left is not what comes from below and right; squared,
-    # for on a ramp the one move makes up for the other
+def test_translated_views_are_moved_both_ways(inputs):
+    # An inner pixel, whose neighbours differ; squared, because on a ramp the two moves cancel out.
     pixels = {(5, 9): 0.25, (5, 22): 0.25}
     pixels |= {(4, 8): 0.125, (4, 21): 0.125, (6, 10): 0.125, (6, 23): 0.125}
     inputs = (inputs / 1000).square()
     assert torch.allclose(
-        TestTimeAugmentation(OnePixel(5, 9), "six", nullcontext)(inputs), weighted(inputs, pixels)
+        TestTimeAugmentation(OnePixel(5, 9), "mirror+translate", nullcontext)(inputs),
+        weighted(inputs, pixels),
     )
 
 
 def weighted(inputs, pixels):
-    """The sum of `pixels` with their weights."""
+    """Sum `pixels` with their weights."""
     return sum(weight * inputs[:, :, row, column] for (row, column), weight in pixels.items())
 
 
-def test_evaluating_leaves_the_net_in_its_mode():
+def test_the_mode_applies_to_the_net_inside():
     net = nn.Dropout()
     views = TestTimeAugmentation(net, "mirror", nullcontext)
     views.eval()

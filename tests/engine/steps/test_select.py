@@ -142,7 +142,7 @@ def test_where_it_cannot_an_alert_says_so(image_folder, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "numba", None)
     events, _ = train(image_folder, tmp_path / "run", resume_from=state, backend="fast")
     (alert,) = [event for event in events if isinstance(event, Alert)]
-    assert "its steps are made by PyTorch and were made by numba" in alert.text
+    assert "backend PyTorch instead of numba" in alert.text
 
 
 def test_a_run_without_the_graphs_it_was_to_have_tells_its_log_and_its_checkpoint_the_way_it_took(

@@ -14,7 +14,7 @@ from cifar_tui.engine.data import folder as folder_module
 from cifar_tui.engine.data.dataset import Dataset
 from cifar_tui.engine.data.decode import Pixels
 from cifar_tui.engine.data.folder import choose_test_images, load_folder
-from cifar_tui.engine.data.progress import Progress
+from cifar_tui.engine.data.registry import Progress
 from cifar_tui.engine.errors import CancelledError, DataUnavailableError
 from cifar_tui.engine.events import LoadingProgress
 
@@ -54,7 +54,7 @@ def both(tmp_path: Path, picture: Callable[..., Path]) -> Path:
 
 def load(root: Path, *, seed: int = 0) -> Dataset:
     data_dir = root.parent / "data"
-    return load_folder(root, data_dir=data_dir, seed=seed, report=ignore, cancelled=lambda: False)
+    return load_folder(root, data_dir=data_dir, seed=seed, progress=Progress(ignore, lambda: False))
 
 
 def reds(images: torch.Tensor) -> list[int]:
@@ -160,7 +160,7 @@ def test_broken_files_are_skipped_and_named(both: Path) -> None:
             "train/dog/half.png",
             "train/dog/pipe.png",
         ]
-        assert dataset.skipped_files[1].endswith("no image")
+        assert dataset.skipped_files[1].endswith("not an image")
         assert "truncated" in dataset.skipped_files[3]
 
 
@@ -277,7 +277,7 @@ def test_cancel_while_decoding_leaves_nothing(both: Path, monkeypatch: pytest.Mo
     for value in range(40):
         shutil.copy(both / "train" / "cat" / "0.png", both / "train" / "cat" / f"copy {value}.png")
     with pytest.raises(CancelledError):
-        load_folder(both, data_dir=both.parent / "data", seed=0, report=report, cancelled=stop.is_set)
+        load_folder(both, data_dir=both.parent / "data", seed=0, progress=Progress(report, stop.is_set))
     assert stages[-1] == "decoding images"
     assert not (both.parent / "data").exists()
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("decode")]
@@ -301,13 +301,13 @@ def test_cancel_ends_the_decoding_soon(both: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(decode, "decode_image", slow)
     monkeypatch.setattr(decode, "_FILES_PER_TASK", 1)
     with pytest.raises(CancelledError):
-        load_folder(both, data_dir=both.parent / "data", seed=0, report=report, cancelled=stop.is_set)
+        load_folder(both, data_dir=both.parent / "data", seed=0, progress=Progress(report, stop.is_set))
     assert len(decoded) < 17
 
 
 def test_progress_counts_the_images(both: Path) -> None:
     events = []
-    load_folder(both, data_dir=both.parent / "data", seed=0, report=events.append, cancelled=lambda: False)
+    load_folder(both, data_dir=both.parent / "data", seed=0, progress=Progress(events.append, lambda: False))
     last = [event for event in events if event.stage == "decoding images"][-1]
     assert (last.done, last.total, last.unit) == (17, 17, "images")
 
@@ -320,34 +320,34 @@ def assert_refused(root: Path, pattern: str) -> None:
 
 
 def test_missing_folder(tmp_path: Path) -> None:
-    assert_refused(tmp_path / "nowhere", r"there is no folder .*nowhere: --data takes")
+    assert_refused(tmp_path / "nowhere", r"no such folder: .*nowhere; --data takes")
 
 
 def test_path_that_is_a_file(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    assert_refused(tmp_path / "file", "a file and no folder")
+    assert_refused(tmp_path / "file", "not a folder: ")
 
 
 def test_empty_folder(tmp_path: Path) -> None:
     (tmp_path / "images").mkdir()
-    assert_refused(tmp_path / "images", "has no class folder: expected is")
+    assert_refused(tmp_path / "images", "has no class folder: it must contain")
 
 
 @pytest.mark.parametrize("layout", ["train", ""])
 def test_one_class(tmp_path: Path, picture: Callable[..., Path], layout: str) -> None:
     picture(tmp_path / "images" / layout / "cat" / "0.png")
-    assert_refused(tmp_path / "images", r"only one class folder \(\w+\): expected is")
+    assert_refused(tmp_path / "images", r"only one class folder \(\w+\): it must contain")
 
 
 def test_an_empty_class_that_comes_between_others_is_noticed_though_their_images_are_kept(both: Path) -> None:
     load(both)
     (both / "train" / "bee").mkdir()
-    assert_refused(both, "no image of the class bee: add some or remove its folder")
+    assert_refused(both, "no images of class 'bee': add images or remove its folder")
 
 
 def test_an_empty_class_that_was_refused_can_be_removed(both: Path) -> None:
     (both / "train" / "bee").mkdir()
-    assert_refused(both, "no image of the class bee")
+    assert_refused(both, "no images of class 'bee'")
     (both / "train" / "bee").rmdir()
     dataset = load(both)
     assert dataset.class_names == ("ape", "cat", "dog")
@@ -357,26 +357,26 @@ def test_an_empty_class_that_was_refused_can_be_removed(both: Path) -> None:
 def test_images_without_class_folders(tmp_path: Path, picture: Callable[..., Path]) -> None:
     picture(tmp_path / "images" / "train" / "0.png")
     picture(tmp_path / "images" / "test" / "0.png")
-    assert_refused(tmp_path / "images", "has no class folder: expected is")
+    assert_refused(tmp_path / "images", "has no class folder: it must contain")
 
 
 def test_class_without_images(both: Path) -> None:
     (both / "train" / "yak").mkdir()
     (both / "train" / "yak" / "a.png").write_bytes(b"")
-    assert_refused(both, r"no image of the class yak.*yak/a\.png: no image")
+    assert_refused(both, r"no images of class 'yak' .*yak/a\.png: not an image")
 
 
 def test_no_images_at_all(tmp_path: Path) -> None:
     for name in ("cat", "dog"):
         (tmp_path / "images" / name).mkdir(parents=True)
         (tmp_path / "images" / name / "a.txt").write_text("text")
-    assert_refused(tmp_path / "images", r"no image in its class folders.*cat/a\.txt")
+    assert_refused(tmp_path / "images", r"no images in its class folders.*cat/a\.txt")
 
 
 def test_part_without_images(both: Path) -> None:
     for path in (both / "test").rglob("*.png"):
         path.unlink()
-    assert_refused(both, "no image for the test part: put images into test/")
+    assert_refused(both, "has no test images: add images to test/")
 
 
 def test_unreadable_folder(both: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,69 @@
+"""The datasets that `--data` can name, and the progress of loading one. Imports no torch."""
+
+import time
+from collections.abc import Callable
+
+from cifar_tui.engine.errors import CancelledError
+from cifar_tui.engine.events import LoadingProgress
+
+SOURCES: dict[str, str] = {
+    "auto": "cifar_tui.engine.data.cifar10:load_cifar10",
+    "cifar10": "cifar_tui.engine.data.cifar10:load_cifar10",
+    "synthetic": "cifar_tui.engine.data.synthetic:load_synthetic",
+}
+"""`module:name` of the loader of each. A new dataset needs a module and a row here.
+
+A loader takes `data_dir` (for downloads and caches), `seed` and `progress`, and returns a `Dataset`.
+"""
+
+ALTERNATIVES = "use --data PATH with a folder of images, or --data synthetic"
+"""What to do without the official files, for the end of an error message."""
+
+_SECONDS_BETWEEN_REPORTS = 0.1
+
+
+class Progress:
+    """Reports the progress of loading, at most ten times a second, and cancels it on request.
+
+    Args:
+        report: called on the calling thread only; the last report of a stage with a total always comes.
+        cancelled: whether the user requested a stop; checked often.
+
+    Attributes:
+        total: how many units the current stage has; None if unknown.
+    """
+
+    def __init__(self, report: Callable[[LoadingProgress], None], cancelled: Callable[[], bool]) -> None:
+        self.total: int | None = None
+        self._report = report
+        self._cancelled = cancelled
+        self._stage = self._unit = ""
+        self._next_report = 0.0
+
+    def begin(self, stage: str, unit: str, total: int | None = None) -> None:
+        """Begin a stage.
+
+        Args:
+            stage: a gerund phrase for the user, such as "decoding images".
+            unit: what is counted: "bytes", "files" or "images".
+            total: how many units there are; None if unknown.
+        """
+        self._stage, self._unit, self.total = stage, unit, total
+        self._next_report = 0.0
+
+    def check(self) -> None:
+        """Raise CancelledError if the user requested a stop."""
+        if self._cancelled():
+            raise CancelledError(f"stopped while {self._stage}")
+
+    def update(self, done: int) -> None:
+        """Report that `done` units of the stage are done.
+
+        Raises:
+            CancelledError: the user requested a stop.
+        """
+        self.check()
+        now = time.monotonic()
+        if now >= self._next_report or done == self.total:
+            self._next_report = now + _SECONDS_BETWEEN_REPORTS
+            self._report(LoadingProgress(stage=self._stage, done=done, total=self.total, unit=self._unit))
