@@ -163,7 +163,7 @@ def _compiled(fingerprint: int):
         decay,
         losses,
     ):
-        """Train on the images in `order`; the last batch may be smaller. Returns the number of correct images.
+        """Train on the images in `order` and return the number of correct ones; the last batch may be smaller.
 
         Args:
             images: uint8 (N, 3072).
