@@ -163,7 +163,7 @@ def _compiled(fingerprint: int):
         decay,
         losses,
     ):
-        """Train on the images in `order` and return the number of correct ones; the last batch may be smaller.
+        """Train on the images in `order`, the last batch may be smaller; return the number of correct ones.
 
         Args:
             images: uint8 (N, 3072).
