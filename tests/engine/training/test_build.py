@@ -37,7 +37,7 @@ def test_every_registered_name_builds_and_trains(noise_dataset, settings):
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_every_preset_trains(noise_dataset, name):
-    config = build_config({"preset": name, "batch_size": 4, "precision": "fp32"})
+    config = build_config({"preset": name, "batch_size": 2, "precision": "fp32"})
     logged = []
     setup = build_training(
         config,
@@ -48,11 +48,11 @@ def test_every_preset_trains(noise_dataset, name):
         cancelled=lambda: False,
     )
     before = {key: tensor.clone() for key, tensor in setup.net.state_dict().items()}
-    values = losses(setup.runner, torch.arange(20))
-    assert bool(values.isfinite().all())
-    assert len(values) == 5, "lookahead follows every fifth"
-    changed = {key for key, tensor in setup.net.state_dict().items() if not torch.equal(tensor, before[key])}
-    trained = {key for key, parameter in setup.net.named_parameters() if key.endswith(("weight", "bias"))}
+    (loss,) = losses(setup.runner, torch.arange(2))
+    assert bool(loss.isfinite())
+    after = setup.runner.state_dict()["trained"] or setup.net.state_dict()
+    changed = {key for key, tensor in after.items() if not torch.equal(tensor, before[key])}
+    trained = {key for key in after if key.endswith(("weight", "bias"))}
     assert "whitening.weight" not in changed
     frozen = {key for key in trained if key.endswith("weight") and "norm" in key} | {"whitening.weight"}
     assert trained - frozen <= changed
