@@ -36,7 +36,7 @@ def config_with(monkeypatch, *, made_up, **settings):
     """Settings that have one more, `made_up`, with the default 0, which no part of the engine reads."""
     field = ("made_up", int, _setting(0, "made up", _whole(0, 9)))
     made = dataclasses.make_dataclass("Made", [field], bases=(TrainConfig,), frozen=True, kw_only=True)
-    monkeypatch.setitem(SETTINGS, "made_up", {field.name: field for field in dataclasses.fields(made)}["made_up"])
+    monkeypatch.setitem(SETTINGS, "made_up", dataclasses.fields(made)[-1])
     return made(made_up=made_up, **settings)
 
 

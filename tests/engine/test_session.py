@@ -104,9 +104,7 @@ def test_the_report_has_the_numbers_of_the_saved_weights(tmp_path, image_folder)
 
 
 @pytest.mark.parametrize(("model", "averaging"), [("resnet18", "none"), ("airbench-tiny", "lookahead")])
-def test_the_saved_weights_of_a_recipe_are_evaluated_again_the_same(
-    tmp_path, image_folder, model, averaging
-):
+def test_the_saved_weights_of_a_recipe_are_evaluated_again_the_same(tmp_path, image_folder, model, averaging):
     recipe = {
         "model": model,
         "weight_averaging": averaging,

@@ -4,11 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from cifar_tui.engine.config.schema import TrainConfig
 from cifar_tui.engine.device.compile import CompilationError, compiled
-from cifar_tui.engine.errors import ConfigError
-from cifar_tui.engine.steps.select import StepBackend
-from cifar_tui.engine.training.build import build_training
 
 
 @pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
@@ -58,43 +54,3 @@ def test_a_net_that_cannot_be_compiled_is_as_it_was():
         compiled(net, [torch.randn(1, 3, 4, 4)], [6, 2], "fp32")
     assert all(torch.equal(tensor, before[name]) for name, tensor in net.state_dict().items())
     assert all(parameter.grad is None for parameter in net.parameters())
-
-
-@pytest.fixture
-def broken_compiler():
-    """torch.compile finds no C++ compiler that works."""
-    with torch._inductor.config.patch({"cpp.cxx": (None, "/bin/false")}):
-        yield
-
-
-def learner(dataset, **settings):
-    said = []
-    path = StepBackend(maker="PyTorch", reason="these tests want it")
-    config = TrainConfig(batch_size=84, **settings)
-    return build_training(config, path, num_classes=10, train=dataset.train, say=said.append), said
-
-
-def test_where_compiling_fails_and_was_asked_for_it_is_one_sentence(noise_dataset, broken_compiler):
-    made, _ = learner(noise_dataset, compile="yes")
-    with pytest.raises(ConfigError) as refused:
-        made.steps.prepare(lambda: False)
-    assert refused.value.field == "compile"
-    sentence = str(refused.value)
-    assert sentence.startswith("compile yes cannot be had, torch.compile fails here (No working C++")
-    assert sentence.endswith("): set compile=no")
-    assert "\n" not in sentence
-
-
-def test_where_compiling_fails_by_itself_the_net_is_trained_uncompiled(
-    noise_dataset, broken_compiler, monkeypatch
-):
-    monkeypatch.setattr("cifar_tui.engine.steps.recipe_steps.compiles", lambda config, device: True)
-    made, said = learner(noise_dataset, compile="auto")
-    before = {name: tensor.clone() for name, tensor in made.net.state_dict().items()}
-    made.steps.prepare(lambda: False)
-    (sentence,) = said
-    assert sentence.startswith("training uncompiled: torch.compile fails here (No working C++ compiler")
-    assert all(torch.equal(tensor, before[name]) for name, tensor in made.net.state_dict().items())
-    assert all(parameter.grad is None for parameter in made.net.parameters())
-    (result,) = made.steps.over(torch.arange(84), at_most=lambda: 1)
-    assert bool(result.losses.isfinite().all())

@@ -1,10 +1,12 @@
-"""`EagerSteps`: however many steps make a result, they are the same."""
+"""`EagerSteps`: the same steps however many make a result, and where compiling fails."""
 
+import dataclasses
 import itertools
 
 import pytest
 import torch
 
+from cifar_tui.engine.errors import ConfigError
 from cifar_tui.engine.steps import eager
 from cifar_tui.engine.steps.eager import EagerSteps
 from tests.engine.made_training import make_parts
@@ -51,3 +53,38 @@ def test_a_result_ends_when_its_time_is_over(noise_dataset, monkeypatch):
     monkeypatch.setattr(eager, "_RESULT_SECONDS", 0.0)
     results, _ = train(noise_dataset.train, lambda: 100)
     assert [len(result.losses) for result in results] == [1] * 11
+
+
+@pytest.fixture
+def broken_compiler():
+    """torch.compile finds no working C++ compiler."""
+    with torch._inductor.config.patch({"cpp.cxx": (None, "/bin/false")}):
+        yield
+
+
+@pytest.mark.usefixtures("broken_compiler")
+def test_compiling_that_was_asked_for_and_fails_is_one_sentence(noise_dataset):
+    steps = EagerSteps(make_parts(noise_dataset.train, batch_size=84, compile="yes"))
+    with pytest.raises(ConfigError) as refused:
+        steps.prepare(lambda: False)
+    assert refused.value.field == "compile"
+    sentence = str(refused.value)
+    assert sentence.startswith("compile 'yes' is not available, torch.compile fails (No working C++")
+    assert sentence.endswith("): set compile=no")
+    assert "\n" not in sentence
+
+
+@pytest.mark.usefixtures("broken_compiler")
+def test_a_model_that_cannot_be_compiled_trains_uncompiled(noise_dataset, monkeypatch):
+    monkeypatch.setattr(eager, "compiles", lambda config, device: True)
+    logged = []
+    parts = make_parts(noise_dataset.train, batch_size=84, compile="auto")
+    steps = EagerSteps(dataclasses.replace(parts, log=logged.append))
+    before = {name: tensor.clone() for name, tensor in parts.net.state_dict().items()}
+    steps.prepare(lambda: False)
+    (sentence,) = logged
+    assert sentence.startswith("training uncompiled: torch.compile fails (No working C++ compiler")
+    assert all(torch.equal(tensor, before[name]) for name, tensor in parts.net.state_dict().items())
+    assert all(parameter.grad is None for parameter in parts.net.parameters())
+    (result,) = steps.run(torch.arange(84), step=0, max_steps=lambda: 1)
+    assert bool(result.losses.isfinite().all())

@@ -150,9 +150,7 @@ def test_log_and_checkpoint_of_a_run_name_the_backend_that_ran(image_folder, tmp
         raise RuntimeError("operation not permitted")
 
     monkeypatch.setattr("cifar_tui.engine.steps.cuda_graph.CudaGraphSteps._record", fail)
-    monkeypatch.setattr(
-        "cifar_tui.engine.session.resolve_backend", lambda *_, **__: choice_of("cuda_graph")
-    )
+    monkeypatch.setattr("cifar_tui.engine.session.resolve_backend", lambda *_, **__: choice_of("cuda_graph"))
     events, state = train(image_folder, tmp_path / "run", epochs=1)
     sentence = "eager steps (eager): no CUDA graph can be recorded (operation not permitted)"
     assert sentence in [event.text for event in events if isinstance(event, Message)]

@@ -97,10 +97,10 @@ def test_a_backend_that_was_asked_for_and_cannot_be_prepared_is_refused(noise_da
         log=print,
         cancelled=lambda: False,
     )
-    with pytest.raises(ConfigError, match=r"^backend 'cuda_graph' is not available: no CUDA .*; use auto$") as e:
+    with pytest.raises(ConfigError, match="^backend 'cuda_graph' is not available: no CUDA ") as refused:
         build()
-    assert e.value.field == "backend"
-    assert isinstance(e.value.__cause__, BackendFailedError)
+    assert refused.value.field == "backend"
+    assert isinstance(refused.value.__cause__, BackendFailedError)
     assert build(resumed=True).choice.backend.name == "eager", "a resumed run continues without it"
 
 
