@@ -16,6 +16,12 @@ from cifar_tui.engine.training.build import build_training
 from cifar_tui.engine.training.trainer import RunContext, Trainer
 
 
+def first_images(dataset, count):
+    """`dataset` with only `count` training images."""
+    train = ImageSplit(images=dataset.train.images[:count], targets=dataset.train.targets[:count])
+    return dataclasses.replace(dataset, train=train)
+
+
 def make_parts(split, *, classes=10, device="cpu", **settings):
     """What a runner of the given settings trains: a freshly initialized model on `device`, its optimizer."""
     config = TrainConfig(**settings)

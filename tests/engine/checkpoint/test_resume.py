@@ -1,15 +1,12 @@
 """A training that continues from a checkpoint makes the steps of an uninterrupted one, bit for bit."""
 
-import dataclasses
-
 import pytest
 import torch
 
 from cifar_tui.engine.checkpoint.files import load_training_state
-from cifar_tui.engine.data.dataset import ImageSplit
 from cifar_tui.engine.device.select import intra_op_threads
 from cifar_tui.engine.events import EpochFinished, LossPoint, LossWindow, Resumed
-from tests.engine.made_training import MadeTraining
+from tests.engine.made_training import MadeTraining, first_images
 
 STEPS_PER_EPOCH = 70
 IMAGES = 4 * STEPS_PER_EPOCH
@@ -70,12 +67,6 @@ def resumed(dataset, folder, stops, **settings):
         parts.append(Training(dataset, folder, stop_at=stop_at, state=state, **settings))
         state = load_training_state(folder / "last.pt")
     return parts
-
-
-def first_images(dataset, count):
-    """`dataset` with only `count` training images."""
-    train = ImageSplit(images=dataset.train.images[:count], targets=dataset.train.targets[:count])
-    return dataclasses.replace(dataset, train=train)
 
 
 @pytest.fixture(scope="module", params=["eager", "numba"])

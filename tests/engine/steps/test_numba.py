@@ -186,7 +186,7 @@ def test_the_number_of_steps_per_call_changes_no_bit(noise_dataset):
 @pytest.mark.alone
 def test_no_call_is_long(noise_dataset):
     """However many steps are left, a pause, a save or a stop need not wait for them."""
-    order = order_of(noise_dataset.train, 8000)
+    order = order_of(noise_dataset.train, 3200)
     side = Side(NumbaSteps, noise_dataset.train, batch_size=64)
     durations, started = [], time.perf_counter()
     for _ in side.runner.run(order, step=0, max_steps=lambda: 10**9):
