@@ -122,7 +122,7 @@ def test_a_cancelled_evaluation_follows_when_the_run_is_resumed(dataset, tmp_pat
 EVERYTHING = {
     "epochs": 5,
     "model": "airbench-tiny",
-    "batch_size": 40,
+    "batch_size": 8,
     "optimizer": "muon",
     "learning_rate": 0.1,
     "bias_lr": 1.0,
@@ -144,7 +144,7 @@ EVERYTHING = {
 def test_a_recipe_with_everything_on_is_the_same_too(noise_dataset, tmp_path, monkeypatch, averaging):
     monkeypatch.setattr("cifar_tui.engine.training.build.select_precision", lambda *_: ("bf16", None))
     settings = {**EVERYTHING, "weight_averaging": averaging, "ema_decay": 0.9}
-    dataset = first_images(noise_dataset, 360)
+    dataset = first_images(noise_dataset, 72)
     uninterrupted = Training(dataset, tmp_path / "uninterrupted", **settings)
     assert uninterrupted.finished.step == 45
     first = Training(dataset, tmp_path / "run", stop_at=3, **settings)
@@ -164,13 +164,13 @@ def test_a_recipe_with_everything_on_is_the_same_too(noise_dataset, tmp_path, mo
 
 
 def test_an_image_left_over_is_not_trained_on_also_when_resumed(noise_dataset, tmp_path):
-    settings = {"model": "airbench-tiny", "batch_size": 60, "log_every": 2, "lr_schedule": "linear"}
-    dataset = first_images(noise_dataset, 121)
+    settings = {"model": "airbench-tiny", "batch_size": 8, "log_every": 2, "lr_schedule": "linear"}
+    dataset = first_images(noise_dataset, 17)
     uninterrupted = Training(dataset, tmp_path / "uninterrupted", **settings)
-    assert (uninterrupted.finished.step, uninterrupted.finished.images) == (6, 360)
+    assert (uninterrupted.finished.step, uninterrupted.finished.images) == (6, 48)
     points = uninterrupted.of(LossPoint)
-    assert sum(point.images for point in points) == 360
+    assert sum(point.images for point in points) == 48
     for epoch in uninterrupted.of(EpochFinished):
         correct = sum(round(p.accuracy * p.images) for p in points if p.epoch == epoch.epoch)
-        assert epoch.accuracy == pytest.approx(correct / 120), "of the images trained on"
+        assert epoch.accuracy == pytest.approx(correct / 16), "of the images trained on"
     assert_equal(uninterrupted, resumed(dataset, tmp_path / "run", [1, 2, 5], **settings))
