@@ -103,10 +103,10 @@ def test_the_report_has_the_numbers_of_the_saved_weights(tmp_path, image_folder)
     assert torch.load(run.folder / "cifar_net.pth", weights_only=True)["fc3.bias"].shape == (3,)
 
 
-@pytest.mark.parametrize(("model", "averaging"), [("resnet18", "none"), ("airbench-tiny", "lookahead")])
-def test_the_saved_weights_of_a_recipe_are_evaluated_again_the_same(tmp_path, image_folder, model, averaging):
+@pytest.mark.parametrize("averaging", ["none", "lookahead"])
+def test_the_saved_weights_of_a_recipe_are_evaluated_again_the_same(tmp_path, image_folder, averaging):
     recipe = {
-        "model": model,
+        "model": "airbench-tiny",
         "weight_averaging": averaging,
         "learning_rate": 0.01,
         "epochs": 1,
