@@ -27,7 +27,7 @@ def _split(count: int, classes: int, seed: int) -> ImageSplit:
     return ImageSplit(images=images, targets=targets)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def noise_dataset() -> Dataset:
     """840 training and 200 test images of noise, of 10 classes."""
     return Dataset(

@@ -8,7 +8,7 @@ import torch
 
 from cifar_tui.engine.config.schema import TrainConfig
 from cifar_tui.engine.control import RunControl
-from cifar_tui.engine.errors import CancelledError, ConfigError, DataUnavailableError
+from cifar_tui.engine.errors import CancelledError, ConfigError, DataUnavailableError, RunFailedError
 from cifar_tui.engine.events import (
     Alert,
     DataLoaded,
@@ -18,9 +18,9 @@ from cifar_tui.engine.events import (
     PhaseChanged,
     TrainingStarted,
 )
-from cifar_tui.engine.models import create_model
+from cifar_tui.engine.models.registry import create_model
 from cifar_tui.engine.session import Session
-from cifar_tui.engine.steps.recipe_steps import RecipeSteps
+from cifar_tui.engine.steps.eager import EagerSteps
 
 
 class Run:
@@ -104,15 +104,13 @@ def test_the_report_has_the_numbers_of_the_saved_weights(tmp_path, image_folder)
 
 
 @pytest.mark.parametrize("averaging", ["none", "lookahead"])
-@pytest.mark.parametrize("model", ["resnet18", "airbench-tiny"])
-def test_what_a_recipe_saved_is_what_was_evaluated_and_is_evaluated_again_the_same(
-    tmp_path, image_folder, model, averaging
-):
+def test_the_saved_weights_of_a_recipe_are_evaluated_again_the_same(tmp_path, image_folder, averaging):
     recipe = {
-        "model": model,
+        "model": "airbench-tiny",
         "weight_averaging": averaging,
         "learning_rate": 0.01,
-        "batch_size": 4,
+        "epochs": 1,
+        "batch_size": 8,
         "translate": 2,
         "flip": "random",
         "tta": "mirror+translate",
@@ -129,78 +127,58 @@ def test_what_a_recipe_saved_is_what_was_evaluated_and_is_evaluated_again_the_sa
         assert (report.correct, report.loss) == (final.correct, final.loss)
 
 
-def test_a_resumed_run_says_the_precision_it_began_in_and_measures_nothing(
-    tmp_path, image_folder, monkeypatch
-):
-    recipe = {"model": "airbench-tiny", "precision": "auto", "translate": 1, "learning_rate": 0.01}
+@pytest.fixture
+def resumable(tmp_path, image_folder):
+    """A recipe, and the state of its run after an epoch."""
+    recipe = {"model": "airbench-tiny", "translate": 1, "learning_rate": 0.01, "batch_size": 8}
     Run(tmp_path, data=image_folder, epochs=1, **recipe).train()
-    state = torch.load(tmp_path / "run" / "last.pt", weights_only=True)
+    return recipe, torch.load(tmp_path / "run" / "last.pt", weights_only=True)
+
+
+def test_a_resumed_run_keeps_its_precision_without_measuring(tmp_path, image_folder, resumable, monkeypatch):
+    recipe, state = resumable
     state["steps"]["precision"] = "bf16"
-    compiled_for = []
+    prepared = []
     monkeypatch.setattr(
-        RecipeSteps, "prepare", lambda steps, cancelled: compiled_for.append(steps.state_dict()["precision"])
+        EagerSteps, "prepare", lambda steps, cancelled: prepared.append(steps.state_dict()["precision"])
     )
-    resumed = Run(tmp_path, data=image_folder, epochs=2, **recipe)
-    assert resumed.train(resume_from=state).completed
-    said = [message.text for message in resumed.of(Message) if "training in" in message.text]
-    assert said == ["training in bf16, as it began"]
-    assert compiled_for == ["bf16"]
+    run = Run(tmp_path, data=image_folder, epochs=2, precision="auto", **recipe)
+    assert run.train(resume_from=state).completed
+    logged = [message.text for message in run.of(Message) if "training in" in message.text]
+    assert logged == ["training in bf16, as the run began"]
+    assert prepared == ["bf16"]
     assert torch.load(tmp_path / "run" / "last.pt", weights_only=True)["steps"]["precision"] == "bf16"
 
 
-def test_a_run_resumed_on_another_kind_of_device_chooses_its_precision_anew_and_says_so(
-    tmp_path, image_folder
+def test_a_run_resumed_on_another_kind_of_device_chooses_its_precision_there_and_says_so(
+    tmp_path, image_folder, resumable
 ):
-    recipe = {"model": "airbench-tiny", "precision": "fp32", "translate": 1, "learning_rate": 0.01}
-    Run(tmp_path, data=image_folder, epochs=1, **recipe).train()
-    state = torch.load(tmp_path / "run" / "last.pt", weights_only=True)
+    recipe, state = resumable
     state["steps"]["precision"] = "tf32"
-    state["origin"]["device"] = "cuda:0 NVIDIA H100"
-    resumed = Run(tmp_path, data=image_folder, epochs=2, **recipe)
-    assert resumed.train(resume_from=state).completed
-    assert "the resumed run may come out differently: precision fp32, chosen for this device, " in (
-        "".join(alert.text for alert in resumed.of(Alert))
-    )
+    state["provenance"]["device"] = "cuda:0 NVIDIA H100"
+    run = Run(tmp_path, data=image_folder, epochs=2, **recipe)
+    assert run.train(resume_from=state).completed
+    alerts = [alert.text for alert in run.of(Alert) if "tf32" in alert.text]
+    assert len(alerts) == 1
+    assert alerts[0].startswith("the resumed run may come out differently: ")
+    assert "fp32" in alerts[0]
     assert torch.load(tmp_path / "run" / "last.pt", weights_only=True)["steps"]["precision"] == "fp32"
 
 
-def test_products_are_rounded_by_the_precision_that_was_chosen_and_a_resumed_run_keeps(
-    tmp_path, image_folder, monkeypatch
+def test_matrix_products_are_rounded_as_the_precision_says_that_a_resumed_run_keeps(
+    tmp_path, image_folder, resumable
 ):
-    recipe = {"model": "airbench-tiny", "precision": "auto", "translate": 1, "learning_rate": 0.01}
+    recipe, state = resumable
     rounded = []
 
     def look(run, event):
         if isinstance(event, TrainingStarted):
             rounded.append(torch.backends.cudnn.conv.fp32_precision)
 
-    monkeypatch.setattr("cifar_tui.engine.training.build.select_precision", lambda *_: ("fp32", None))
-    Run(tmp_path, data=image_folder, epochs=1, on_event=look, **recipe).train()
-    state = torch.load(tmp_path / "run" / "last.pt", weights_only=True)
-    state["steps"]["precision"] = "tf32"
-    Run(tmp_path, data=image_folder, epochs=2, on_event=look, **recipe).train(resume_from=state)
+    for precision in ("fp32", "tf32"):
+        state["steps"]["precision"] = precision
+        Run(tmp_path, data=image_folder, epochs=2, on_event=look, **recipe).train(resume_from=state)
     assert rounded == ["ieee", "tf32"]
-
-
-@pytest.mark.parametrize(("settings", "tried"), [({}, False), ({"translate": 1}, True)])
-def test_convolutions_are_tried_for_the_steps_of_a_recipe_and_not_for_the_tutorials(
-    tmp_path, image_folder, monkeypatch, settings, tried
-):
-    inside, seen = [], []
-
-    @contextmanager
-    def enter(device):
-        inside.append(device.type)
-        yield
-        inside.pop()
-
-    def look(run, event):
-        if isinstance(event, TrainingStarted):
-            seen.append(list(inside))
-
-    monkeypatch.setattr("cifar_tui.engine.session.fastest_convolutions", enter)
-    Run(tmp_path, data=image_folder, epochs=1, on_event=look, **settings).train()
-    assert seen == [["cpu"] if tried else []]
 
 
 @pytest.fixture
@@ -309,10 +287,9 @@ def test_files_that_are_no_images_are_named_in_an_alert(tmp_path, image_folder):
 
 
 def test_weights_for_another_number_of_classes_are_refused(tmp_path, image_folder):
-    run = Run(tmp_path, data="synthetic", epochs=1)
     torch.save(create_model("net", num_classes=10).state_dict(), tmp_path / "ten.pth")
     run = Run(tmp_path, data=image_folder)
-    with pytest.raises(ConfigError, match=r"tells 10 classes apart but .* has 3: name the images"):
+    with pytest.raises(ConfigError, match=r"ten\.pth expects 10 classes, .* has 3: name the images"):
         run.session.evaluate_file(tmp_path / "ten.pth")
 
 
@@ -321,7 +298,7 @@ def test_the_same_seed_gives_the_same_weights_and_another_does_not(tmp_path, ima
     for number, seed in enumerate((4, 4, 5)):
         folder = tmp_path / str(number)
         folder.mkdir()
-        run = Run(folder, data=image_folder, seed=seed)
+        run = Run(folder, data=image_folder, epochs=1, seed=seed)
         run.train()
         weights.append(torch.load(run.folder / "cifar_net.pth", weights_only=True)["fc1.weight"])
     assert torch.equal(weights[0], weights[1])
@@ -329,12 +306,9 @@ def test_the_same_seed_gives_the_same_weights_and_another_does_not(tmp_path, ima
 
 
 def test_a_device_out_of_memory_is_one_sentence(tmp_path, image_folder, monkeypatch):
-    from cifar_tui.engine.errors import RunFailedError
-    from cifar_tui.engine.steps.net_steps import NetSteps
-
     def fail(*_):
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr(NetSteps, "train_step", fail)
+    monkeypatch.setattr(EagerSteps, "train_step", fail)
     with pytest.raises(RunFailedError, match="out of memory: try a smaller batch size"):
         Run(tmp_path, data=image_folder).train()

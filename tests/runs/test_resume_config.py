@@ -149,12 +149,13 @@ def test_a_setting_that_would_make_it_another_run_is_refused_with_both_values(fo
 
 def test_every_setting_either_may_change_or_is_refused():
     assert CHANGEABLE.keys() | OTHERS.keys() | {"preset", "model"} == SETTINGS.keys()
+    assert CHANGEABLE.keys() == {name for name, field in SETTINGS.items() if field.metadata["resumable"]}
 
 
 @pytest.mark.parametrize("name", CHANGEABLE)
-def test_what_may_change_does_not_change_the_way_the_steps_are_made(name):
+def test_what_may_change_does_not_change_the_backend(name):
     config = TrainConfig().replace(**{name: CHANGEABLE[name]})
-    assert resolve_backend(config, torch.device("cuda", 0), images=100_000).fast
+    assert resolve_backend(config, torch.device("cuda", 0), images=100_000).backend.name == "cuda_graph"
 
 
 @pytest.mark.parametrize("content", [None, "epochs = ", "epochs = 0", "colour = 1"])

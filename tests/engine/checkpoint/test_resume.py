@@ -1,98 +1,36 @@
-"""A training that goes on from a checkpoint makes the steps that an uninterrupted one makes, to the bit."""
-
-import dataclasses
+"""A training that continues from a checkpoint makes the steps of an uninterrupted one, bit for bit."""
 
 import pytest
 import torch
-from cifar_tui.engine.steps.net_steps import NetSteps
 
 from cifar_tui.engine.checkpoint.files import load_training_state
-from cifar_tui.engine.config.schema import TrainConfig
-from cifar_tui.engine.control import RunControl
-from cifar_tui.engine.data.dataset import ImageSplit
-from cifar_tui.engine.device.precision import precision_of
 from cifar_tui.engine.device.select import intra_op_threads
 from cifar_tui.engine.events import EpochFinished, LossPoint, LossWindow, Resumed
-from cifar_tui.engine.steps.eager import EagerSteps
-from cifar_tui.engine.steps.numba.runner import NumbaSteps
-from cifar_tui.engine.steps.select import StepBackend
-from cifar_tui.engine.training.build import build_training
-from cifar_tui.engine.training.trainer import Trainer
+from tests.engine.made_training import MadeTraining, first_images
 
-STEPS_PER_EPOCH = 210
-EAGER = StepBackend(maker="PyTorch", reason="these tests want it")
+STEPS_PER_EPOCH = 70
+IMAGES = 4 * STEPS_PER_EPOCH
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    """As a session trains with tiny batches."""
-    with intra_op_threads(1):
-        yield
+class Training(MadeTraining):
+    """A training of a few epochs that may stop at a step, or where the test set is evaluated."""
 
-
-class Training:
-    """A trainer that may stop at a step, with what it said and the steps it was evaluated at."""
-
-    def __init__(
-        self,
-        dataset,
-        folder,
-        make_steps=None,
-        *,
-        stop_at=None,
-        state=None,
-        evaluation_works=True,
-        **settings,
-    ):
-        folder.mkdir(exist_ok=True)
-        self.events, self.evaluated = [], []
-        self.control = RunControl()
-        self.stop_at = stop_at
-        config = TrainConfig(
-            **{"epochs": 3, "log_every": 70, "learning_rate": 0.01, "weight_decay": 0.001, **settings}
-        )
-        torch.manual_seed(config.seed)
-        learner = build_training(
-            config,
-            EAGER,
-            num_classes=10,
-            train=dataset.train,
-            say=lambda text: None,
-            began_in=precision_of((state or {}).get("steps")),
-        )
-        self.net = learner.net
-        steps = learner.steps
-        if make_steps is not None:
-            steps = make_steps(
-                net=self.net, optimizer=learner.optimizer, train=dataset.train, batch_size=config.batch_size
-            )
-        self.trainer = Trainer(
-            config=config,
-            net=self.net,
-            optimizer=learner.optimizer,
-            train=dataset.train,
-            samples=dataset.test.images[:8],
-            folder=folder,
-            emit=self.events.append,
-            control=self.control,
-            evaluate=self.evaluate,
-            interactive=False,
-            steps=StoppingSteps(self, steps),
-        )
-        self.evaluation_works = evaluation_works
-        if state is not None:
-            torch.manual_seed(12345)  # whatever the generator was used for in the meantime
-            self.trainer.load_state_dict(state)
+    def __init__(self, dataset, folder, *, stop_at=None, evaluation_works=True, **settings):
+        self.stop_at, self.evaluation_works = stop_at, evaluation_works
+        settings = {"epochs": 3, "log_every": 30, "learning_rate": 0.01, "weight_decay": 0.001, **settings}
+        wrap = lambda runner: StoppingRunner(self, runner)  # noqa: E731 - an argument
+        super().__init__(dataset, folder, interactive=False, wrap=wrap, **settings)
         if stop_at == 0:
             self.control.request("stop")
         self.finished = self.trainer.fit()
 
     def evaluate(self, step):
         if self.evaluation_works:
-            self.evaluated.append(step)
-        else:
-            self.control.request("stop")
-        return self.evaluation_works
+            return super().evaluate(step)
+        self.control.request("stop")
+        return False
 
     def losses(self):
         return [
@@ -102,45 +40,49 @@ class Training:
         ]
 
 
-class StoppingSteps:
-    """Steps of which a result ends where the training is to stop."""
+class StoppingRunner:
+    """A runner with a result that ends at the step where the training is to stop."""
 
-    def __init__(self, training, steps):
-        self.training = training
-        self.steps = steps
-        self.images_per_point = steps.images_per_point
+    def __init__(self, training, runner):
+        self.training, self.runner = training, runner
+        self.chart_images = runner.chart_images
+        self.state_dict, self.load_state_dict = runner.state_dict, runner.load_state_dict
 
-    def over(self, order, *, at_most):
-        for result in self.steps.over(order, at_most=lambda: min(at_most(), self.steps_to_stop())):
+    def run(self, order, *, step, max_steps):
+        limited = lambda: min(max_steps(), self.steps_to_stop())  # noqa: E731 - an argument
+        for result in self.runner.run(order, step=step, max_steps=limited):
             if len(result.losses) == self.steps_to_stop():
                 self.training.control.request("stop")
             yield result
-
-    def state_dict(self):
-        return self.steps.state_dict()
-
-    def load_state_dict(self, state):
-        self.steps.load_state_dict(state)
 
     def steps_to_stop(self):
         stop_at, step = self.training.stop_at, self.training.trainer.step
         return stop_at - step if stop_at else 10**9
 
 
-def first_images(dataset, count):
-    """`dataset` with so many training images."""
-    train = ImageSplit(images=dataset.train.images[:count], targets=dataset.train.targets[:count])
-    return dataclasses.replace(dataset, train=train)
+def resumed(dataset, folder, stops, **settings):
+    """The parts of a training that is stopped at each of `stops` and resumed."""
+    parts, state = [], None
+    for stop_at in (*stops, None):
+        parts.append(Training(dataset, folder, stop_at=stop_at, state=state, **settings))
+        state = load_training_state(folder / "last.pt")
+    return parts
 
 
-@pytest.fixture(params=[NetSteps, EagerSteps, NumbaSteps])
-def make_steps(request):
+@pytest.fixture(scope="module", params=["eager", "numba"])
+def backend(request):
     return request.param
 
 
-@pytest.fixture
-def uninterrupted(noise_dataset, tmp_path, make_steps):
-    return Training(noise_dataset, tmp_path / "uninterrupted", make_steps)
+@pytest.fixture(scope="module")
+def dataset(noise_dataset):
+    return first_images(noise_dataset, IMAGES)
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(dataset, tmp_path_factory, backend):
+    with intra_op_threads(1):
+        return Training(dataset, tmp_path_factory.mktemp("uninterrupted"), backend=backend)
 
 
 def assert_equal(uninterrupted, parts):
@@ -154,64 +96,33 @@ def assert_equal(uninterrupted, parts):
         assert torch.equal(tensor, expected[name]), name
 
 
-@pytest.mark.parametrize("stop_at", [0, 1, 33, 50, 70, 209, 210, 211, 420, 425, 629])
+@pytest.mark.parametrize("stop_at", [0, 1, 30, 33, 50, 69, 70, 71, 140, 145, 209])
 def test_every_loss_and_every_weight_is_that_of_an_uninterrupted_training(
-    noise_dataset, tmp_path, make_steps, uninterrupted, stop_at
+    dataset, tmp_path, backend, uninterrupted, stop_at
 ):
-    first = Training(noise_dataset, tmp_path / "run", make_steps, stop_at=stop_at)
+    first, second = resumed(dataset, tmp_path / "run", [stop_at], backend=backend)
     assert (first.finished.completed, first.finished.step) == (False, stop_at)
-    state = load_training_state(tmp_path / "run" / "last.pt")
-    second = Training(noise_dataset, tmp_path / "run", make_steps, state=state)
-    (resumed,) = [event for event in second.events if isinstance(event, Resumed)]
-    assert resumed.step == stop_at
+    assert [event.step for event in second.of(Resumed)] == [stop_at]
     assert_equal(uninterrupted, [first, second])
 
 
-def test_a_training_that_is_stopped_again_and_again_comes_out_the_same(
-    noise_dataset, tmp_path, make_steps, uninterrupted
-):
-    parts, state = [], None
-    for stop_at in (7, 8, 140, 210, 330, 421, None):
-        parts.append(Training(noise_dataset, tmp_path / "run", make_steps, stop_at=stop_at, state=state))
-        state = load_training_state(tmp_path / "run" / "last.pt")
+def test_a_training_that_is_stopped_again_and_again_is_the_same(dataset, tmp_path, backend, uninterrupted):
+    parts = resumed(dataset, tmp_path / "run", [7, 8, 50, 70, 110, 141], backend=backend)
     assert_equal(uninterrupted, parts)
 
 
-def test_a_checkpoint_from_before_the_sums_had_a_place_of_their_own_is_gone_on_from(
-    noise_dataset, tmp_path, make_steps, uninterrupted
-):
-    first = Training(noise_dataset, tmp_path / "run", make_steps, stop_at=143)
-    state = load_training_state(tmp_path / "run" / "last.pt")
-    state = {name: value for name, value in state.items() if name not in {"meter", "steps"}} | state["meter"]
-    second = Training(noise_dataset, tmp_path / "run", make_steps, state=state)
-    assert_equal(uninterrupted, [first, second])
-
-
-def test_a_checkpoint_whose_epochs_had_a_step_more_comes_to_its_end(noise_dataset, tmp_path):
-    settings = {"model": "airbench-tiny", "batch_size": 60, "epochs": 2}
-    dataset = first_images(noise_dataset, 241)
-    Training(dataset, tmp_path / "run", stop_at=5, **settings)
-    state = load_training_state(tmp_path / "run" / "last.pt")
-    # as when an epoch's last image was trained on
-    state["step"], state["steps"]["step"] = 6, 6
-    assert Training(dataset, tmp_path / "run", state=state, **settings).finished.completed
-
-
-def test_an_evaluation_that_a_stop_cancelled_is_made_up_for(
-    noise_dataset, tmp_path, make_steps, uninterrupted
-):
-    first = Training(noise_dataset, tmp_path / "run", make_steps, evaluation_works=False)
+def test_a_cancelled_evaluation_follows_when_the_run_is_resumed(dataset, tmp_path, backend, uninterrupted):
+    first = Training(dataset, tmp_path / "run", backend=backend, evaluation_works=False)
     assert first.finished.step == STEPS_PER_EPOCH
-    second = Training(
-        noise_dataset, tmp_path / "run", make_steps, state=load_training_state(tmp_path / "run" / "last.pt")
-    )
+    state = load_training_state(tmp_path / "run" / "last.pt")
+    second = Training(dataset, tmp_path / "run", backend=backend, state=state)
     assert_equal(uninterrupted, [first, second])
 
 
 EVERYTHING = {
     "epochs": 5,
     "model": "airbench-tiny",
-    "batch_size": 40,
+    "batch_size": 8,
     "optimizer": "muon",
     "learning_rate": 0.1,
     "bias_lr": 1.0,
@@ -225,57 +136,41 @@ EVERYTHING = {
     "low_res_fraction": 0.4,
     "precision": "bf16",
     "channels_last": True,
-    "log_every": 7,
+    "log_every": 4,
 }
 
 
 @pytest.mark.parametrize("averaging", ["none", "ema", "lookahead"])
-def test_a_recipe_with_everything_on_comes_out_the_same_too(noise_dataset, tmp_path, monkeypatch, averaging):
+def test_a_recipe_with_everything_on_is_the_same_too(noise_dataset, tmp_path, monkeypatch, averaging):
     monkeypatch.setattr("cifar_tui.engine.training.build.select_precision", lambda *_: ("bf16", None))
     settings = {**EVERYTHING, "weight_averaging": averaging, "ema_decay": 0.9}
-    uninterrupted = Training(noise_dataset, tmp_path / "uninterrupted", **settings)
-    assert uninterrupted.finished.step == 105
-    parts, state = [], None
-    for stop_at in (3, 21, 46, 63, 71, None):
-        parts.append(Training(noise_dataset, tmp_path / "run", stop_at=stop_at, state=state, **settings))
-        state = load_training_state(tmp_path / "run" / "last.pt")
-        # on another day the probe may choose otherwise: the run keeps its own
-        monkeypatch.setattr("cifar_tui.engine.training.build.select_precision", lambda *_: ("fp32", None))
-    assert_equal(uninterrupted, parts)
-    saved = torch.load(tmp_path / "run" / "cifar_net.pth", weights_only=True)
-    assert all(torch.equal(tensor, saved[name]) for name, tensor in parts[-1].net.state_dict().items())
-    trained = parts[-1].trainer.steps.state_dict()["trained"]
-    assert (trained is None) == (averaging == "none")
-
-
-def test_an_image_left_over_is_not_trained_on_and_a_resumed_training_leaves_out_the_same(
-    noise_dataset, tmp_path
-):
-    settings = {
-        "model": "airbench-tiny",
-        "batch_size": 60,
-        "translate": 1,
-        "log_every": 5,
-        "lr_schedule": "linear",
-    }
-    dataset = first_images(noise_dataset, 241)
+    dataset = first_images(noise_dataset, 72)
     uninterrupted = Training(dataset, tmp_path / "uninterrupted", **settings)
-    assert (uninterrupted.finished.step, uninterrupted.finished.images) == (12, 720)
-    points = [event for event in uninterrupted.events if isinstance(event, LossPoint)]
-    assert sum(point.images for point in points) == 720
-    parts, state = [], None
-    for stop_at in (3, 4, 9, None):
+    assert uninterrupted.finished.step == 45
+    first = Training(dataset, tmp_path / "run", stop_at=3, **settings)
+    state = load_training_state(tmp_path / "run" / "last.pt")
+    # on another day the probe may choose another precision: the run keeps its own
+    monkeypatch.setattr("cifar_tui.engine.training.build.select_precision", lambda *_: ("fp32", None))
+    parts = [first]
+    for stop_at in (9, 20, 27, 31, None):
         parts.append(Training(dataset, tmp_path / "run", stop_at=stop_at, state=state, **settings))
         state = load_training_state(tmp_path / "run" / "last.pt")
     assert_equal(uninterrupted, parts)
+    saved = torch.load(tmp_path / "run" / "cifar_net.pth", weights_only=True)
+    assert all(torch.equal(tensor, saved[name]) for name, tensor in parts[-1].net.state_dict().items())
+    trained = state["steps"]["trained"]
+    assert (trained is None) == (averaging == "none")
+    assert state["steps"]["precision"] == "bf16"
 
 
-def test_an_epoch_of_a_plain_recipe_leaves_it_out_too_and_its_accuracy_is_of_the_images_trained_on(
-    noise_dataset, tmp_path
-):
-    settings = {"model": "airbench-tiny", "batch_size": 60, "log_every": 2, "epochs": 1}
-    training = Training(first_images(noise_dataset, 241), tmp_path / "run", EagerSteps, **settings)
-    points = [event for event in training.events if isinstance(event, LossPoint)]
-    (epoch,) = [event for event in training.events if isinstance(event, EpochFinished)]
-    right = sum(round(point.accuracy * point.images) for point in points)
-    assert epoch.accuracy == pytest.approx(right / 240)
+def test_an_image_left_over_is_not_trained_on_also_when_resumed(noise_dataset, tmp_path):
+    settings = {"model": "airbench-tiny", "batch_size": 8, "log_every": 2, "lr_schedule": "linear"}
+    dataset = first_images(noise_dataset, 17)
+    uninterrupted = Training(dataset, tmp_path / "uninterrupted", **settings)
+    assert (uninterrupted.finished.step, uninterrupted.finished.images) == (6, 48)
+    points = uninterrupted.of(LossPoint)
+    assert sum(point.images for point in points) == 48
+    for epoch in uninterrupted.of(EpochFinished):
+        correct = sum(round(p.accuracy * p.images) for p in points if p.epoch == epoch.epoch)
+        assert epoch.accuracy == pytest.approx(correct / 16), "of the images trained on"
+    assert_equal(uninterrupted, resumed(dataset, tmp_path / "run", [1, 2, 5], **settings))

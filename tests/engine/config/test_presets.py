@@ -42,7 +42,7 @@ def test_the_rates_of_max_are_those_of_airbench_with_sgd():
     rate = published["batch"] * published["rate"] / published["kilostep"]
     assert config.learning_rate == pytest.approx(rate, rel=0.005)
     assert config.bias_lr == published["biases"] * config.learning_rate
-    assert config.head_lr == 0, "that of the rest"
+    assert config.head_lr is None, "learning_rate"
 
 
 def test_the_weights_of_max_decay_as_those_of_airbench_with_sgd():

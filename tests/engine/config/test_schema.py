@@ -17,6 +17,7 @@ from cifar_tui.engine.config.schema import (
     parse_setting,
     preset_config,
     read_config_file,
+    setting_text,
 )
 from cifar_tui.engine.errors import ConfigError
 
@@ -41,6 +42,9 @@ def test_the_default_is_the_tutorial():
         ("learning_rate", "1e9", "to 100"),
         ("learning_rate", "nan", "above 0"),
         ("learning_rate", "fast", "must be a number"),
+        ("learning_rate", "", "must be a number"),
+        ("bias_lr", "0", "above 0"),
+        ("head_lr", "same", "must be a number, or empty"),
         ("momentum", "1", "below 1"),
         ("weight_decay", "inf", "to 10"),
         ("device", "gpu", "must be auto, cpu, cuda, cuda:N or mps"),
@@ -163,11 +167,34 @@ def test_a_missing_file_is_one_sentence(tmp_path):
         read_config_file(tmp_path / "none.toml")
 
 
-def test_every_setting_can_be_written_and_read_back_as_text():
-    config = TrainConfig()
+@pytest.mark.parametrize("preset", PRESETS)
+def test_every_setting_can_be_written_and_read_back_as_text(preset):
+    config = preset_config(preset)
     for name in SETTINGS:
         value = getattr(config, name)
-        assert parse_setting(name, str(value)) == value
+        assert parse_setting(name, setting_text(value)) == value
+
+
+@pytest.mark.parametrize("name", ["bias_lr", "head_lr"])
+def test_an_empty_learning_rate_of_biases_or_head_is_none_as_text_and_in_a_file(tmp_path, name):
+    assert parse_setting(name, " ") is None
+    assert setting_text(None) == ""
+    path = tmp_path / "config.toml"
+    path.write_text(config_to_toml(TrainConfig()))
+    values = read_config_file(path)
+    assert values[name] == ""
+    assert getattr(build_config(values), name) is None
+    path.write_text(f"{name} = 2")
+    assert getattr(build_config(read_config_file(path)), name) == 2.0
+    assert getattr(build_config({"preset": "speedrun", name: ""}), name) is None, "also over a preset's value"
+
+
+@pytest.mark.parametrize("field", SETTINGS.values(), ids=SETTINGS)
+def test_a_setting_describes_itself_and_accepts_its_default_and_its_choices(field):
+    assert field.metadata["description"]
+    assert field.metadata["check"](field.default) is None
+    for choice in field.metadata["choices"]:
+        assert setting_text(parse_setting(field.name, choice)) == choice
 
 
 def test_a_config_cannot_be_changed():

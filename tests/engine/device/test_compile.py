@@ -4,12 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from cifar_tui.engine.config.schema import TrainConfig
 from cifar_tui.engine.device.compile import CompilationError, compile_model
-from cifar_tui.engine.errors import ConfigError
-from cifar_tui.engine.models.registry import create_model
-from cifar_tui.engine.steps.select import eager
-from cifar_tui.engine.training.build import build_training
 
 
 @pytest.mark.parametrize(
@@ -63,50 +58,3 @@ def test_a_model_that_cannot_be_compiled_is_unchanged():
         compile_model(net, [torch.randn(1, 3, 4, 4)], [6, 2], "fp32")
     assert all(torch.equal(tensor, before[name]) for name, tensor in net.state_dict().items())
     assert all(parameter.grad is None for parameter in net.parameters())
-
-
-@pytest.fixture
-def broken_compiler():
-    """torch.compile finds no working C++ compiler."""
-    with torch._inductor.config.patch({"cpp.cxx": (None, "/bin/false")}):
-        yield
-
-
-def build(dataset, **settings):
-    """Build a training; returns it with the lines it logged."""
-    logged = []
-    setup = build_training(
-        TrainConfig(batch_size=84, **settings),
-        eager("the test wants it"),
-        num_classes=10,
-        train=dataset.train,
-        log=logged.append,
-        cancelled=lambda: False,
-    )
-    return setup, logged
-
-
-def test_a_failure_of_compile_yes_is_one_sentence(noise_dataset, broken_compiler):
-    with pytest.raises(ConfigError) as raised:
-        build(noise_dataset, compile="yes")
-    assert raised.value.field == "compile"
-    sentence = str(raised.value)
-    assert sentence.startswith("compile 'yes' is not available, torch.compile fails (No working C++")
-    assert sentence.endswith("): set compile=no")
-    assert "\n" not in sentence
-
-
-def test_after_a_failure_of_compile_auto_the_model_is_trained_uncompiled(
-    noise_dataset, broken_compiler, monkeypatch
-):
-    monkeypatch.setattr("cifar_tui.engine.steps.eager.compiles", lambda config, device: True)
-    torch.manual_seed(0)
-    expected = create_model("net", num_classes=10).state_dict()
-    torch.manual_seed(0)
-    setup, logged = build(noise_dataset, compile="auto")
-    (sentence,) = logged
-    assert sentence.startswith("training uncompiled: torch.compile fails (No working C++ compiler")
-    assert all(torch.equal(tensor, expected[name]) for name, tensor in setup.net.state_dict().items())
-    assert all(parameter.grad is None for parameter in setup.net.parameters())
-    (result,) = setup.runner.run(torch.arange(84), step=0, max_steps=lambda: 1)
-    assert bool(result.losses.isfinite().all())

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from cifar_tui.engine.config.schema import TrainConfig
-from cifar_tui.engine.models import create_model
+from cifar_tui.engine.models.registry import create_model
 from cifar_tui.engine.optim.build import create_optimizer
 from cifar_tui.engine.optim.muon import Muon, newton_schulz
 
@@ -155,11 +155,16 @@ def test_a_state_that_was_saved_makes_the_same_steps():
     assert all(torch.equal(a, b) for a, b in zip(nets[0].parameters(), nets[1].parameters(), strict=True))
 
 
-def test_parameters_are_updated_in_one_call_after_an_older_checkpoint_as_well():
+def test_sgd_updates_all_parameters_in_one_call():
     net = create_model("net", num_classes=10)
-    older = torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.9)
-    optimizer = create_optimizer(net, TrainConfig())
-    assert [group["foreach"] for group in optimizer.param_groups] == [True]
-    optimizer.load_state_dict(older.state_dict())
-    assert [group["foreach"] for group in optimizer.param_groups] == [True]
-    assert optimizer.param_groups[0]["lr"] == 0.1
+    for name in ("sgd", "nesterov"):
+        optimizer = create_optimizer(net, TrainConfig(optimizer=name))
+        assert [group["foreach"] for group in optimizer.param_groups] == [True]
+
+
+def test_without_learning_rates_of_their_own_biases_and_head_have_the_base_one():
+    net = create_model("airbench-tiny", num_classes=10)
+    groups = names_by_rate(net, optimizer="nesterov", learning_rate=2.0)
+    assert groups.keys() == {2.0}
+    trained = {name for name, parameter in net.named_parameters() if parameter.requires_grad}
+    assert groups[2.0] == (0.0, trained)

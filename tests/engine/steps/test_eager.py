@@ -1,30 +1,29 @@
-"""`EagerSteps`: however many steps make a result, they are the same."""
+"""`EagerSteps`: the same steps however many make a result, and where compiling fails."""
 
+import dataclasses
 import itertools
 
 import pytest
 import torch
 
-from cifar_tui.engine import steps
-from cifar_tui.engine.models import create_model
+from cifar_tui.engine.errors import ConfigError
+from cifar_tui.engine.steps import eager
 from cifar_tui.engine.steps.eager import EagerSteps
+from tests.engine.made_training import make_parts
 
 IMAGES, BATCH = 43, 4
 
 
-def train(split, at_most):
+def train(split, max_steps):
     """The results of an epoch, and the weights after it."""
-    torch.manual_seed(0)
-    net = create_model("net", num_classes=10)
-    optimizer = torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.9)
-    made = EagerSteps(net=net, optimizer=optimizer, train=split, batch_size=BATCH)
-    results = list(made.over(torch.arange(IMAGES), at_most=at_most))
-    return results, [parameter.detach() for parameter in net.parameters()]
+    parts = make_parts(split, learning_rate=0.1, batch_size=BATCH)
+    results = list(EagerSteps(parts).run(torch.arange(IMAGES), step=0, max_steps=max_steps))
+    return results, [parameter.detach() for parameter in parts.net.parameters()]
 
 
 @pytest.fixture
 def plenty_of_time(monkeypatch):
-    monkeypatch.setattr(steps, "_SECONDS_A_RESULT", 60.0)
+    monkeypatch.setattr(eager, "_RESULT_SECONDS", 60.0)
 
 
 @pytest.mark.usefixtures("plenty_of_time")
@@ -44,13 +43,48 @@ def test_many_steps_to_a_result_are_the_same_steps(noise_dataset, most, lengths)
 
 
 @pytest.mark.usefixtures("plenty_of_time")
-def test_it_is_asked_anew_for_every_result_how_many_steps_it_may_stand_for(noise_dataset):
+def test_each_result_asks_how_many_steps_it_may_cover(noise_dataset):
     allowed = iter([2, 5, 1, 3])
     results, _ = train(noise_dataset.train, lambda: next(allowed))
     assert [len(result.losses) for result in results] == [2, 5, 1, 3]
 
 
-def test_a_result_comes_when_its_time_is_over(noise_dataset, monkeypatch):
-    monkeypatch.setattr(steps, "_SECONDS_A_RESULT", 0.0)
+def test_a_result_ends_when_its_time_is_over(noise_dataset, monkeypatch):
+    monkeypatch.setattr(eager, "_RESULT_SECONDS", 0.0)
     results, _ = train(noise_dataset.train, lambda: 100)
     assert [len(result.losses) for result in results] == [1] * 11
+
+
+@pytest.fixture
+def broken_compiler():
+    """torch.compile finds no working C++ compiler."""
+    with torch._inductor.config.patch({"cpp.cxx": (None, "/bin/false")}):
+        yield
+
+
+@pytest.mark.usefixtures("broken_compiler")
+def test_compiling_that_was_asked_for_and_fails_is_one_sentence(noise_dataset):
+    steps = EagerSteps(make_parts(noise_dataset.train, batch_size=84, compile="yes"))
+    with pytest.raises(ConfigError) as refused:
+        steps.prepare(lambda: False)
+    assert refused.value.field == "compile"
+    sentence = str(refused.value)
+    assert sentence.startswith("compile 'yes' is not available, torch.compile fails (No working C++")
+    assert sentence.endswith("): set compile=no")
+    assert "\n" not in sentence
+
+
+@pytest.mark.usefixtures("broken_compiler")
+def test_a_model_that_cannot_be_compiled_trains_uncompiled(noise_dataset, monkeypatch):
+    monkeypatch.setattr(eager, "compiles", lambda config, device: True)
+    logged = []
+    parts = make_parts(noise_dataset.train, batch_size=84, compile="auto")
+    steps = EagerSteps(dataclasses.replace(parts, log=logged.append))
+    before = {name: tensor.clone() for name, tensor in parts.net.state_dict().items()}
+    steps.prepare(lambda: False)
+    (sentence,) = logged
+    assert sentence.startswith("training uncompiled: torch.compile fails (No working C++ compiler")
+    assert all(torch.equal(tensor, before[name]) for name, tensor in parts.net.state_dict().items())
+    assert all(parameter.grad is None for parameter in parts.net.parameters())
+    (result,) = steps.run(torch.arange(84), step=0, max_steps=lambda: 1)
+    assert bool(result.losses.isfinite().all())

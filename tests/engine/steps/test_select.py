@@ -1,115 +1,108 @@
-"""Which way the steps of a run are made, and what is said of it."""
+"""Which backend runs the steps of a run, and what the log says of it."""
 
 import sys
 
 import pytest
 import torch
 
-from cifar_tui.engine.config.schema import TrainConfig
+from cifar_tui.engine.config.schema import SETTINGS, TrainConfig
 from cifar_tui.engine.control import RunControl
 from cifar_tui.engine.errors import ConfigError
 from cifar_tui.engine.events import Alert, Message, TrainingStarted
-from cifar_tui.engine.models import create_model
 from cifar_tui.engine.session import Session
-from cifar_tui.engine.steps.select import backend_in_use, make_steps, resolve_backend
+from cifar_tui.engine.steps.registry import BACKENDS
+from cifar_tui.engine.steps.select import get_backend, resolve_backend
+from tests.engine.made_training import choice_of, config_with
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda", 0)
 
 
-def chosen(*, device=CPU, images=100_000, before=None, **settings):
-    return resolve_backend(TrainConfig(**settings), device, images=images, before=before)
+def chosen(*, device=CPU, images=100_000, resumed=None, **settings):
+    return resolve_backend(TrainConfig(**settings), device, images=images, resumed=resumed)
 
 
-def test_the_tutorial_on_the_whole_set_is_compiled():
-    assert chosen().fast
-    assert chosen().maker.startswith("numba ")
+def test_every_registered_backend_has_its_name():
+    assert [get_backend(name).name for name in BACKENDS] == list(BACKENDS)
 
 
-def test_points_and_lines_of_few_steps_are_no_obstacle_but_to_graphs():
-    assert chosen(chart_every=1, log_every=10).fast
-    assert chosen(device=CUDA, chart_every=25, log_every=25).graphs
+def test_numba_runs_the_tutorial_on_the_whole_set():
+    choice = chosen()
+    assert choice.backend.name == "numba"
+    assert choice.identity.startswith("numba 0.")
+    assert choice.sentence() == f"compiled steps ({choice.identity}): 100,000 images"
 
 
-def test_on_a_gpu_it_is_in_graphs():
-    path = chosen(device=CUDA)
-    assert path.graphs
-    assert path.sentence() == "steps in CUDA graphs, many to a launch: 100,000 images to train on"
-    assert chosen(device=CUDA, images=1, before="CUDA graphs").graphs
-    assert not chosen().graphs
+def test_frequent_chart_points_and_log_lines_are_an_obstacle_to_graphs_only():
+    assert chosen(chart_every=1, log_every=10).backend.name == "numba"
+    assert chosen(device=CUDA, chart_every=25, log_every=25).backend.name == "cuda_graph"
+
+
+def test_on_a_gpu_cuda_graphs_run_it():
+    assert chosen(device=CUDA).sentence() == "CUDA graphs (cuda_graph): 100,000 images"
+    assert chosen(device=CUDA, images=1, resumed="cuda_graph").backend.name == "cuda_graph"
+    assert chosen(device=CUDA, backend="cuda_graph", images=1).backend.name == "cuda_graph"
 
 
 @pytest.mark.parametrize(
-    ("settings", "says"),
+    ("settings", "reason"),
     [
-        ({"images": 2880}, "2,880 images are too few"),
-        ({"images": 2880, "model": "airbench-tiny"}, "compiled steps know no model airbench-tiny"),
+        ({"images": 2880}, "2,880 images are too few for numba to pay"),
+        ({"images": 2880, "model": "airbench-tiny"}, "numba does not support model airbench-tiny"),
         ({"backend": "eager"}, "backend is eager"),
-        ({"batch_size": 128}, "batches of up to 64"),
-        ({"device": torch.device("mps")}, "not for mps"),
-        ({"device": CUDA, "images": 9_000}, "9,000 images are too few"),
+        ({"batch_size": 128}, "numba pays for batches of up to 64 images"),
+        ({"device": torch.device("mps")}, "no other backend runs on mps"),
+        ({"device": CUDA, "images": 9_000}, "9,000 images are too few for cuda_graph to pay"),
         ({"device": CUDA, "backend": "eager"}, "backend is eager"),
-        ({"device": CUDA, "lr_schedule": "cosine"}, "compiled steps know no lr_schedule cosine"),
-        ({"device": CUDA, "chart_every": 24}, "25 steps come to a CUDA graph and chart_every 24 wants fewer"),
-        ({"device": CUDA, "log_every": 10}, "25 steps come to a CUDA graph and log_every 10 wants fewer"),
-        ({"device": CUDA, "before": "numba 0.68.1"}, "the run began so"),
-        ({"before": "CUDA graphs"}, "the run began so"),
-        ({"before": "PyTorch"}, "the run began so"),
+        ({"device": CUDA, "lr_schedule": "cosine"}, "cuda_graph does not support lr_schedule cosine"),
+        ({"device": CUDA, "chart_every": 24}, "a CUDA graph has 25 steps and chart_every is 24"),
+        ({"device": CUDA, "log_every": 10}, "a CUDA graph has 25 steps and log_every is 10"),
+        ({"device": CUDA, "resumed": "numba 0.68.1"}, "numba does not run on cuda"),
+        ({"resumed": "cuda_graph"}, "cuda_graph does not run on cpu"),
+        ({"resumed": "eager"}, "as the run began"),
     ],
 )
-def test_it_is_not_where_that_would_not_win(settings, says):
-    path = chosen(**settings)
-    assert not path.fast
-    assert says in path.sentence()
+def test_eager_runs_what_the_others_cannot_or_need_not(settings, reason):
+    assert chosen(**settings).sentence() == f"eager steps (eager): {reason}"
 
 
-def test_without_numba_it_is_not_and_to_ask_for_it_is_refused(monkeypatch):
+def test_a_backend_that_cannot_run_the_settings_is_refused():
+    with pytest.raises(ConfigError) as refused:
+        chosen(backend="numba", optimizer="adamw")
+    assert refused.value.field == "backend"
+    assert str(refused.value) == (
+        "backend 'numba' is not available: numba does not support optimizer adamw; use auto"
+    )
+
+
+def test_without_numba_eager_runs_and_to_ask_for_numba_is_refused(monkeypatch):
     monkeypatch.setitem(sys.modules, "numba", None)
     assert "pip install numba" in chosen().sentence()
     with pytest.raises(ConfigError, match="numba is not installed") as refused:
-        chosen(backend="fast")
+        chosen(backend="numba")
     assert refused.value.field == "backend"
-    assert not chosen(backend="fast", before="numba 0.68.1").fast
+    assert chosen(backend="numba", resumed="numba 0.68.1").backend.name == "eager"
 
 
-@pytest.fixture
-def unrecordable(monkeypatch, noise_dataset):
-    """Steps in graphs that cannot be recorded, prepared."""
-
-    def fail(steps):
-        raise RuntimeError("operation not permitted")
-
-    monkeypatch.setattr("cifar_tui.engine.steps.cuda_graph.CudaGraphSteps._record", fail)
-    net = create_model("net", num_classes=10)
-    optimizer = torch.optim.SGD(net.parameters(), lr=0.01)
-    steps = make_steps(
-        chosen(device=CUDA), net=net, optimizer=optimizer, train=noise_dataset.train, batch_size=4
-    )
-    steps.prepare(lambda: False)
-    return steps
+@pytest.mark.parametrize(("name", "device"), [("numba", CPU), ("cuda_graph", CUDA)])
+def test_a_backend_declares_every_setting_of_a_step_that_it_supports(name, device):
+    """Any other value than the default of a setting that it does not name is an obstacle."""
+    backend = get_backend(name)
+    in_step = {setting for setting, field in SETTINGS.items() if field.metadata["in_step"]}
+    assert backend.supports < in_step
+    assert backend.obstacle_to(TrainConfig(), device) is None
 
 
-def test_where_graphs_cannot_be_recorded_steps_are_plain_and_the_reason_is_said(unrecordable):
-    path = backend_in_use(chosen(device=CUDA), unrecordable, TrainConfig())
-    assert (path.fast, path.maker) == (False, "PyTorch")
-    assert path.sentence() == (
-        "steps in plain PyTorch, one by one: no CUDA graph can be recorded here (operation not permitted)"
-    )
+@pytest.mark.parametrize(("name", "device"), [("numba", CPU), ("cuda_graph", CUDA)])
+def test_a_new_setting_is_refused_by_backends_that_do_not_name_it(monkeypatch, name, device):
+    config = config_with(monkeypatch, made_up=5)
+    assert get_backend(name).obstacle_to(config, device) == f"{name} does not support made_up 5"
+    choice = resolve_backend(config, device, images=100_000)
+    assert choice.sentence() == f"eager steps (eager): {name} does not support made_up 5"
+    unchanged = config_with(monkeypatch, made_up=0)
+    assert resolve_backend(unchanged, device, images=100_000).backend.name == name, "the default adds nothing"
 
 
-def test_where_graphs_cannot_be_recorded_to_ask_for_them_is_refused_but_not_to_go_on(unrecordable):
-    config = TrainConfig(backend="fast")
-    with pytest.raises(ConfigError, match=r"cannot be had: no CUDA .*; take backend auto") as refused:
-        backend_in_use(chosen(device=CUDA), unrecordable, config)
-    assert refused.value.field == "backend"
-    assert not backend_in_use(chosen(device=CUDA), unrecordable, config, before="CUDA graphs").fast
-
-
-def test_the_path_that_was_chosen_is_taken_where_nothing_fails():
-    path = chosen()
-    assert backend_in_use(path, object(), TrainConfig()) is path
-
-
-def train(image_folder, folder, *, resume_from=None, stop=False, **settings):
+def train(image_folder, folder, *, resume_from=None, stop=False, config=None, **settings):
     events, control = [], RunControl()
 
     def emit(event):
@@ -117,7 +110,7 @@ def train(image_folder, folder, *, resume_from=None, stop=False, **settings):
         if stop and isinstance(event, TrainingStarted):
             control.request("stop")
 
-    config = TrainConfig(data=str(image_folder), data_dir=str(folder), device="cpu", **settings)
+    config = config or TrainConfig(data=str(image_folder), data_dir=str(folder), device="cpu", **settings)
     folder.mkdir(exist_ok=True)
     Session(config=config, emit=emit, control=control).train(
         lambda: folder, interactive=True, resume_from=resume_from
@@ -125,40 +118,42 @@ def train(image_folder, folder, *, resume_from=None, stop=False, **settings):
     return events, torch.load(folder / "last.pt", weights_only=True)
 
 
-def test_a_resumed_run_goes_on_the_way_it_began(image_folder, tmp_path):
-    events, state = train(image_folder, tmp_path / "run", stop=True, backend="fast")
+def test_a_setting_that_nothing_follows_is_a_defect_and_not_ignored(image_folder, tmp_path, monkeypatch):
+    places = {"data": str(image_folder), "data_dir": str(tmp_path), "device": "cpu", "epochs": 1}
+    with pytest.raises(AssertionError, match=r"^nothing follows the setting made_up 5$"):
+        train(image_folder, tmp_path / "run", config=config_with(monkeypatch, made_up=5, **places))
+    config = config_with(monkeypatch, made_up=0, **places)
+    events, _ = train(image_folder, tmp_path / "run", config=config)
+    assert any(isinstance(event, TrainingStarted) for event in events)
+
+
+def test_a_resumed_run_keeps_its_backend(image_folder, tmp_path, monkeypatch):
+    events, state = train(image_folder, tmp_path / "run", stop=True, backend="numba")
     (started,) = [event for event in events if isinstance(event, TrainingStarted)]
     assert started.backend == "compiled steps"
-    assert any(isinstance(event, Message) and "compiled by numba" in event.text for event in events)
+    logged = [event.text for event in events if isinstance(event, Message)]
+    assert f"compiled steps ({state['provenance']['backend']}): backend is numba" in logged
     events, resumed = train(image_folder, tmp_path / "run", resume_from=state)
     assert not [event for event in events if isinstance(event, Alert)]
-    _, alone = train(image_folder, tmp_path / "alone", backend="fast")
+    _, alone = train(image_folder, tmp_path / "alone", backend="numba")
     for name, tensor in resumed["model"].items():
         assert torch.equal(tensor, alone["model"][name])
-
-
-def test_where_it_cannot_an_alert_says_so(image_folder, tmp_path, monkeypatch):
-    _, state = train(image_folder, tmp_path / "run", stop=True, backend="fast")
     monkeypatch.setitem(sys.modules, "numba", None)
-    events, _ = train(image_folder, tmp_path / "run", resume_from=state, backend="fast")
+    events, _ = train(image_folder, tmp_path / "run", resume_from=state, backend="numba")
     (alert,) = [event for event in events if isinstance(event, Alert)]
-    assert "backend PyTorch instead of numba" in alert.text
+    assert "eager" in alert.text
+    assert state["provenance"]["backend"] in alert.text
 
 
-def test_a_run_without_the_graphs_it_was_to_have_tells_its_log_and_its_checkpoint_the_way_it_took(
-    image_folder, tmp_path, monkeypatch
-):
+def test_log_and_checkpoint_of_a_run_name_the_backend_that_ran(image_folder, tmp_path, monkeypatch):
     def fail(steps):
         raise RuntimeError("operation not permitted")
 
     monkeypatch.setattr("cifar_tui.engine.steps.cuda_graph.CudaGraphSteps._record", fail)
-    graphs = chosen(device=CUDA)
-    monkeypatch.setattr("cifar_tui.engine.session.resolve_backend", lambda *_, **__: graphs)
-    events, state = train(image_folder, tmp_path / "run")
-    said = [event.text for event in events if isinstance(event, Message) and "steps in" in event.text]
-    assert said == [
-        "steps in plain PyTorch, one by one: no CUDA graph can be recorded here (operation not permitted)"
-    ]
+    monkeypatch.setattr("cifar_tui.engine.session.resolve_backend", lambda *_, **__: choice_of("cuda_graph"))
+    events, state = train(image_folder, tmp_path / "run", epochs=1)
+    sentence = "eager steps (eager): no CUDA graph can be recorded (operation not permitted)"
+    assert sentence in [event.text for event in events if isinstance(event, Message)]
     (started,) = [event for event in events if isinstance(event, TrainingStarted)]
     assert started.backend == "eager steps"
-    assert state["origin"]["steps"] == "PyTorch"
+    assert state["provenance"]["backend"] == "eager"

@@ -1,9 +1,9 @@
-"""Augmentations: how often what is made of an image, and that it is drawn again the same."""
+"""Augmentation: how often each change is sampled, and that it is sampled again the same."""
 
 import pytest
 import torch
 
-from cifar_tui.engine.training.augment import Augmentation, augment, downscale, draw
+from cifar_tui.engine.training.augment import Augmentation, augment, downscale, sample_augmentation
 from cifar_tui.engine.training.batches import normalize
 
 CPU = torch.device("cpu")
@@ -11,29 +11,29 @@ CPU = torch.device("cpu")
 
 @pytest.fixture
 def images():
-    """12,000 images, each with its own pixels in random order, so that no two places look alike."""
+    """4,000 images, each with its own pixels in random order, so that no two places look alike."""
     generator = torch.Generator().manual_seed(2)
     pixels = torch.randint(1, 256, (40, 3, 32, 32), dtype=torch.uint8, generator=generator)
-    return pixels.repeat(300, 1, 1, 1)
+    return pixels.repeat(100, 1, 1, 1)
 
 
-def drawn(count, *, seed=0, epoch=0, **settings):
-    return draw(Augmentation(**settings), count, size=32, seed=seed, epoch=epoch, device=CPU)
+def sampled(count, *, seed=0, epoch=0, **settings):
+    return sample_augmentation(Augmentation(**settings), count, size=32, seed=seed, epoch=epoch, device=CPU)
 
 
-def made(images, *, seed=0, epoch=0, **settings):
+def augmented(images, *, seed=0, epoch=0, **settings):
     """All images as an epoch changes them."""
-    draws = drawn(len(images), seed=seed, epoch=epoch, **settings)
-    return augment(images, torch.arange(len(images)), draws, Augmentation(**settings))
+    params = sampled(len(images), seed=seed, epoch=epoch, **settings)
+    return augment(images, torch.arange(len(images)), params, Augmentation(**settings))
 
 
-def test_without_any_the_images_are_normalised():
+def test_without_any_the_images_are_normalized():
     images = torch.randint(256, (5, 3, 32, 32), dtype=torch.uint8)
-    assert torch.equal(made(images), normalize(images))
+    assert torch.equal(augmented(images), normalize(images))
 
 
 def test_shifts_are_windows_of_the_reflected_image_each_equally_often(images):
-    shifted = made(images, translate=2)
+    shifted = augmented(images, translate=2)
     padded = torch.nn.functional.pad(normalize(images), (2, 2, 2, 2), mode="reflect")
     counts = []
     for row in range(5):
@@ -41,13 +41,13 @@ def test_shifts_are_windows_of_the_reflected_image_each_equally_often(images):
             window = padded[:, :, row : row + 32, column : column + 32]
             counts.append((shifted == window).flatten(1).all(dim=1).sum().item())
     assert sum(counts) == len(images), "every image is one of the 25"
-    assert min(counts) > 480 - 5 * 22, counts  # 22: the standard deviation
-    assert max(counts) < 480 + 5 * 22, counts
+    assert min(counts) > 160 - 5 * 12.4, counts  # 12.4: the standard deviation
+    assert max(counts) < 160 + 5 * 12.4, counts
 
 
 def flipped(images, **settings):
     """Which images an epoch mirrored; each must be as it was or mirrored."""
-    result, plain = made(images, **settings), normalize(images)
+    result, plain = augmented(images, **settings), normalize(images)
     same = (result == plain).flatten(1).all(dim=1)
     mirrored = (result == plain.flip(3)).flatten(1).all(dim=1)
     assert bool((same ^ mirrored).all())
@@ -57,12 +57,12 @@ def flipped(images, **settings):
 def test_a_random_flip_mirrors_half_of_the_images_and_others_at_every_epoch(images):
     first, second = (flipped(images, flip="random", epoch=epoch) for epoch in (0, 1))
     for share in (first, second, first ^ second):
-        assert share.float().mean().item() == pytest.approx(0.5, abs=0.025)
+        assert share.float().mean().item() == pytest.approx(0.5, abs=0.04)
 
 
 def test_an_alternating_flip_shows_every_image_both_ways_in_two_epochs(images):
     epochs = [flipped(images, flip="alternating", epoch=epoch) for epoch in range(4)]
-    assert epochs[0].float().mean().item() == pytest.approx(0.5, abs=0.025)
+    assert epochs[0].float().mean().item() == pytest.approx(0.5, abs=0.04)
     assert torch.equal(epochs[1], ~epochs[0])
     assert torch.equal(epochs[2], epochs[0])
     assert torch.equal(epochs[3], epochs[1])
@@ -72,16 +72,16 @@ def test_an_alternating_flip_shows_every_image_both_ways_in_two_epochs(images):
 def test_an_image_is_mirrored_after_it_was_shifted(images):
     few = images[:40]
     settings = {"translate": 3, "flip": "random"}
-    draws, result = drawn(len(few), **settings), made(few, **settings)
-    assert 0 < int(draws.flips.sum()) < len(few)
+    params, result = sampled(len(few), **settings), augmented(few, **settings)
+    assert 0 < int(params.flips.sum()) < len(few)
     padded = torch.nn.functional.pad(normalize(few), (3, 3, 3, 3), mode="reflect")
-    for image, (row, column), flip, changed in zip(padded, draws.shifts, draws.flips, result, strict=True):
+    for image, (row, column), flip, changed in zip(padded, params.offsets, params.flips, result, strict=True):
         window = image[:, row : row + 32, column : column + 32]
         assert torch.equal(changed, window.flip(2) if flip else window)
 
 
 def test_cutout_makes_one_square_grey_anywhere_inside_the_image(images):
-    result = made(images, cutout=12)
+    result = augmented(images, cutout=12)
     grey = result == 0
     assert torch.equal(grey[:, 0], grey[:, 1])
     assert torch.equal(grey[:, 0], grey[:, 2])
@@ -90,22 +90,22 @@ def test_cutout_makes_one_square_grey_anywhere_inside_the_image(images):
     for firsts in (tops, lefts):
         counts = torch.bincount(firsts, minlength=21)
         assert len(counts) == 21
-        assert int(counts.min()) > 571 - 5 * 24
-        assert int(counts.max()) < 571 + 5 * 24
+        assert int(counts.min()) > 190 - 5 * 13.5
+        assert int(counts.max()) < 190 + 5 * 13.5
     assert torch.equal(result[~grey], normalize(images)[~grey])
 
 
-def test_what_is_drawn_is_a_function_of_seed_epoch_and_image():
+def test_what_is_sampled_is_a_function_of_seed_epoch_and_image():
     everything = {"translate": 4, "flip": "random", "cutout": 8}
     torch.manual_seed(1)
-    first = drawn(50, seed=3, epoch=2, **everything)
+    first = sampled(50, seed=3, epoch=2, **everything)
     state = torch.get_rng_state()
-    again = drawn(50, seed=3, epoch=2, **everything)
+    again = sampled(50, seed=3, epoch=2, **everything)
     assert torch.equal(torch.get_rng_state(), state), "no number of the global generator is used"
-    for name in ("shifts", "flips", "corners"):
+    for name in ("offsets", "flips", "corners"):
         assert torch.equal(getattr(first, name), getattr(again, name))
         for other in ({"seed": 4, "epoch": 2}, {"seed": 3, "epoch": 3}):
-            assert not torch.equal(getattr(first, name), getattr(drawn(50, **other, **everything), name))
+            assert not torch.equal(getattr(first, name), getattr(sampled(50, **other, **everything), name))
 
 
 def test_reduced_images_look_the_same_at_three_quarters_of_the_size():
@@ -117,7 +117,7 @@ def test_reduced_images_look_the_same_at_three_quarters_of_the_size():
 
 def test_a_part_of_the_images_is_changed_as_in_the_whole(images):
     settings = Augmentation(translate=3, flip="random", cutout=5)
-    draws = draw(settings, len(images), size=32, seed=0, epoch=0, device=CPU)
-    indices = torch.tensor([7, 1, 11_999])
-    whole = augment(images, torch.arange(len(images)), draws, settings)
-    assert torch.equal(augment(images, indices, draws, settings), whole[indices])
+    params = sample_augmentation(settings, len(images), size=32, seed=0, epoch=0, device=CPU)
+    indices = torch.tensor([7, 1, 3_999])
+    whole = augment(images, torch.arange(len(images)), params, settings)
+    assert torch.equal(augment(images, indices, params, settings), whole[indices])

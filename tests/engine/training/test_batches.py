@@ -3,7 +3,7 @@
 import pytest
 
 from cifar_tui.engine.config.presets import PRESETS
-from cifar_tui.engine.models import create_model
+from cifar_tui.engine.models.registry import create_model
 from cifar_tui.engine.training.batches import EpochSize, epoch_size
 
 

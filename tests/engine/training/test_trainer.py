@@ -6,9 +6,6 @@ import threading
 import pytest
 import torch
 
-from cifar_tui.engine.config.schema import TrainConfig
-from cifar_tui.engine.control import RunControl
-from cifar_tui.engine.device.select import intra_op_threads
 from cifar_tui.engine.errors import RunFailedError
 from cifar_tui.engine.events import (
     Alert,
@@ -20,62 +17,14 @@ from cifar_tui.engine.events import (
     Phase,
     PhaseChanged,
     SamplesPredicted,
-    TrainingFinished,
 )
-from cifar_tui.engine.models import create_model
-from cifar_tui.engine.optim.build import create_optimizer
-from cifar_tui.engine.steps.select import StepBackend
-from cifar_tui.engine.training.build import build_training
-from cifar_tui.engine.training.trainer import Trainer
+from tests.engine.made_training import MadeTraining
 
-EAGER = StepBackend(maker="PyTorch", reason="these tests want it")
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    """As a session trains with tiny batches."""
-    with intra_op_threads(1):
-        yield
-
-
-class Run:
-    """A trainer on a small dataset, with its events and the evaluations it asked for."""
-
-    def __init__(self, dataset, folder, *, on_event=None, interactive=True, **settings):
-        self.events = []
-        self.evaluated = []
-        self.control = RunControl()
-        self.on_event = on_event
-        config = TrainConfig(**{"epochs": 1, "log_every": 100, **settings})
-        torch.manual_seed(config.seed)
-        self.net = create_model("net", num_classes=10)
-        self.trainer = Trainer(
-            config=config,
-            net=self.net,
-            optimizer=create_optimizer(self.net, config),
-            train=dataset.train,
-            samples=dataset.test.images[:8],
-            folder=folder,
-            emit=self.emit,
-            control=self.control,
-            evaluate=self.evaluated.append,
-            interactive=interactive,
-        )
-
-    def emit(self, event):
-        self.events.append(event)
-        if self.on_event is not None:
-            self.on_event(self, event)
-
-    def of(self, kind):
-        return [event for event in self.events if isinstance(event, kind)]
-
-    def phases(self):
-        return [event.phase for event in self.of(PhaseChanged)]
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def test_a_run_tells_its_story_from_the_first_step_to_the_last(noise_dataset, tmp_path):
-    run = Run(noise_dataset, tmp_path, epochs=2)
+    run = MadeTraining(noise_dataset, tmp_path, epochs=2)
     finished = run.trainer.fit()
     assert finished.completed
     assert (finished.step, finished.epoch, finished.images) == (420, 2, 1680)
@@ -95,10 +44,15 @@ def test_a_run_tells_its_story_from_the_first_step_to_the_last(noise_dataset, tm
     assert run.phases() == [Phase.TRAINING, Phase.TRAINING, Phase.SAVING]
     assert [c.reason for c in run.of(CheckpointSaved)] == ["end of epoch 1", "end of training"]
     assert run.evaluated == [210], "the test set is evaluated after every epoch but the last"
+    assert run.events[-1] == finished
+    samples = run.of(SamplesPredicted)
+    assert [s.step for s in samples] == [0, 100, 200, 210, 310, 410, 420], "at the start, windows and epochs"
+    assert all(len(s.predicted) == len(s.confidences) == 8 for s in samples)
+    assert all(0.1 <= confidence <= 1 for s in samples for confidence in s.confidences)
 
 
 def test_the_mean_of_an_epoch_is_over_all_its_batches(noise_dataset, tmp_path):
-    run = Run(noise_dataset, tmp_path, chart_every=1)
+    run = MadeTraining(noise_dataset, tmp_path, chart_every=1)
     run.trainer.fit()
     losses = [p.loss for p in run.of(LossPoint)]
     (epoch,) = run.of(EpochFinished)
@@ -107,7 +61,7 @@ def test_the_mean_of_an_epoch_is_over_all_its_batches(noise_dataset, tmp_path):
 
 
 def test_a_last_batch_that_is_smaller_is_trained_too(noise_dataset, tmp_path):
-    run = Run(noise_dataset, tmp_path, batch_size=100)
+    run = MadeTraining(noise_dataset, tmp_path, batch_size=100)
     finished = run.trainer.fit()
     assert finished.step == 9
     assert finished.images == 840
@@ -123,7 +77,7 @@ def test_a_pause_holds_between_two_steps_until_resumed(noise_dataset, tmp_path):
         if isinstance(event, PhaseChanged) and event.phase is Phase.PAUSED:
             paused.set()
 
-    run = Run(noise_dataset, tmp_path, on_event=pause_at_100)
+    run = MadeTraining(noise_dataset, tmp_path, on_event=pause_at_100)
     thread = threading.Thread(target=run.trainer.fit)
     thread.start()
     assert paused.wait(30)
@@ -142,7 +96,7 @@ def test_a_pause_holds_between_two_steps_until_resumed(noise_dataset, tmp_path):
 
 def test_time_spent_paused_is_not_training_time(noise_dataset, tmp_path, monkeypatch):
     now = [0.0]
-    monkeypatch.setattr("cifar_tui.engine.training.meters.time.perf_counter", lambda: now[0])
+    monkeypatch.setattr("cifar_tui.engine.training.metrics.time.perf_counter", lambda: now[0])
 
     def pass_time(run, event):
         if isinstance(event, LossPoint):
@@ -153,7 +107,7 @@ def test_time_spent_paused_is_not_training_time(noise_dataset, tmp_path, monkeyp
             now[0] += 1000.0
             run.control.request("resume")
 
-    run = Run(noise_dataset, tmp_path, on_event=pass_time)
+    run = MadeTraining(noise_dataset, tmp_path, on_event=pass_time)
     assert run.trainer.fit().train_seconds == pytest.approx(5.0)
 
 
@@ -162,7 +116,7 @@ def test_a_stop_saves_and_ends_before_the_next_step(noise_dataset, tmp_path):
         if isinstance(event, LossPoint) and event.step == 150:
             run.control.request("stop")
 
-    run = Run(noise_dataset, tmp_path, on_event=stop_at_150, epochs=3)
+    run = MadeTraining(noise_dataset, tmp_path, on_event=stop_at_150, epochs=3)
     finished = run.trainer.fit()
     assert not finished.completed
     assert finished.step == 150
@@ -180,7 +134,7 @@ def test_a_stop_ends_a_pause(noise_dataset, tmp_path):
         if isinstance(event, PhaseChanged) and event.phase is Phase.PAUSED:
             run.control.request("stop")
 
-    run = Run(noise_dataset, tmp_path, on_event=pause_then_stop)
+    run = MadeTraining(noise_dataset, tmp_path, on_event=pause_then_stop)
     assert run.trainer.fit().step == 50
 
 
@@ -189,7 +143,7 @@ def test_a_stop_at_the_very_last_step_is_a_finished_training(noise_dataset, tmp_
         if isinstance(event, LossPoint) and event.step == 210:
             run.control.request("stop")
 
-    run = Run(noise_dataset, tmp_path, on_event=stop_at_the_end)
+    run = MadeTraining(noise_dataset, tmp_path, on_event=stop_at_the_end)
     assert run.trainer.fit().completed
 
 
@@ -199,10 +153,10 @@ def test_a_checkpoint_and_an_evaluation_can_be_asked_for_at_any_step(noise_datas
             run.control.request("save")
             run.control.request("evaluate")
 
-    run = Run(noise_dataset, tmp_path, on_event=ask_at_50)
+    run = MadeTraining(noise_dataset, tmp_path, on_event=ask_at_50)
     assert run.trainer.fit().completed
     assert [(c.step, c.reason) for c in run.of(CheckpointSaved)] == [
-        (50, "asked for"),
+        (50, "requested"),
         (210, "end of training"),
     ]
     assert run.evaluated == [50]
@@ -219,7 +173,7 @@ def test_a_save_that_fails_on_the_way_alerts_and_training_goes_on(noise_dataset,
         if isinstance(event, LossPoint) and event.step == 150:
             (tmp_path / "elsewhere").rename(folder)
 
-    run = Run(noise_dataset, folder, on_event=take_the_folder_away)
+    run = MadeTraining(noise_dataset, folder, on_event=take_the_folder_away)
     assert run.trainer.fit().completed
     (alert,) = run.of(Alert)
     assert "cannot save" in alert.text
@@ -237,7 +191,7 @@ def test_a_loss_that_is_not_finite_pauses_the_run_and_says_so(noise_dataset, tmp
         if isinstance(event, PhaseChanged) and event.phase is Phase.PAUSED:
             run.control.request("stop")
 
-    run = Run(noise_dataset, tmp_path, on_event=on_event)
+    run = MadeTraining(noise_dataset, tmp_path, on_event=on_event)
     with pytest.raises(RunFailedError, match="not saved at step 100: the weights are not finite"):
         run.trainer.fit()
     assert Phase.PAUSED in run.phases()
@@ -254,7 +208,7 @@ def test_weights_that_are_not_finite_never_replace_a_checkpoint(noise_dataset, t
             run.control.request("save")
             run.control.request("resume")
 
-    run = Run(noise_dataset, tmp_path, on_event=on_event, epochs=3)
+    run = MadeTraining(noise_dataset, tmp_path, on_event=on_event, epochs=3)
     run.control.request("save")
     with pytest.raises(RunFailedError, match="not finite"):
         run.trainer.fit()
@@ -269,51 +223,26 @@ def test_weights_that_are_not_finite_never_replace_a_checkpoint(noise_dataset, t
 def test_trained_weights_that_are_not_finite_are_not_saved_beside_a_finite_average(
     noise_dataset, tmp_path, averaging
 ):
-    config = TrainConfig(epochs=1, batch_size=84, weight_averaging=averaging)
-    learner = build_training(config, EAGER, num_classes=10, train=noise_dataset.train, say=print)
-
-    def emit(event):
+    def break_trained_weights(run, event):
         if isinstance(event, PhaseChanged) and event.phase is Phase.SAVING:
             with torch.no_grad():
-                learner.optimizer.param_groups[0]["params"][0].fill_(math.nan)
+                run.setup.optimizer.param_groups[0]["params"][0].fill_(math.nan)
 
-    trainer = Trainer(
-        config=config,
-        net=learner.net,
-        optimizer=learner.optimizer,
-        train=noise_dataset.train,
-        samples=noise_dataset.test.images[:8],
-        folder=tmp_path,
-        emit=emit,
-        control=RunControl(),
-        evaluate=lambda step: True,
-        interactive=True,
-        steps=learner.steps,
+    run = MadeTraining(
+        noise_dataset,
+        tmp_path,
+        on_event=break_trained_weights,
+        batch_size=84,
+        weight_averaging=averaging,
     )
     with pytest.raises(RunFailedError, match="not saved at step 10: the weights are not finite"):
-        trainer.fit()
-    assert all(tensor.isfinite().all() for tensor in learner.net.state_dict().values())
+        run.trainer.fit()
+    assert all(tensor.isfinite().all() for tensor in run.net.state_dict().values())
     assert list(tmp_path.iterdir()) == []
 
 
 def test_without_anybody_to_resume_it_fails_and_keeps_the_last_checkpoint(noise_dataset, tmp_path):
-    run = Run(noise_dataset, tmp_path, on_event=diverge, interactive=False)
+    run = MadeTraining(noise_dataset, tmp_path, on_event=diverge, interactive=False)
     with pytest.raises(RunFailedError, match="not finite at step 51"):
         run.trainer.fit()
     assert not (tmp_path / "last.pt").exists()
-
-
-def test_samples_are_predicted_at_the_start_at_every_window_and_at_every_epoch(noise_dataset, tmp_path):
-    run = Run(noise_dataset, tmp_path)
-    run.trainer.fit()
-    samples = run.of(SamplesPredicted)
-    assert [s.step for s in samples] == [0, 100, 200, 210]
-    assert all(len(s.predicted) == len(s.confidences) == 8 for s in samples)
-    assert all(0.1 <= confidence <= 1 for s in samples for confidence in s.confidences)
-
-
-def test_the_last_event_sums_the_training_up(noise_dataset, tmp_path):
-    run = Run(noise_dataset, tmp_path)
-    finished = run.trainer.fit()
-    assert run.events[-1] == finished
-    assert isinstance(finished, TrainingFinished)
