@@ -1,6 +1,5 @@
 """What a run does from its first image to its report: the five steps of the tutorial, top to bottom."""
 
-import dataclasses
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -176,12 +175,9 @@ class Session:
             emit(
                 TrainingStarted(
                     run=folder.name,
-                    config=dataclasses.asdict(config),
                     device=describe_device(device),
-                    parameters=sum(parameter.numel() for parameter in net.parameters()),
                     steps_per_epoch=trainer.steps_per_epoch,
                     total_steps=config.epochs * trainer.steps_per_epoch,
-                    torch_version=torch.__version__,
                     backend=backend,
                 )
             )
@@ -241,8 +237,6 @@ class Session:
                 class_names=dataset.class_names,
                 train_images=len(dataset.train),
                 test_images=len(dataset.test),
-                skipped=len(skipped),
-                skipped_files=skipped[:_NAMED_FILES],
             )
         )
         self.dataset = dataset

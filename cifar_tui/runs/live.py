@@ -1,6 +1,5 @@
 """`LiveRun`: a run in a thread of this process."""
 
-import contextlib
 import threading
 import traceback
 from collections.abc import Callable
@@ -13,7 +12,7 @@ from cifar_tui.engine.errors import CancelledError, UserError
 from cifar_tui.engine.events import Alert, Event, Message, Phase, PhaseChanged, RunEnded
 from cifar_tui.engine.layout import LAST_FILE, LOG_FILE, REPORT_FILE, SAMPLES_FILE, WEIGHTS_FILE
 from cifar_tui.runs.control.protocol import Request
-from cifar_tui.runs.disk.event_log import DAMAGED, read_events
+from cifar_tui.runs.disk.event_log import read_events
 from cifar_tui.runs.disk.samples import write_samples
 from cifar_tui.runs.disk.store import check_checkpoints, create_run_folder, write_config
 from cifar_tui.runs.source import SAMPLE_BATCH, Sample, SampleBatch
@@ -195,8 +194,7 @@ class LiveRun:
         """Go on with the run in `folder`, from its last checkpoint."""
         self._own(folder)
         for event in read_events(folder):
-            with contextlib.suppress(*DAMAGED):
-                self._state.apply(event, earlier=True)
+            self._state.apply(event, earlier=True)
         session = self._open_session()
         from cifar_tui.engine.checkpoint.files import load_training_state
 
@@ -252,7 +250,7 @@ class LiveRun:
         """Make the run this process's: lock, event log and control socket, and the log of what was before."""
         from cifar_tui.runs.disk.run_writer import RunWriter  # here, for the first frame needs none
 
-        self._possession = RunWriter(folder, self.config, self._answer)
+        self._possession = RunWriter(folder, self._state, self._answer)
         for event in self._early_events:
             self._log(event)
         self._early_events.clear()

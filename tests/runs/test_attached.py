@@ -153,10 +153,10 @@ DAMAGED = [
     b"[" * 100_000,
     json.dumps(
         {"event": "LossPoint", "time": 1.0, "step": "many", "steps": 1, "epoch": 1, "batch": 1, "loss": 1.0}
-        | {"loss_min": 1.0, "loss_max": 1.0, "accuracy": 1.0, "learning_rate": 1.0, "images": 1}
+        | {"accuracy": 1.0, "learning_rate": 1.0, "images": 1}
         | {"train_seconds": "a while"}
     ).encode(),
-    b'{"event":"Evaluated","step":1,"final":true,"correct":0,"total":0,"loss":1,"seconds":1,"per_class":[]}',
+    b'{"event":"Evaluated","step":1,"final":true,"correct":0,"total":0,"loss":1,"per_class":[]}',
 ]
 
 

@@ -101,9 +101,7 @@ class Saver:
     def _say_saved(self, checkpoint: Checkpoint) -> None:
         self._complaint = ""
         path = str(self._folder / WEIGHTS_FILE)
-        self._emit(
-            CheckpointSaved(path=path, step=checkpoint.step, epoch=checkpoint.epoch, reason=checkpoint.reason)
-        )
+        self._emit(CheckpointSaved(path=path, step=checkpoint.step, reason=checkpoint.reason))
 
     def _say_not_saved(self, error: RunFailedError) -> None:
         self._due_at = time.monotonic() + _RETRY_SECONDS

@@ -43,17 +43,23 @@ _SWITCH_WORDS = {"yes": True, "true": True, "on": True, "1": True} | {
 }
 
 
-def _setting(default: Any, label: str, description: str, check: Callable[[Any], str | None]) -> Any:  # noqa: ANN401 - a field takes it for a default of its own type
+def _setting(
+    default: Any,  # noqa: ANN401 - a field takes it for a default of its own type
+    label: str,
+    description: str,
+    check: Callable[[Any], str | None],
+    *,
+    resumable: bool = False,
+) -> Any:  # noqa: ANN401 - see above
     """A dataclass field that knows how the form labels it and why a value is wrong (None: it is right)."""
-    return dataclasses.field(
-        default=default, metadata={"label": label, "description": description, "check": check}
-    )
+    metadata = {"label": label, "description": description, "check": check, "resumable": resumable}
+    return dataclasses.field(default=default, metadata=metadata)
 
 
-def _choice(default: str, label: str, description: str, *names: str) -> Any:  # noqa: ANN401 - see above
+def _choice(default: str, label: str, description: str, *names: str, resumable: bool = False) -> Any:  # noqa: ANN401 - see above
     """A field whose value is one of `names`."""
     metadata = {"label": label, "description": description, "check": _one_of(*names), "choices": names}
-    return dataclasses.field(default=default, metadata=metadata)
+    return dataclasses.field(default=default, metadata=metadata | {"resumable": resumable})
 
 
 def _switch(default: bool, label: str, description: str) -> Any:  # noqa: ANN401 - see above
@@ -113,11 +119,15 @@ class TrainConfig:
     """
 
     preset: str = _choice("tutorial", "preset", "the recipe the other settings start from", *PRESETS)
-    data: str = _setting("auto", "data", "auto, cifar10, synthetic, or a folder of images", _not_empty)
-    data_dir: str = _setting("data", "data folder", "where downloads and caches are kept", _not_empty)
-    device: str = _setting("auto", "device", "auto, cpu, cuda, cuda:N or mps", _device)
+    data: str = _setting(
+        "auto", "data", "auto, cifar10, synthetic, or a folder of images", _not_empty, resumable=True
+    )
+    data_dir: str = _setting(
+        "data", "data folder", "where downloads and caches are kept", _not_empty, resumable=True
+    )
+    device: str = _setting("auto", "device", "auto, cpu, cuda, cuda:N or mps", _device, resumable=True)
     model: str = _choice("net", "model", "the network", *MODELS)
-    epochs: int = _setting(2, "epochs", "passes over the training images", _whole(1, 100_000))
+    epochs: int = _setting(2, "epochs", "passes over the training images", _whole(1, 100_000), resumable=True)
     batch_size: int = _setting(4, "batch size", "training images to a step", _whole(1, 65_536))
     optimizer: str = _choice(
         "sgd",
@@ -193,6 +203,7 @@ class TrainConfig:
         "test views",
         "views of a test image whose answers are averaged: with its mirror image, or six",
         *("none", "mirror", "six"),
+        resumable=True,
     )
     precision: str = _choice(
         "fp32",
@@ -224,6 +235,7 @@ class TrainConfig:
         "evaluate every",
         "epochs between evaluations of the test set; 0: only at the end",
         _whole(0, 100_000),
+        resumable=True,
     )
 
     val_size: int = _setting(
@@ -233,10 +245,14 @@ class TrainConfig:
         _whole(0, 10_000_000),
     )
     checkpoint_every_epochs: int = _setting(
-        1, "save every", "epochs between checkpoints; 0: none at epochs", _whole(0, 100_000)
+        1, "save every", "epochs between checkpoints; 0: none at epochs", _whole(0, 100_000), resumable=True
     )
     checkpoint_every_minutes: float = _setting(
-        3.0, "save minutes", "minutes between checkpoints; 0: none by the clock", _number(0, 100_000)
+        3.0,
+        "save minutes",
+        "minutes between checkpoints; 0: none by the clock",
+        _number(0, 100_000),
+        resumable=True,
     )
     backend: str = _choice(
         "auto",

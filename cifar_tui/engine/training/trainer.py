@@ -287,8 +287,6 @@ class Trainer:
                 epoch=self.epoch,
                 batch=self.batch,
                 loss=sum(losses) / len(losses),
-                loss_min=min(losses),
-                loss_max=max(losses),
                 accuracy=reading.accuracy,
                 learning_rate=self.optimizer.param_groups[0]["lr"],
                 images=reading.images,

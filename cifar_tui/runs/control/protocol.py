@@ -14,6 +14,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from cifar_tui.engine.errors import ConfigError
+from cifar_tui.engine.layout import SOCKET_FILE
 
 
 class Request(StrEnum):
@@ -29,8 +30,6 @@ class Request(StrEnum):
 
 PING = "ping"
 """What a client sends to see whether somebody answers."""
-
-SOCKET_FILE = "control.sock"
 
 LONGEST_LINE = 4096
 """Bytes in a request, its newline not counted."""

@@ -4,10 +4,8 @@ import json
 
 import pytest
 
-from cifar_tui.engine.events import (
-    Message,
-)
-from cifar_tui.runs import event_log as event_log_module
+from cifar_tui.engine.events import Message
+from cifar_tui.runs.disk import event_log as event_log_module
 from cifar_tui.runs.disk.event_log import EventReader, read_events
 from tests.runs.made_events import texts_of
 
@@ -39,7 +37,12 @@ def line(text):
         b'{"event":"Message"}',
         b'{"event":"Message","time":1.0,"text":"a","printed":false,"later":1}',
         b'{"event":"PhaseChanged","time":1.0,"phase":"asleep","message":""}',
-        b'{"event":"Evaluated","step":1,"final":true,"correct":1,"total":1,"loss":1,"seconds":1,"per_class":[7]}',
+        b'{"event":"Evaluated","step":1,"final":true,"correct":1,"total":1,"loss":1,"per_class":[7]}',
+        b'{"event":"LossWindow","time":1.0,"epoch":1,"batch":1,"step":"many","loss":1.0}',
+        b'{"event":"LossWindow","time":1.0,"epoch":1,"batch":true,"step":1,"loss":1.0}',
+        b'{"event":"LossWindow","time":"now","epoch":1,"batch":1,"step":1,"loss":1.0}',
+        b'{"event":"LossWindow","epoch":1,"batch":1,"step":1,"loss":1.0}',
+        b'{"event":"LossWindow","time":1.0,"epoch":1,"batch":1,"step":1,"loss":1' + 400 * b"0" + b"}",
         b'{"event":"SamplesPredicted","time":1.0,"step":1,"predicted":[1],"confidences":7}',
         b'{"event":"Message","time":1.0,"te',
         b"[" * 100_000,
