@@ -55,6 +55,21 @@ class LogLine:
     earlier: bool = field(default=False, compare=False)
 
 
+_SNAPSHOT_FIELDS: dict[type[Event], str] = {
+    LoadingProgress: "loading",
+    DataLoaded: "data",
+    TrainingStarted: "started",
+    TrainingFinished: "finished",
+    SamplesPredicted: "samples",
+    EvaluationProgress: "evaluating",
+    Evaluated: "evaluated",
+    CheckpointSaved: "checkpoint",
+    Alert: "alert",
+    RunEnded: "ended",
+}
+"""Fields of `RunSnapshot` that hold the latest event of a type."""
+
+
 class PendingRequest(StrEnum):
     """A request that waits for the end of a step or an evaluation."""
 
@@ -169,9 +184,8 @@ class RunState:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._snapshot = RunSnapshot()
-        self._values: dict[str, Any] = dataclasses.asdict(self._snapshot)
-        self._stale = False
+        self._snapshot: RunSnapshot | None = None
+        self._values: dict[str, Any] = dataclasses.asdict(RunSnapshot())
         self._loss = Series()
         self._train_accuracy = Series()
         self._test_accuracy = Series()
@@ -182,7 +196,7 @@ class RunState:
         """Fold the next event; `earlier` if an earlier process of the run logged it."""
         with self._lock:
             self._values["version"] += 1
-            self._stale = True
+            self._snapshot = None
             if not event.transient:
                 self._values["updated"] = event.time
             if isinstance(event, LossPoint):  # most events are, and they put no line into the log
@@ -202,8 +216,8 @@ class RunState:
     def snapshot(self) -> RunSnapshot:
         """Return the current state."""
         with self._lock:
-            if self._stale:
-                self._snapshot, self._stale = RunSnapshot(**self._values), False
+            if self._snapshot is None:
+                self._snapshot = RunSnapshot(**self._values)
             return self._snapshot
 
     def curves(self) -> Curves:
@@ -222,47 +236,26 @@ class RunState:
             return list(newest_first)[::-1]
 
     def _fold(self, event: Event) -> None:
+        name, update = _SNAPSHOT_FIELDS.get(type(event)), self._values.update
+        if name is not None:
+            self._values[name] = event
         match event:
             case PhaseChanged():
-                self._update(phase=event.phase, message=event.message)
-            case LoadingProgress():
-                self._update(loading=event)
+                update(phase=event.phase, message=event.message)
             case DataLoaded():
-                self._update(data=event, loading=None)
+                update(loading=None)
             case TrainingStarted():
-                first = self._values["first_started"]
-                self._update(
-                    started=event,
-                    first_started=event.time if first is None else first,
-                    step=0,
-                    epoch=1,
-                    batch=0,
-                    finished=None,
-                    ended=None,
-                )
+                update(step=0, epoch=1, batch=0, finished=None, ended=None)
+                if self._values["first_started"] is None:
+                    update(first_started=event.time)
             case Resumed():
                 self._roll_back(event)
             case TrainingFinished():
-                self._update(
-                    finished=event,
-                    step=event.step,
-                    epoch=event.epoch,
-                    train_seconds=event.train_seconds,
-                    seconds_left=None,
-                )
-            case SamplesPredicted():
-                self._update(samples=event)
-            case EvaluationProgress():
-                self._update(evaluating=event)
+                update(step=event.step, epoch=event.epoch, train_seconds=event.train_seconds)
+                update(seconds_left=None)
             case Evaluated():
                 self._test_accuracy.append(event.step, event.accuracy)
-                self._update(evaluated=event, evaluating=None, **self._test_figures())
-            case CheckpointSaved():
-                self._update(checkpoint=event)
-            case Alert():
-                self._update(alert=event)
-            case RunEnded():
-                self._update(ended=event)
+                update(evaluating=None, **self._test_figures())
 
     def _fold_point(self, event: LossPoint) -> None:
         self._loss.append(event.step, event.loss)
@@ -271,7 +264,7 @@ class RunState:
         seconds_left = None
         if started is not None and event.step:
             seconds_left = (started.total_steps - event.step) * event.train_seconds / event.step
-        self._update(
+        self._values.update(
             step=event.step,
             epoch=event.epoch,
             batch=event.batch,
@@ -303,7 +296,7 @@ class RunState:
             value = self._values[name]
             if value is not None and value.step > event.step:
                 self._values[name] = None
-        self._update(
+        self._values.update(
             step=event.step,
             epoch=event.epoch,
             batch=event.batch,
@@ -312,9 +305,6 @@ class RunState:
             log_retracted=self._values["log_retracted"] + removed,
             **self._test_figures(),
         )
-
-    def _update(self, **changes: object) -> None:
-        self._values.update(changes)
 
 
 def log_line(event: Event) -> LogLine | None:

@@ -190,7 +190,7 @@ def test_weights_that_are_none_end_with_2(tmp_path, image_folder, name, content,
 
 
 def test_a_run_that_is_not_there_ends_with_2(tmp_path):
-    assert_one_sentence(run("eval", "latest", cwd=tmp_path), 2, "there are no runs in checkpoints")
+    assert_one_sentence(run("eval", "latest", cwd=tmp_path), 2, "no runs in 'checkpoints'")
 
 
 def test_the_dashboard_without_a_terminal_says_so(tmp_path):

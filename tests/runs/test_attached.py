@@ -212,7 +212,7 @@ def assert_one_curve(run):
     lines = texts(run)
     assert sum(text.startswith("epoch 1:") for text in lines) == 1
     assert not any(text.startswith(("epoch 2:", "[2,", "test accuracy")) for text in lines)
-    assert lines[-1] == "resumed from the checkpoint of step 100"
+    assert lines[-1] == "resumed from step 100"
     assert (run.snapshot().step, run.snapshot().evaluated) == (150, None)
 
 
@@ -274,14 +274,12 @@ def test_who_comes_back_is_told_what_the_log_says_since_the_last_look(attach, fo
         at(32, PhaseChanged(phase=Phase.DONE)),
         at(33, RunEnded(exit_code=0)),
     )
-    assert attach(folder).away == [
-        "0:00:13 passed since the last look.",
-        "200 steps were trained; loss 2.000 → 2.000.",
-        "Now it is done.",
-    ]
+    since, *rest = attach(folder).away
+    assert since.startswith("Last viewed ")
+    assert rest == ["Trained 200 steps · loss 2.000 → 2.000", "Status: done"]
 
 
 def test_who_comes_back_to_a_run_whose_process_died_is_told_so(attach, folder):
     log(folder, at(1, STARTED), at(1, PhaseChanged(phase=Phase.TRAINING)), at(10, point(100)))
     die(folder)
-    assert attach(folder).away[-1].startswith("Now it is crashed: its process died after step 100")
+    assert attach(folder).away[-1].startswith("Status: crashed (its process died after step 100")

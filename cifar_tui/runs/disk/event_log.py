@@ -14,7 +14,6 @@ from cifar_tui.runs.disk.downsample import Downsampler
 SCHEMA_VERSION = 1
 
 _FLUSH_SECONDS = 1.0
-_BLOCK = 1 << 20
 _MAX_PENDING_LINES = 50_000
 
 
@@ -36,7 +35,8 @@ class EventLog:
         self._downsampler = Downsampler()
         self._descriptor = os.open(folder / EVENTS_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
-            self._end = _end_of_last_line(self._descriptor)
+            content = os.pread(self._descriptor, os.fstat(self._descriptor).st_size, 0)
+            self._end = content.rfind(b"\n") + 1
             os.ftruncate(self._descriptor, self._end)  # a crash may have torn the last line
             if self._end == 0:
                 self._pending.append(_line({"schema": SCHEMA_VERSION}))
@@ -118,14 +118,13 @@ class EventReader:
         """
         with self._path.open("rb") as file:
             file.seek(self._offset)
-            rest = b""
-            while block := file.read(_BLOCK):
-                *lines, rest = (rest + block).split(b"\n")
-                for line in lines:
-                    self._offset += len(line) + 1
-                    event = _parse(line)
-                    if event is not None:
-                        yield event
+            for line in file:
+                if not line.endswith(b"\n"):
+                    return  # torn, or still being written
+                self._offset += len(line)
+                event = _parse(line)
+                if event is not None:
+                    yield event
 
 
 def read_events(folder: Path) -> Iterator[Event]:
@@ -147,15 +146,3 @@ def _parse(line: bytes) -> Event | None:
         return event_from_dict(values) if "event" in values else None
     except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
         return None
-
-
-def _end_of_last_line(descriptor: int) -> int:
-    """Return the offset after the last complete line of the file."""
-    end = os.fstat(descriptor).st_size
-    while end > 0:
-        start = max(0, end - _BLOCK)
-        newline = os.pread(descriptor, end - start, start).rfind(b"\n")
-        if newline >= 0:
-            return start + newline + 1
-        end = start
-    return 0

@@ -61,10 +61,13 @@ class RunLock:
             try:
                 descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
                 undo.callback(os.close, descriptor)
-                if not _lock_exclusively(descriptor):
-                    raise ConfigError(
-                        f"run {self._path.parent.name} was just started by another process; attach to it"
-                    )
+                for _ in range(_TRIES):  # `owner_of` in another process holds the lock for a moment
+                    if _flock(descriptor, fcntl.LOCK_EX) is not False:
+                        break
+                    time.sleep(_TRY_SECONDS)
+                else:
+                    name = self._path.parent.name
+                    raise ConfigError(f"run {name} was just started by another process; attach to it")
                 os.ftruncate(descriptor, 0)
                 os.pwrite(descriptor, content, 0)
             except OSError as error:
@@ -114,7 +117,7 @@ def owner_of(folder: Path) -> Owner:
     except OSError:
         return nobody
     try:
-        held = _held(descriptor)
+        free = _flock(descriptor, fcntl.LOCK_SH)  # until it is closed below
         content = os.read(descriptor, 4096)
         age = time.time() - os.fstat(descriptor).st_mtime
     except OSError:
@@ -122,40 +125,24 @@ def owner_of(folder: Path) -> Owner:
     finally:
         os.close(descriptor)
     pid, host = _parse(content)
-    if held is None or (not held and host not in {"", socket.gethostname()}):
-        # flock does not reach this machine: the heartbeat decides
-        held = bool(content) and age < STALE_SECONDS
-    return Owner(live=held, crashed=bool(content) and not held, pid=pid, host=host)
+    live = not free
+    if free is None or (free and host not in {"", socket.gethostname()}):
+        # flock does not work here, or not across machines: the heartbeat decides
+        live = bool(content) and age < STALE_SECONDS
+    return Owner(live=live, crashed=bool(content) and not live, pid=pid, host=host)
 
 
-def _lock_exclusively(descriptor: int) -> bool:
-    """Try to take the lock, repeatedly: `owner_of` in another process holds it for a moment."""
-    for _ in range(_TRIES):
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            time.sleep(_TRY_SECONDS)
-        except OSError as error:
-            if error.errno in _CANNOT_LOCK:
-                return True  # the heartbeat must do
-            raise
-        else:
-            return True
-    return False
-
-
-def _held(descriptor: int) -> bool | None:
-    """Whether a process holds the lock; None if the file system has no locks."""
+def _flock(descriptor: int, operation: int) -> bool | None:
+    """Try to lock; None if the file system has no locks."""
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, operation | fcntl.LOCK_NB)
     except BlockingIOError:
-        return True
+        return False
     except OSError as error:
         if error.errno in _CANNOT_LOCK:
             return None
         raise
-    fcntl.flock(descriptor, fcntl.LOCK_UN)
-    return False
+    return True
 
 
 def _parse(content: bytes) -> tuple[int | None, str]:

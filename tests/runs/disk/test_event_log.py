@@ -200,12 +200,10 @@ def test_a_log_that_is_opened_again_goes_on(open_log, tmp_path, path):
     assert path.read_text().count("schema") == 1
 
 
-@pytest.mark.parametrize("block", [8, 1 << 20], ids=["small blocks", "one block"])
 @pytest.mark.parametrize("torn", [b'{"event":"Mess', b"x", b"y" * 100])
 def test_a_torn_last_line_is_never_read_and_cut_off_when_the_log_is_opened_again(
-    open_log, tmp_path, path, monkeypatch, torn, block
+    open_log, tmp_path, path, torn
 ):
-    monkeypatch.setattr(event_log_module, "_BLOCK", block)
     log = open_log()
     log.append(Message(text="a"))
     log.close()
