@@ -66,7 +66,7 @@ def list_command(checkpoints: Path, names: list[str], *, as_json: bool) -> int:
         elif names:
             _print_table(_comparison_table(compare_runs(runs)))
         else:
-            _print_table(_runs_table(runs, _room()))
+            _print_table(_runs_table(runs))
         sys.stdout.flush()
     except BrokenPipeError:
         redirect_to_devnull(STDOUT)  # the reader, such as 'head', has closed the pipe
@@ -85,31 +85,23 @@ def _as_json(runs: list[ListedRun], *, compared: bool) -> object:
 
 
 def _run_as_json(run: ListedRun) -> dict[str, Any]:
-    if run.summary is None:
-        figures: dict[str, Any] = dict.fromkeys(entry.name for entry in dataclasses.fields(RunSummary))
-    else:
+    figures: dict[str, Any] = dict.fromkeys(entry.name for entry in dataclasses.fields(RunSummary))
+    if run.summary is not None:
         figures = dataclasses.asdict(run.summary)
     names = {"run": run.name, "folder": str(run.folder), "state": run.state}
     return names | figures | {"config": run.config}
 
 
-def _room() -> int | None:
-    """Return the width of the terminal; None if stdout is no terminal, for all columns."""
-    return Console().width if sys.stdout.isatty() else None
-
-
-def _runs_table(runs: list[ListedRun], room: int | None) -> Table:
+def _runs_table(runs: list[ListedRun]) -> Table:
     cells = [run_cells(run) for run in runs]
     widths = {
         name: max(cell_len(heading), *(cell_len(row[name]) for row in cells))
         for name, heading in COLUMNS.items()
     }
-    gap = _GAP
-    columns = list(COLUMNS)
-    if room is not None:
-        if sum(widths.values()) + _GAP * (len(widths) - 1) > room:
-            gap = _NARROW_GAP
-        columns = fitting_columns(widths, room, gap=gap)
+    columns, gap = list(COLUMNS), _GAP
+    if sys.stdout.isatty() and fitting_columns(widths, Console().width, gap=_GAP) != columns:
+        gap = _NARROW_GAP
+        columns = fitting_columns(widths, Console().width, gap=gap)
     table = Table(box=None, pad_edge=False, padding=(0, gap, 0, 0), header_style="bold")
     for name in columns:
         justify = "left" if name in TEXT_COLUMNS else "right"

@@ -292,7 +292,7 @@ def test_a_stopped_run_is_resumed_to_its_end(stopped_run, tmp_path):
     assert "Finished Training" in result.stdout
     assert_complete(stopped_run, 900)
     assert_one_sentence(
-        run("train", "--headless", "--resume", "latest", cwd=tmp_path), 2, "is complete", "more epochs"
+        run("train", "--headless", "--resume", "latest", cwd=tmp_path), 2, "already finished", "epochs above"
     )
 
 
@@ -304,13 +304,13 @@ def test_what_cannot_be_resumed_is_refused_with_2_and_a_sentence(stopped_run, tm
         return run("train", "--headless", "--resume", *arguments, cwd=tmp_path)
 
     assert_one_sentence(resume("1999"), 2, "no run '1999'", name)
-    assert_one_sentence(resume(name, "--batch-size", "8"), 2, name, "batch_size 4", "batch_size 8")
+    assert_one_sentence(resume(name, "--batch-size", "8"), 2, name, "batch_size 8", "trained with 4")
     assert_one_sentence(run("train", "--detach", "--resume", "1999", cwd=tmp_path), 2, "no run '1999'")
     lock = RunLock(stopped_run)
     lock.acquire()
     for way in ("--headless", "--detach"):
         result = run("train", way, "--resume", name, cwd=tmp_path)
-        assert_one_sentence(result, 2, f"live in process {os.getpid()}", f"cifar-tui attach {name}")
+        assert_one_sentence(result, 2, f"running in process {os.getpid()}", f"cifar-tui attach {name}")
     lock.release()
     assert {path: path.read_bytes() for path in stopped_run.iterdir()} == before
 

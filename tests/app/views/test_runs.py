@@ -303,7 +303,7 @@ async def test_a_run_that_became_live_while_the_user_was_asked_is_not_deleted(ap
         live.add(NEW)
         await pilot.press("y")
         await until(pilot, lambda: app.notes)
-        assert "is live and cannot be deleted" in app.notes[0]
+        assert "is still running; stop it before deleting it" in app.notes[0]
         assert (tmp_path / NEW).exists()
 
 

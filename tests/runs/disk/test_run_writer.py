@@ -67,8 +67,8 @@ def test_the_summary_follows_the_points_every_few_seconds(writing, tmp_path, mon
     ids=lambda event: type(event).__name__,
 )
 def test_what_changes_the_table_of_runs_is_in_the_summary_at_once(writing, tmp_path, event):
-    writing.emit(STARTED, PhaseChanged(phase=Phase.TRAINING), event)
-    assert read_summary(tmp_path).updated == event.time
+    writing.emit(at(1000, STARTED), at(1000, PhaseChanged(phase=Phase.TRAINING)), at(2000, event))
+    assert read_summary(tmp_path).updated == 2000
 
 
 def test_a_full_disk_leaves_the_old_summary_and_the_next_event_tries_again(writing, tmp_path, monkeypatch):
