@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cifar_tui.bench.children import child, run_child, say
-from cifar_tui.bench.long_run import MORE_EPOCHS, STEPS_PER_SECOND, training_events, unfinished_config
+from cifar_tui.bench.long_run import MORE_EPOCHS, STEPS_PER_SECOND, training_events
 from cifar_tui.engine.errors import RunFailedError
 from cifar_tui.engine.events import LossPoint
 from cifar_tui.runs.attached import AttachedRun
 from cifar_tui.runs.disk.run_writer import RunWriter
+from cifar_tui.runs.state import RunState
 
 _MODULE = "cifar_tui.bench.processes"
 _POLL_SECONDS = 0.01
@@ -142,7 +143,7 @@ def _follow(folder: Path, seconds: float) -> None:
 def _write(folder: Path, epochs_done: int, seconds: float) -> None:
     """Own the run in `folder` and go on with it at its real rate for `seconds`."""
     events = training_events(epochs_done + 1, epochs_done + MORE_EPOCHS)
-    possession = RunWriter(folder, unfinished_config(epochs_done), lambda _: None)
+    possession = RunWriter(folder, RunState(), lambda _: None)
     began = time.monotonic()
     steps = 0
     try:

@@ -1,4 +1,4 @@
-"""`cifar-tui runs`: a table of runs, and runs side by side."""
+"""`cifar-tui runs`: print a table of runs, or runs side by side."""
 
 import dataclasses
 import json
@@ -42,15 +42,15 @@ _ENDLESS = 100_000
 
 
 def list_command(checkpoints: Path, names: list[str], *, as_json: bool) -> int:
-    """Print the runs in `checkpoints`, or those that are named side by side, and return the exit code.
+    """Print a table of the runs in `checkpoints`, or the named runs side by side; returns the exit code.
 
     Args:
-        checkpoints: the folder in which runs are kept.
-        names: ids, prefixes of ids or "latest"; none for a table of all runs.
-        as_json: whether to print JSON: a list of runs, or an object of several that are compared.
+        checkpoints: the checkpoints folder.
+        names: IDs, unique prefixes of them or "latest"; none for a table of all runs.
+        as_json: print JSON instead: a list of runs, or an object with the differences of several named ones.
 
     Raises:
-        ConfigError: a name fits no run or more than one, or the folder cannot be read.
+        ConfigError: a name matches no run or several, or the folder cannot be read.
     """
     folders = dict.fromkeys(find_run(checkpoints, name) for name in names)
     runs = [list_run(folder) for folder in folders] if names else list_runs(checkpoints)
@@ -59,17 +59,17 @@ def list_command(checkpoints: Path, names: list[str], *, as_json: bool) -> int:
             print(json.dumps(_as_json(runs, compared=len(names) > 1), indent=2, default=str))
         elif not runs:
             print(
-                f"cifar-tui: there are no runs in {checkpoints}; train one with 'cifar-tui train', "
-                "or name their folder with --checkpoints",
+                f"cifar-tui: no runs in '{checkpoints}'; train one with 'cifar-tui train', "
+                "or choose another folder with --checkpoints",
                 file=sys.stderr,
             )
         elif names:
             _print_table(_comparison_table(compare_runs(runs)))
         else:
-            _print_table(_runs_table(runs, _room()))
+            _print_table(_runs_table(runs))
         sys.stdout.flush()
     except BrokenPipeError:
-        redirect_to_devnull(STDOUT)  # whoever read has read enough
+        redirect_to_devnull(STDOUT)  # the reader, such as 'head', has closed the pipe
     return 0
 
 
@@ -85,37 +85,23 @@ def _as_json(runs: list[ListedRun], *, compared: bool) -> object:
 
 
 def _run_as_json(run: ListedRun) -> dict[str, Any]:
-    if run.summary is None:
-        figures: dict[str, Any] = dict.fromkeys(entry.name for entry in dataclasses.fields(RunSummary))
-    else:
+    figures: dict[str, Any] = dict.fromkeys(entry.name for entry in dataclasses.fields(RunSummary))
+    if run.summary is not None:
         figures = dataclasses.asdict(run.summary)
-    del figures["schema"]
-    return {
-        "run": run.name,
-        "folder": str(run.folder),
-        "state": run.state,
-        **figures,
-        "config": run.config,
-    }
+    names = {"run": run.name, "folder": str(run.folder), "state": run.state}
+    return names | figures | {"config": run.config}
 
 
-def _room() -> int | None:
-    """The columns of the terminal; None where standard output is none, and then nothing is left out."""
-    return Console().width if sys.stdout.isatty() else None
-
-
-def _runs_table(runs: list[ListedRun], room: int | None) -> Table:
+def _runs_table(runs: list[ListedRun]) -> Table:
     cells = [run_cells(run) for run in runs]
     widths = {
         name: max(cell_len(heading), *(cell_len(row[name]) for row in cells))
         for name, heading in COLUMNS.items()
     }
-    gap = _GAP
-    columns = list(COLUMNS)
-    if room is not None:
-        if sum(widths.values()) + _GAP * (len(widths) - 1) > room:
-            gap = _NARROW_GAP
-        columns = fitting_columns(widths, room, gap=gap)
+    columns, gap = list(COLUMNS), _GAP
+    if sys.stdout.isatty() and fitting_columns(widths, Console().width, gap=_GAP) != columns:
+        gap = _NARROW_GAP
+        columns = fitting_columns(widths, Console().width, gap=gap)
     table = Table(box=None, pad_edge=False, padding=(0, gap, 0, 0), header_style="bold")
     for name in columns:
         justify = "left" if name in TEXT_COLUMNS else "right"
@@ -141,9 +127,9 @@ def _comparison_table(comparison: Comparison) -> Table:
 
 
 def _print_table(table: Table) -> None:
-    """Print `table`; where standard output is no terminal, in plain text as wide as it needs."""
+    """Print `table`; if stdout is no terminal, as plain text of any width."""
     if sys.stdout.isatty():
-        Console(highlight=False).print(table, crop=False)  # ids stay whole on the narrowest terminal
+        Console(highlight=False).print(table, crop=False)  # never break an ID
         return
     console = Console(file=sys.stdout, width=_ENDLESS, color_system=None, highlight=False)
     with console.capture() as captured:

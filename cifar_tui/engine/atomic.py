@@ -1,4 +1,4 @@
-"""Writes files so that a reader sees the old content or the new one, never a part."""
+"""Atomic file writes: a reader sees the old content or the new one, never a part of it."""
 
 import errno
 import os
@@ -6,21 +6,25 @@ import tempfile
 from pathlib import Path
 
 _NO_FOLDER_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EBADF}
-"""What some network file systems answer where a folder is to be synced."""
+"""Errors of network file systems that cannot fsync a folder."""
 
 _UMASK = os.umask(0o077)
 os.umask(_UMASK)
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Replace `path` by `content`.
+def write_atomically(path: Path, content: bytes, *, durable: bool = True) -> None:
+    """Replace `path` with `content` through a temporary file in the same folder.
 
-    The content goes to a temporary file in the same folder, is flushed to the disk and then renamed over
-    `path`; if anything fails, `path` is as it was and the temporary file is gone. A process that is killed
-    on the way leaves `path` as it was or new, and perhaps the temporary file.
+    On any failure `path` is unchanged and the temporary file removed. A process killed in between may leave
+    the temporary file behind; see `remove_leftovers`.
+
+    Args:
+        path: the file to replace.
+        content: its new content.
+        durable: fsync the file and its folder, so that the content survives a power failure.
 
     Raises:
-        OSError: the folder cannot be written or the disk is full.
+        OSError: the folder is not writable or the disk is full.
     """
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
     try:
@@ -29,13 +33,16 @@ def write_atomically(path: Path, content: bytes) -> None:
             while rest:
                 rest = rest[os.write(descriptor, rest) :]
             os.fchmod(descriptor, 0o666 & ~_UMASK)
-            os.fsync(descriptor)
+            if durable:
+                os.fsync(descriptor)
         finally:
             os.close(descriptor)
-        os.replace(temporary, path)  # noqa: PTH105 - the calls of the system, one by one
+        os.replace(temporary, path)  # noqa: PTH105 - pairs with the os calls above
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+    if not durable:
+        return
     try:
         sync_to_disk(path.parent)  # makes the rename itself durable
     except OSError as error:
@@ -44,22 +51,22 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 
 def write_text_atomically(path: Path, text: str) -> None:
-    """Replace `path` by `text` in UTF-8, as `write_atomically` does."""
+    """Replace `path` with `text` in UTF-8; see `write_atomically`."""
     write_atomically(path, text.encode())
 
 
-def remove_leftovers(folder: Path, name: str) -> None:
-    """Remove what writers of `folder / name` that were killed have left behind.
+def remove_leftovers(folder: Path) -> None:
+    """Remove the temporary files of writers that were killed.
 
     Raises:
         OSError: a file cannot be removed.
     """
-    for leftover in folder.glob(f".{name}.*.tmp"):
+    for leftover in folder.glob(".*.tmp"):
         leftover.unlink(missing_ok=True)
 
 
 def sync_to_disk(path: Path) -> None:
-    """Have the content of a file, or the names in a folder, on the disk.
+    """Fsync a file or a folder.
 
     Raises:
         OSError: it cannot be opened or written.

@@ -1,17 +1,17 @@
-"""The errors a user can cause, each with the exit code it ends the program with."""
+"""Errors that a user can cause, each with the program's exit code."""
 
 
 class UserError(Exception):
-    """One sentence for the user: what is wrong, where, and what to do."""
+    """One sentence for the user: what failed, where, and what to do next."""
 
     exit_code = 4
 
 
 class ConfigError(UserError):
-    """A configuration value, option or file named by the user is wrong.
+    """A setting, option or file named by the user is invalid.
 
     Attributes:
-        field: name of the `TrainConfig` field at fault, or "" where it is none of them.
+        field: name of the invalid `TrainConfig` field, "" if it is none of them.
     """
 
     exit_code = 2
@@ -22,16 +22,14 @@ class ConfigError(UserError):
 
 
 class DataUnavailableError(UserError):
-    """The images asked for cannot be had."""
+    """The dataset is not available."""
 
     exit_code = 3
 
 
 class RunFailedError(UserError):
-    """The run could not go on: out of memory, a loss that is not finite, input or output."""
-
-    exit_code = 4
+    """The run failed: out of memory, a non-finite loss, or an I/O error."""
 
 
 class CancelledError(Exception):
-    """The user asked to stop while something long was under way; nothing is left half-done."""
+    """The user cancelled a long operation; nothing is left half-done."""

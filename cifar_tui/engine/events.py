@@ -1,19 +1,23 @@
-"""What a run says while it works: the one vocabulary between the engine and everything else.
+"""Events that a run emits, and their JSON form in the event log.
 
-Every event is a frozen dataclass of plain values, so that it can stand as a line of JSON in the event log.
-Events marked `transient` are for the screen only and are not logged.
+Every event is a frozen dataclass of plain values; transient ones are for the screen and are not logged.
 """
 
 import dataclasses
+import functools
 import math
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, ClassVar
+from types import UnionType
+from typing import Any, ClassVar, TypeVar, get_args, get_origin
+
+_T = TypeVar("_T")
 
 
 class Phase(StrEnum):
-    """What a run is doing."""
+    """Phase of a run."""
 
     IDLE = "idle"
     LOADING = "loading"
@@ -24,12 +28,12 @@ class Phase(StrEnum):
     DONE = "done"
     FAILED = "failed"
     CRASHED = "crashed"
-    """Never said by a run itself: its process died."""
+    """Set by observers when the run's process died; never emitted by the run itself."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Event:
-    """Base of all events. `time` is in Unix seconds."""
+    """Base class of all events. `time` is in Unix seconds."""
 
     transient: ClassVar[bool] = False
     time: float = field(default_factory=lambda: round(time.time(), 3))
@@ -37,7 +41,7 @@ class Event:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PhaseChanged(Event):
-    """The run entered `phase`; `message` says more where there is more to say."""
+    """The run entered `phase`; `message` has details, "" for none."""
 
     phase: Phase
     message: str = ""
@@ -45,9 +49,9 @@ class PhaseChanged(Event):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LoadingProgress(Event):
-    """How far loading is: `done` of `total` (None where unknown) in `unit` ("bytes", "files" or "images").
+    """Loading progress: `done` of `total` (None if unknown) in `unit` ("bytes", "files" or "images").
 
-    `stage` is a gerund phrase for the user, such as "downloading cifar-10-python.tar.gz".
+    `stage` is what the user reads, such as "downloading cifar-10-python.tar.gz".
     """
 
     transient: ClassVar[bool] = True
@@ -59,40 +63,29 @@ class LoadingProgress(Event):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DataLoaded(Event):
-    """The images are in memory. `title` is what the user sees them called.
-
-    `skipped` counts the files that were no images; `skipped_files` names the first few of them.
-    """
+    """The dataset is in memory. `title` is its name for the user."""
 
     title: str
     synthetic: bool
     class_names: tuple[str, ...]
     train_images: int
     test_images: int
-    skipped: int = 0
-    skipped_files: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrainingStarted(Event):
-    """The first step is next. `config` is `TrainConfig` as a dictionary.
-
-    `device` and `backend`, the way the steps are made, are for the user to read; older logs have no path.
-    """
+    """Training starts with the next step. `device` and `backend` are names for the user."""
 
     run: str
-    config: dict[str, Any]
     device: str
-    parameters: int
     steps_per_epoch: int
     total_steps: int
-    torch_version: str
     backend: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Resumed(Event):
-    """Training goes on from the checkpoint of `step`: what was logged of later steps is superseded."""
+    """Training resumed from the checkpoint at `step`; events of later steps are superseded."""
 
     step: int
     epoch: int
@@ -102,11 +95,11 @@ class Resumed(Event):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LossPoint(Event):
-    """A point of the charts: figures over the `steps` steps that ended with `step`.
+    """A chart point over the last `steps` steps, up to and including `step`.
 
-    `step` counts from 1 over the whole run, `epoch` and `batch` from 1 within it. `loss` is the mean of the
-    batches' mean losses (nats); `accuracy` is the share (0-1) of the training images of these batches that
-    were classified rightly on the way. `train_seconds` is time spent training since the start of the run.
+    `step` and `epoch` count from 1 over the run, `batch` from 1 within the epoch. `loss` is the mean batch
+    loss (nats), `accuracy` the running training accuracy (0-1), `images` the training images of these steps,
+    `train_seconds` the training time since the start of the run.
     """
 
     step: int
@@ -114,8 +107,6 @@ class LossPoint(Event):
     epoch: int
     batch: int
     loss: float
-    loss_min: float
-    loss_max: float
     accuracy: float
     learning_rate: float
     images: int
@@ -124,7 +115,7 @@ class LossPoint(Event):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LossWindow(Event):
-    """The running loss as the tutorial prints it: the mean over the last `log_every` batches."""
+    """The running loss that the tutorial prints: the mean over the last `log_every` batches."""
 
     epoch: int
     batch: int
@@ -132,13 +123,13 @@ class LossWindow(Event):
     loss: float
 
     def tutorial_line(self) -> str:
-        """`[1,  2000] loss: 2.210`: the epoch, the batch right-aligned in 5, three decimals."""
+        """Format as the tutorial does: `[1,  2000] loss: 2.210`."""
         return f"[{self.epoch}, {self.batch:5d}] loss: {self.loss:.3f}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EpochFinished(Event):
-    """An epoch ended; `loss` and `accuracy` are means over all its training batches, taken while training."""
+    """An epoch ended; `loss` and `accuracy` are running means over its training batches."""
 
     epoch: int
     step: int
@@ -149,7 +140,7 @@ class EpochFinished(Event):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Validated(Event):
-    """The images held out were classified after an epoch; `best` if better than after any before."""
+    """The validation split was evaluated after an epoch; `best` if better than all before."""
 
     epoch: int
     step: int
@@ -160,16 +151,16 @@ class Validated(Event):
 
     @property
     def accuracy(self) -> float:
-        """Share (0-1) of them classified rightly."""
-        return self.correct / self.total
+        """Share (0-1) of correct predictions."""
+        return self.correct / self.total if self.total else math.nan
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrainingFinished(Event):
-    """The last step was made (`completed`), or a stop was asked for and the run was saved.
+    """Training ended: after the last step (`completed`), or after a requested stop.
 
-    `images` counts training images over all epochs. `final_loss` is the mean of the last whole window of
-    losses, or of the epoch where no window was completed; it may be NaN.
+    `images` counts training images over all epochs. `final_loss` is the last running loss, or the mean of the
+    epoch if there was none; it may be NaN.
     """
 
     completed: bool
@@ -182,9 +173,9 @@ class TrainingFinished(Event):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SamplesPredicted(Event):
-    """What the net at `step` predicts for the first test images, in the order of the test set.
+    """Predictions at `step` for the first test images, in test set order.
 
-    `predicted` are class indices, `confidences` the softmax probabilities (0-1) of those classes.
+    `predicted` are class indices, `confidences` their softmax probabilities (0-1).
     """
 
     step: int
@@ -194,7 +185,7 @@ class SamplesPredicted(Event):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EvaluationProgress(Event):
-    """`done` of `total` test images are evaluated."""
+    """Evaluation progress: `done` of `total` test images."""
 
     transient: ClassVar[bool] = True
     done: int
@@ -203,7 +194,7 @@ class EvaluationProgress(Event):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ClassAccuracy:
-    """How many of the test images of one class were classified rightly."""
+    """Correct predictions among the test images of one class."""
 
     name: str
     correct: int
@@ -211,16 +202,15 @@ class ClassAccuracy:
 
     @property
     def accuracy(self) -> float | None:
-        """Share (0-1) of right answers; None for a class without test images."""
+        """Share (0-1) of correct predictions; None for a class without test images."""
         return self.correct / self.total if self.total else None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Evaluated(Event):
-    """The whole test set was evaluated after `step` steps; `final` when on the saved weights after training.
+    """The test set was evaluated after `step` steps (0 if unknown, as for weights from a file).
 
-    `step` is 0 where it is not known, as for weights from a file.
-    `loss` is the mean cross-entropy (nats), `seconds` the time it took.
+    `final` for the saved weights after training. `loss` is the mean cross-entropy (nats).
     """
 
     step: int
@@ -228,33 +218,31 @@ class Evaluated(Event):
     correct: int
     total: int
     loss: float
-    seconds: float
     per_class: tuple[ClassAccuracy, ...]
 
     @property
     def accuracy(self) -> float:
-        """Share (0-1) of the test images classified rightly."""
-        return self.correct / self.total
+        """Share (0-1) of correct predictions."""
+        return self.correct / self.total if self.total else math.nan
 
     def tutorial_line(self) -> str:
-        """The tutorial's sentence, in whole per cent rounded down."""
+        """Format as the tutorial does, in whole per cent, rounded down."""
         percent = 100 * self.correct // self.total
         return f"Accuracy of the network on the {self.total} test images: {percent} %"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CheckpointSaved(Event):
-    """`path` holds the state after `step` steps; `reason` says why it was saved."""
+    """A checkpoint of `step` was saved to `path`; `reason` is for the user."""
 
     path: str
     step: int
-    epoch: int
     reason: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Message(Event):
-    """A line for the log; `printed` when the tutorial itself would have printed it."""
+    """A line of the log; `printed` if the tutorial prints it too."""
 
     text: str
     printed: bool = False
@@ -269,9 +257,9 @@ class Alert(Event):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunEnded(Event):
-    """The work is over; only an evaluation of what was saved may follow.
+    """The run ended; only an evaluation of the saved weights may follow.
 
-    `exit_code` is the program's (0: done); `error` tells the user why it failed.
+    `exit_code` is the program's (0: done); `error` is the sentence for the user, "" if none.
     """
 
     exit_code: int
@@ -279,23 +267,15 @@ class RunEnded(Event):
 
 
 _EVENT_TYPES: dict[str, type[Event]] = {cls.__name__: cls for cls in Event.__subclasses__()}
-_NUMBERS = {
-    cls: {entry.name for entry in dataclasses.fields(cls) if entry.type is float}
-    for cls in _EVENT_TYPES.values()
-}
-_PLAIN = (LossPoint, LossWindow)  # most of a log: no lists in them, and read in the shortest way
 
 
 def event_to_dict(event: Event) -> dict[str, Any]:
-    """`event` as a dictionary that is strict JSON, with its type under "event".
-
-    A number that is not finite becomes None, for JSON has none.
-    """
+    """Convert `event` to strict JSON values, its type under "event"; non-finite numbers become None."""
     return {"event": type(event).__name__, **finite_or_none(dataclasses.asdict(event))}
 
 
 def finite_or_none(value: Any) -> Any:  # noqa: ANN401 - any JSON value in, any out
-    """`value`, made of dictionaries, lists, tuples and plain values, with None for what is not finite."""
+    """Replace non-finite numbers in `value`, at any depth, by None."""
     match value:
         case float():
             return value if math.isfinite(value) else None
@@ -308,28 +288,48 @@ def finite_or_none(value: Any) -> Any:  # noqa: ANN401 - any JSON value in, any 
 
 
 def event_from_dict(values: dict[str, Any]) -> Event | None:
-    """The event that `event_to_dict` made `values` of; None for a type this version does not know.
-
-    Where a number is needed and there is none, it was not finite: it comes back as NaN.
+    """Restore the event that `event_to_dict` converted to `values`; None for an unknown type.
 
     Raises:
-        TypeError, KeyError: the fields are not those of the event's type.
+        TypeError, ValueError, KeyError, OverflowError: as `decode`.
     """
     fields = dict(values)
     cls = _EVENT_TYPES.get(fields.pop("event"))
-    if cls is None:
-        return None
-    if cls in _PLAIN and None not in fields.values():
-        return cls(**fields)
-    if cls is PhaseChanged:
-        fields["phase"] = Phase(fields["phase"])
-    if cls is Evaluated:
-        fields["per_class"] = [ClassAccuracy(**entry) for entry in fields["per_class"]]
-    if cls is SamplesPredicted:
-        fields["confidences"] = [math.nan if value is None else value for value in fields["confidences"]]
-    for name, value in fields.items():
-        if isinstance(value, list):
-            fields[name] = tuple(value)
-        elif value is None and name in _NUMBERS[cls]:
-            fields[name] = math.nan
-    return cls(**fields)
+    return None if cls is None else decode(cls, fields)
+
+
+def decode(cls: type[_T], values: Mapping[str, Any]) -> _T:
+    """Build the dataclass `cls` from JSON values: lists become tuples, a missing number (None) NaN.
+
+    Raises:
+        TypeError, ValueError, KeyError, OverflowError: a field is missing, unknown or of the wrong type.
+    """
+    types = _field_types(cls)  # type: ignore[arg-type]  # typeshed: a type is hashable
+    if list(map(type, values.values())) == list(types.values()):  # most log lines: nothing to convert
+        return cls(**values)
+    if len(values) != len(types):
+        raise TypeError(f"{cls.__name__} has other fields than {', '.join(values)}")
+    return cls(**{name: _decode_value(kind, values[name]) for name, kind in types.items()})
+
+
+@functools.cache
+def _field_types(cls: Any) -> dict[str, Any]:  # noqa: ANN401 - any dataclass
+    return {entry.name: entry.type for entry in dataclasses.fields(cls)}
+
+
+def _decode_value(kind: Any, value: Any) -> Any:  # noqa: ANN401 - any type, and a value of it
+    if get_origin(kind) is tuple and isinstance(value, list):
+        return tuple(_decode_value(get_args(kind)[0], entry) for entry in value)
+    if isinstance(kind, UnionType):
+        return None if value is None else _decode_value(get_args(kind)[0], value)
+    if kind is ClassAccuracy:
+        return decode(ClassAccuracy, value)
+    if kind is Phase:
+        return Phase(value)
+    if kind is float and value is None:
+        return math.nan
+    if kind is float and type(value) is int:
+        return float(value)
+    if type(value) is not kind:
+        raise TypeError(f"{value!r} is not of type {kind}")
+    return value

@@ -158,12 +158,9 @@ class Session:
             self._emit(
                 TrainingStarted(
                     run=folder.name,
-                    config=dataclasses.asdict(self.config),
                     device=describe_device(device),
-                    parameters=sum(parameter.numel() for parameter in setup.net.parameters()),
                     steps_per_epoch=trainer.steps_per_epoch,
                     total_steps=config.epochs * trainer.steps_per_epoch,
-                    torch_version=torch.__version__,
                     backend=setup.choice.backend.label,
                 )
             )
@@ -264,8 +261,6 @@ class Session:
                 class_names=dataset.class_names,
                 train_images=len(dataset.train),
                 test_images=len(dataset.test),
-                skipped=len(skipped),
-                skipped_files=skipped[:_NAMED_FILES],
             )
         )
         self.dataset = dataset

@@ -1,6 +1,5 @@
 """`AttachedRun`: a run of another process, or one that has ended, followed through its folder."""
 
-import contextlib
 import threading
 import time
 from dataclasses import replace
@@ -13,7 +12,7 @@ from cifar_tui.engine.events import Alert, Message, Phase, PhaseChanged
 from cifar_tui.engine.layout import CONFIG_FILE, EVENTS_FILE, LAST_FILE, SAMPLES_FILE
 from cifar_tui.runs.control.client import send_request
 from cifar_tui.runs.control.protocol import Request
-from cifar_tui.runs.disk.event_log import DAMAGED, EventReader
+from cifar_tui.runs.disk.event_log import EventReader
 from cifar_tui.runs.disk.run_lock import Owner, owner_of
 from cifar_tui.runs.disk.samples import read_samples
 from cifar_tui.runs.recap import Recap, last_seen
@@ -190,12 +189,11 @@ class AttachedRun:
             for event in self._reader.read():
                 if recap is None and not self.live:
                     self._check_owner()  # first, or the event would seem to come from a process that died
-                with contextlib.suppress(*DAMAGED):
-                    if recap is not None:
-                        recap.note(event, self._state)
-                    if isinstance(event, PhaseChanged):
-                        self._forget_pending(event.phase)
-                    self._state.apply(event)
+                if recap is not None:
+                    recap.note(event, self._state)
+                if isinstance(event, PhaseChanged):
+                    self._forget_pending(event.phase)
+                self._state.apply(event)
         except OSError as error:
             self._state.apply(Alert(text=f"cannot read the event log in {self.folder}: {error.strerror}"))
             self._closed.set()

@@ -1,18 +1,28 @@
-"""Numbers the way a reader likes them."""
+"""Format numbers for the user."""
+
+_AGES = ((365 * 86_400, "y"), (86_400, "d"), (3600, "h"), (60, "m"))
 
 UNKNOWN = "–"
-"""Stands where a figure is not known, or not yet."""
+"""Placeholder for an unknown figure."""
 
 
 def duration(seconds: float) -> str:
-    """`0:07`, `12:05`, `1:02:03`."""
+    """Format as `0:07`, `12:05` or `1:02:03`."""
     minutes, second = divmod(round(seconds), 60)
     hours, minute = divmod(minutes, 60)
     return f"{hours}:{minute:02d}:{second:02d}" if hours else f"{minute}:{second:02d}"
 
 
+def age(seconds: float) -> str:
+    """Format a time span in its largest unit: `45 s`, `12 m`, `5 h`, `3 d`, `2 y`."""
+    for unit, name in _AGES:
+        if seconds >= unit:
+            return f"{seconds // unit:.0f} {name}"
+    return f"{max(0, int(seconds))} s"
+
+
 def byte_count(count: float) -> str:
-    """`170.5 MB`, in decimal units."""
+    """Format as `170.5 MB`, in decimal units."""
     for unit, name in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
         if count >= unit:
             return f"{count / unit:.1f} {name}"
@@ -20,7 +30,7 @@ def byte_count(count: float) -> str:
 
 
 def loss_figure(loss: float) -> str:
-    """A loss in few characters, whatever its size."""
+    """Format a loss in few characters, whatever its size."""
     if 0 < loss < 0.01:
         return f"{loss:.2g}"
     if loss < 100:
@@ -29,5 +39,5 @@ def loss_figure(loss: float) -> str:
 
 
 def throughput(images_per_second: float) -> str:
-    """`5,210 images/s`, with a decimal where it is slow."""
+    """Format as `5,210 images/s`, with a decimal below 10."""
     return f"{images_per_second:,.{1 if images_per_second < 10 else 0}f} images/s"

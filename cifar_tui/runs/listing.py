@@ -1,9 +1,5 @@
-"""All runs of a folder: listed, told in the words of a table, compared and deleted.
+"""List, compare and delete runs. Imports no torch; with a `summary.json` a run's event log is not read."""
 
-Imports no torch and reads no event log that has a summary beside it: hundreds of runs are listed at once.
-"""
-
-import os
 import time
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -15,8 +11,9 @@ from cifar_tui.engine.errors import ConfigError, RunFailedError
 from cifar_tui.engine.events import Phase
 from cifar_tui.engine.layout import CONFIG_FILE
 from cifar_tui.runs.disk.run_lock import Owner, owner_of
-from cifar_tui.runs.disk.summary import RunSummary, read_summary, rebuild_summary
-from cifar_tui.runs.format import UNKNOWN, duration
+from cifar_tui.runs.disk.store import is_run, run_folders
+from cifar_tui.runs.disk.summary import RunSummary, read_summary
+from cifar_tui.runs.format import UNKNOWN, age, duration, loss_figure
 
 RunStatus = Literal["live", "paused", "done", "stopped", "failed", "crashed", "unknown"]
 
@@ -29,7 +26,7 @@ SIGNS: dict[str, str] = {
     "crashed": "✗",
     "unknown": "?",
 }
-"""What tells the states apart beside their words."""
+"""Sign of each status, shown beside its word."""
 
 COLUMNS: dict[str, str] = {
     "run": "run",
@@ -43,27 +40,26 @@ COLUMNS: dict[str, str] = {
     "time": "time",
     "age": "age",
 }
-"""The columns of a table of runs and their headings."""
+"""Columns of a table of runs and their headings."""
 
 TEXT_COLUMNS = frozenset({"run", "state", "preset", "data"})
-"""The columns that are read from the left; figures stand at the right."""
+"""Left-aligned columns; figures are right-aligned."""
 
 _LEAST_IMPORTANT = ("loss", "preset", "last", "data", "time", "age", "epoch", "best")
 _LONGEST_NAME = 14
 _DOWNLOADED = ("auto", "cifar10")
-_AGES = ((365 * 86_400, "y"), (86_400, "d"), (3600, "h"), (60, "m"), (1, "s"))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ListedRun:
-    """A run of the list.
+    """A run in the list.
 
     Attributes:
-        name: its id.
-        folder: where it is kept.
-        state: what became of it, in a word.
-        summary: its figures; None where neither its summary nor its event log tells them.
-        config: its settings by name; None where `config.toml` cannot be read.
+        name: its ID.
+        folder: its folder.
+        state: its status.
+        summary: its key figures; None if neither its summary nor its event log can be read.
+        config: its settings by name; None if `config.toml` cannot be read.
     """
 
     name: str
@@ -75,12 +71,12 @@ class ListedRun:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Comparison:
-    """Runs side by side: a value for every run, in the order of `names`.
+    """Runs side by side: one value per run, in the order of `names`.
 
     Attributes:
-        names: the runs' ids.
-        settings: the settings in which they differ, None where a run has none; all of a single run.
-        results: what came of them, as the user reads it.
+        names: IDs of the runs.
+        settings: the settings that differ, None where a run lacks one; all settings of a single run.
+        results: the results as text.
     """
 
     names: tuple[str, ...]
@@ -89,81 +85,59 @@ class Comparison:
 
 
 def list_runs(checkpoints: Path) -> list[ListedRun]:
-    """The runs in `checkpoints`, oldest first; what is no run is passed over, a missing folder has none.
+    """List the runs in `checkpoints`, oldest first; none if the folder does not exist.
 
     Raises:
         ConfigError: the folder cannot be read.
     """
-    try:
-        with os.scandir(checkpoints) as entries:
-            names = [entry.name for entry in entries if not entry.name.startswith(".")]
-    except FileNotFoundError:
-        return []
-    except OSError as error:
-        raise ConfigError(
-            f"cannot read the checkpoints folder {checkpoints}: {error.strerror}; "
-            "name another with --checkpoints"
-        ) from None
-    return [list_run(checkpoints / name) for name in sorted(names) if is_run(checkpoints / name)]
-
-
-def is_run(folder: Path) -> bool:
-    """Whether `folder` is the folder of a run."""
-    try:
-        return (folder / CONFIG_FILE).is_file()
-    except OSError:
-        return False
+    return [list_run(folder) for folder in run_folders(checkpoints)]
 
 
 def list_run(folder: Path) -> ListedRun:
-    """The run in `folder`; what cannot be read of it is None."""
-    owner = owner_of(folder)
+    """Read what the list shows of the run in `folder`."""
+    owner = owner_of(folder)  # before the summary: an owner that ends meanwhile has written it
     config = _read_config(folder / CONFIG_FILE)
-    summary = read_summary(folder) or rebuild_summary(folder)
-    return ListedRun(
-        name=folder.name,
-        folder=folder,
-        state=_state(owner, summary, config),
-        summary=summary,
-        config=config,
-    )
+    summary = read_summary(folder)
+    state = _state(owner, summary, config)
+    return ListedRun(name=folder.name, folder=folder, state=state, summary=summary, config=config)
 
 
 def delete_run(folder: Path) -> None:
     """Delete the run in `folder` with all its files.
 
     Raises:
-        ConfigError: it is live, or no folder of a run.
-        RunFailedError: a file of it cannot be removed.
+        ConfigError: the run is live, or `folder` is not the folder of a run.
+        RunFailedError: a file cannot be removed.
     """
     if folder.is_symlink():
-        raise ConfigError(f"{folder} is a link: delete the folder that it leads to")
+        raise ConfigError(f"'{folder}' is a link; delete the folder that it points to")
     if not is_run(folder):
-        raise ConfigError(f"{folder} is not the folder of a run: it has no {CONFIG_FILE}")
+        raise ConfigError(f"'{folder}' is not a run (no {CONFIG_FILE})")
+    live = ConfigError(f"run {folder.name} is still running; stop it before deleting it")
     if owner_of(folder).live:
-        raise _still_live(folder)
+        raise live
     import shutil
 
-    # no longer a run to anybody from here on, even if the rest is interrupted
+    # hidden first: even if the rest is interrupted, it is no run any more
     hidden = folder.with_name(f".{folder.name}.{time.time_ns()}.deleted")
     try:
         folder.rename(hidden)
     except OSError as error:
-        raise RunFailedError(f"cannot delete the run {folder}: {error.strerror}") from error
-    if owner_of(hidden).live:  # somebody was quicker
+        raise RunFailedError(f"cannot delete '{folder}': {error.strerror}") from error
+    if owner_of(hidden).live:  # started since the first check
         hidden.rename(folder)
-        raise _still_live(folder)
+        raise live
     try:
         (hidden / CONFIG_FILE).unlink()
         shutil.rmtree(hidden)
     except OSError as error:
         raise RunFailedError(
-            f"cannot delete all of the run {folder.name}: {error.strerror}; remove the rest in {hidden}"
+            f"cannot delete all files of run {folder.name}: {error.strerror}; remove '{hidden}' yourself"
         ) from error
 
 
 def compare_runs(runs: Sequence[ListedRun]) -> Comparison:
-    """The settings in which `runs` differ, and their results, side by side."""
+    """Compare the settings in which `runs` differ, and their results."""
     configs = [run.config or {} for run in runs]
     names = dict.fromkeys(name for config in configs for name in config)
     settings = {name: tuple(config.get(name) for config in configs) for name in names}
@@ -181,43 +155,41 @@ def compare_runs(runs: Sequence[ListedRun]) -> Comparison:
             "epoch": tuple(cell["epoch"] for cell in cells),
             "steps": tuple(_steps(summary) for summary in summaries),
             "loss": tuple(cell["loss"] for cell in cells),
-            "best accuracy": tuple(_percent(summary.best_accuracy, " %") for summary in summaries),
-            "last accuracy": tuple(_percent(summary.last_accuracy, " %") for summary in summaries),
-            "seconds": tuple(f"{summary.train_seconds:,.1f}" for summary in summaries),
+            "best test accuracy": tuple(_percent(summary.best_accuracy, " %") for summary in summaries),
+            "last test accuracy": tuple(_percent(summary.last_accuracy, " %") for summary in summaries),
+            "training time": tuple(f"{summary.train_seconds:,.1f} s" for summary in summaries),
         },
     )
 
 
 def run_cells(run: ListedRun) -> dict[str, str]:
-    """What stands in the columns of a table for `run`: nothing but printable characters."""
+    """Format the table cells of `run` by column, in printable characters only."""
     summary, config = run.summary or RunSummary(), run.config or {}
-    data = summary.data or str(config.get("data", ""))
+    data = str(config.get("data", ""))
     if data in _DOWNLOADED and summary.data_title:
         data = summary.data_title
     began = summary.started or summary.updated
     return {
         "run": printable(run.name),
         "state": f"{SIGNS[run.state]} {run.state}",
-        "preset": _name(summary.preset or str(config.get("preset", ""))),
-        "data": _name(Path(data).name or data),
-        "epoch": f"{summary.epoch}/{summary.epochs}" if summary.epochs else UNKNOWN,
+        "preset": _shortened(str(config.get("preset", ""))),
+        "data": _shortened(Path(data).name or data),
+        "epoch": f"{summary.epoch}/{setting_text(config.get('epochs'))}" if run.summary else UNKNOWN,
         "best": _percent(summary.best_accuracy),
         "last": _percent(summary.last_accuracy),
-        "loss": _loss(summary.loss),
+        "loss": UNKNOWN if summary.loss is None else loss_figure(summary.loss),
         "time": duration(summary.train_seconds) if run.summary else UNKNOWN,
         "age": age(time.time() - began) if began else UNKNOWN,
     }
 
 
 def fitting_columns(widths: Mapping[str, int], room: int, *, gap: int) -> list[str]:
-    """The columns of which a table of `room` cells has room, `gap` cells between two.
-
-    The least important go first; the run and its state always stay.
+    """Choose the columns that fit; the least important go first, the run and its status always stay.
 
     Args:
-        widths: the cells that each column needs.
-        room: the cells that there are.
-        gap: the cells between two columns.
+        widths: width of each column in cells.
+        room: width of the table in cells.
+        gap: cells between two columns.
     """
     columns = [name for name in COLUMNS if name in widths]
     for name in _LEAST_IMPORTANT:
@@ -229,64 +201,46 @@ def fitting_columns(widths: Mapping[str, int], room: int, *, gap: int) -> list[s
 
 
 def printable(text: str) -> str:
-    """`text` without control characters, which would wreck a screen."""
+    """Replace control characters in `text`, which could garble the screen."""
     return "".join(character if character.isprintable() else "�" for character in text)
 
 
 def setting_text(value: object) -> str:
-    """The value of a setting as a table shows it."""
+    """Format the value of a setting for a table."""
     return UNKNOWN if value is None else printable(str(value))
-
-
-def age(seconds: float) -> str:
-    """A time span in its largest unit: `45 s`, `12 m`, `5 h`, `3 d`, `2 y`."""
-    for unit, name in _AGES:
-        if seconds >= unit:
-            return f"{seconds // unit:.0f} {name}"
-    return "0 s"
 
 
 def _state(owner: Owner, summary: RunSummary | None, config: dict[str, Any] | None) -> RunStatus:
     if owner.live:
-        return "paused" if summary is not None and summary.phase == Phase.PAUSED else "live"
+        return "paused" if summary is not None and summary.phase is Phase.PAUSED else "live"
     if config is None:
         return "unknown"
     if owner.crashed:
         return "crashed"
     if summary is None:
         return "unknown"
-    if summary.phase == Phase.FAILED or summary.error:
+    if summary.phase is Phase.FAILED or summary.error:
         return "failed"
-    if summary.phase != Phase.DONE:
-        return "crashed"  # its process had no lock, or was on a file system without
+    if summary.phase is not Phase.DONE:
+        return "crashed"  # without a trace in the lock, as on a file system without locks
     return "done" if summary.completed else "stopped"
 
 
 def _read_config(path: Path) -> dict[str, Any] | None:
-    """The settings in `path`, whatever version wrote them; None where they cannot be read."""
+    """Read the settings in `path` unchecked; None if it is not TOML."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return None
 
 
-def _still_live(folder: Path) -> ConfigError:
-    return ConfigError(f"run {folder.name} is live and cannot be deleted: stop it first")
-
-
-def _name(text: str) -> str:
+def _shortened(text: str) -> str:
     text = printable(text)
     return text if len(text) <= _LONGEST_NAME else text[: _LONGEST_NAME - 1] + "…"
 
 
 def _percent(share: float | None, unit: str = "") -> str:
     return UNKNOWN if share is None else f"{100 * share:.2f}{unit}"
-
-
-def _loss(loss: float | None) -> str:
-    if loss is None:
-        return UNKNOWN
-    return f"{loss:.3f}" if loss < 1000 else f"{loss:.1e}"
 
 
 def _steps(summary: RunSummary) -> str:

@@ -1,6 +1,5 @@
 """`LiveRun`: a run in a thread of this process."""
 
-import contextlib
 import threading
 import traceback
 from collections.abc import Callable
@@ -14,7 +13,7 @@ from cifar_tui.engine.errors import CancelledError, UserError
 from cifar_tui.engine.events import Alert, Event, Message, Phase, PhaseChanged, RunEnded
 from cifar_tui.engine.layout import LAST_FILE, LOG_FILE, REPORT_FILE, SAMPLES_FILE, WEIGHTS_FILE
 from cifar_tui.runs.control.protocol import Request, is_allowed
-from cifar_tui.runs.disk.event_log import DAMAGED, read_events
+from cifar_tui.runs.disk.event_log import read_events
 from cifar_tui.runs.disk.samples import write_samples
 from cifar_tui.runs.disk.store import check_checkpoints, create_run_folder, write_config
 from cifar_tui.runs.source import SampleBatch, build_sample_batch
@@ -184,8 +183,7 @@ class LiveRun:
             raise AssertionError("there is no run to resume")
         self._acquire(folder)
         for event in read_events(folder):
-            with contextlib.suppress(*DAMAGED):
-                self._state.apply(event, earlier=True)
+            self._state.apply(event, earlier=True)
         session = self._open_session()
         from cifar_tui.engine.checkpoint.files import load_training_state
 
@@ -243,7 +241,7 @@ class LiveRun:
         """Take ownership of the run's folder and log the events so far."""
         from cifar_tui.runs.disk.run_writer import RunWriter  # not needed for the first frame
 
-        self._writer = RunWriter(folder, self.config, self._answer)
+        self._writer = RunWriter(folder, self._state, self._answer)
         for event in self._early_events:
             self._log(event)
         self._early_events.clear()

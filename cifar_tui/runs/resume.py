@@ -1,55 +1,42 @@
-"""What a run can be resumed with."""
+"""Check that a run can be resumed, and with which settings."""
 
-import dataclasses
 from pathlib import Path
 
-from cifar_tui.engine.config.schema import TrainConfig, build_config, read_config_file
+from cifar_tui.engine.config.schema import SETTINGS, TrainConfig, build_config, read_config_file
 from cifar_tui.engine.errors import ConfigError
 from cifar_tui.engine.layout import CONFIG_FILE, LAST_FILE, REPORT_FILE
-from cifar_tui.runs.disk.run_lock import owner_of, refusal
-from cifar_tui.runs.disk.summary import read_summary, rebuild_summary
-
-_CHANGEABLE = {
-    "epochs",
-    "data",
-    "data_dir",
-    "device",
-    "tta",
-    "eval_every",
-    "checkpoint_every_epochs",
-    "checkpoint_every_minutes",
-}
-"""What may change without changing what the steps compute; for other images an alert says so."""
+from cifar_tui.runs.disk.run_lock import check_not_live
+from cifar_tui.runs.disk.summary import read_summary
 
 
 def config_to_resume(folder: Path, wanted: TrainConfig | None = None) -> TrainConfig:
-    """The settings to go on with the run in `folder` with: its own, or `wanted` where that can be.
+    """Return the settings to resume the run in `folder` with: `wanted`, or by default its own.
 
     Raises:
-        ConfigError: it is live, has no checkpoint, is complete, or `wanted` would make it another run.
+        ConfigError: the run is live, has no checkpoint or is finished, or `wanted` changes a setting that is
+            not resumable.
     """
     own = build_config(read_config_file(folder / CONFIG_FILE))
     config = wanted or own
     name = folder.name
-    owner = owner_of(folder)
-    if owner.live:
-        raise refusal(name, owner)
+    check_not_live(folder)
     if not (folder / LAST_FILE).is_file():
-        raise ConfigError(f"run {name} has no checkpoint to go on from: train anew")
-    for field in dataclasses.fields(TrainConfig):
-        before, after = getattr(own, field.name), getattr(config, field.name)
-        if before != after and field.name not in _CHANGEABLE:
+        raise ConfigError(f"run {name}: no checkpoint to resume from")
+    for setting, field in SETTINGS.items():
+        before, after = getattr(own, setting), getattr(config, setting)
+        if before != after and not field.metadata.get("resumable", False):
             raise ConfigError(
-                f"run {name} was started with {field.name} {before} and keeps it: "
-                f"leave {field.name} {after} out",
-                field=field.name,
+                f"run {name} cannot be resumed with {setting} {after!r}: it was trained with {before!r}",
+                field=setting,
             )
-    summary = read_summary(folder) or rebuild_summary(folder)
-    if summary is not None and config.epochs < summary.epoch:
+    summary = read_summary(folder)
+    if summary is None:
+        return config
+    if config.epochs < summary.epoch:
         raise ConfigError(
-            f"run {name} is in epoch {summary.epoch} already: give at least as many epochs", field="epochs"
+            f"run {name} is already in epoch {summary.epoch}; set epochs to at least {summary.epoch}",
+            field="epochs",
         )
-    complete = summary is not None and summary.completed and (folder / REPORT_FILE).is_file()
-    if complete and config.epochs <= own.epochs:
-        raise ConfigError(f"run {name} is complete: to train on, give more epochs than {own.epochs}")
+    if summary.completed and (folder / REPORT_FILE).is_file() and config.epochs <= own.epochs:
+        raise ConfigError(f"run {name} is already finished; to train on, set epochs above {own.epochs}")
     return config

@@ -1,4 +1,4 @@
-"""A curve of unbounded length in bounded memory that keeps its spikes."""
+"""A curve of any length in bounded memory that keeps its spikes."""
 
 import math
 from bisect import bisect_left
@@ -8,10 +8,10 @@ _x, _y = itemgetter(0), itemgetter(1)
 
 
 class Series:
-    """Points (x, y) in the order of x, thinned to at most `capacity` when there are more.
+    """Points (x, y) in ascending x, decimated when there are more than `capacity`.
 
-    When it is full, the points are put into buckets of neighbours and each keeps its lowest and its highest,
-    so a spike of a single point stays visible at any length. Values that are not finite are left out.
+    Decimation keeps the lowest and the highest point of each bucket, so a spike of a single point survives.
+    Non-finite values are left out.
     """
 
     def __init__(self, capacity: int = 4096) -> None:
@@ -19,7 +19,7 @@ class Series:
         self._points: list[tuple[float, float]] = []
 
     def append(self, x: float, y: float) -> None:
-        """Add a point to the right of all others."""
+        """Append a point; `x` must not decrease."""
         if not (math.isfinite(x) and math.isfinite(y)):
             return
         if len(self._points) >= self._capacity:
@@ -27,19 +27,19 @@ class Series:
         self._points.append((x, y))
 
     def cut(self, x: float) -> None:
-        """Take away all points to the right of `x`."""
+        """Remove all points beyond `x`."""
         while self._points and self._points[-1][0] > x:
             self._points.pop()
 
     def points(self) -> tuple[tuple[float, float], ...]:
-        """The points kept, in the order of x."""
+        """Return the points in ascending x."""
         return tuple(self._points)
 
 
 def decimate(points: list[tuple[float, float]], limit: int) -> list[tuple[float, float]]:
-    """At most `limit` (at least 2) of the points: the lowest and the highest of each of limit / 2 buckets.
+    """Reduce the points to at most `limit` (at least 2): the lowest and highest of limit / 2 buckets.
 
-    The buckets are equally wide, so that what was thinned before is not thinned faster than what is new.
+    The buckets are equally wide in x, so that older points are not decimated faster than new ones.
     """
     if len(points) <= limit:
         return list(points)

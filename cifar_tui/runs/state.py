@@ -1,4 +1,4 @@
-"""Folds the events of a run into `RunState`: what every screen shows."""
+"""`RunState`: the state of a run, folded from its events, which every screen and the summary show."""
 
 import dataclasses
 import itertools
@@ -34,17 +34,17 @@ from cifar_tui.engine.events import (
 from cifar_tui.runs.series import Series
 
 LOG_LINES = 5000
-"""Lines of the log that are kept in memory; all of them are in the event log."""
+"""Log lines kept in memory; the event log has all of them."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LogLine:
-    """A line of the log: `kind` is "printed" (the tutorial would print it), "message", "alert" or "error".
+    """A log line: `kind` is "printed" (the tutorial prints it too), "message", "alert" or "error".
 
     Attributes:
-        step: the step it tells of, None for what a resume from an earlier step does not supersede.
-        number: how many lines came before it, those included that a resume has taken out.
-        earlier: whether it is of a process that owned the run before this one.
+        step: its step; a resume from an earlier one removes the line. None: it stays.
+        number: its index, counting removed lines too.
+        earlier: whether an earlier process of the run logged it.
     """
 
     time: float
@@ -53,6 +53,21 @@ class LogLine:
     step: float | None = None
     number: int = 0
     earlier: bool = field(default=False, compare=False)
+
+
+_SNAPSHOT_FIELDS: dict[type[Event], str] = {
+    LoadingProgress: "loading",
+    DataLoaded: "data",
+    TrainingStarted: "started",
+    TrainingFinished: "finished",
+    SamplesPredicted: "samples",
+    EvaluationProgress: "evaluating",
+    Evaluated: "evaluated",
+    CheckpointSaved: "checkpoint",
+    Alert: "alert",
+    RunEnded: "ended",
+}
+"""Fields of `RunSnapshot` that hold the latest event of a type."""
 
 
 class PendingRequest(StrEnum):
@@ -64,19 +79,24 @@ class PendingRequest(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunSnapshot:
-    """What a run looks like at one moment. None stands for what is not known yet.
+    """The state of a run at one moment; None if not known yet.
 
     Attributes:
-        version: grows with every event; an equal version means that nothing changed but `pending`.
-        message: more about the phase, such as what is being loaded.
-        pending: a request that has not taken effect yet.
-        loss: mean loss (nats) over the latest point of the chart.
-        images_per_second: training images a second over the last few points, pauses left out.
-        train_seconds: time spent training.
+        version: number of events so far; if equal, nothing but `pending` has changed.
+        message: details of the phase, such as what is being loaded.
+        pending: an accepted request that has not taken effect yet.
+        loss: mean loss (nats) of the latest chart point.
+        accuracy: training accuracy (0-1) of the latest chart point.
+        images_per_second: training throughput over the last few points, without pauses.
+        train_seconds: training time.
         seconds_left: estimated training time left.
-        log_end: how many lines the log has had; see `RunState.log_since`.
-        log_retracted: how many of these a resume has taken out again.
-        curves_version: grows when a curve has a new point.
+        best_accuracy: highest test accuracy (0-1).
+        last_accuracy: latest test accuracy (0-1).
+        first_started: start of the first training, in Unix seconds.
+        updated: time of the latest logged event, in Unix seconds.
+        log_end: number of log lines so far; see `RunState.log_since`.
+        log_retracted: how many of them a resume removed.
+        curves_version: changes with the curves.
     """
 
     version: int = 0
@@ -97,10 +117,14 @@ class RunSnapshot:
     samples: SamplesPredicted | None = None
     evaluating: EvaluationProgress | None = None
     evaluated: Evaluated | None = None
+    best_accuracy: float | None = None
+    last_accuracy: float | None = None
     finished: TrainingFinished | None = None
     checkpoint: CheckpointSaved | None = None
     ended: RunEnded | None = None
     alert: Alert | None = None
+    first_started: float | None = None
+    updated: float = 0.0
     log_end: int = 0
     log_retracted: int = 0
     curves_version: int = 0
@@ -124,7 +148,7 @@ def is_pending(request: PendingRequest, snapshot: RunSnapshot) -> bool:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Curves:
-    """The curves of the charts as (step, value) points: losses in nats, accuracies as shares (0-1)."""
+    """Curves of the charts as (step, value) points: losses in nats, accuracies from 0 to 1."""
 
     loss: Sequence[tuple[float, float]] = ()
     train_accuracy: Sequence[tuple[float, float]] = ()
@@ -133,32 +157,31 @@ class Curves:
 
 @dataclass(slots=True)
 class _Throughput:
-    """Images a second over a short span of training time."""
+    """Images per second over the last few seconds of training."""
 
     span_seconds: float = 3.0
     points: deque[tuple[float, int]] = field(default_factory=lambda: deque([(0.0, 0)]))
 
     def add(self, point: LossPoint) -> float | None:
-        """The throughput up to `point`; the log may have left out points before it."""
+        """Return the throughput up to `point`; a downsampled log may lack points before it."""
         self.points.append((point.train_seconds, point.step))
         while len(self.points) > 2 and point.train_seconds - self.points[1][0] >= self.span_seconds:
             self.points.popleft()
         seconds, steps = (now - then for now, then in zip(self.points[-1], self.points[0], strict=True))
-        return steps * point.images / point.steps / seconds if seconds > 0 else None
+        return steps * point.images / point.steps / seconds if seconds > 0 and point.steps else None
 
 
 class RunState:
-    """Everything known of a run, folded from its events. Bounded, and safe to use from several threads.
+    """The state of a run, folded from its events, in bounded memory. Thread-safe.
 
-    The thread that trains calls `apply`; a screen polls `snapshot`, and `curves` and `log_since` when the
-    snapshot says that they changed. The lock is only ever held for a few microseconds.
+    The trainer's thread calls `apply`; screens poll `snapshot`, and `curves` and `log_since` if the snapshot
+    says that they changed. The lock is held for microseconds only.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._snapshot = RunSnapshot()
-        self._values: dict[str, Any] = dataclasses.asdict(self._snapshot)
-        self._stale = False
+        self._snapshot: RunSnapshot | None = None
+        self._values: dict[str, Any] = dataclasses.asdict(RunSnapshot())
         self._loss = Series()
         self._train_accuracy = Series()
         self._test_accuracy = Series()
@@ -166,16 +189,18 @@ class RunState:
         self._throughput = _Throughput()
 
     def apply(self, event: Event, *, earlier: bool = False) -> None:
-        """Take in the next event; `earlier` is for one of a process that owned the run before this one."""
+        """Fold the next event; `earlier` if an earlier process of the run logged it."""
         with self._lock:
             self._values["version"] += 1
-            self._stale = True
+            self._snapshot = None
+            if not event.transient:
+                self._values["updated"] = event.time
             if isinstance(event, LossPoint):  # most events are, and they put no line into the log
                 self._fold_point(event)
                 return
             line = log_line(event)
             if isinstance(event, Message) and event.printed and line is not None:
-                # it tells of the training's end, or of what comes after it
+                # printed at the end of training or after it: a resume from the last step removes it
                 started = self._values["started"]
                 over = started is not None and self._values["step"] >= started.total_steps
                 line = replace(line, step=math.inf if over else self._values["step"])
@@ -185,14 +210,14 @@ class RunState:
                 self._values["log_end"] += 1
 
     def snapshot(self) -> RunSnapshot:
-        """What the run looks like now."""
+        """Return the current state."""
         with self._lock:
-            if self._stale:
-                self._snapshot, self._stale = RunSnapshot(**self._values), False
+            if self._snapshot is None:
+                self._snapshot = RunSnapshot(**self._values)
             return self._snapshot
 
     def curves(self) -> Curves:
-        """The curves up to now."""
+        """Return the current curves."""
         with self._lock:
             return Curves(
                 loss=self._loss.points(),
@@ -201,39 +226,32 @@ class RunState:
             )
 
     def log_since(self, index: int) -> list[LogLine]:
-        """The lines of the log whose `number` is at least `index`, as far as they are kept."""
+        """Return the log lines from number `index` on that are still kept."""
         with self._lock:
             newest_first = itertools.takewhile(lambda line: line.number >= index, reversed(self._log))
             return list(newest_first)[::-1]
 
     def _fold(self, event: Event) -> None:
+        name, update = _SNAPSHOT_FIELDS.get(type(event)), self._values.update
+        if name is not None:
+            self._values[name] = event
         match event:
             case PhaseChanged():
-                self._update(phase=event.phase, message=event.message)
-            case LoadingProgress():
-                self._update(loading=event)
+                update(phase=event.phase, message=event.message)
             case DataLoaded():
-                self._update(data=event, loading=None)
+                update(loading=None)
             case TrainingStarted():
-                self._update(started=event, step=0, epoch=1, batch=0, finished=None, ended=None)
+                update(step=0, epoch=1, batch=0, finished=None, ended=None)
+                if self._values["first_started"] is None:
+                    update(first_started=event.time)
             case Resumed():
                 self._roll_back(event)
             case TrainingFinished():
-                self._update(
-                    finished=event, step=event.step, train_seconds=event.train_seconds, seconds_left=None
-                )
-            case SamplesPredicted():
-                self._update(samples=event)
-            case EvaluationProgress():
-                self._update(evaluating=event)
+                update(step=event.step, epoch=event.epoch, train_seconds=event.train_seconds)
+                update(seconds_left=None)
             case Evaluated():
-                self._fold_evaluation(event)
-            case CheckpointSaved():
-                self._update(checkpoint=event)
-            case Alert():
-                self._update(alert=event)
-            case RunEnded():
-                self._update(ended=event)
+                self._test_accuracy.append(event.step, event.accuracy)
+                update(evaluating=None, **self._test_figures())
 
     def _fold_point(self, event: LossPoint) -> None:
         self._loss.append(event.step, event.loss)
@@ -242,7 +260,7 @@ class RunState:
         seconds_left = None
         if started is not None and event.step:
             seconds_left = (started.total_steps - event.step) * event.train_seconds / event.step
-        self._update(
+        self._values.update(
             step=event.step,
             epoch=event.epoch,
             batch=event.batch,
@@ -254,59 +272,60 @@ class RunState:
             curves_version=self._values["curves_version"] + 1,
         )
 
-    def _fold_evaluation(self, event: Evaluated) -> None:
-        self._test_accuracy.append(event.step, event.accuracy)
-        self._update(evaluated=event, evaluating=None, curves_version=self._values["curves_version"] + 1)
+    def _test_figures(self) -> dict[str, float | None]:
+        accuracies = [accuracy for _, accuracy in self._test_accuracy.points()]
+        return {
+            "best_accuracy": max(accuracies, default=None),
+            "last_accuracy": accuracies[-1] if accuracies else None,
+            "curves_version": self._values["curves_version"] + 1,
+        }
 
     def _roll_back(self, event: Resumed) -> None:
-        """Take back what was told of the steps that are trained again."""
+        """Drop what is known of the steps that are trained again."""
         for series in (self._loss, self._train_accuracy, self._test_accuracy):
             series.cut(event.step)
         kept = [line for line in self._log if line.step is None or line.step <= event.step]
-        taken = len(self._log) - len(kept)
+        removed = len(self._log) - len(kept)
         self._log = deque(kept, maxlen=LOG_LINES)
         self._throughput = _Throughput(points=deque([(event.train_seconds, event.step)]))
         for name in ("samples", "evaluated", "checkpoint"):
             value = self._values[name]
             if value is not None and value.step > event.step:
                 self._values[name] = None
-        self._update(
+        self._values.update(
             step=event.step,
             epoch=event.epoch,
             batch=event.batch,
             train_seconds=event.train_seconds,
             images_per_second=None,
-            log_retracted=self._values["log_retracted"] + taken,
-            curves_version=self._values["curves_version"] + 1,
+            log_retracted=self._values["log_retracted"] + removed,
+            **self._test_figures(),
         )
-
-    def _update(self, **changes: object) -> None:
-        self._values.update(changes)
 
 
 def log_line(event: Event) -> LogLine | None:
-    """The line that `event` puts into the log; None for an event that puts none."""
+    """Format `event` as a log line; None for an event without one."""
     step: int | None = None
     match event:
         case DataLoaded():
-            counts = f"{event.train_images:,} training and {event.test_images:,} test images"
-            text, kind = f"{event.title}: {counts}, {len(event.class_names)} classes", "message"
+            counts = f"{event.train_images:,} training images, {event.test_images:,} test images"
+            text, kind = f"loaded {event.title}: {counts}, {len(event.class_names)} classes", "message"
         case EpochFinished(step=step):
             figures = f"loss {event.loss:.3f}, training accuracy {100 * event.accuracy:.1f} %"
             text, kind = f"epoch {event.epoch}: {figures}, {event.train_seconds:.1f} s", "message"
         case Evaluated(step=step, final=False):
-            text = f"test accuracy after step {event.step:,}: {100 * event.accuracy:.2f} %"
+            text = f"test accuracy at step {event.step:,}: {100 * event.accuracy:.2f} %"
             kind = "message"
         case Validated(step=step):
             share = f"{100 * event.accuracy:.2f} %, loss {event.loss:.3f}"
-            text = f"validation accuracy of epoch {event.epoch}: {share}{', the best' if event.best else ''}"
+            text = f"epoch {event.epoch}: validation accuracy {share}{' (best so far)' if event.best else ''}"
             kind = "message"
         case LossWindow(step=step):
             text, kind = event.tutorial_line(), "printed"
         case CheckpointSaved(step=step):
             text, kind = f"saved {event.path} ({event.reason})", "message"
         case Resumed():
-            text, kind = f"resumed from the checkpoint of step {event.step:,}", "message"
+            text, kind = f"resumed from step {event.step:,}", "message"
         case Message():
             text, kind = event.text, "printed" if event.printed else "message"
         case Alert():

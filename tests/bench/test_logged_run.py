@@ -40,7 +40,7 @@ class Log:
     def write(self, *_):
         self.step += 10
         point = LossPoint(
-            step=self.step, steps=10, epoch=1, batch=self.step, loss=1.0, loss_min=1.0, loss_max=1.0,
+            step=self.step, steps=10, epoch=1, batch=self.step, loss=1.0,
             accuracy=0.5, learning_rate=0.001, images=40, train_seconds=float(self.step),
         )  # fmt: skip
         append_events(self.folder, [point])

@@ -21,7 +21,7 @@ def points(*steps_and_seconds, steps=10, images=40):
     """Points of the chart at (step, seconds of training)."""
     return [
         LossPoint(
-            step=step, steps=steps, epoch=1, batch=step, loss=1.0, loss_min=1.0, loss_max=1.0, accuracy=0.5,
+            step=step, steps=steps, epoch=1, batch=step, loss=1.0, accuracy=0.5,
             learning_rate=0.001, images=images, train_seconds=seconds,
         )
         for step, seconds in steps_and_seconds

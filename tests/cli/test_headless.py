@@ -173,7 +173,7 @@ def test_no_network_ends_with_3_and_names_the_ways(tmp_path):
 def test_a_checkpoints_place_that_is_a_file_ends_with_2(tmp_path, image_folder):
     (tmp_path / "file").write_text("")
     result = train(image_folder, "--checkpoints", "file", cwd=tmp_path)
-    assert_one_sentence(result, 2, "cannot write to the checkpoints folder file")
+    assert_one_sentence(result, 2, "cannot write to the checkpoints folder 'file'")
 
 
 @pytest.mark.parametrize(
@@ -190,7 +190,7 @@ def test_weights_that_are_none_end_with_2(tmp_path, image_folder, name, content,
 
 
 def test_a_run_that_is_not_there_ends_with_2(tmp_path):
-    assert_one_sentence(run("eval", "latest", cwd=tmp_path), 2, "there are no runs in checkpoints")
+    assert_one_sentence(run("eval", "latest", cwd=tmp_path), 2, "no runs in 'checkpoints'")
 
 
 def test_the_dashboard_without_a_terminal_says_so(tmp_path):

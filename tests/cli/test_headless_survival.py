@@ -252,8 +252,8 @@ def test_a_run_in_the_background_gives_the_prompt_back_and_is_found_and_stopped(
     assert terminal.wait() == 0
     (folder,) = (tmp_path / "checkpoints").iterdir()
     said = terminal.received.decode()
-    assert f"run {folder.name} goes on in the background" in said
-    assert f"come back with: cifar-tui attach {folder.name}\r\n" in said
+    assert f"run {folder.name} is still running." in said
+    assert f"Reattach with: cifar-tui attach {folder.name}\r\n" in said
     assert said.rfind("\x1b[?25h") >= said.rfind("\x1b[?25l"), "the cursor is shown again"
     owner = owner_of(folder)
     assert owner.live
@@ -288,11 +288,11 @@ def test_a_run_in_the_background_has_no_results_to_print(tmp_path):
 def test_a_stopped_run_is_resumed_to_its_end(stopped_run, tmp_path):
     result = run("train", "--headless", "--resume", stopped_run.name[:-1], cwd=tmp_path)
     assert result.returncode == 0, result.stderr
-    assert "resumed from the checkpoint of step" in result.stderr
+    assert "resumed from step" in result.stderr
     assert "Finished Training" in result.stdout
     assert_complete(stopped_run, 900)
     assert_one_sentence(
-        run("train", "--headless", "--resume", "latest", cwd=tmp_path), 2, "is complete", "more epochs"
+        run("train", "--headless", "--resume", "latest", cwd=tmp_path), 2, "already finished", "epochs above"
     )
 
 
@@ -303,14 +303,14 @@ def test_what_cannot_be_resumed_is_refused_with_2_and_a_sentence(stopped_run, tm
     def resume(*arguments):
         return run("train", "--headless", "--resume", *arguments, cwd=tmp_path)
 
-    assert_one_sentence(resume("1999"), 2, "there is no run '1999'", name)
-    assert_one_sentence(resume(name, "--batch-size", "8"), 2, name, "batch_size 4", "batch_size 8")
+    assert_one_sentence(resume("1999"), 2, "no run '1999'", name)
+    assert_one_sentence(resume(name, "--batch-size", "8"), 2, name, "batch_size 8", "trained with 4")
     assert_one_sentence(run("train", "--detach", "--resume", "1999", cwd=tmp_path), 2, "no run '1999'")
     lock = RunLock(stopped_run)
     lock.acquire()
     for way in ("--headless", "--detach"):
         result = run("train", way, "--resume", name, cwd=tmp_path)
-        assert_one_sentence(result, 2, f"live in process {os.getpid()}", f"cifar-tui attach {name}")
+        assert_one_sentence(result, 2, f"running in process {os.getpid()}", f"cifar-tui attach {name}")
     lock.release()
     assert {path: path.read_bytes() for path in stopped_run.iterdir()} == before
 
@@ -335,7 +335,7 @@ def test_a_resume_under_other_circumstances_says_so_and_repeats_nothing(image_fo
     )
     assert "the resumed run may come out differently" in resumed.stderr
     assert "the checkpoint is of 1.0" in resumed.stderr
-    assert "resumed from the checkpoint of step 12" in resumed.stderr
+    assert "resumed from step 12" in resumed.stderr
     assert "epoch 3:" in resumed.stderr
     assert "epoch 1:" not in resumed.stderr
     assert resumed.stdout.count("Finished Training") == 1

@@ -34,7 +34,6 @@ def through_json(event):
             correct=1,
             total=2,
             loss=1.5,
-            seconds=0.1,
             per_class=(ClassAccuracy(name="cat", correct=1, total=2),),
         ),
     ],
@@ -68,7 +67,7 @@ def test_the_line_is_the_tutorials():
 )
 def test_the_accuracy_line_rounds_down_exactly(correct, total, percent):
     # 100 * 0.29 is 28.999… in floating point: rounding down must be done in whole numbers
-    event = Evaluated(step=1, final=True, correct=correct, total=total, loss=1.0, seconds=1.0, per_class=())
+    event = Evaluated(step=1, final=True, correct=correct, total=total, loss=1.0, per_class=())
     line = f"Accuracy of the network on the {total} test images: {percent} %"
     assert event.tutorial_line() == line
 

@@ -69,7 +69,6 @@ def test_the_five_steps(tmp_path, image_folder):
     (started,) = run.of(TrainingStarted)
     assert started.total_steps == 24
     assert started.device == "cpu"
-    assert started.config["epochs"] == 4
     final = run.of(Evaluated)[-1]
     assert final.final
     assert final.total == 12
@@ -283,7 +282,6 @@ def test_files_that_are_no_images_are_named_in_an_alert(tmp_path, image_folder):
     (alert,) = run.of(Alert)
     assert "skipped 1 file " in alert.text
     assert "notes.txt" in alert.text
-    assert run.of(DataLoaded)[0].skipped == 1
 
 
 def test_weights_for_another_number_of_classes_are_refused(tmp_path, image_folder):

@@ -48,7 +48,7 @@ def test_a_crashed_run_says_so_and_goes_on_where_it_was(open_terminal, crashed_r
     terminal = open_terminal("attach", size=size)
     terminal.until("While you were away")
     terminal.until("checkpoints? (was|were) saved")
-    terminal.until("Now it is crashed: its process died")
+    terminal.until("Status: crashed (its process died")
     terminal.press("enter")
     terminal.until_gone("While you were away")
     terminal.until("! crashed")

@@ -234,7 +234,7 @@ def test_detaching_gives_the_prompt_back_and_says_how_to_come_back(open_terminal
     assert terminal.wait_for_exit() == 0
     assert terminal.left_clean()
     said = bytes(terminal.received).decode()
-    back = re.search(rf"come back with: cifar-tui (attach {run.folder.name})", said)
+    back = re.search(rf"Reattach with: cifar-tui (attach {run.folder.name})", said)
     assert back, said
     assert owner_of(run.folder).pid == run.pid
     come_back_and_stop(open_terminal(*back[1].split()), run)

@@ -1,6 +1,5 @@
 """What a run can be resumed with, and what is refused."""
 
-import dataclasses
 import json
 
 import pytest
@@ -8,10 +7,11 @@ import torch
 
 from cifar_tui.engine.config.schema import SETTINGS, TrainConfig
 from cifar_tui.engine.errors import ConfigError
+from cifar_tui.engine.events import Phase
 from cifar_tui.engine.steps.select import resolve_backend
 from cifar_tui.runs.disk.run_lock import RunLock
 from cifar_tui.runs.disk.store import write_config
-from cifar_tui.runs.disk.summary import SUMMARY_FILE, RunSummary
+from cifar_tui.runs.disk.summary import RunSummary, write_summary
 from cifar_tui.runs.resume import config_to_resume
 
 OWN = TrainConfig(data="synthetic", model="resnet18", epochs=3, batch_size=8, learning_rate=0.01, seed=5)
@@ -66,8 +66,7 @@ def folder(tmp_path):
 
 
 def complete(folder):
-    summary = RunSummary(phase="done", completed=True)
-    (folder / SUMMARY_FILE).write_text(json.dumps(dataclasses.asdict(summary)))
+    write_summary(folder, RunSummary(phase=Phase.DONE, completed=True))
     (folder / "report.json").write_text("{}")
 
 
@@ -88,7 +87,7 @@ def test_a_stopped_run_goes_on_with_its_own_settings(folder):
 
 def test_a_crashed_run_goes_on_with_its_own_settings(folder):
     (folder / "lock").write_text(json.dumps({"pid": 7, "host": "elsewhere"}))
-    assert refusal(folder).startswith("run 20260101-120000 is live in process 7 on elsewhere")
+    assert refusal(folder).startswith("run 20260101-120000 is already running in process 7 on elsewhere")
     (folder / "lock").write_text("damaged")
     assert config_to_resume(folder) == OWN
 
@@ -96,7 +95,7 @@ def test_a_crashed_run_goes_on_with_its_own_settings(folder):
 def test_a_live_run_is_refused_and_how_to_attach_to_it_is_said(folder):
     lock = RunLock(folder)
     lock.acquire()
-    assert f"is live in process {lock_pid(folder)}" in refusal(folder)
+    assert f"is already running in process {lock_pid(folder)}" in refusal(folder)
     assert "cifar-tui attach 20260101-120000" in refusal(folder)
     lock.release()
     assert config_to_resume(folder) == OWN
@@ -108,13 +107,13 @@ def lock_pid(folder):
 
 def test_a_run_without_a_checkpoint_is_refused(folder):
     (folder / "last.pt").unlink()
-    assert "no checkpoint to go on from" in refusal(folder)
+    assert "no checkpoint to resume from" in refusal(folder)
 
 
 def test_a_complete_run_is_refused_unless_there_are_more_epochs(folder):
     complete(folder)
-    assert "is complete: to train on, give more epochs than 3" in refusal(folder)
-    assert "is complete" in refusal(folder, OWN.replace(epochs=2))
+    assert "is already finished; to train on, set epochs above 3" in refusal(folder)
+    assert "already finished" in refusal(folder, OWN.replace(epochs=2))
     assert config_to_resume(folder, OWN.replace(epochs=4)).epochs == 4
 
 
@@ -126,8 +125,7 @@ def test_a_run_whose_last_evaluation_is_missing_is_not_complete(folder):
 
 def test_a_run_that_was_stopped_and_evaluated_is_not_complete(folder):
     complete(folder)
-    summary = RunSummary(phase="done", completed=False)
-    (folder / SUMMARY_FILE).write_text(json.dumps(dataclasses.asdict(summary)))
+    write_summary(folder, RunSummary(phase=Phase.DONE, completed=False))
     assert config_to_resume(folder) == OWN
 
 
@@ -142,9 +140,13 @@ def test_a_setting_that_would_make_it_another_run_is_refused_with_both_values(fo
     with pytest.raises(ConfigError) as refused:
         config_to_resume(folder, OWN.replace(**{name: OTHERS[name]}))
     assert refused.value.field == name
-    sentence = refusal(folder, OWN.replace(**{name: OTHERS[name]}))
-    assert f"started with {name} {getattr(OWN, name)} " in sentence
-    assert f"leave {name} {OTHERS[name]} out" in sentence
+    values = f"with {name} {OTHERS[name]!r}: it was trained with {getattr(OWN, name)!r}"
+    assert str(refused.value) == f"run {folder.name} cannot be resumed {values}"
+
+
+def test_a_run_is_not_resumed_with_fewer_epochs_than_it_has_trained(folder):
+    write_summary(folder, RunSummary(epoch=3))
+    assert "already in epoch 3; set epochs to at least 3" in refusal(folder, OWN.replace(epochs=2))
 
 
 def test_every_setting_either_may_change_or_is_refused():

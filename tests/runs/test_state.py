@@ -1,60 +1,29 @@
 """`RunState` folds events into what a screen shows."""
 
+from dataclasses import replace
+
 import pytest
 
 from cifar_tui.engine.events import (
     Alert,
     CheckpointSaved,
-    ClassAccuracy,
     DataLoaded,
     EpochFinished,
-    Evaluated,
     EvaluationProgress,
     LoadingProgress,
-    LossPoint,
     LossWindow,
     Message,
     Phase,
     PhaseChanged,
     Resumed,
     RunEnded,
-    TrainingFinished,
-    TrainingStarted,
+    Validated,
 )
 from cifar_tui.runs.state import LOG_LINES, PendingRequest, RunState, log_line, with_pending
+from tests.runs.made_events import STARTED as MADE_STARTED
+from tests.runs.made_events import evaluated, finished, folded, point
 
-STARTED = TrainingStarted(
-    run="20260101-120000",
-    config={},
-    device="cpu",
-    parameters=62006,
-    steps_per_epoch=1000,
-    total_steps=2000,
-    torch_version="2",
-)
-
-
-def point(step, *, train_seconds, images=200, loss=2.0):
-    return LossPoint(
-        step=step,
-        steps=50,
-        epoch=1,
-        batch=step,
-        loss=loss,
-        loss_min=loss,
-        loss_max=loss,
-        accuracy=0.5,
-        learning_rate=0.001,
-        images=images,
-        train_seconds=train_seconds,
-    )
-
-
-def folded(*events):
-    state = RunState()
-    for event in events:
-        state.apply(event)
-    return state
+STARTED = replace(MADE_STARTED, steps_per_epoch=1000, total_steps=2000)
 
 
 @pytest.mark.parametrize(
@@ -72,8 +41,7 @@ def test_a_request_is_pending_while_something_has_to_end_first(request_, shown_i
 
 
 def test_a_training_that_is_over_does_not_say_that_it_will_pause():
-    finished = TrainingFinished(completed=True, epoch=1, step=1, train_seconds=1.0, images=4, final_loss=1.0)
-    snapshot = folded(STARTED, finished, PhaseChanged(phase=Phase.EVALUATING)).snapshot()
+    snapshot = folded(STARTED, finished(), PhaseChanged(phase=Phase.EVALUATING)).snapshot()
     assert with_pending(snapshot, PendingRequest.PAUSE).pending is None
     assert with_pending(snapshot, PendingRequest.STOP).pending is PendingRequest.STOP
 
@@ -121,27 +89,31 @@ def test_loading_gives_way_to_the_data():
 
 
 def test_an_evaluation_becomes_a_point_of_the_test_accuracy():
-    evaluated = Evaluated(
-        step=1000,
-        final=False,
-        correct=3,
-        total=4,
-        loss=1.0,
-        seconds=1.0,
-        per_class=(ClassAccuracy(name="a", correct=3, total=4),),
-    )
-    state = folded(STARTED, EvaluationProgress(done=2, total=4), evaluated)
+    event = evaluated(1000, 75)
+    state = folded(STARTED, EvaluationProgress(done=2, total=100), event)
     assert state.curves().test_accuracy == ((1000, 0.75),)
     assert state.snapshot().evaluating is None
-    assert state.snapshot().evaluated == evaluated
+    assert state.snapshot().evaluated == event
+
+
+def test_the_best_and_the_last_test_accuracy_are_kept_and_rolled_back_by_a_resume():
+    state = folded(STARTED, evaluated(500, 60), evaluated(1000, 75), evaluated(1500, 70))
+    assert (state.snapshot().best_accuracy, state.snapshot().last_accuracy) == (0.75, 0.7)
+    state.apply(Resumed(step=700, epoch=1, batch=700, train_seconds=1.0))
+    assert (state.snapshot().best_accuracy, state.snapshot().last_accuracy) == (0.6, 0.6)
+    assert state.snapshot().evaluated is None
+
+
+def test_figures_without_any_image_harm_nothing():
+    snapshot = folded(STARTED, evaluated(1, 0, total=0), point(50, steps=0)).snapshot()
+    assert (snapshot.best_accuracy, snapshot.images_per_second) == (None, None)
 
 
 def test_the_end_has_the_exact_step_and_time():
-    finished = TrainingFinished(
-        completed=False, epoch=1, step=77, train_seconds=1.5, images=308, final_loss=2.0
-    )
-    snapshot = folded(STARTED, point(50, train_seconds=1.0), finished, RunEnded(exit_code=0)).snapshot()
-    assert (snapshot.step, snapshot.train_seconds, snapshot.seconds_left) == (77, 1.5, None)
+    last = finished(completed=False, epoch=2, step=77, train_seconds=1.5)
+    snapshot = folded(STARTED, point(50, train_seconds=1.0), last, RunEnded(exit_code=0)).snapshot()
+    assert (snapshot.step, snapshot.epoch, snapshot.train_seconds) == (77, 2, 1.5)
+    assert snapshot.seconds_left is None
     assert snapshot.ended is not None
 
 
@@ -154,13 +126,29 @@ def test_the_end_has_the_exact_step_and_time():
         (Alert(text="careful"), "careful", "alert"),
         (RunEnded(exit_code=4, error="it broke"), "it broke", "error"),
         (
-            CheckpointSaved(path="x/last.pt", step=1, epoch=1, reason="asked for"),
+            CheckpointSaved(path="x/last.pt", step=1, reason="asked for"),
             "saved x/last.pt (asked for)",
             "message",
         ),
         (
             EpochFinished(epoch=2, step=9, loss=1.5, accuracy=0.4567, train_seconds=3.25),
             "epoch 2: loss 1.500, training accuracy 45.7 %, 3.2 s",
+            "message",
+        ),
+        (evaluated(1500, 42), "test accuracy at step 1,500: 42.00 %", "message"),
+        (
+            Validated(epoch=2, step=9, correct=1, total=4, loss=1.5, best=True),
+            "epoch 2: validation accuracy 25.00 %, loss 1.500 (best so far)",
+            "message",
+        ),
+        (
+            DataLoaded(title="X", synthetic=False, class_names=("a", "b"), train_images=5000, test_images=9),
+            "loaded X: 5,000 training images, 9 test images, 2 classes",
+            "message",
+        ),
+        (
+            Resumed(step=1500, epoch=1, batch=1500, train_seconds=1.0),
+            "resumed from step 1,500",
             "message",
         ),
     ],

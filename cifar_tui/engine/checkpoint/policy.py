@@ -100,9 +100,7 @@ class Saver:
     def _report_saved(self, checkpoint: Checkpoint) -> None:
         self._failure = ""
         path = str(self._folder / WEIGHTS_FILE)
-        self._emit(
-            CheckpointSaved(path=path, step=checkpoint.step, epoch=checkpoint.epoch, reason=checkpoint.reason)
-        )
+        self._emit(CheckpointSaved(path=path, step=checkpoint.step, reason=checkpoint.reason))
 
     def _report_failed(self, error: RunFailedError) -> None:
         self._due_at = time.monotonic() + _RETRY_SECONDS

@@ -68,7 +68,6 @@ class EvalReport:
             correct=self.correct,
             total=self.total,
             loss=self.loss,
-            seconds=self.seconds,
             per_class=self.per_class,
         )
 

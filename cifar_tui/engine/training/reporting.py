@@ -104,8 +104,6 @@ class Reporter:
                 epoch=epoch,
                 batch=batch,
                 loss=sum(losses) / len(losses),
-                loss_min=min(losses),
-                loss_max=max(losses),
                 accuracy=reading.accuracy,
                 learning_rate=learning_rate,
                 images=reading.images,

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
 
+from cifar_tui.engine.layout import SOCKET_FILE
 from cifar_tui.runs.state import RunSnapshot
 
 
@@ -49,13 +50,12 @@ def is_allowed(
             return training
 
 
-_SOCKET_FILE = "control.sock"
 _MAX_PATH_BYTES = 103 if sys.platform == "darwin" else 107
 
 
 def socket_path(folder: Path) -> Path:
     """Return the path of the control socket of the run in `folder`."""
-    return folder.resolve() / _SOCKET_FILE
+    return folder.resolve() / SOCKET_FILE
 
 
 @contextlib.contextmanager
@@ -74,7 +74,7 @@ def socket_address(folder: Path) -> Iterator[str]:
     with tempfile.TemporaryDirectory(prefix="cifar-tui-") as private:
         link = Path(private) / "run"
         link.symlink_to(path.parent)
-        yield str(link / _SOCKET_FILE)
+        yield str(link / SOCKET_FILE)
 
 
 def receive_line(connection: socket.socket, *, max_bytes: int, deadline: float) -> bytes:

@@ -1,15 +1,15 @@
-"""Thins the points of a long run for its event log, without losing a spike."""
+"""Downsample the chart points of a long run for its event log, keeping every spike."""
 
 from cifar_tui.engine.events import LossPoint
 
 POINTS_PER_LEVEL = 4096
-"""So many points are kept; then as many of the next twice as many, and so on."""
+"""All of the first points are kept, then 2 in 4 of as many buckets, 2 in 8, and so on."""
 
 
 class Downsampler:
-    """Keeps the lowest and the highest of neighbouring points, of the more neighbours the longer the run is.
+    """Keep the lowest and the highest loss of neighbouring points, in buckets that grow with the run.
 
-    The log grows with the logarithm of the run's length; every point in it is one that was measured.
+    The log grows with the logarithm of the run's length, and every point in it was measured.
     """
 
     def __init__(self) -> None:
@@ -19,7 +19,7 @@ class Downsampler:
         self._steps_per_point = 0
 
     def take(self, point: LossPoint) -> list[LossPoint]:
-        """Take in the next point; what is to be logged now, in the order of the steps."""
+        """Add the next point; returns the points to log now, in step order."""
         self._steps_per_point = max(self._steps_per_point, point.steps)
         level = (point.step // self._steps_per_point // POINTS_PER_LEVEL + 1).bit_length() - 1
         if level == 0:
@@ -29,10 +29,10 @@ class Downsampler:
         if self._high is None or point.loss > self._high.loss:
             self._high = point
         self._seen += 1
-        return self.rest() if self._seen >= 2 << level else []
+        return self.flush() if self._seen >= 2 << level else []
 
-    def rest(self) -> list[LossPoint]:
-        """What is kept of the points that were not decided upon; they are now."""
+    def flush(self) -> list[LossPoint]:
+        """End the current bucket; returns the points to log of it."""
         kept = {point.step: point for point in (self._low, self._high) if point is not None}
         self._low = self._high = None
         self._seen = 0

@@ -1,4 +1,4 @@
-"""The event log of a run: append-only lines of JSON, the truth that every screen can be rebuilt from."""
+"""The event log of a run: append-only JSON lines, from which every screen can be rebuilt."""
 
 import json
 import os
@@ -13,34 +13,30 @@ from cifar_tui.runs.disk.downsample import Downsampler
 
 SCHEMA_VERSION = 1
 
-DAMAGED = (TypeError, ValueError, ArithmeticError, AttributeError)
-"""What an event raises whose values are of other types than its fields, as in a damaged or foreign log."""
-
 _FLUSH_SECONDS = 1.0
-_BLOCK = 1 << 20
 _MAX_PENDING_LINES = 50_000
 
 
 class EventLog:
-    """Appends events to `folder/events.jsonl`; the first line names the schema version.
+    """Append events to `folder/events.jsonl`, whose first line is the schema version. Thread-safe.
 
-    Safe to use from several threads. Where the disk is full the lines stay in memory and are written with
-    the next ones; a line is in the file as a whole or not at all.
+    If the disk is full, lines stay in memory until the next write; no line is ever written in part.
 
     Attributes:
         behind: whether the last attempt to write failed.
 
     Raises:
-        OSError: the file cannot be opened or written, here or in `append` and `close`.
+        OSError: the file cannot be opened or written; also from `append` and `close`.
     """
 
     def __init__(self, folder: Path) -> None:
         self._lock = threading.Lock()
         self._pending: list[bytes] = []
-        self._thinner = Downsampler()
+        self._downsampler = Downsampler()
         self._descriptor = os.open(folder / EVENTS_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
-            self._end = _end_of_last_line(self._descriptor)
+            content = os.pread(self._descriptor, os.fstat(self._descriptor).st_size, 0)
+            self._end = content.rfind(b"\n") + 1
             os.ftruncate(self._descriptor, self._end)  # a crash may have torn the last line
             if self._end == 0:
                 self._pending.append(_line({"schema": SCHEMA_VERSION}))
@@ -50,24 +46,24 @@ class EventLog:
             raise
 
     def append(self, event: Event) -> None:
-        """Append `event` unless it is transient. Points of a chart may stay in memory for a second."""
+        """Append `event` unless it is transient. Chart points may stay in memory for a second."""
         if event.transient:
             return
         with self._lock:
             if isinstance(event, LossPoint):
                 if len(self._pending) < _MAX_PENDING_LINES:
-                    self._pending += map(_event_line, self._thinner.take(event))
+                    self._pending += map(_event_line, self._downsampler.take(event))
                 if time.monotonic() - self._flushed < _FLUSH_SECONDS:
                     return
             else:
                 if isinstance(event, CheckpointSaved):
-                    # what is before a checkpoint is never trained again
-                    self._pending += map(_event_line, self._thinner.rest())
+                    # a resume trains none of these steps again
+                    self._pending += map(_event_line, self._downsampler.flush())
                 self._pending.append(_event_line(event))
             self._flush()
 
     def sync(self) -> None:
-        """Have on the disk what is in the file; nobody who appends waits for it."""
+        """Fsync the file without blocking `append`."""
         with self._lock:
             if self._descriptor < 0:
                 return
@@ -78,11 +74,11 @@ class EventLog:
             os.close(descriptor)
 
     def close(self) -> None:
-        """Write what is left; may be called again."""
+        """Write what is pending and close; idempotent."""
         with self._lock:
             if self._descriptor < 0:
                 return
-            self._pending += map(_event_line, self._thinner.rest())
+            self._pending += map(_event_line, self._downsampler.flush())
             try:
                 self._flush()
             finally:
@@ -105,10 +101,9 @@ class EventLog:
 
 
 class EventReader:
-    """Reads the log of `folder`, and what is appended to it later.
+    """Read the event log of `folder` and follow it as it grows.
 
-    A torn last line, as a crash leaves it, is not read; lines that are damaged, and events of a type that
-    this version does not know, are passed over.
+    A torn last line is end-of-file; damaged lines and unknown events are skipped.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -116,29 +111,24 @@ class EventReader:
         self._offset = 0
 
     def read(self) -> Iterator[Event]:
-        """The events that were appended since the last call, oldest first.
+        """Yield the events appended since the last call, oldest first.
 
         Raises:
             OSError: the log cannot be read.
         """
         with self._path.open("rb") as file:
             file.seek(self._offset)
-            rest = b""
-            while block := file.read(_BLOCK):
-                *lines, rest = (rest + block).split(b"\n")
-                for line in lines:
-                    self._offset += len(line) + 1
-                    event = _parse(line)
-                    if event is not None:
-                        yield event
+            for line in file:
+                if not line.endswith(b"\n"):
+                    return  # torn, or still being written
+                self._offset += len(line)
+                event = _parse(line)
+                if event is not None:
+                    yield event
 
 
 def read_events(folder: Path) -> Iterator[Event]:
-    """The events in the log of `folder`, oldest first; see `EventReader`.
-
-    Raises:
-        OSError: the log cannot be read.
-    """
+    """Yield all events in the log of `folder`; see `EventReader`."""
     return EventReader(folder).read()
 
 
@@ -152,19 +142,7 @@ def _event_line(event: Event) -> bytes:
 
 def _parse(line: bytes) -> Event | None:
     try:
-        values = json.loads(line.decode())  # of bytes it would guess the encoding first
+        values = json.loads(line.decode())  # given bytes, it would detect the encoding first
         return event_from_dict(values) if "event" in values else None
-    except (ValueError, TypeError, KeyError, RecursionError):
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
         return None
-
-
-def _end_of_last_line(descriptor: int) -> int:
-    """Where the last whole line of the file ends."""
-    end = os.fstat(descriptor).st_size
-    while end > 0:
-        start = max(0, end - _BLOCK)
-        newline = os.pread(descriptor, end - start, start).rfind(b"\n")
-        if newline >= 0:
-            return start + newline + 1
-        end = start
-    return 0

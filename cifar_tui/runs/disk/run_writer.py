@@ -1,77 +1,86 @@
-"""What makes a run this process's own: its lock, its event log, its summary and its control socket."""
+"""Own a run: hold its lock, write its event log and summary, listen on its control socket."""
 
 import contextlib
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 from cifar_tui.engine.atomic import remove_leftovers
-from cifar_tui.engine.config.schema import TrainConfig
 from cifar_tui.engine.errors import RunFailedError
-from cifar_tui.engine.events import CheckpointSaved, Event
-from cifar_tui.engine.layout import BEST_FILE, CONFIG_FILE, LAST_FILE, REPORT_FILE, SAMPLES_FILE, WEIGHTS_FILE
+from cifar_tui.engine.events import (
+    CheckpointSaved,
+    Evaluated,
+    Event,
+    PhaseChanged,
+    RunEnded,
+    TrainingFinished,
+)
 from cifar_tui.runs.control.protocol import Request
 from cifar_tui.runs.control.server import ControlServer
 from cifar_tui.runs.disk.event_log import EventLog
 from cifar_tui.runs.disk.run_lock import BEAT_SECONDS, RunLock
-from cifar_tui.runs.disk.summary import SummaryWriter
+from cifar_tui.runs.disk.summary import summarize, write_summary
+from cifar_tui.runs.state import RunState
 
-_WRITTEN_ATOMICALLY = (BEST_FILE, CONFIG_FILE, LAST_FILE, REPORT_FILE, SAMPLES_FILE, WEIGHTS_FILE)
+_SUMMARY_SECONDS = 5.0
+_SUMMARISED_AT_ONCE = (PhaseChanged, Evaluated, CheckpointSaved, TrainingFinished, RunEnded)
 
 
 class RunWriter:
-    """Owns the run in `folder` from now until `close`.
+    """Own the run in `folder` until `close`.
 
     Args:
         folder: the run's folder.
-        config: its settings.
-        answer: does what another process asks for through the socket, in the socket's thread; returns a
-            sentence where it is refused.
+        state: the run's state, from which the summary is written.
+        answer: does what another process requests, in the socket's thread; returns the reason for a refusal.
 
     Raises:
         ConfigError: another process owns the run.
-        RunFailedError: a file of it cannot be written.
+        RunFailedError: a file of the run cannot be written.
     """
 
-    def __init__(self, folder: Path, config: TrainConfig, answer: Callable[[Request], str | None]) -> None:
+    def __init__(self, folder: Path, state: RunState, answer: Callable[[Request], str | None]) -> None:
+        self._folder = folder
+        self._state = state
         self._appending = threading.Lock()
+        self._summary_tried = 0.0
+        self._summary_behind = False
         self._lock = RunLock(folder)
         self._lock.acquire()
         with contextlib.ExitStack() as undo:
             undo.callback(self._lock.release)
             try:
-                for name in _WRITTEN_ATOMICALLY:
-                    remove_leftovers(folder, name)
+                remove_leftovers(folder)
                 self._event_log = EventLog(folder)
                 undo.callback(self._event_log.close)
-                self._summary = SummaryWriter(folder, config)
                 self._server = ControlServer(folder, answer, beat=self._lock.beat, beat_seconds=BEAT_SECONDS)
                 self._server.start()
             except OSError as error:
-                raise RunFailedError(f"cannot write in {folder}: {error.strerror}") from error
+                raise RunFailedError(f"cannot write to {folder}: {error.strerror}") from error
             undo.pop_all()
 
     def append(self, event: Event) -> None:
-        """Append `event` to the event log and to the summary; safe to use from several threads.
+        """Log `event`, which `state` has applied, and update the summary. Thread-safe.
 
         Raises:
-            OSError: one of them cannot be written now.
+            OSError: one of them cannot be written now; the next event retries.
         """
         with self._appending:
             try:
                 self._event_log.append(event)
             finally:
-                self._summary.apply(event)
+                self._update_summary(event)
         if isinstance(event, CheckpointSaved):
-            self._event_log.sync()  # what led to a checkpoint is as durable as the checkpoint
+            self._event_log.sync()  # the events before a checkpoint are as durable as the checkpoint
 
     @property
     def behind(self) -> bool:
-        """Whether something is not written yet that should be."""
-        return self._event_log.behind or self._summary.behind
+        """Whether the last attempt to write the event log or the summary failed."""
+        return self._event_log.behind or self._summary_behind
 
     def close(self) -> None:
-        """Give the run back.
+        """Release the run.
 
         Raises:
             OSError: the end of the event log cannot be written.
@@ -81,3 +90,10 @@ class RunWriter:
             self._event_log.close()
         finally:
             self._lock.release()
+
+    def _update_summary(self, event: Event) -> None:
+        now = time.monotonic()
+        if isinstance(event, _SUMMARISED_AT_ONCE) or now - self._summary_tried >= _SUMMARY_SECONDS:
+            self._summary_tried, self._summary_behind = now, True
+            write_summary(self._folder, summarize(self._state.snapshot()))
+            self._summary_behind = False

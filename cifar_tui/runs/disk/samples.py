@@ -1,4 +1,4 @@
-"""The test images kept in a run's folder for those who attach without the data. Imports no torch."""
+"""The first test images, kept in the run's folder for the samples pane of an attached run."""
 
 import io
 import zipfile
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from cifar_tui.engine.data.dataset import Dataset
 
 SAMPLE_IMAGES = 64
-"""How many of the first test images are kept."""
+"""Number of test images kept."""
 
 
 def write_samples(path: Path, dataset: "Dataset") -> None:
@@ -39,7 +39,7 @@ def write_samples(path: Path, dataset: "Dataset") -> None:
 
 
 def read_samples(path: Path) -> "tuple[NDArray[np.uint8], NDArray[np.int64]] | None":
-    """The images, uint8 (N, 32, 32, 3), and targets, int64 (N,), in `path`; None where there are none."""
+    """Read the images, uint8 (N, 32, 32, 3), and targets, int64 (N,); None if missing or damaged."""
     import numpy as np
 
     try:
@@ -47,5 +47,5 @@ def read_samples(path: Path) -> "tuple[NDArray[np.uint8], NDArray[np.int64]] | N
             images, targets = content["images"], content["targets"]
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None
-    right = images.dtype == np.uint8 and images.shape[1:] == (32, 32, 3) and targets.shape == images.shape[:1]
-    return (images, targets) if right else None
+    valid = images.dtype == np.uint8 and images.shape[1:] == (32, 32, 3) and targets.shape == images.shape[:1]
+    return (images, targets) if valid else None

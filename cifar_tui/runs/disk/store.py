@@ -1,5 +1,6 @@
-"""Where runs are kept: making a run's folder, and finding one by its name."""
+"""The checkpoints folder: create a run's folder, find one by its name."""
 
+import itertools
 import shlex
 import tempfile
 from datetime import datetime
@@ -13,10 +14,10 @@ from cifar_tui.runs.disk.run_lock import owner_of
 
 
 def check_checkpoints(checkpoints: Path) -> None:
-    """Make the folder for runs if it is missing, and see that it can be written.
+    """Create the checkpoints folder if missing, and check that it is writable.
 
     Raises:
-        ConfigError: it cannot.
+        ConfigError: it is not.
     """
     try:
         checkpoints.mkdir(parents=True, exist_ok=True)
@@ -24,33 +25,36 @@ def check_checkpoints(checkpoints: Path) -> None:
             pass
     except OSError as error:
         raise ConfigError(
-            f"cannot write to the checkpoints folder {checkpoints}: {error.strerror}; "
-            "name another with --checkpoints"
+            f"cannot write to the checkpoints folder '{checkpoints}': {error.strerror}; "
+            "choose another with --checkpoints"
         ) from None
 
 
 def create_run_folder(checkpoints: Path, config: TrainConfig) -> Path:
-    """A new folder for a run, with its `config.toml`. Its name is the local time, so that names sort by age.
+    """Create a folder for a new run, with its `config.toml`; its name is the local time.
 
     Raises:
         RunFailedError: it cannot be written.
     """
     stamp = datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")
-    try:
-        folder = _make_new_folder(checkpoints, stamp)
-    except OSError as error:
-        raise RunFailedError(
-            f"cannot make a folder for the run in {checkpoints}: {error.strerror}"
-        ) from error
+    for number in itertools.count(1):
+        folder = checkpoints / (stamp if number == 1 else f"{stamp}-{number}")
+        try:
+            folder.mkdir(mode=0o700)  # keeps the control socket in it private
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise RunFailedError(f"cannot create the run's folder {folder}: {error.strerror}") from error
+        break
     write_config(folder, config)
     return folder
 
 
 def write_config(folder: Path, config: TrainConfig) -> None:
-    """Write the settings of the run in `folder`.
+    """Write the `config.toml` of the run in `folder`.
 
     Raises:
-        RunFailedError: they cannot be written.
+        RunFailedError: it cannot be written.
     """
     try:
         write_text_atomically(folder / CONFIG_FILE, config_to_toml(config))
@@ -59,58 +63,62 @@ def write_config(folder: Path, config: TrainConfig) -> None:
 
 
 def find_run(checkpoints: Path, name: str) -> Path:
-    """The folder of the run `name`: its id, a prefix that only one has, or "latest".
+    """Find the folder of the run `name`: an ID, a unique prefix of one, or "latest".
 
     Raises:
-        ConfigError: there is none, or more than one.
+        ConfigError: no run matches, or more than one does.
     """
-    runs = _runs(checkpoints)
+    runs = run_folders(checkpoints)
     if not runs:
-        raise ConfigError(
-            f"there are no runs in {checkpoints}; train one, or name its folder with --checkpoints"
-        )
+        raise ConfigError(f"no runs in '{checkpoints}'; train one, or choose another with --checkpoints")
     if name == "latest":
         return runs[-1]
     matching = [run for run in runs if run.name == name] or [run for run in runs if run.name.startswith(name)]
     if not matching:
-        raise ConfigError(f"there is no run {name!r} in {checkpoints}; the latest is {runs[-1].name}")
+        raise ConfigError(f"no run {name!r} in '{checkpoints}'; the latest is {runs[-1].name}")
     if len(matching) > 1:
-        raise ConfigError(f"{name!r} begins {len(matching)} runs in {checkpoints}; type more of it")
+        raise ConfigError(f"{name!r} is ambiguous ({len(matching)} runs match)")
     return matching[0]
 
 
 def find_run_to_attach(checkpoints: Path) -> Path:
-    """The folder of the latest live run, or of the latest run where none is live.
+    """Find the folder of the latest live run, or of the latest run if none is live.
 
     Raises:
-        ConfigError: there is no run.
+        ConfigError: there are no runs.
     """
     latest = find_run(checkpoints, "latest")
-    return next((run for run in reversed(_runs(checkpoints)) if owner_of(run).live), latest)
+    return next((run for run in reversed(run_folders(checkpoints)) if owner_of(run).live), latest)
 
 
-def _runs(checkpoints: Path) -> list[Path]:
-    """The folders of all runs, the oldest first; those being deleted are hidden."""
-    runs = (path.parent for path in checkpoints.glob(f"*/{CONFIG_FILE}"))
-    return sorted(run for run in runs if not run.name.startswith("."))
+def run_folders(checkpoints: Path) -> list[Path]:
+    """List the folders of all runs, oldest first; those being deleted are hidden.
+
+    Raises:
+        ConfigError: the checkpoints folder cannot be read.
+    """
+    try:
+        folders = sorted(checkpoints.iterdir())
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise ConfigError(
+            f"cannot read the checkpoints folder '{checkpoints}': {error.strerror}; "
+            "choose another with --checkpoints"
+        ) from None
+    return [folder for folder in folders if not folder.name.startswith(".") and is_run(folder)]
+
+
+def is_run(folder: Path) -> bool:
+    """Whether `folder` is the folder of a run."""
+    try:
+        return (folder / CONFIG_FILE).is_file()
+    except OSError:
+        return False
 
 
 def attach_hint(folder: Path, checkpoints: Path) -> str:
-    """The sentence for who leaves a live run."""
+    """Say how to come back to the run in `folder`."""
     elsewhere = "" if str(checkpoints) == "checkpoints" else f" --checkpoints {shlex.quote(str(checkpoints))}"
-    return (
-        f"run {folder.name} goes on in the background; come back with: "
-        f"cifar-tui attach {folder.name}{elsewhere}"
-    )
-
-
-def _make_new_folder(checkpoints: Path, stamp: str) -> Path:
-    number = 1
-    while True:
-        folder = checkpoints / (stamp if number == 1 else f"{stamp}-{number}")
-        try:
-            folder.mkdir(mode=0o700)  # the control socket in it is for the owner alone
-        except FileExistsError:
-            number += 1
-        else:
-            return folder
+    command = f"cifar-tui attach {folder.name}{elsewhere}"
+    return f"run {folder.name} is still running. Reattach with: {command}"

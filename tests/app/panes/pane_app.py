@@ -105,12 +105,9 @@ def trained(points: int = 100) -> list[Event]:
         PhaseChanged(phase=Phase.TRAINING),
         TrainingStarted(
             run="run",
-            config={},
             device="cpu",
-            parameters=62_006,
             steps_per_epoch=12_500,
             total_steps=25_000,
-            torch_version="2.13",
         ),
         *(
             LossPoint(
@@ -119,8 +116,6 @@ def trained(points: int = 100) -> list[Event]:
                 epoch=1,
                 batch=50 * n,
                 loss=1.25 + math.exp(-n / 50),
-                loss_min=0.5,
-                loss_max=3.0,
                 accuracy=0.4,
                 learning_rate=0.001,
                 images=200,
@@ -140,7 +135,6 @@ def evaluated(correct: tuple[int, ...] = (), *, final: bool = True) -> Evaluated
         correct=sum(counts),
         total=1000 * len(counts),
         loss=1.312,
-        seconds=2.0,
         per_class=tuple(
             ClassAccuracy(name=name, correct=count, total=1000)
             for name, count in zip(names, counts, strict=True)
@@ -154,7 +148,7 @@ def done() -> list[Event]:
         TrainingFinished(
             completed=True, epoch=2, step=25_000, train_seconds=32.0, images=100_000, final_loss=1.25
         ),
-        CheckpointSaved(path="checkpoints/run/cifar_net.pth", step=25_000, epoch=2, reason="end"),
+        CheckpointSaved(path="checkpoints/run/cifar_net.pth", step=25_000, reason="end"),
         evaluated(),
         PhaseChanged(phase=Phase.DONE),
     ]

@@ -15,8 +15,8 @@ from cifar_tui.engine.config.schema import TrainConfig, config_to_toml
 from cifar_tui.engine.events import Phase, PhaseChanged, RunEnded, TrainingFinished
 from cifar_tui.runs import listing
 from cifar_tui.runs.disk.run_lock import Owner
-from cifar_tui.runs.disk.summary import SummaryWriter
 from tests.app.views.runs_app import NEW, OLD, STOPPED, RunsApp, listed, until
+from tests.runs.made_events import record
 
 
 @pytest.fixture
@@ -25,12 +25,10 @@ def make_run(tmp_path):
         folder = tmp_path / name
         folder.mkdir()
         config = TrainConfig(**{"data": "synthetic", **settings})
-        writer = SummaryWriter(folder, config)
         finished = TrainingFinished(
             completed=completed, epoch=2, step=20, train_seconds=75.0, images=80, final_loss=1.0
         )
-        for event in (finished, PhaseChanged(phase=Phase.DONE), RunEnded(exit_code=0)):
-            writer.apply(event)
+        record(folder, finished, PhaseChanged(phase=Phase.DONE), RunEnded(exit_code=0))
         (folder / "config.toml").write_text(config_to_toml(config))  # last: now it is a run
         return folder
 
@@ -136,7 +134,7 @@ async def test_the_list_is_made_anew_and_the_cursor_stays_on_its_run(app, make_r
         newer = make_run("20260104-100000")
         await listed(pilot, 4)
         assert app.current() == STOPPED
-        SummaryWriter(newer, TrainConfig()).apply(PhaseChanged(phase=Phase.FAILED))
+        record(newer, PhaseChanged(phase=Phase.FAILED))
         await until(pilot, lambda: app.rows()[0][2] == "✗ failed")
         assert app.current() == STOPPED
 
@@ -305,7 +303,7 @@ async def test_a_run_that_became_live_while_the_user_was_asked_is_not_deleted(ap
         live.add(NEW)
         await pilot.press("y")
         await until(pilot, lambda: app.notes)
-        assert "is live and cannot be deleted" in app.notes[0]
+        assert "is still running; stop it before deleting it" in app.notes[0]
         assert (tmp_path / NEW).exists()
 
 

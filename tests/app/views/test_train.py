@@ -319,9 +319,7 @@ async def test_a_key_that_has_to_wait_for_a_step_is_answered_meanwhile(app):
 
 
 async def test_a_training_is_steered_only_while_it_trains(app, monkeypatch):
-    started = TrainingStarted(
-        run="r", config={}, device="cpu", parameters=1, steps_per_epoch=1, total_steps=1, torch_version=""
-    )
+    started = TrainingStarted(run="r", device="cpu", steps_per_epoch=1, total_steps=1)
     finished = TrainingFinished(completed=True, epoch=1, step=1, train_seconds=1.0, images=1, final_loss=1.0)
     run = LiveRun(TrainConfig(), checkpoints=Path())
     monkeypatch.setattr(LiveRun, "live", True)

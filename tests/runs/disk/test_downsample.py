@@ -5,43 +5,35 @@ import random
 
 import pytest
 
-from cifar_tui.engine.events import LossPoint
-from cifar_tui.runs.disk.downsample import POINTS_PER_LEVEL, Downsampler
+from cifar_tui.runs.disk import downsample as downsample_module
+from cifar_tui.runs.disk.downsample import Downsampler
+from tests.runs.made_events import point
+
+POINTS_PER_LEVEL = 64
 
 
-def point(step, *, steps=50, loss=2.0):
-    return LossPoint(
-        time=float(step),
-        step=step,
-        steps=steps,
-        epoch=1,
-        batch=step,
-        loss=loss,
-        loss_min=loss,
-        loss_max=loss,
-        accuracy=0.5,
-        learning_rate=0.1,
-        images=4 * steps,
-        train_seconds=step / 1000,
-    )
+@pytest.fixture(autouse=True)
+def _short_levels(monkeypatch):
+    """Levels of few points, so that a short run reaches many of them."""
+    monkeypatch.setattr(downsample_module, "POINTS_PER_LEVEL", POINTS_PER_LEVEL)
 
 
-def thinned(points):
-    """What is logged of `points`, with what is left at the end."""
-    thinner = Downsampler()
-    kept = list(itertools.chain.from_iterable(map(thinner.take, points)))
-    return kept + thinner.rest()
+def downsampled(points):
+    """What is logged of `points`, flushed at the end."""
+    downsampler = Downsampler()
+    kept = list(itertools.chain.from_iterable(map(downsampler.take, points)))
+    return kept + downsampler.flush()
 
 
 def test_the_first_points_are_logged_as_they_are():
     points = [point(50 * number) for number in range(1, POINTS_PER_LEVEL)]
-    assert thinned(points) == points
+    assert downsampled(points) == points
 
 
 def test_what_is_logged_was_measured_and_is_in_order():
     losses = random.Random(1)
     points = [point(50 * number, loss=losses.random()) for number in range(1, 10 * POINTS_PER_LEVEL)]
-    kept = thinned(points)
+    kept = downsampled(points)
     assert len(kept) < len(points) / 2
     assert set(kept) <= set(points)
     assert [entry.step for entry in kept] == sorted(entry.step for entry in kept)
@@ -52,32 +44,31 @@ def test_what_is_logged_was_measured_and_is_in_order():
 @pytest.mark.parametrize("loss", [40.0, 0.0])
 def test_a_spike_of_one_point_is_kept_up_or_down(number, loss):
     points = (point(50 * k, loss=loss if k == number else 2.0) for k in range(1, 61 * POINTS_PER_LEVEL))
-    assert [entry.step for entry in thinned(points) if entry.loss == loss] == [50 * number]
+    assert [entry.step for entry in downsampled(points) if entry.loss == loss] == [50 * number]
 
 
-@pytest.mark.parametrize(("steps", "most"), [(50, 40_000), (1, 60_000)])
-def test_ten_million_steps_make_a_small_log(steps, most):
-    """Counted with points that are made once: what is decided upon is the step, the steps and the loss."""
-    thinner = Downsampler()
-    logged = 0
-    entry = point(steps, steps=steps)
-    for step in range(steps, 10_000_000 + 1, steps):
-        object.__setattr__(entry, "step", step)
-        logged += len(thinner.take(entry))
-    assert 10_000 < logged < most
+@pytest.mark.parametrize("steps", [1, 50])
+def test_the_log_grows_with_the_logarithm_of_the_length(steps):
+    downsampler = Downsampler()
+    numbers = range(1, 256 * POINTS_PER_LEVEL)
+    points = (point(steps * number, steps=steps, loss=number % 2) for number in numbers)
+    logged = [len(downsampler.take(point)) for point in points]
+    sizes = [sum(logged[: length * POINTS_PER_LEVEL]) for length in (3, 15, 63, 255)]
+    for shorter, longer in itertools.pairwise(sizes):
+        assert longer - shorter == pytest.approx(2 * POINTS_PER_LEVEL, abs=8), "each time 4 times as long"
 
 
 def test_what_waits_is_given_once_and_in_order():
-    thinner = Downsampler()
+    downsampler = Downsampler()
     far = 50 * 20 * POINTS_PER_LEVEL
-    assert thinner.take(point(far, loss=3.0)) == []
-    assert thinner.take(point(far + 50, loss=1.0)) == []
-    assert [entry.loss for entry in thinner.rest()] == [3.0, 1.0]
-    assert thinner.rest() == []
+    assert downsampler.take(point(far, loss=3.0)) == []
+    assert downsampler.take(point(far + 50, loss=1.0)) == []
+    assert [entry.loss for entry in downsampler.flush()] == [3.0, 1.0]
+    assert downsampler.flush() == []
 
 
 def test_a_single_point_that_waits_is_given_once():
-    thinner = Downsampler()
+    downsampler = Downsampler()
     waiting = point(50 * 20 * POINTS_PER_LEVEL)
-    thinner.take(waiting)
-    assert thinner.rest() == [waiting]
+    downsampler.take(waiting)
+    assert downsampler.flush() == [waiting]

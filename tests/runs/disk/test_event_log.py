@@ -11,37 +11,23 @@ import pytest
 
 from cifar_tui.engine.events import (
     Alert,
-    CheckpointSaved,
     EvaluationProgress,
     LoadingProgress,
-    LossPoint,
     LossWindow,
     Message,
     Phase,
     PhaseChanged,
     SamplesPredicted,
-    TrainingFinished,
 )
-from cifar_tui.runs import event_log as event_log_module
-from cifar_tui.runs import point_thinner
+from cifar_tui.runs.disk import downsample
+from cifar_tui.runs.disk import event_log as event_log_module
 from cifar_tui.runs.disk.event_log import SCHEMA_VERSION, EventLog, EventReader, read_events
-from tests.runs.made_events import texts_of
+from tests.runs.made_events import finished, saved, texts_of
+from tests.runs.made_events import point as made_point
 
 
 def point(number):
-    return LossPoint(
-        step=number,
-        steps=1,
-        epoch=1,
-        batch=number,
-        loss=2.0,
-        loss_min=1.0,
-        loss_max=3.0,
-        accuracy=0.5,
-        learning_rate=0.001,
-        images=4,
-        train_seconds=number / 10,
-    )
+    return made_point(number, steps=1)
 
 
 @pytest.fixture
@@ -100,8 +86,8 @@ def test_events_come_back_equal_and_in_order(open_log, tmp_path, path):
         point(1),
         SamplesPredicted(step=1, predicted=(1, 2), confidences=(0.5, 0.25)),
         Message(text="größer\nund zwei Zeilen", printed=True),
-        CheckpointSaved(path="a", step=1, epoch=1, reason="asked for"),
-        TrainingFinished(completed=True, epoch=1, step=1, train_seconds=1.0, images=4, final_loss=2.0),
+        saved(1),
+        finished(),
     ]
     log = open_log()
     for event in events:
@@ -146,12 +132,12 @@ def test_the_end_writes_what_waits_and_may_come_twice(open_log, tmp_path, clock)
 def test_points_that_wait_to_be_chosen_from_are_written_before_a_checkpoint_and_at_the_end(
     open_log, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(point_thinner, "POINTS_PER_LEVEL", 1)
+    monkeypatch.setattr(downsample, "POINTS_PER_LEVEL", 1)
     log = open_log()
     for number in (100, 101, 102):
         log.append(point(number))
     assert texts_of(read_events(tmp_path)) == []
-    log.append(CheckpointSaved(path="a", step=102, epoch=1, reason="asked for"))
+    log.append(saved(102))
     log.append(point(103))
     log.close()
     events = list(read_events(tmp_path))
@@ -214,12 +200,10 @@ def test_a_log_that_is_opened_again_goes_on(open_log, tmp_path, path):
     assert path.read_text().count("schema") == 1
 
 
-@pytest.mark.parametrize("block", [8, 1 << 20], ids=["small blocks", "one block"])
 @pytest.mark.parametrize("torn", [b'{"event":"Mess', b"x", b"y" * 100])
 def test_a_torn_last_line_is_never_read_and_cut_off_when_the_log_is_opened_again(
-    open_log, tmp_path, path, monkeypatch, torn, block
+    open_log, tmp_path, path, torn
 ):
-    monkeypatch.setattr(event_log_module, "_BLOCK", block)
     log = open_log()
     log.append(Message(text="a"))
     log.close()

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from cifar_tui.engine.errors import ConfigError, RunFailedError
-from cifar_tui.runs import owner as owner_module
+from cifar_tui.runs.disk import run_lock as run_lock_module
 from cifar_tui.runs.disk.run_lock import STALE_SECONDS, Owner, RunLock, owner_of
 
 NOBODY = Owner(live=False, crashed=False)
@@ -99,7 +99,7 @@ def no_locks(monkeypatch):
     def refuse(*_):
         raise OSError(errno.ENOLCK, "No locks available")
 
-    monkeypatch.setattr(owner_module.fcntl, "flock", refuse)
+    monkeypatch.setattr(run_lock_module.fcntl, "flock", refuse)
 
 
 def test_nobody_owns_a_run_without_a_lock(tmp_path):
@@ -121,7 +121,7 @@ def test_the_lock_of_this_process_is_live_for_itself_too(tmp_path):
     lock = RunLock(tmp_path)
     lock.acquire()
     assert owner_of(tmp_path).live
-    with pytest.raises(ConfigError, match="is live in process"):
+    with pytest.raises(ConfigError, match="already running in process"):
         RunLock(tmp_path).acquire()
     lock.release()
 
@@ -153,7 +153,7 @@ def test_an_owner_that_is_stopped_or_silent_is_live(start, tmp_path):
     os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WNOWAIT)
     age_lock(tmp_path, 10 * STALE_SECONDS)
     assert owner_of(tmp_path).live
-    with pytest.raises(ConfigError, match="is live"):
+    with pytest.raises(ConfigError, match="already running"):
         RunLock(tmp_path).acquire()
 
 
@@ -199,7 +199,7 @@ def test_an_owner_waits_for_one_who_looks_at_the_very_moment(tmp_path, monkeypat
     looker = os.open(tmp_path / "lock", os.O_RDONLY)
     fcntl.flock(looker, fcntl.LOCK_SH)
     assert not owner_of(tmp_path).live, "who looks is no owner"
-    monkeypatch.setattr(owner_module.time, "sleep", lambda _: fcntl.flock(looker, fcntl.LOCK_UN))
+    monkeypatch.setattr(run_lock_module.time, "sleep", lambda _: fcntl.flock(looker, fcntl.LOCK_UN))
     lock = RunLock(tmp_path)
     lock.acquire()
     os.close(looker)
@@ -210,7 +210,7 @@ def test_an_owner_waits_for_one_who_looks_at_the_very_moment(tmp_path, monkeypat
 def test_an_owner_on_another_machine_is_live_as_long_as_its_heart_beats(tmp_path):
     held_by({"pid": 7, "host": "elsewhere"}, tmp_path)
     assert owner_of(tmp_path) == Owner(live=True, crashed=False, pid=7, host="elsewhere")
-    with pytest.raises(ConfigError, match="live in process 7 on elsewhere"):
+    with pytest.raises(ConfigError, match="already running in process 7 on elsewhere"):
         RunLock(tmp_path).acquire()
     age_lock(tmp_path, STALE_SECONDS - 5)
     assert owner_of(tmp_path).live
@@ -231,7 +231,7 @@ def test_without_locks_the_heartbeat_tells(no_locks, tmp_path):
     lock = RunLock(tmp_path)
     lock.acquire()
     assert owner_of(tmp_path) == Owner(live=True, crashed=False, pid=os.getpid(), host=socket.gethostname())
-    with pytest.raises(ConfigError, match="is live"):
+    with pytest.raises(ConfigError, match="already running"):
         RunLock(tmp_path).acquire()
     age_lock(tmp_path, STALE_SECONDS + 1)
     assert owner_of(tmp_path).crashed
@@ -247,7 +247,7 @@ def test_a_lock_that_cannot_be_asked_about_for_another_reason_is_nobodys(tmp_pat
     def fail(*_):
         raise OSError(errno.EIO, "Input/output error")
 
-    monkeypatch.setattr(owner_module.fcntl, "flock", fail)
+    monkeypatch.setattr(run_lock_module.fcntl, "flock", fail)
     assert owner_of(tmp_path) == NOBODY
     with pytest.raises(RunFailedError, match="Input/output error"):
         RunLock(tmp_path).acquire()
@@ -296,7 +296,7 @@ def test_a_full_disk_is_said_in_a_sentence_and_leaves_the_run_to_be_taken_later(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(owner_module.os, "pwrite", refuse)
+        patch.setattr(run_lock_module.os, "pwrite", refuse)
         with pytest.raises(RunFailedError, match="No space left"):
             RunLock(tmp_path).acquire()
     assert not owner_of(tmp_path).live

@@ -1,107 +1,53 @@
-"""`summary.json`: kept while a run works, read by a list of runs, rebuilt from the event log."""
+"""`summary.json`: a projection of the run's state, rebuilt from the event log if missing or damaged."""
 
 import dataclasses
 import json
 
 import pytest
 
-from cifar_tui.engine.config.schema import TrainConfig
 from cifar_tui.engine.events import (
-    CheckpointSaved,
-    ClassAccuracy,
     DataLoaded,
-    EpochFinished,
-    Evaluated,
     Event,
-    LossPoint,
-    Message,
     Phase,
     PhaseChanged,
     Resumed,
     RunEnded,
-    TrainingFinished,
-    TrainingStarted,
 )
-from cifar_tui.runs import summary as summary_module
-from cifar_tui.runs.disk.event_log import EventLog
-from cifar_tui.runs.disk.summary import SUMMARY_FILE, RunSummary, SummaryWriter, read_summary, rebuild_summary
-
-CONFIG = TrainConfig(data="synthetic", epochs=3)
-
-
-def point(step, loss=1.5, **changes):
-    values = {"steps": 50, "epoch": 1, "batch": step, "loss_min": 1.0, "loss_max": 2.0, "accuracy": 0.4}
-    values |= {"learning_rate": 0.1, "images": 200, "train_seconds": step / 100}
-    return LossPoint(step=step, loss=loss, **values | changes)
-
-
-def evaluated(step, correct):
-    classes = (ClassAccuracy(name="a", correct=correct, total=100),)
-    return Evaluated(
-        step=step, final=False, correct=correct, total=100, loss=1.0, seconds=1.0, per_class=classes
-    )
-
-
-def started(config=CONFIG, *, time=1000.0):
-    return TrainingStarted(
-        run="run",
-        config=dataclasses.asdict(config),
-        device="cpu",
-        parameters=1,
-        steps_per_epoch=100,
-        total_steps=100 * config.epochs,
-        torch_version="2",
-        time=time,
-    )
+from cifar_tui.engine.layout import EVENTS_FILE, SUMMARY_FILE
+from cifar_tui.runs.disk.summary import RunSummary, read_summary, summarize, write_summary
+from tests.runs.made_events import STARTED, at, epoch_finished, evaluated, finished, folded, point, record
 
 
 def beginning() -> list[Event]:
     return [
         PhaseChanged(phase=Phase.LOADING),
         DataLoaded(title="shapes", synthetic=True, class_names=("a",), train_images=1, test_images=1),
-        started(),
+        at(1000, STARTED),
         PhaseChanged(phase=Phase.TRAINING),
         *(point(step, loss=3.0 - step / 100) for step in (50, 100)),
-        EpochFinished(epoch=1, step=100, loss=2.5, accuracy=0.3, train_seconds=1.0),
+        epoch_finished(1),
         evaluated(100, 60),
         point(150, loss=1.5, epoch=2),
         evaluated(150, 50),
     ]
 
 
-def end(*, completed=True) -> list[Event]:
-    return [
-        TrainingFinished(
-            completed=completed, epoch=3, step=300, train_seconds=3.0, images=1200, final_loss=1.0
-        ),
-        PhaseChanged(phase=Phase.DONE),
-        RunEnded(exit_code=0, time=2000.0),
-    ]
+def end() -> list[Event]:
+    return [finished(), PhaseChanged(phase=Phase.DONE), at(2000, RunEnded(exit_code=0))]
 
 
-@pytest.fixture
-def work(tmp_path):
-    """Lets a process own the run for a while: it logs and sums up `events`, and dies."""
-
-    def work(events, config=CONFIG):
-        log = EventLog(tmp_path)
-        writer = SummaryWriter(tmp_path, config)
-        for event in events:
-            log.append(event)
-            writer.apply(event)
-        log.close()
-        return read_summary(tmp_path)
-
-    return work
+def resumed(step) -> list[Event]:
+    return [at(1500, STARTED), Resumed(step=step, epoch=2, batch=step - 100, train_seconds=step / 100)]
 
 
-def test_a_run_that_is_over_is_told_in_a_few_figures(work):
-    assert work(beginning() + end()) == RunSummary(
-        phase="done",
-        preset="tutorial",
-        data="synthetic",
+def summary_of(*events):
+    return summarize(folded(*events).snapshot())
+
+
+def test_a_finished_run_in_a_few_figures():
+    assert summary_of(*beginning(), *end()) == RunSummary(
+        phase=Phase.DONE,
         data_title="shapes",
-        epochs=3,
         epoch=3,
         step=300,
         total_steps=300,
@@ -115,130 +61,67 @@ def test_a_run_that_is_over_is_told_in_a_few_figures(work):
     )
 
 
-def test_a_failure_is_told_and_forgotten_when_training_starts_again(work):
-    failed = [PhaseChanged(phase=Phase.FAILED), RunEnded(exit_code=4, error="out of memory")]
-    assert work(beginning() + failed).error == "out of memory"
-    assert work([started(), PhaseChanged(phase=Phase.TRAINING)]).error == ""
+def test_a_run_of_which_nothing_is_known():
+    assert summary_of() == RunSummary()
 
 
-def test_points_are_not_written_one_by_one_but_do_not_wait_for_an_epoch(tmp_path, monkeypatch):
-    clock = [100.0]
-    monkeypatch.setattr(summary_module.time, "monotonic", lambda: clock[0])
-    writer = SummaryWriter(tmp_path, CONFIG)
-    for event in (started(), PhaseChanged(phase=Phase.TRAINING), point(50), Message(text="a")):
-        writer.apply(event)
-    assert read_summary(tmp_path).step == 0
-    clock[0] += 5
-    writer.apply(point(100))
-    assert read_summary(tmp_path).step == 100
+def test_an_error_lasts_until_training_starts_again():
+    failed = [*beginning(), PhaseChanged(phase=Phase.FAILED), RunEnded(exit_code=4, error="out of memory")]
+    assert summary_of(*failed).error == "out of memory"
+    assert summary_of(*failed, *resumed(100)).error == ""
 
 
-@pytest.mark.parametrize(
-    "event",
-    [
-        PhaseChanged(phase=Phase.PAUSED),
-        EpochFinished(epoch=1, step=50, loss=2.5, accuracy=0.3, train_seconds=1.0),
-        evaluated(50, 60),
-        CheckpointSaved(path="last.pt", step=50, epoch=1, reason="asked for"),
-        *end(),
-    ],
-    ids=lambda event: type(event).__name__,
-)
-def test_what_tells_something_is_written_at_once(tmp_path, event):
-    writer = SummaryWriter(tmp_path, CONFIG)
-    writer.apply(started())
-    writer.apply(event)
-    assert read_summary(tmp_path).updated == event.time
+def test_a_resumed_run_keeps_its_start_and_its_best_accuracy():
+    summary = summary_of(*beginning(), *resumed(100), *end())
+    assert (summary.started, summary.best_accuracy, summary.loss) == (1000.0, 0.6, 1.5)
+
+
+def test_a_resume_drops_the_evaluations_after_its_checkpoint():
+    summary = summary_of(*beginning(), evaluated(200, 90), *resumed(120))
+    assert (summary.step, summary.best_accuracy, summary.last_accuracy) == (120, 0.6, 0.6)
+
+
+def test_a_finished_run_that_trains_on_is_not_completed():
+    assert not summary_of(*beginning(), *end(), *resumed(300)).completed
+
+
+def test_a_loss_that_is_not_finite_is_unknown():
+    assert summary_of(STARTED, point(50, loss=float("nan"))).loss is None
+
+
+def test_a_summary_is_read_as_it_was_written(tmp_path):
+    for events in ([], beginning(), beginning() + end()):
+        summary = summary_of(*events)
+        write_summary(tmp_path, summary)
+        assert read_summary(tmp_path) == summary
     assert [path.name for path in tmp_path.iterdir()] == [SUMMARY_FILE]
-
-
-class LaterEvent(Event):
-    """Of a version to come."""
-
-
-def test_an_event_of_a_later_version_is_passed_over(tmp_path):
-    writer = SummaryWriter(tmp_path, CONFIG)
-    writer.apply(LaterEvent())
-    writer.apply(PhaseChanged(phase=Phase.LOADING))
-    assert read_summary(tmp_path).phase == "loading"
-
-
-def test_a_disk_that_is_full_is_the_callers_and_leaves_the_old_summary(tmp_path, monkeypatch):
-    writer = SummaryWriter(tmp_path, CONFIG)
-    writer.apply(PhaseChanged(phase=Phase.LOADING))
-
-    def refuse(*_):
-        raise OSError(28, "No space left on device")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(summary_module.os, "replace", refuse)
-        with pytest.raises(OSError, match="No space"):
-            writer.apply(PhaseChanged(phase=Phase.TRAINING))
-    assert read_summary(tmp_path).phase == "loading"
-    assert [path.name for path in tmp_path.iterdir()] == [SUMMARY_FILE]
-    writer.apply(PhaseChanged(phase=Phase.PAUSED))
-    assert read_summary(tmp_path).phase == "paused"
-
-
-def test_a_resumed_run_goes_on_with_its_figures(work):
-    work(beginning())
-    resumed = work([started(time=1500.0), Resumed(step=100, epoch=2, batch=0, train_seconds=1.0), *end()])
-    assert (resumed.started, resumed.best_accuracy, resumed.loss) == (1000.0, 0.6, 1.5)
-
-
-def test_what_was_evaluated_after_the_checkpoint_is_superseded_by_a_resume(work):
-    work([*beginning(), evaluated(200, 90)])
-    resumed = work(
-        [
-            started(),
-            Resumed(step=120, epoch=2, batch=20, train_seconds=1.2),
-            PhaseChanged(phase=Phase.TRAINING),
-        ]
-    )
-    assert (resumed.step, resumed.best_accuracy, resumed.last_accuracy) == (120, 0.6, 0.6)
-
-
-def test_a_run_that_is_resumed_for_more_epochs_is_told_with_them(work):
-    work(beginning() + end())
-    more = TrainConfig(data="synthetic", epochs=9)
-    assert work([PhaseChanged(phase=Phase.LOADING)], more).epochs == 9
-    assert work([started(more), PhaseChanged(phase=Phase.TRAINING)], more).completed is False
 
 
 @pytest.mark.parametrize("events", [beginning(), beginning() + end()], ids=["crashed", "done"])
-def test_the_event_log_rebuilds_the_summary(work, tmp_path, events):
-    written = work([*events, PhaseChanged(phase=Phase.PAUSED)])
+def test_a_missing_summary_is_rebuilt_from_the_event_log(tmp_path, events):
+    record(tmp_path, *events)
+    written = read_summary(tmp_path)
     (tmp_path / SUMMARY_FILE).unlink()
-    assert rebuild_summary(tmp_path) == written
+    assert read_summary(tmp_path) == written == summary_of(*events)
 
 
-def test_the_loss_that_is_rebuilt_is_the_last_one_of_many(work, tmp_path):
-    work([*beginning(), *(point(step, loss=step / 1000) for step in range(200, 300))])
-    rebuilt = rebuild_summary(tmp_path)
-    assert (rebuilt.step, rebuilt.loss) == (299, 0.299)
+def test_the_whole_log_counts_in_a_rebuild(tmp_path):
+    many = [point(step, loss=step / 1000) for step in range(200, 2000)]
+    record(tmp_path, *beginning(), *many[:900], evaluated(1100, 99), *many[900:], evaluated(2000, 55))
+    (tmp_path / SUMMARY_FILE).unlink()
+    summary = read_summary(tmp_path)
+    assert (summary.data_title, summary.step, summary.loss) == ("shapes", 1999, 1.999)
+    assert (summary.best_accuracy, summary.last_accuracy) == (0.99, 0.55)
 
 
-def test_of_a_huge_log_only_the_ends_are_read(work, tmp_path, monkeypatch):
-    monkeypatch.setattr(summary_module, "_PART_OF_LOG", 4096)
-    many = [Message(text="x" * 500) for _ in range(40)]
-    work([*beginning(), *many, evaluated(200, 99), *many, evaluated(250, 55), *end()])
-    rebuilt = rebuild_summary(tmp_path)
-    assert (rebuilt.data_title, rebuilt.phase, rebuilt.last_accuracy) == ("shapes", "done", 0.55)
-    assert rebuilt.best_accuracy == 0.6, "what stands in the middle is missed"
-
-
-def test_a_loss_that_is_not_finite_is_none(work, tmp_path):
-    told = work([*beginning(), point(200, loss=float("nan")), PhaseChanged(phase=Phase.PAUSED)])
-    assert told.loss is None
-    assert rebuild_summary(tmp_path) == told
-
-
-def test_a_torn_log_is_rebuilt_up_to_the_tear(work, tmp_path):
-    work(beginning() + end())
-    path = tmp_path / "events.jsonl"
+def test_a_torn_log_counts_up_to_the_tear(tmp_path):
+    record(tmp_path, *beginning(), *end())
+    (tmp_path / SUMMARY_FILE).unlink()
+    path = tmp_path / EVENTS_FILE
     path.write_bytes(path.read_bytes()[:-20])
-    assert rebuild_summary(tmp_path).phase == "done"
-    assert rebuild_summary(tmp_path).updated != 2000.0, "the last line is torn"
+    summary = read_summary(tmp_path)
+    assert summary.phase is Phase.DONE
+    assert summary.updated != 2000.0, "the last line is torn"
 
 
 SOUND = json.dumps(dataclasses.asdict(RunSummary()))
@@ -252,33 +135,28 @@ SOUND = json.dumps(dataclasses.asdict(RunSummary()))
         "[]",
         "a picture",
         SOUND[: len(SOUND) // 2],
-        '{"schema": 1}',
-        SOUND.replace('"schema": 1', '"schema": 0'),
-        SOUND.replace('"schema": 1', '"schema": true'),
+        '{"phase": "done"}',
+        json.dumps({"later": 1} | json.loads(SOUND)),
         SOUND.replace('"idle"', '"asleep"'),
         SOUND.replace('"step": 0', '"step": "0"'),
         SOUND.replace('"step": 0', '"step": true'),
-        SOUND.replace('"step": 0', '"step": -1'),
-        SOUND.replace('"loss": null', '"loss": NaN'),
-        SOUND.replace('"loss": null', '"loss": 1e999'),
         SOUND.replace('"train_seconds": 0.0', '"train_seconds": 1' + 400 * "0"),
         SOUND.replace('"error": ""', '"error": null'),
         "[" * 100_000,
-        '{"schema": 1, "error": "' + 100_000 * "x" + '"}',
     ],
+    ids=lambda content: repr(content[:40]),
 )
-def test_what_is_no_summary_of_this_version_is_none(tmp_path, content):
+def test_a_damaged_summary_is_rebuilt(tmp_path, content):
     (tmp_path / SUMMARY_FILE).write_text(content)
     assert read_summary(tmp_path) is None
+    (tmp_path / SUMMARY_FILE).unlink()
+    events = beginning()
+    record(tmp_path, *events)
+    (tmp_path / SUMMARY_FILE).write_text(content)
+    assert read_summary(tmp_path) == summary_of(*events)
 
 
-def test_a_sound_summary_is_read_whatever_else_stands_in_it(tmp_path):
-    (tmp_path / SUMMARY_FILE).write_text(json.dumps({"later": 1} | json.loads(SOUND)))
-    assert read_summary(tmp_path) == RunSummary()
-
-
-def test_a_missing_summary_or_a_folder_in_its_place_is_none(tmp_path):
-    assert read_summary(tmp_path) is None
+def test_a_folder_in_place_of_the_summary_is_none(tmp_path):
     (tmp_path / SUMMARY_FILE).mkdir()
     assert read_summary(tmp_path) is None
 
@@ -288,8 +166,6 @@ def test_a_missing_summary_or_a_folder_in_its_place_is_none(tmp_path):
     [
         b"",
         b'{"schema": 1}\n',
-        b'{"schema": 0}\n{"event":"RunEnded","time":1.0,"exit_code":0,"error":""}\n',
-        b'{"event":"RunEnded","time":1.0,"exit_code":0,"error":""}\n',
         b"\xff\xfe\x00 a picture\n" * 50,
         b'{"schema": 1}\n{"event":"RunEnded"}\n{"event":"Never"}\n[1]\n{"event":[]}\n"event"\n7\n',
         (
@@ -298,20 +174,19 @@ def test_a_missing_summary_or_a_folder_in_its_place_is_none(tmp_path):
         ),
         b'{"schema": 1}\n' + b"[" * 100_000,
     ],
+    ids=lambda content: repr(content[:40]),
 )
-def test_a_log_that_tells_nothing_is_none_and_no_harm_to_a_writer(tmp_path, content):
-    (tmp_path / "events.jsonl").write_bytes(content)
-    assert rebuild_summary(tmp_path) is None
-    writer = SummaryWriter(tmp_path, CONFIG)
-    writer.apply(Resumed(step=1, epoch=1, batch=1, train_seconds=1.0))
-    writer.apply(PhaseChanged(phase=Phase.TRAINING))
-    assert read_summary(tmp_path).step == 1
+def test_without_a_summary_and_with_no_sound_event_it_is_none(tmp_path, content):
+    (tmp_path / EVENTS_FILE).write_bytes(content)
+    assert read_summary(tmp_path) is None
 
 
-def test_damaged_lines_are_passed_over(work, tmp_path):
-    written = work(beginning() + end())
-    path = tmp_path / "events.jsonl"
+def test_damaged_lines_are_skipped_in_a_rebuild(tmp_path):
+    record(tmp_path, *beginning(), *end())
+    written = read_summary(tmp_path)
+    (tmp_path / SUMMARY_FILE).unlink()
+    path = tmp_path / EVENTS_FILE
     lines = path.read_text().splitlines()
     lines[3:3] = ["{torn", '{"event":"Evaluated","time":1.0}', lines[8].replace("100", "null"), "[]"]
     path.write_text("\n".join(lines) + "\n")
-    assert rebuild_summary(tmp_path) == written
+    assert read_summary(tmp_path) == written
