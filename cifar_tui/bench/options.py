@@ -56,5 +56,5 @@ def arguments_of(config: TrainConfig) -> list[str]:
     for name in SETTINGS:
         value = getattr(config, name)
         if value != getattr(preset, name):
-            arguments += ["--set", f"{name}={value}"]
+            arguments += ["--set", f"{name}={'' if value is None else value}"]
     return arguments
