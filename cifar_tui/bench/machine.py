@@ -24,7 +24,6 @@ def describe_machine() -> dict[str, Any]:
     """Return the platform, CPUs, processor, GPUs, CUDA and Python version; None for what is unknown."""
     return {
         "platform": platform.platform(),
-        "machine": platform.machine(),
         "cpus": os.cpu_count(),
         "usable_cpus": len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count(),
         **describe_processor(_CPU_INFO),
@@ -55,5 +54,4 @@ def _describe_gpus() -> dict[str, Any]:
     result = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our Python
     if result.returncode:
         return {"gpus": None, "cuda": None}
-    found: dict[str, Any] = json.loads(result.stdout)
-    return found
+    return dict(json.loads(result.stdout))

@@ -40,11 +40,7 @@ class BenchOptions:
         return preset_config(preset).replace(**(places | settings))
 
     def steady_config(self, preset: str, **settings: Any) -> TrainConfig:  # noqa: ANN401 - as above
-        """Return a config that only trains, without end: no evaluations and no checkpoints in between.
-
-        Raises:
-            ConfigError: there is no such preset, or a value is wrong.
-        """
+        """Return a config that only trains, without end: no evaluations and no checkpoints in between."""
         only_steps = {"eval_every": 0, "checkpoint_every_epochs": 0, "checkpoint_every_minutes": 0.0}
         return self.config(preset, epochs=_ENDLESS, **(only_steps | settings))
 

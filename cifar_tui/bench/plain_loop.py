@@ -76,24 +76,22 @@ def train(config: TrainConfig, log: EventLog) -> None:
         optimizer.step()
         losses.append(loss.item())  # waits for the device, as it does in the tutorial
         if (now := time.monotonic()) - logged >= _SECONDS_PER_POINT:
-            log.append(_loss_point(step, losses, now - start))
+            log.append(
+                LossPoint(
+                    step=step,
+                    steps=len(losses),
+                    epoch=1,
+                    batch=step,
+                    loss=sum(losses) / len(losses),
+                    loss_min=min(losses),
+                    loss_max=max(losses),
+                    accuracy=0.0,  # the tutorial does not count
+                    learning_rate=0.001,
+                    images=len(losses) * _BATCH_SIZE,
+                    train_seconds=now - start,
+                )
+            )
             logged, losses = now, []
-
-
-def _loss_point(step: int, losses: list[float], seconds: float) -> LossPoint:
-    return LossPoint(
-        step=step,
-        steps=len(losses),
-        epoch=1,
-        batch=step,
-        loss=sum(losses) / len(losses),
-        loss_min=min(losses),
-        loss_max=max(losses),
-        accuracy=0.0,
-        learning_rate=0.001,
-        images=len(losses) * _BATCH_SIZE,
-        train_seconds=seconds,
-    )
 
 
 if __name__ == "__main__":

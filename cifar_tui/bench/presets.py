@@ -83,11 +83,7 @@ def _measure_whole_trainings(options: BenchOptions, preset: str) -> list[Measure
 
 
 def images_per_second(points: Sequence[LossPoint], parts: int) -> list[float]:
-    """Return the speed between the points, in at most `parts` parts of about as many points.
-
-    Raises:
-        RunFailedError: there are fewer than two points.
-    """
+    """Return the speed between the points, in at most `parts` parts of about as many points."""
     if len(points) < 2:
         raise RunFailedError("too few steps to measure the speed of a training")
     parts = min(parts, len(points) - 1)

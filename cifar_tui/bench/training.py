@@ -36,11 +36,7 @@ _POINTS_TO_FALL = 20
 
 
 class Training(ABC):
-    """A training in a process group of its own.
-
-    Args:
-        group: the id of the process group.
-        folder: the folder below which it writes its event log, and nobody else does.
+    """A training in the process group `group`, whose event log is the only one below `folder`.
 
     Attributes:
         points: the loss points in its log.
@@ -166,21 +162,14 @@ class _ProcessTraining(Training):
 
 
 def headless_training(config: TrainConfig, folder: Path) -> contextlib.AbstractContextManager[Training]:
-    """Train with `config` as `cifar-tui train --headless` does; the context ends it.
-
-    Args:
-        config: the settings.
-        folder: an empty folder for its run.
-    """
+    """Train with `config` without a screen, with the run in the empty `folder`; the context ends it."""
     return _training([*train_command(config, folder), "--headless"], folder)
 
 
 def plain_loop(config: TrainConfig, folder: Path) -> contextlib.AbstractContextManager[Training]:
-    """Train with the tutorial's own loop, on the images and the device of `config`; the context ends it.
+    """Train with the tutorial's own loop, with the log in the empty `folder`; the context ends it.
 
-    Args:
-        config: the settings; all but the images, the device and the seed are the tutorial's.
-        folder: an empty folder for its log.
+    Of `config` it takes the images, the device and the seed.
     """
     path = folder / "settings.toml"
     path.write_text(config_to_toml(config))
@@ -213,8 +202,7 @@ def check_learned(config: TrainConfig, weights: Path) -> None:
     test = _run([*PROGRAM, "eval", str(weights), *arguments_of(config), "--json"])["test"]
     if test["accuracy"] <= 1 / len(test["per_class"]):
         raise RunFailedError(
-            f"the saved weights have an accuracy of {test['accuracy']:.1%}: the speed of a training that "
-            "does not learn means nothing"
+            f"the saved weights have an accuracy of {test['accuracy']:.1%}: nothing was learned"
         )
 
 
@@ -281,8 +269,7 @@ def _run(command: Sequence[str]) -> dict[str, Any]:
     result = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - as above
     if result.returncode:
         raise _error_of(result.stderr, result.returncode)
-    found: dict[str, Any] = json.loads(result.stdout)
-    return found
+    return dict(json.loads(result.stdout))
 
 
 def _error_of(stderr: str, exit_code: int) -> UserError:

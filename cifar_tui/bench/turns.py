@@ -21,12 +21,7 @@ _MIN_POINTS_PER_SPAN = 3
 
 
 def measure_in_turns(trainings: Sequence[Training], *, turns: int, seconds: float) -> list[float]:
-    """Return the steps per second of each training, over `turns` turns of `seconds` each.
-
-    Raises:
-        UserError: a training ended.
-        RunFailedError: too few steps were made.
-    """
+    """Return the steps per second of each training, over `turns` turns of `seconds` each."""
     spans = take_turns(trainings, turns=turns, seconds=seconds)
     speeds = []
     for training, own in zip(trainings, spans, strict=True):
