@@ -41,8 +41,8 @@ class BenchOptions:
 
     def steady_config(self, preset: str, **settings: Any) -> TrainConfig:  # noqa: ANN401 - as above
         """Return a config that only trains, without end: no evaluations and no checkpoints in between."""
-        only_steps = {"eval_every": 0, "checkpoint_every_epochs": 0, "checkpoint_every_minutes": 0.0}
-        return self.config(preset, epochs=_ENDLESS, **(only_steps | settings))
+        only_steps = {"epochs": _ENDLESS, "eval_every": 0, "checkpoint_every_epochs": 0}
+        return self.config(preset, **(only_steps | {"checkpoint_every_minutes": 0.0} | settings))
 
 
 def arguments_of(config: TrainConfig) -> list[str]:

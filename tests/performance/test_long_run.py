@@ -89,7 +89,8 @@ def open_in_a_fresh_process(run, steps):
         [sys.executable, "-c", OPEN, str(run)], check=True, capture_output=True, text=True
     )
     found = json.loads(result.stdout)
-    assert (found["step"], found["torch"]) == (steps, False)
+    assert 0.99 * steps < found["step"] <= steps
+    assert not found["torch"], "opening a run imports no torch"
     return found["loaded"] - start, found["mib"]
 
 
