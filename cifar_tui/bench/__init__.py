@@ -1,1 +1,1 @@
-"""`cifar-tui bench`: what the program costs, measured. `command` runs the benchmarks: one file for each."""
+"""`cifar-tui bench`: measures the speed of this machine, against the tutorial's own loop."""

@@ -1,57 +1,24 @@
-"""`cifar-tui bench`: measures what is asked for, one benchmark after the other, and prints what was found."""
+"""`cifar-tui bench`: run benchmarks one after the other and print their reports."""
 
 import contextlib
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import FrameType
 from typing import Any
 
-from cifar_tui.bench.machine import machine
+from cifar_tui.bench.machine import describe_machine
 from cifar_tui.bench.options import BenchOptions
-from cifar_tui.bench.report import Measured, print_figures, print_json, show_progress, versions
+from cifar_tui.bench.presets import measure_presets
+from cifar_tui.bench.report import Report, print_json, print_report, show_progress, versions
+from cifar_tui.bench.tutorial import measure_tutorial
 from cifar_tui.engine.errors import RunFailedError
 
-
-def _tutorial(options: BenchOptions) -> Measured:
-    from cifar_tui.bench.tutorial import measure_tutorial
-
-    return measure_tutorial(options)
-
-
-def _presets(options: BenchOptions) -> Measured:
-    from cifar_tui.bench.presets import measure_presets
-
-    return measure_presets(options)
-
-
-def _dashboard(options: BenchOptions) -> Measured:
-    from cifar_tui.bench.dashboard import measure_dashboard
-
-    return measure_dashboard(options)
-
-
-def _start(options: BenchOptions) -> Measured:
-    from cifar_tui.bench.start import measure_start
-
-    return measure_start(options)
-
-
-def _runs(options: BenchOptions) -> Measured:
-    from cifar_tui.bench.runs import measure_runs
-
-    del options  # a log has neither images nor a device
-    return measure_runs()
-
-
-BENCHMARKS: dict[str, Callable[[BenchOptions], Measured]] = {
-    "tutorial": _tutorial,
-    "presets": _presets,
-    "dashboard": _dashboard,
-    "start": _start,
-    "runs": _runs,
+BENCHMARKS: dict[str, Callable[[BenchOptions], Report]] = {
+    "tutorial": measure_tutorial,
+    "presets": measure_presets,
 }
-"""The benchmarks in the order in which they are run."""
+"""The benchmarks, in the order in which they run."""
 
 
 def run_benchmarks(
@@ -59,30 +26,30 @@ def run_benchmarks(
     options: BenchOptions,
     *,
     as_json: bool,
-    benchmarks: dict[str, Callable[[BenchOptions], Measured]] = BENCHMARKS,
+    benchmarks: Mapping[str, Callable[[BenchOptions], Report]] = BENCHMARKS,
 ) -> int:
-    """Run the benchmarks called `names`, all where none is named, and print a table for each or one object.
+    """Run the benchmarks called `names`, or all; print a table of each, or one JSON object.
 
     Returns:
-        The exit code: 0 where all limits are met, 1 where one is not.
+        The exit code: 0 if all limits are met, 1 if one is missed.
 
     Raises:
-        UserError: there is no such preset, it cannot be done on these images or this device, there is no room
-            for what is measured, or a process that measures failed.
+        UserError: there is no such preset, the images or the device are not available, the disk is full, or a
+            training failed.
     """
-    values: dict[str, Any] = {"machine": machine(), "versions": versions()}
+    values: dict[str, Any] = {"machine": describe_machine(), "versions": versions()}
     met = True
     try:
-        with _signals_end_what_was_started():
+        with _signals_raise():
             for name in names or benchmarks:
-                measured = benchmarks[name](options)
-                met = met and measured.met
-                values[name] = measured.as_json()
+                report = benchmarks[name](options)
+                met = met and report.met
+                values[name] = report.to_dict()
                 if not as_json:
-                    print_figures(measured.title, measured.figures())
+                    print_report(report)
     except OSError as error:
         raise RunFailedError(
-            f"cannot write what is to be measured: {error.strerror}; name a folder with room in TMPDIR"
+            f"cannot write the runs to be measured: {error.strerror}; set TMPDIR to a folder with free space"
         ) from error
     except KeyboardInterrupt:
         show_progress("")
@@ -93,17 +60,17 @@ def run_benchmarks(
 
 
 @contextlib.contextmanager
-def _signals_end_what_was_started() -> Iterator[None]:
-    """Have SIGTERM and SIGHUP leave by way of every `finally`: a training would outlive its terminal.
+def _signals_raise() -> Iterator[None]:
+    """Have SIGTERM and SIGHUP raise SystemExit, so that every `finally` ends the trainings it started.
 
-    SIGHUP is left alone where it is ignored, as under nohup.
+    SIGHUP is left alone if it is ignored, as under nohup.
     """
 
     def leave(number: int, _frame: FrameType | None) -> None:
         sys.exit(128 + number)
 
     numbers = [signal.SIGTERM]
-    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as nohup leaves it
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
         numbers.append(signal.SIGHUP)
     before = {number: signal.signal(number, leave) for number in numbers}
     try:

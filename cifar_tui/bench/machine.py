@@ -1,63 +1,57 @@
-"""The machine that figures hold for: its processor, its GPUs and its Python."""
+"""Describe the machine that the figures hold for: its processor, its GPUs and its Python."""
 
+import json
 import os
 import platform
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
-from cifar_tui.bench.children import ask, run_child, say
-
-_MODULE = "cifar_tui.bench.machine"
 _CPU_INFO = Path("/proc/cpuinfo")
 _GPU_DRIVERS = ("/proc/driver/nvidia/version", "/dev/nvidiactl", "/dev/dxg", "/dev/kfd")
-"""One of these is there where torch may find a GPU of its CUDA kind; the last ones are WSL's and AMD's."""
+"""One of these exists where torch may find a GPU; the last two are those of WSL and AMD."""
+
+_LIST_GPUS = """
+import json, torch
+count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+names = [torch.cuda.get_device_name(number) for number in range(count)]
+print(json.dumps({"gpus": names, "cuda": torch.version.cuda}))
+"""
 
 
-def machine() -> dict[str, Any]:
-    """The machine and the Python that the figures hold for; null is what cannot be known.
-
-    Raises:
-        RunFailedError: torch, asked in a process of its own, failed.
-    """
+def describe_machine() -> dict[str, Any]:
+    """Return the platform, CPUs, processor, GPUs, CUDA and Python version; None for what is unknown."""
     return {
         "platform": platform.platform(),
-        "machine": platform.machine(),
         "cpus": os.cpu_count(),
         "usable_cpus": len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count(),
-        **processor(_CPU_INFO),
-        **_gpus(),
+        **describe_processor(_CPU_INFO),
+        **_describe_gpus(),
         "python": platform.python_version(),
     }
 
 
-def processor(cpu_info: Path) -> dict[str, Any]:
-    """The processor's model name and whether it multiplies bf16, as Linux tells in the file `cpu_info`."""
+def describe_processor(cpu_info: Path) -> dict[str, Any]:
+    """Return the processor's name and whether it has AVX512-BF16, from Linux's `cpu_info` file."""
     if not cpu_info.exists():
         return {"processor": platform.processor() or None, "avx512_bf16": None}
     fields: dict[str, str] = {}
     for line in cpu_info.read_text().splitlines():
         name, _, value = line.partition(":")
-        fields.setdefault(name.strip(), value.strip())  # of the first core: they are alike
+        fields.setdefault(name.strip(), value.strip())  # all cores are alike: the first one will do
     return {
         "processor": fields.get("model name") or platform.processor() or None,
         "avx512_bf16": "avx512_bf16" in fields.get("flags", "").split(),
     }
 
 
-def _gpus() -> dict[str, Any]:
-    """The GPUs that torch sees and its CUDA version; it is imported elsewhere, and not without a driver."""
+def _describe_gpus() -> dict[str, Any]:
+    """List the GPUs in a process of its own: CUDA would keep memory of each in this one."""
     if not any(map(os.path.exists, _GPU_DRIVERS)):
         return {"gpus": [], "cuda": None}
-    return ask(_MODULE)
-
-
-def _say_gpus(_arguments: list[str]) -> None:
-    import torch
-
-    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    say(gpus=[torch.cuda.get_device_name(number) for number in range(count)], cuda=torch.version.cuda)
-
-
-if __name__ == "__main__":
-    run_child(_say_gpus)
+    command = [sys.executable, "-c", _LIST_GPUS]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our Python
+    if result.returncode:
+        return {"gpus": None, "cuda": None}
+    return dict(json.loads(result.stdout))

@@ -1,4 +1,4 @@
-"""What the user may choose of a benchmark."""
+"""What the user can choose for a benchmark."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,18 +6,20 @@ from typing import Any
 
 from cifar_tui.engine.config.schema import SETTINGS, TrainConfig, preset_config
 
+_ENDLESS = 100_000
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BenchOptions:
-    """What is measured on.
+    """The options of `cifar-tui bench`.
 
     Attributes:
-        data: what `--data` takes; None for images that the program makes itself.
-        data_dir: where downloads and caches are kept.
-        device: what `--device` takes.
-        preset: the only preset to measure; None for all of them, or for the tutorial where one is measured.
-        full: whether every preset is also trained to its end.
-        runs: how often.
+        data: as `--data` takes it; None: synthetic images.
+        data_dir: folder of downloads and caches.
+        device: as `--device` takes it.
+        preset: the only preset that `presets` measures; None: all.
+        full: whether `presets` also trains every preset to its end.
+        runs: complete trainings of each preset.
     """
 
     data: str | None = None
@@ -27,23 +29,28 @@ class BenchOptions:
     full: bool = False
     runs: int = 3
 
-    def config(self, preset: str, **values: Any) -> TrainConfig:  # noqa: ANN401 - a setting has its own type
-        """The settings of `preset` on these images and this device, with `values` on top.
+    def config(self, preset: str, **settings: Any) -> TrainConfig:  # noqa: ANN401 - each setting has its own type
+        """Return `preset` on these images and this device, with `settings` on top.
 
         Raises:
-            ConfigError: one of them is wrong.
+            ConfigError: there is no such preset, or a value is wrong.
         """
         data_dir = str(Path(self.data_dir).absolute())
-        own = {"data": self.data or "synthetic", "data_dir": data_dir, "device": self.device}
-        return preset_config(preset).replace(**(own | values))
+        places = {"data": self.data or "synthetic", "data_dir": data_dir, "device": self.device}
+        return preset_config(preset).replace(**(places | settings))
+
+    def steady_config(self, preset: str, **settings: Any) -> TrainConfig:  # noqa: ANN401 - as above
+        """Return a config that only trains, without end: no evaluations and no checkpoints in between."""
+        only_steps = {"epochs": _ENDLESS, "eval_every": 0, "checkpoint_every_epochs": 0}
+        return self.config(preset, **(only_steps | {"checkpoint_every_minutes": 0.0} | settings))
 
 
 def arguments_of(config: TrainConfig) -> list[str]:
-    """`config` as options of the command line, where it differs from its preset."""
+    """Return the command-line options that make `config`: its preset and what differs from it."""
     preset = preset_config(config.preset)
     arguments = ["--preset", config.preset]
     for name in SETTINGS:
         value = getattr(config, name)
         if value != getattr(preset, name):
-            arguments += ["--set", f"{name}={value}"]
+            arguments += ["--set", f"{name}={'' if value is None else value}"]
     return arguments

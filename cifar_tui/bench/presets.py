@@ -1,163 +1,95 @@
-"""`cifar-tui bench presets`: how fast each trains and, with `--full`, how far it comes and how soon."""
+"""`cifar-tui bench presets`: images per second of every preset and, with `--full`, accuracy and time."""
 
-import dataclasses
-import json
-import subprocess
-import sys
+import itertools
 import tempfile
-import time
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
+from pathlib import Path
 
-from cifar_tui.bench.children import user_error
-from cifar_tui.bench.engine_loop import EngineStart, measure_engine
-from cifar_tui.bench.options import BenchOptions, arguments_of
-from cifar_tui.bench.report import Figure, Spread, show_progress, spread
+from cifar_tui.bench.options import BenchOptions
+from cifar_tui.bench.report import Measurement, Report, show_progress
+from cifar_tui.bench.training import check_points, headless_training, train_to_the_end
 from cifar_tui.engine.config.presets import PRESETS
+from cifar_tui.engine.errors import RunFailedError
+from cifar_tui.engine.events import LossPoint
 
-_MOST_STEPS_A_POINT = 5
-"""A point is known once its steps are made, and on a CPU a step of a large net takes seconds."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class WholeRuns:
-    """Whole trainings of one preset, each with another seed.
-
-    Attributes:
-        accuracy: on the test images, 0-1.
-        train_seconds: spent training, without loading, compiling ahead and evaluating.
-        seconds: from the start of the process until the accuracy is known.
-    """
-
-    accuracy: Spread
-    train_seconds: Spread
-    seconds: Spread
+_PARTS = 5
+_MAX_STEPS_PER_POINT = 5
+"""A point is logged after its last step, and a step of a large net takes seconds on a CPU."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class PresetSpeed:
-    """One preset: its speed in the steady state, over a few parts of one run, and what came before that."""
-
-    preset: str
-    images_per_second: Spread
-    start: EngineStart
-    whole_runs: WholeRuns | None = None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class PresetsBench:
-    """What was measured of the presets on one device; there are no limits."""
-
-    speeds: tuple[PresetSpeed, ...]
-    device: str
-
-    @property
-    def title(self) -> str:
-        """What stands above the table."""
-        return f"The presets on {self.device}"
-
-    @property
-    def met(self) -> bool:
-        """Nothing can be missed."""
-        return True
-
-    def figures(self) -> list[Figure]:
-        """The rows of the table."""
-        rows = []
-        for speed in self.speeds:
-            rows.append(
-                Figure(quantity=speed.preset, spread=speed.images_per_second, unit="images/s", digits=0)
-            )
-            whole = speed.whole_runs
-            if whole is not None:
-                for quantity, found, unit, digits in (
-                    ("accuracy on the test images", whole.accuracy, "%", 2),
-                    ("training time", whole.train_seconds, "s", 2),
-                    ("from the start of the process to the accuracy", whole.seconds, "s", 1),
-                ):
-                    rows.append(
-                        Figure(
-                            quantity=f"{speed.preset}: {quantity}",
-                            spread=found,
-                            unit=unit,
-                            digits=digits,
-                            by_mean=True,
-                        )
-                    )
-        return rows
-
-    def as_json(self) -> dict[str, Any]:
-        """The figures as plain values, by preset."""
-        return {
-            "by_preset": {
-                speed.preset: {
-                    "images_per_second": dataclasses.asdict(speed.images_per_second),
-                    "start": dataclasses.asdict(speed.start),
-                    "whole_runs": None if speed.whole_runs is None else dataclasses.asdict(speed.whole_runs),
-                }
-                for speed in self.speeds
-            },
-            "device": self.device,
-            "met": self.met,
-        }
-
-
-def measure_presets(
-    options: BenchOptions, *, seconds: float = 3.0, warm_up_seconds: float = 1.0
-) -> PresetsBench:
-    """Train every preset for a while, and to its end where that is asked for.
+def measure_presets(options: BenchOptions, *, seconds: float = 3.0, warm_up_seconds: float = 1.0) -> Report:
+    """Train every preset for a while and, if asked for, to its end with several seeds.
 
     Args:
-        options: what on.
-        seconds: how long, after the warm-up; a preset of which a single step takes longer makes two points.
-        warm_up_seconds: from the first step on.
+        options: presets, images and device.
+        seconds: training after the warm-up; longer if two points take longer.
+        warm_up_seconds: training before.
 
     Raises:
-        UserError: there is no such preset, or it cannot be done on these images or this device.
-        RunFailedError: a process that measures failed, or did not train.
+        UserError: there is no such preset, or the device or the images are not available.
+        RunFailedError: a training failed or did not learn.
     """
-    speeds, device = [], ""
+    rows: list[Measurement] = []
+    device = ""
     for preset in PRESETS if options.preset is None else (options.preset,):
-        config = options.config(preset)
-        config = config.replace(chart_every=min(config.chart_every, _MOST_STEPS_A_POINT))
-        show_progress(f"preset {preset}", passing=True)
-        run = measure_engine(config, warm_up_seconds=warm_up_seconds, seconds=seconds)
-        device = run.device
-        whole = _measure_whole_runs(options, preset) if options.full else None
-        speeds.append(
-            PresetSpeed(
-                preset=preset,
-                images_per_second=spread(run.images_per_second),
-                start=run.start,
-                whole_runs=whole,
-            )
-        )
+        show_progress(f"preset {preset}")
+        speed, device = _measure_speed(options, preset, seconds, warm_up_seconds)
+        rows.append(speed)
+        if options.full:
+            rows += _measure_whole_trainings(options, preset)
     show_progress("")
-    return PresetsBench(speeds=tuple(speeds), device=device)
+    return Report(title=f"The presets on {device}", rows=tuple(rows))
 
 
-def _measure_whole_runs(options: BenchOptions, preset: str) -> WholeRuns:
+def _measure_speed(
+    options: BenchOptions, preset: str, seconds: float, warm_up_seconds: float
+) -> tuple[Measurement, str]:
+    """Return images per second of parts of one training, and the device it ran on."""
+    config = options.steady_config(preset)
+    config = config.replace(chart_every=min(config.chart_every, _MAX_STEPS_PER_POINT))
+
+    def measured() -> list[LossPoint]:
+        return [point for point in training.points if point.train_seconds >= warm_up_seconds]
+
+    def is_enough() -> bool:
+        points = measured()
+        return len(points) > 1 and points[-1].train_seconds - points[0].train_seconds >= seconds
+
+    with (
+        tempfile.TemporaryDirectory(prefix="cifar-tui-bench-") as name,
+        headless_training(config, Path(name)) as training,
+    ):
+        training.wait_for(is_enough)
+        training.stop()
+    check_points(training.points, f"preset {preset}")
+    values = tuple(images_per_second(measured(), _PARTS))
+    return Measurement(name=preset, values=values, unit="images/s", digits=0), training.device
+
+
+def _measure_whole_trainings(options: BenchOptions, preset: str) -> list[Measurement]:
     found = []
     for seed in range(options.runs):
-        show_progress(f"preset {preset}, to its end, {seed + 1} of {options.runs}")
-        found.append(_train_to_the_end(arguments_of(options.config(preset, seed=seed))))
-    accuracies, train_seconds, seconds = zip(*found, strict=True)
-    return WholeRuns(
-        accuracy=spread(accuracies), train_seconds=spread(train_seconds), seconds=spread(seconds)
-    )
+        show_progress(f"preset {preset}: complete training {seed + 1} of {options.runs}")
+        results, seconds = train_to_the_end(options.config(preset, seed=seed))
+        found.append((100 * results["test"]["accuracy"], results["train_seconds"], seconds))
+    accuracies, train_seconds, seconds_in_all = zip(*found, strict=True)
+    return [
+        Measurement(name=f"{preset}: test accuracy", values=accuracies, unit="%"),
+        Measurement(name=f"{preset}: training time", values=train_seconds, unit="s"),
+        Measurement(
+            name=f"{preset}: program start to test accuracy", values=seconds_in_all, unit="s", digits=1
+        ),
+    ]
 
 
-def _train_to_the_end(arguments: list[str]) -> tuple[float, float, float]:
-    """The accuracy, the seconds of training, and those from the start of the process."""
-    with tempfile.TemporaryDirectory(prefix="cifar-tui-bench-") as checkpoints:
-        command = [sys.executable, "-m", "cifar_tui", "train", "--json", "--checkpoints", checkpoints]
-        began = time.monotonic()
-        result = subprocess.run(  # noqa: S603 - this program itself
-            [*command, *arguments], capture_output=True, text=True, check=False
-        )
-        seconds = time.monotonic() - began
-    if result.returncode:
-        sentence = result.stderr.strip().splitlines()[-1].removeprefix("cifar-tui: ")
-        raise user_error(f"a training to be measured failed: {sentence}", result.returncode)
-    found = json.loads(result.stdout)
-    return found["test"]["accuracy"], found["train_seconds"], seconds
+def images_per_second(points: Sequence[LossPoint], parts: int) -> list[float]:
+    """Return the speed between the points, in at most `parts` parts of about as many points."""
+    if len(points) < 2:
+        raise RunFailedError("too few steps to measure the speed of a training")
+    parts = min(parts, len(points) - 1)
+    edges = [round(part * (len(points) - 1) / parts) for part in range(parts + 1)]
+    speeds = []
+    for first, last in itertools.pairwise(edges):
+        images = sum(point.images for point in points[first + 1 : last + 1])
+        speeds.append(images / (points[last].train_seconds - points[first].train_seconds))
+    return speeds

@@ -1,12 +1,11 @@
-"""What all benchmarks share: spreads, limits, versions, the table and the JSON."""
+"""What every benchmark returns: rows of measurements with limits, printed as a table or as JSON."""
 
 import importlib.metadata
 import json
 import statistics
 import sys
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -15,105 +14,128 @@ from rich.text import Text
 from cifar_tui import __version__
 from cifar_tui.terminal.descriptors import STDOUT, redirect_to_devnull
 
-_PACKAGES = ("torch", "torchvision", "textual", "rich", "plotext", "numpy")
-
-_ENDLESS = 100_000
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Spread:
-    """What `n` measurements of one quantity gave, in the unit they were taken in.
-
-    `standard_deviation` is that of a sample (n - 1); 0 for a single measurement.
-    """
-
-    median: float
-    minimum: float
-    maximum: float
-    mean: float
-    standard_deviation: float
-    n: int
+_PACKAGES = ("torch", "torchvision", "numba", "textual", "rich", "plotext", "numpy")
+_PLAIN_WIDTH = 1000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Figure:
-    """A row of the table.
+class Measurement:
+    """One quantity, measured at least once.
 
     Attributes:
-        quantity: what was measured, for the user to read.
-        spread: what it gave.
-        unit: what `spread` and the limits are in; "%" where they are shares (0-1).
-        digits: decimals to show.
-        at_most: what the median may reach at most; None where there is no such limit.
-        at_least: what the median must reach at least; None where there is no such limit.
-        by_mean: whether the mean and the standard deviation are shown in place of the median and the range.
+        name: the quantity, as the table calls it.
+        values: every repetition, in `unit`.
+        unit: of the values and limits; empty for ratios and counts.
+        digits: decimals in the table.
+        at_least: lower limit of the median; None: no limit.
+        at_most: upper limit of the median; None: no limit.
     """
 
-    quantity: str
-    spread: Spread
+    name: str
+    values: tuple[float, ...]
     unit: str = ""
     digits: int = 2
-    at_most: float | None = None
     at_least: float | None = None
-    by_mean: bool = False
+    at_most: float | None = None
 
     @property
-    def limited(self) -> bool:
-        """Whether there is a limit."""
-        return self.at_most is not None or self.at_least is not None
+    def median(self) -> float:
+        """The median of all repetitions."""
+        return statistics.median(self.values)
 
     @property
     def met(self) -> bool:
         """Whether the median is within the limits."""
-        low_enough = self.at_most is None or self.spread.median <= self.at_most
-        return low_enough and (self.at_least is None or self.spread.median >= self.at_least)
-
-
-class Measured(Protocol):
-    """What a benchmark found."""
+        high_enough = self.at_least is None or self.median >= self.at_least
+        return high_enough and (self.at_most is None or self.median <= self.at_most)
 
     @property
-    def title(self) -> str:
-        """What stands above the table."""
-        ...
+    def spread(self) -> str:
+        """The lowest and the highest value; empty for a single one."""
+        if len(self.values) == 1:
+            return ""
+        return f"{self._format(min(self.values))}–{self._format(max(self.values))}"
+
+    @property
+    def limit(self) -> str:
+        """The limit as the table shows it; empty if there is none."""
+        limits = (("≥", self.at_least), ("≤", self.at_most))
+        return ", ".join(f"{sign} {self._format(value)}" for sign, value in limits if value is not None)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the row as plain values; the standard deviation is that of a sample (n - 1)."""
+        return {
+            "name": self.name,
+            "unit": self.unit,
+            "median": self.median,
+            "min": min(self.values),
+            "max": max(self.values),
+            "mean": statistics.fmean(self.values),
+            "stdev": statistics.stdev(self.values) if len(self.values) > 1 else 0.0,
+            "n": len(self.values),
+            "at_least": self.at_least,
+            "at_most": self.at_most,
+            "met": self.met,
+        }
+
+    def cells(self) -> tuple[str | Text, ...]:
+        """Return the row as the cells of the table."""
+        median = f"{self._format(self.median)} {self.unit}".rstrip()
+        mark = Text("✓", "green") if self.met else Text("✗", "bold red")
+        return self.name, median, self.spread, str(len(self.values)), self.limit, mark if self.limit else ""
+
+    def _format(self, value: float) -> str:
+        return f"{value:,.{self.digits}f}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Report:
+    """The result of one benchmark: a title and its rows."""
+
+    title: str
+    rows: tuple[Measurement, ...]
 
     @property
     def met(self) -> bool:
-        """Whether every limit is kept."""
-        ...
+        """Whether every row is within its limits."""
+        return all(row.met for row in self.rows)
 
-    def figures(self) -> list[Figure]:
-        """The rows of the table."""
-        ...
+    def to_dict(self) -> dict[str, Any]:
+        """Return the report as plain values."""
+        return {"title": self.title, "met": self.met, "rows": [row.to_dict() for row in self.rows]}
 
-    def as_json(self) -> dict[str, Any]:
-        """The figures as plain values."""
-        ...
-
-
-def spread(values: Iterable[float]) -> Spread:
-    """The median and the range of `values`, at least one."""
-    taken = sorted(values)
-    return Spread(
-        median=statistics.median(taken),
-        minimum=taken[0],
-        maximum=taken[-1],
-        mean=statistics.fmean(taken),
-        standard_deviation=statistics.stdev(taken) if len(taken) > 1 else 0.0,
-        n=len(taken),
-    )
+    def to_text(self, *, terminal: bool) -> str:
+        """Render the table: for a terminal in colour and in its width, else as plain text."""
+        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+        table.add_column("quantity", overflow="fold")
+        for heading in ("median", "min–max", "n", "limit"):
+            table.add_column(heading, justify="right", no_wrap=True)
+        table.add_column("met", no_wrap=True)
+        for row in self.rows:
+            table.add_row(*row.cells())
+        console = Console(highlight=False) if terminal else Console(width=_PLAIN_WIDTH, color_system=None)
+        with console.capture() as captured:
+            console.print(Text(self.title, style="bold"))
+            console.print(table)
+        return "\n".join(line.rstrip() for line in captured.get().splitlines())
 
 
-def versions() -> dict[str, str]:
-    """The program's version and those of what it is built on."""
-    return {"cifar-tui": __version__} | {name: importlib.metadata.version(name) for name in _PACKAGES}
+def versions() -> dict[str, str | None]:
+    """Return the versions of the program and of what it is built on; None for what is not installed."""
+    found: dict[str, str | None] = {"cifar-tui": __version__}
+    for name in _PACKAGES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            found[name] = None
+    return found
 
 
-def show_progress(text: str, *, passing: bool = False) -> None:
-    """Say on standard error what is being done; what is `passing` only where a terminal can overwrite it."""
+def show_progress(text: str) -> None:
+    """Show on standard error what is being measured; the next line replaces it if that is a terminal."""
     if sys.stderr.isatty():
         sys.stderr.write(f"\r\x1b[K{text}")
-    elif text and not passing:
+    elif text:
         sys.stderr.write(f"{text}\n")
     sys.stderr.flush()
 
@@ -123,57 +145,13 @@ def print_json(values: dict[str, Any]) -> None:
     _print(json.dumps(values, indent=2, allow_nan=False))
 
 
-def print_figures(title: str, figures: Sequence[Figure]) -> None:
-    """Print `figures` as a table under `title`; where standard output is no terminal, in plain text."""
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    table.add_column("quantity", overflow="fold")
-    for heading in ("median", "spread", "n", "limit"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("met", no_wrap=True)
-    for figure in figures:
-        found = figure.spread
-        middle = found.mean if figure.by_mean else found.median
-        mark = ("✓", "green") if figure.met else ("✗", "bold red")
-        table.add_row(
-            figure.quantity,
-            f"{_amount(middle, figure)} {figure.unit}".rstrip(),
-            _range(figure),
-            str(found.n),
-            _limit(figure),
-            Text(*mark) if figure.limited else "",
-        )
-    terminal = sys.stdout.isatty()
-    console = Console(highlight=False) if terminal else Console(width=_ENDLESS, color_system=None)
-    with console.capture() as captured:
-        console.print(Text(title, style="bold"))
-        console.print(table)
-    _print("\n".join(line.rstrip() for line in captured.get().splitlines()))
-
-
-def _range(figure: Figure) -> str:
-    found = figure.spread
-    if found.n == 1:
-        return ""
-    if figure.by_mean:
-        return f"mean ± {_amount(found.standard_deviation, figure)}"
-    return f"{_amount(found.minimum, figure)}–{_amount(found.maximum, figure)}"
-
-
-def _limit(figure: Figure) -> str:
-    limits = (("≥", figure.at_least), ("≤", figure.at_most))
-    return ", ".join(
-        f"{sign} {_amount(limit, figure)} {figure.unit}".rstrip()
-        for sign, limit in limits
-        if limit is not None
-    )
-
-
-def _amount(value: float, figure: Figure) -> str:
-    return f"{100 * value if figure.unit == '%' else value:,.{figure.digits}f}"
+def print_report(report: Report) -> None:
+    """Print the table of `report`."""
+    _print(report.to_text(terminal=sys.stdout.isatty()))
 
 
 def _print(text: str) -> None:
     try:
         print(text, flush=True)
     except BrokenPipeError:
-        redirect_to_devnull(STDOUT)  # whoever read has read enough
+        redirect_to_devnull(STDOUT)  # the reader has closed the pipe, as head does

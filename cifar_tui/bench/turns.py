@@ -1,101 +1,86 @@
-"""Trainings that take turns on a machine, so that all of them meet the same of what else it does.
+"""Let trainings take turns, so that all of them see the same load from the rest of the machine.
 
-A machine that others share is faster in one minute than in the next, and by more than what is measured. Where
-one training after the other goes on for a short time, again and again, each gets its part of both.
+A shared machine is faster in one minute than in the next, by more than the differences to be measured. With
+short turns in rotation every training gets its part of both.
 """
 
-import contextlib
 import itertools
-import os
-import signal
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
+from cifar_tui.bench.training import Training
 from cifar_tui.engine.errors import RunFailedError
 
 Span = tuple[float, float]
-"""From when to when, in Unix seconds."""
+"""Start and end of a turn, in Unix seconds."""
 
 _DRAIN_SECONDS = 0.1
-"""A GPU goes on with what was queued when its process is halted: not in the turn of the next."""
+"""After its process is suspended, a GPU finishes what is queued: not during the next one's turn."""
 
-_POINTS_TO_COUNT_WITHIN = 3
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Contestant:
-    """A training that is under way in a process group of its own.
-
-    Attributes:
-        group: the group's id.
-        pass_time: waits so many seconds, doing meanwhile what the training needs to go on.
-    """
-
-    group: int
-    pass_time: Callable[[float], object]
-
-    def halt(self) -> None:
-        """Let all of its processes stand still."""
-        os.killpg(self.group, signal.SIGSTOP)
-
-    def go_on(self) -> None:
-        """Let those go on that are left."""
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.group, signal.SIGCONT)
+_MIN_POINTS_PER_SPAN = 3
 
 
-def take_turns(contestants: Sequence[Contestant], *, turns: int, seconds: float) -> list[list[Span]]:
-    """Let one after the other go on for `seconds`, and that `turns` times; all of them go on afterwards.
+def measure_in_turns(trainings: Sequence[Training], *, turns: int, seconds: float) -> list[float]:
+    """Return the steps per second of each training, over `turns` turns of `seconds` each."""
+    spans = take_turns(trainings, turns=turns, seconds=seconds)
+    speeds = []
+    for training, own in zip(trainings, spans, strict=True):
+        training.wait_for_point_after(own[-1][1])
+        steps = [(point.time, point.step) for point in training.points]
+        speeds.append(steps_per_second(own, steps, on_gpu=training.device.startswith("cuda")))
+    return speeds
 
-    Who is first in a turn changes from one to the next.
+
+def take_turns(trainings: Sequence[Training], *, turns: int, seconds: float) -> list[list[Span]]:
+    """Let one training after the other run for `seconds`, `turns` times each; all run afterwards.
+
+    The first of a turn is another one each time.
 
     Returns:
-        When each of them went on.
+        The spans in which each training ran.
     """
-    spans: list[list[Span]] = [[] for _ in contestants]
-    for contestant in contestants:
-        contestant.halt()
+    spans: list[list[Span]] = [[] for _ in trainings]
+    for training in trainings:
+        training.suspend()
     try:
         for turn in range(turns):
-            for place in range(len(contestants)):
-                number = (turn + place) % len(contestants)
-                began = time.time()
-                contestants[number].go_on()
-                contestants[number].pass_time(seconds)
-                contestants[number].halt()
-                spans[number].append((began, time.time()))
+            for place in range(len(trainings)):
+                number = (turn + place) % len(trainings)
+                start = time.time()
+                trainings[number].resume()
+                trainings[number].wait(seconds)
+                trainings[number].suspend()
+                spans[number].append((start, time.time()))
                 time.sleep(_DRAIN_SECONDS)
     finally:
-        for contestant in contestants:
-            contestant.go_on()
+        for training in trainings:
+            training.resume()
     return spans
 
 
-def rate(spans: Sequence[Span], steps: Sequence[tuple[float, int]], *, device: str) -> float:
-    """Steps a second in all of `spans` together.
+def steps_per_second(spans: Sequence[Span], steps: Sequence[tuple[float, int]], *, on_gpu: bool) -> float:
+    """Return the steps per second over all `spans` together.
 
-    Steps count from the first one of all to the last, and so does a step that a halt falls into. On a GPU,
-    where enough is known of every span, they count from the first one known in it to the last: what it did
-    while its process was halted is left out.
+    Counted from the first known step to the last; a step during which the process is suspended counts. On a
+    GPU, steps made while the process was suspended are left out if every span has enough known steps.
 
     Args:
-        spans: when the training went on.
-        steps: moments in Unix seconds and the step that was made then, in order.
-        device: what it trains on, as its events name it; a GPU's name begins with "cuda".
+        spans: when the training ran.
+        steps: Unix seconds and step number of known steps, in order.
+        on_gpu: whether the steps were made on a GPU.
 
     Raises:
-        RunFailedError: there are not two of them in `spans`, or they do not go on.
+        RunFailedError: fewer than two known steps are within the spans, or the step number does not rise.
     """
-    inside = [(moment, step) for moment, step in steps if spans[0][0] <= moment <= spans[-1][1]]
-    if len(inside) < 2:
-        raise RunFailedError("too few steps of a training are known to measure it: give it more time")
-    if any(later[1] <= earlier[1] for earlier, later in itertools.pairwise(inside)):
-        raise RunFailedError("the steps of a training do not go on: its speed would mean nothing")
-    within = [[known for known in inside if began <= known[0] <= ended] for began, ended in spans]
-    if device.startswith("cuda") and all(len(own) >= _POINTS_TO_COUNT_WITHIN for own in within):
-        counted = sum(own[-1][1] - own[0][1] for own in within)
-        return counted / sum(own[-1][0] - own[0][0] for own in within)
-    (first_moment, first), (last_moment, last) = inside[0], inside[-1]
-    seconds = sum(max(0.0, min(ended, last_moment) - max(began, first_moment)) for began, ended in spans)
+    known = [(moment, step) for moment, step in steps if spans[0][0] <= moment <= spans[-1][1]]
+    if len(known) < 2:
+        raise RunFailedError("too few steps to measure the speed of a training: is the machine too busy?")
+    if any(later[1] <= earlier[1] for earlier, later in itertools.pairwise(known)):
+        raise RunFailedError("the step number of a training does not rise: its speed means nothing")
+    by_span = [[point for point in known if start <= point[0] <= end] for start, end in spans]
+    if on_gpu and all(len(points) >= _MIN_POINTS_PER_SPAN for points in by_span):
+        made = sum(points[-1][1] - points[0][1] for points in by_span)
+        return made / sum(points[-1][0] - points[0][0] for points in by_span)
+    (first_moment, first), (last_moment, last) = known[0], known[-1]
+    seconds = sum(max(0.0, min(end, last_moment) - max(start, first_moment)) for start, end in spans)
     return (last - first) / seconds

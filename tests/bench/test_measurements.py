@@ -1,0 +1,66 @@
+"""`cifar-tui bench tutorial` and `presets`, with short trainings."""
+
+from dataclasses import replace
+
+import pytest
+
+from cifar_tui.bench.options import BenchOptions
+from cifar_tui.bench.presets import images_per_second, measure_presets
+from cifar_tui.bench.tutorial import measure_tutorial
+from cifar_tui.cli.main import main
+from cifar_tui.engine.errors import RunFailedError
+from tests.bench.loss_points import loss_points
+
+
+@pytest.fixture
+def options(image_folder):
+    return BenchOptions(data=str(image_folder), data_dir=str(image_folder.parent / "data"), device="cpu")
+
+
+def test_tutorial_compares_the_loop_eager_and_the_default_backend(options):
+    report = measure_tutorial(options, rounds=1, turns=2, turn_seconds=0.3, warm_up_seconds=0.0)
+    rows = {row.name: row for row in report.rows}
+    default = rows["default backend over the loop"]
+    assert all(row.median > 0 for row in report.rows)
+    assert default.median == rows["default backend"].median / rows["the tutorial's own loop"].median
+    assert default.at_least == 20
+    assert rows["eager PyTorch over the loop"].at_least is None
+    assert "cpu" in report.title
+
+
+def test_presets_are_measured_and_trained_to_the_end(options):
+    options = replace(options, preset="tutorial", full=True, runs=1)
+    report = measure_presets(options, seconds=0.001, warm_up_seconds=0.0)
+    assert [(row.name, row.unit) for row in report.rows] == [
+        ("tutorial", "images/s"),
+        ("tutorial: test accuracy", "%"),
+        ("tutorial: training time", "s"),
+        ("tutorial: program start to test accuracy", "s"),
+    ]
+    speed, accuracy, training, whole = report.rows
+    assert speed.median > 0
+    assert 0 <= accuracy.median <= 100
+    assert 0 < training.median < whole.median
+
+
+@pytest.mark.parametrize(
+    ("arguments", "exit_code", "says"),
+    [
+        (["tutorial", "--device", "cuda:99"], 2, "device"),
+        (["presets", "--preset", "tutorial", "--data", "/nowhere"], 3, "/nowhere"),
+    ],
+    ids=["device", "data"],
+)
+def test_user_errors_of_a_training_are_one_sentence(arguments, exit_code, says, capfd):
+    assert main(["bench", *arguments]) == exit_code
+    sentence = capfd.readouterr().err.splitlines()[-1]
+    assert sentence.startswith("cifar-tui: a measured training ended: ")
+    assert says in sentence
+
+
+def test_speed_is_that_of_parts_of_the_training():
+    points = loss_points(*[1.0] * 5, seconds=(1.0, 2.0, 3.0, 5.0, 7.0), images=40)
+    assert images_per_second(points, 2) == [40.0, 20.0]
+    assert images_per_second(points, 9) == [40.0, 40.0, 20.0, 20.0]
+    with pytest.raises(RunFailedError, match="too few steps"):
+        images_per_second(points[:1], 2)

@@ -1,0 +1,118 @@
+"""What the log of a run of 10 million steps takes on disk, and how long it takes to open it."""
+
+import dataclasses
+import json
+import subprocess
+import sys
+import time
+
+import pytest
+
+from cifar_tui.bench.report import Measurement
+from cifar_tui.bench.training import train_command
+from cifar_tui.engine.events import TrainingStarted
+from cifar_tui.engine.layout import EVENTS_FILE
+from cifar_tui.runs.disk.event_log import EventLog, read_events
+from cifar_tui.runs.disk.store import create_run_folder
+
+LOG_MB = 30.0
+OPENING_SECONDS = 2.0
+MEMORY_RATIO = 1.5
+"""A run ten times as long may take at most so much more memory."""
+
+STEPS = 10_000_000
+ROUNDS = 3
+
+OPEN = """
+import json, sys, time
+from pathlib import Path
+from cifar_tui.runs.attached import AttachedRun
+
+def kibibytes(name):
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return int(dict(line.split(":", 1) for line in lines)[name].split()[0])
+
+before = kibibytes("VmRSS")
+run = AttachedRun(Path(sys.argv[1]))
+run.start()
+while not run.loaded:
+    time.sleep(0.01)
+found = {"loaded": time.time(), "mib": (kibibytes("VmHWM") - before) / 1024, "step": run.snapshot().step}
+print(json.dumps(found | {"torch": "torch" in sys.modules}))
+"""
+
+
+@pytest.fixture(scope="module")
+def epoch(tmp_path_factory):
+    """The events of the first epoch of a real training, and what it logged before."""
+    from cifar_tui.bench.options import BenchOptions
+
+    folder = tmp_path_factory.mktemp("one")
+    config = BenchOptions(data_dir=str(folder / "data")).config("tutorial", epochs=2)
+    subprocess.run([*train_command(config, folder), "--headless"], check=True, capture_output=True)
+    events = list(read_events(next(folder.rglob(EVENTS_FILE)).parent))
+    began = next(k for k, event in enumerate(events) if isinstance(event, TrainingStarted))
+    ended = next(k for k, event in enumerate(events) if getattr(event, "epoch", 0) == 2)
+    return config, events[: began + 1], events[began + 1 : ended]
+
+
+def write_log(folder, epoch, steps):
+    """The run folder of about `steps` steps: the same epoch again and again."""
+    config, opening, events = epoch
+    started = opening[-1]
+    count = steps // started.steps_per_epoch
+    config = config.replace(epochs=count + 100)
+    total = config.epochs * started.steps_per_epoch
+    started = dataclasses.replace(started, config=dataclasses.asdict(config), total_steps=total)
+    run = create_run_folder(folder, config)
+    log = EventLog(run)
+    for event in [*opening[:-1], started]:
+        log.append(event)
+    for number in range(count):
+        for event in events:
+            log.append(shifted(event, number, number * started.steps_per_epoch))
+    log.close()
+    return run, count * started.steps_per_epoch
+
+
+def shifted(event, epochs, steps):
+    """The event, so many epochs later."""
+    later = {"epoch": epochs, "step": steps, "train_seconds": steps / 7000, "time": steps / 7000}
+    names = {field.name for field in dataclasses.fields(event)} & later.keys()
+    return dataclasses.replace(event, **{name: getattr(event, name) + later[name] for name in names})
+
+
+def open_in_a_fresh_process(run, steps):
+    """Seconds from the start of a process until the run is loaded, and the memory (MiB) that took."""
+    start = time.time()
+    result = subprocess.run(
+        [sys.executable, "-c", OPEN, str(run)], check=True, capture_output=True, text=True
+    )
+    found = json.loads(result.stdout)
+    assert 0.99 * steps < found["step"] <= steps
+    assert not found["torch"], "opening a run imports no torch"
+    return found["loaded"] - start, found["mib"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
+def test_a_very_long_run_is_opened_in_two_seconds(check, epoch, tmp_path):
+    long, short = write_log(tmp_path, epoch, STEPS), write_log(tmp_path, epoch, STEPS // 10)
+    opened = [(open_in_a_fresh_process(*long), open_in_a_fresh_process(*short)) for _ in range(ROUNDS)]
+    megabytes = (long[0] / EVENTS_FILE).stat().st_size / 1e6
+    ratios = tuple(of_long[1] / of_short[1] for of_long, of_short in opened)
+    check(
+        Measurement(name="log of 10 million steps", values=(megabytes,), unit="MB", at_most=LOG_MB),
+        Measurement(
+            name="opening it, from the start of the process",
+            values=tuple(of_long[0] for of_long, _ in opened),
+            unit="s",
+            at_most=OPENING_SECONDS,
+        ),
+        Measurement(
+            name="memory to open it",
+            values=tuple(of_long[1] for of_long, _ in opened),
+            unit="MiB",
+            digits=1,
+        ),
+        Measurement(name="the same, over 1 million steps", values=ratios, at_most=MEMORY_RATIO),
+    )
