@@ -18,7 +18,7 @@ from cifar_tui.engine.errors import (
     RunFailedError,
     UserError,
 )
-from cifar_tui.terminal.descriptors import STDOUT, redirect_to_devnull
+from cifar_tui.terminal.native_output import STDOUT, redirect_to_devnull
 
 TRAINS_SECONDS = 900.0
 """How long a child that loads images, compiles or trains may take to answer, on a slow machine, too."""

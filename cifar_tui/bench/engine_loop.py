@@ -23,7 +23,7 @@ from cifar_tui.engine.control import RunControl
 from cifar_tui.engine.errors import CancelledError, RunFailedError
 from cifar_tui.engine.events import DataLoaded, Event, LossPoint, TrainingStarted
 from cifar_tui.engine.layout import WEIGHTS_FILE
-from cifar_tui.terminal.memory import keep_freed_memory
+from cifar_tui.terminal.process_tuning import keep_freed_memory
 
 if TYPE_CHECKING:
     from cifar_tui.engine.session import Session

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cifar_tui import __version__
-from cifar_tui.terminal.descriptors import STDOUT, redirect_to_devnull
+from cifar_tui.terminal.native_output import STDOUT, redirect_to_devnull
 
 _PACKAGES = ("torch", "torchvision", "textual", "rich", "plotext", "numpy")
 

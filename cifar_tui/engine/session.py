@@ -53,7 +53,7 @@ from cifar_tui.engine.steps.recipe_steps import RecipeSteps
 from cifar_tui.engine.steps.select import backend_in_use, resolve_backend, steps_made_by
 from cifar_tui.engine.training.build import build_training, create_predictor
 from cifar_tui.engine.training.trainer import Trainer
-from cifar_tui.terminal.collector import gc_frozen
+from cifar_tui.terminal.process_tuning import gc_frozen
 
 _TUTORIAL_BATCH = 4
 _NAMED_FILES = 20

@@ -5,10 +5,10 @@ import threading
 from pathlib import Path
 
 import pytest
+from cifar_tui.app.dialogs.dialogs import DeleteDialog
 from textual.events import Key
 
 from cifar_tui.app.dialogs.comparison import ComparisonScreen, ComparisonTable
-from cifar_tui.app.dialogs.dialogs import DeleteDialog
 from cifar_tui.app.views import runs as runs_screen
 from cifar_tui.app.views.runs import MARK, FilterInput, RunChoice
 from cifar_tui.engine.config.schema import TrainConfig, config_to_toml
