@@ -42,9 +42,18 @@ def noise_dataset() -> Dataset:
 @pytest.fixture
 def image_folder(tmp_path):
     """A folder of 3 classes with 8 training and 4 test images each: red, green and blue, with some noise."""
+    return _write_images(tmp_path / "images")
+
+
+@pytest.fixture(scope="session")
+def shared_image_folder(tmp_path_factory):
+    """The same, for runs that several tests look at; nobody writes into it."""
+    return _write_images(tmp_path_factory.mktemp("shared") / "images")
+
+
+def _write_images(root):
     from PIL import Image
 
-    root = tmp_path / "images"
     generator = torch.Generator().manual_seed(3)
     for part, count in (("train", 8), ("test", 4)):
         for channel, name in enumerate(("red", "green", "blue")):

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from textual.binding import Binding
 
 from cifar_tui.app.views.train import PANES
-from cifar_tui.runs.control.protocol import Request
-from cifar_tui.runs.live import LiveRun
+from cifar_tui.runs.control.protocol import Request, is_allowed
 from cifar_tui.runs.source import RunSource
 
 
@@ -261,7 +260,12 @@ def is_enabled(action: str, parameters: tuple[object, ...], run: RunSource | Non
     """Whether the app's `action` does something while `run` is shown."""
     match action:
         case "request":
-            return run is not None and _is_possible(Request(str(parameters[0])), run)
+            return run is not None and is_allowed(
+                Request(str(parameters[0])),
+                run.snapshot(),
+                live=run.live,
+                can_evaluate_saved=run.can_evaluate_saved,
+            )
         case "train":
             return run is None or not run.live
         case "detach":
@@ -270,16 +274,6 @@ def is_enabled(action: str, parameters: tuple[object, ...], run: RunSource | Non
             return run is not None and not run.live and run.folder is not None
         case _:
             return True
-
-
-def _is_possible(request: Request, run: RunSource) -> bool:
-    """Whether `run` can answer `request` now."""
-    if request is Request.STOP:
-        return run.live
-    snapshot = run.snapshot()
-    if request is Request.EVALUATE and not run.live:
-        return isinstance(run, LiveRun) and snapshot.checkpoint is not None
-    return run.live and snapshot.started is not None and snapshot.finished is None
 
 
 def bindings() -> list[Binding]:

@@ -102,12 +102,12 @@ class RunPresenter:
         if self._recap_shown or not isinstance(self.run, AttachedRun) or not self.run.loaded:
             return
         self._recap_shown = True
-        if self.run.away:
+        if self.run.recap:
             from cifar_tui.app.dialogs.questions import RecapDialog
 
-            self._app.push_screen(RecapDialog(self.run.away))
+            self._app.push_screen(RecapDialog(self.run.recap))
 
 
 def _phase_and_request(run: RunSource) -> PhaseAndRequest:
     snapshot = run.snapshot()
-    return snapshot.phase, snapshot.asked
+    return snapshot.phase, snapshot.pending

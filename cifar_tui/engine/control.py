@@ -4,16 +4,16 @@ import threading
 
 
 class RunControl:
-    """Requests from any thread to the training thread, which answers them between two steps.
+    """Passes requests from any thread to the training thread, which answers them between two steps.
 
-    The trainer reads `pending`, one attribute, after every few steps; everything else happens only when it is
-    set. A stop is a request too: the run has ended when its thread has returned.
+    The trainer only reads `pending`, a plain attribute, every few steps, and does the rest when it is set. A
+    stop is complete only when the run's thread has returned.
 
     Attributes:
-        pending: whether the training thread has something to answer.
-        stop_requested: whether the run shall save and end.
-        paused: whether training shall hold.
-        stops: how many times a stop was requested.
+        pending: whether there is a request to answer, or training is to hold.
+        stop_requested: whether the run is to save and end.
+        paused: whether training is to hold.
+        stops: number of stops requested.
     """
 
     def __init__(self) -> None:
@@ -25,7 +25,7 @@ class RunControl:
         self._queued: set[str] = set()
 
     def request(self, name: str) -> None:
-        """Request `name`: pause, resume, toggle_pause, stop, or anything that the trainer answers by name."""
+        """Request `name`: pause, resume, toggle_pause, stop, or whatever else the trainer takes."""
         with self._changed:
             match name:
                 case "pause":
@@ -43,7 +43,7 @@ class RunControl:
             self._update_pending()
 
     def take(self, name: str) -> bool:
-        """Whether `name` was requested since the last call."""
+        """Return whether `name` was requested since the last call."""
         with self._changed:
             queued = name in self._queued
             self._queued.discard(name)
@@ -51,12 +51,12 @@ class RunControl:
             return queued
 
     def wait_for_stop(self, stops: int, seconds: float) -> bool:
-        """Wait up to `seconds` until a stop was requested more than `stops` times; true if it was."""
+        """Wait up to `seconds` until more than `stops` stops were requested; true if they were."""
         with self._changed:
             return self._changed.wait_for(lambda: self.stops > stops, seconds)
 
     def wait_while_paused(self, seconds: float | None = None) -> bool:
-        """Block until resumed or until something else is requested: true; false after `seconds`."""
+        """Wait until training is resumed or something else is requested: true; false after `seconds`."""
         with self._changed:
             return self._changed.wait_for(
                 lambda: not self.paused or bool(self._queued) or self.stop_requested, seconds

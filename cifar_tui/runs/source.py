@@ -1,5 +1,6 @@
-"""`RunSource`: one interface to a run for every screen."""
+"""`RunSource`: one interface to a run, whether it trains here, in another process, or has ended."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -13,18 +14,19 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-SAMPLE_BATCH = 4
-"""Test images to a batch of samples, as in the tutorial."""
+SAMPLE_BATCH_SIZE = 4
+"""Images in a batch of samples, as in the tutorial."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Sample:
-    """One test image beside what is known of it.
+    """A test image with its prediction.
 
     Attributes:
+        index: position of the image in the test set.
         image: uint8, shape (32, 32, 3), RGB.
-        ground_truth: name of the image's class.
-        predicted: name of the class the net takes it for; None while that is not known.
+        ground_truth: name of the true class.
+        predicted: name of the predicted class; None if there is no prediction yet.
         confidence: softmax probability (0-1) of `predicted`.
     """
 
@@ -37,9 +39,13 @@ class Sample:
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class SampleBatch:
-    """A batch of test images: number `number` (from 0) of `count`.
+    """A batch of test images with their predictions.
 
-    `step` is when the net predicted; None where that is not known.
+    Attributes:
+        number: number of the batch, from 0.
+        count: number of batches.
+        step: the step after which the images were predicted; None if unknown or not predicted yet.
+        samples: the images.
     """
 
     number: int
@@ -48,46 +54,92 @@ class SampleBatch:
     samples: tuple[Sample, ...]
 
 
+def build_sample_batch(
+    number: int,
+    *,
+    images: "NDArray[np.uint8]",
+    targets: "NDArray[np.int64]",
+    class_names: Sequence[str],
+    predicted: "Sequence[int] | NDArray[np.int64]" = (),
+    confidences: "Sequence[float] | NDArray[np.float32]" = (),
+    step: int | None = None,
+) -> SampleBatch:
+    """Build a batch of samples from test images and the predictions known for the first of them.
+
+    Args:
+        number: number of the batch; wraps around.
+        images: shape (N, 32, 32, 3), RGB.
+        targets: shape (N,), the true classes.
+        class_names: name of class 0, 1, …
+        predicted: classes of the first images, up to N.
+        confidences: softmax probabilities (0-1) of `predicted`.
+        step: the step after which the images were predicted.
+    """
+    count = -(-len(targets) // SAMPLE_BATCH_SIZE)
+    number %= count
+    first = number * SAMPLE_BATCH_SIZE
+    return SampleBatch(
+        number=number,
+        count=count,
+        step=step if first < len(predicted) else None,
+        samples=tuple(
+            Sample(
+                index=k,
+                image=images[k],
+                ground_truth=class_names[targets[k]],
+                predicted=class_names[predicted[k]] if k < len(predicted) else None,
+                confidence=float(confidences[k]) if k < len(confidences) else None,
+            )
+            for k in range(first, min(first + SAMPLE_BATCH_SIZE, len(targets)))
+        ),
+    )
+
+
 class RunSource(Protocol):
-    """A run that a screen follows and steers; every method returns at once, on any thread."""
+    """A run that a screen shows and steers. No method blocks; all may be called from any thread."""
 
     config: TrainConfig
 
     @property
     def folder(self) -> Path | None:
-        """The run's folder; None while it has none."""
+        """The run's folder; None before it is created."""
         ...
 
     @property
     def live(self) -> bool:
-        """Whether somebody works on the run now."""
+        """Whether a process is working on the run."""
         ...
 
     @property
     def ownership(self) -> str:
-        """Whose the run is, for the title of the screen; "" for a run of this process."""
+        """Which process owns the run, for the title of the screen; "" for this one."""
+        ...
+
+    @property
+    def can_evaluate_saved(self) -> bool:
+        """Whether this process can evaluate the run's saved weights now."""
         ...
 
     def snapshot(self) -> RunSnapshot:
-        """What the run looks like now."""
+        """Return the state of the run."""
         ...
 
     def curves(self) -> Curves:
-        """The curves up to now."""
+        """Return the curves of the charts."""
         ...
 
     def log_since(self, index: int) -> list[LogLine]:
-        """The lines of the log from the one numbered `index` on."""
+        """Return the log lines from number `index` on."""
         ...
 
     def sample_batch(self, number: int) -> SampleBatch | None:
-        """Batch `number` of the test images; None while there are no images. `number` wraps around."""
+        """Return batch `number` of the test images, which wraps around; None before they are loaded."""
         ...
 
     def request(self, request: Request) -> None:
-        """Request something of the run; what comes of it shows in the snapshot.
+        """Send `request` to the run; the snapshot shows its effect.
 
-        `EVALUATE` evaluates the saved weights when training is over. After `STOP` the run has ended when
-        `live` is false.
+        `EVALUATE` evaluates the saved weights once training is over. A stopped run has ended when `live` is
+        false.
         """
         ...

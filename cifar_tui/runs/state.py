@@ -56,16 +56,10 @@ class LogLine:
 
 
 class PendingRequest(StrEnum):
-    """What is asked of a run and has to wait: for the end of a step, or of an evaluation."""
+    """An accepted request that takes effect once the current step or evaluation has ended."""
 
     PAUSE = "pausing"
     STOP = "stopping"
-
-
-_MAY_WAIT = {
-    PendingRequest.PAUSE: {Phase.TRAINING, Phase.EVALUATING},
-    PendingRequest.STOP: {Phase.LOADING, Phase.TRAINING, Phase.EVALUATING},
-}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,9 +67,9 @@ class RunSnapshot:
     """What a run looks like at one moment. None stands for what is not known yet.
 
     Attributes:
-        version: grows with every event; an equal version means that nothing changed but `asked`.
+        version: grows with every event; an equal version means that nothing changed but `pending`.
         message: more about the phase, such as what is being loaded.
-        asked: what was asked of the run and has not come yet.
+        pending: a request that has not taken effect yet.
         loss: mean loss (nats) over the latest point of the chart.
         images_per_second: training images a second over the last few points, pauses left out.
         train_seconds: time spent training.
@@ -88,7 +82,7 @@ class RunSnapshot:
     version: int = 0
     phase: Phase = Phase.IDLE
     message: str = ""
-    asked: PendingRequest | None = None
+    pending: PendingRequest | None = None
     loading: LoadingProgress | None = None
     data: DataLoaded | None = None
     started: TrainingStarted | None = None
@@ -112,18 +106,20 @@ class RunSnapshot:
     curves_version: int = 0
 
 
-def with_asked(snapshot: RunSnapshot, asked: PendingRequest | None) -> RunSnapshot:
-    """`snapshot` of a run of which `asked` was asked, as long as that has not come."""
-    waits = asked is not None and is_pending(asked, snapshot.phase)
-    # after its last step a training does not pause any more
-    if not waits or (asked is PendingRequest.PAUSE and snapshot.finished is not None):
+def with_pending(snapshot: RunSnapshot, request: PendingRequest | None) -> RunSnapshot:
+    """Return `snapshot` with `request` as its pending request, if it is one now."""
+    if request is None or not is_pending(request, snapshot):
         return snapshot
-    return replace(snapshot, asked=asked)
+    return replace(snapshot, pending=request)
 
 
-def is_pending(asked: PendingRequest, phase: Phase) -> bool:
-    """Whether a run in `phase` has to end something before it does what was `asked`."""
-    return phase in _MAY_WAIT[asked]
+def is_pending(request: PendingRequest, snapshot: RunSnapshot) -> bool:
+    """Check whether a run has to finish a step or an evaluation before it can do what was requested."""
+    match request:
+        case PendingRequest.PAUSE:
+            return snapshot.phase in {Phase.TRAINING, Phase.EVALUATING} and snapshot.finished is None
+        case PendingRequest.STOP:
+            return snapshot.phase in {Phase.LOADING, Phase.TRAINING, Phase.EVALUATING}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

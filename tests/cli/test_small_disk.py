@@ -78,7 +78,7 @@ def test_training_goes_on_while_the_disk_is_full_and_saves_again_when_there_is_r
         while not said("cannot save"):  # what the program had open may have left a little room
             fill(filler)
             time.sleep(0.1)
-        wait_until(lambda: said("the event log cannot be written now"))
+        wait_until(lambda: said("cannot write the event log"))
         step_of_last_good = loaded_step(folder)
         assert process.poll() is None, "it goes on"
 

@@ -1,7 +1,4 @@
-"""Runs with a control socket, folders for it, and logs."""
-
-import tempfile
-from pathlib import Path
+"""Attached runs and event logs."""
 
 import pytest
 
@@ -9,53 +6,7 @@ from cifar_tui.engine.config.schema import TrainConfig
 from cifar_tui.runs.attached import AttachedRun
 from cifar_tui.runs.disk.event_log import EventLog
 from cifar_tui.runs.disk.store import write_config
-from tests.runs.control.helpers import Run, wait_until
-
-
-@pytest.fixture
-def make_run(tmp_path):
-    runs = []
-
-    def make(folder=tmp_path / "run", **options):
-        folder.mkdir(parents=True, exist_ok=True)
-        run = Run(folder, **options)
-        runs.append(run)
-        run.server.start()
-        return run
-
-    yield make
-    for run in runs:
-        run.server.close()
-        assert not run.thread.is_alive()
-
-
-@pytest.fixture
-def run(make_run):
-    return make_run()
-
-
-@pytest.fixture
-def long_folder(tmp_path):
-    folder = tmp_path / ("a" * 60) / ("b" * 60)
-    folder.mkdir(parents=True)
-    return folder
-
-
-@pytest.fixture
-def runtime_folder(monkeypatch):
-    """A short runtime folder."""
-    with tempfile.TemporaryDirectory(prefix="rt") as folder:
-        monkeypatch.setenv("XDG_RUNTIME_DIR", folder)
-        yield Path(folder)
-
-
-@pytest.fixture
-def temporary_folder(monkeypatch):
-    """No runtime folder, and a short one for temporary files."""
-    monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
-    with tempfile.TemporaryDirectory(prefix="tf") as folder:
-        monkeypatch.setattr(tempfile, "tempdir", folder)
-        yield Path(folder)
+from tests.runs.control.helpers import wait_until
 
 
 @pytest.fixture

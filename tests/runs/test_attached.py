@@ -1,4 +1,4 @@
-"""`AttachedRun`: what is shown of a log, and what happened while nobody looked."""
+"""`AttachedRun`: what it shows of a log, and what happened while nobody watched."""
 
 import json
 import os
@@ -30,17 +30,24 @@ from tests.runs.control.helpers import log, texts, wait_until
 from tests.runs.made_events import STARTED, at, epoch_finished, evaluated, point
 
 
-@pytest.fixture
-def finished_run(tmp_path, image_folder):
-    config = TrainConfig(data=str(image_folder), data_dir=str(tmp_path / "data"), device="cpu", log_every=3)
-    run = LiveRun(config, checkpoints=tmp_path / "checkpoints")
+@pytest.fixture(scope="module")
+def finished_run(tmp_path_factory, shared_image_folder):
+    folder = tmp_path_factory.mktemp("finished")
+    config = TrainConfig(
+        data=str(shared_image_folder),
+        data_dir=str(folder / "data"),
+        device="cpu",
+        backend="eager",
+        log_every=3,
+    )
+    run = LiveRun(config, checkpoints=folder / "checkpoints")
     run.start_training()
     assert run.wait(60)
     return run
 
 
 def die(folder):
-    """Leave the lock behind as a process does that was killed."""
+    """Leave a lock as a killed process does."""
     process = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True)
     (folder / "lock").write_text(json.dumps({"pid": int(process.stdout), "host": os.uname().nodename}))
 
@@ -48,7 +55,7 @@ def die(folder):
 # A run that has ended
 
 
-def test_a_finished_run_shows_what_it_showed_to_its_own_process(attach, finished_run):
+def test_a_finished_run_looks_as_it_did_in_its_own_process(attach, finished_run):
     run = attach(finished_run.folder)
     assert replace(run.snapshot(), version=0) == replace(finished_run.snapshot(), version=0)
     assert run.snapshot().phase is Phase.DONE
@@ -59,7 +66,7 @@ def test_a_finished_run_shows_what_it_showed_to_its_own_process(attach, finished
     assert not run.live
 
 
-def test_a_finished_run_shows_the_samples_that_it_showed(attach, finished_run):
+def test_a_finished_run_shows_the_samples_of_its_own_process(attach, finished_run):
     run = attach(finished_run.folder)
     for number in range(-1, 4):
         batch, expected = run.sample_batch(number), finished_run.sample_batch(number)
@@ -97,13 +104,14 @@ def test_a_run_whose_process_died_is_crashed_and_says_where(attach, folder):
     assert "died after step 1,250" in snapshot.message
     assert "resume" not in snapshot.message, "there is no checkpoint"
     (folder / "last.pt").touch()
-    assert "resumes it" in run.snapshot().message
+    assert "press u to resume" in run.snapshot().message
+    assert not run.can_evaluate_saved
     assert snapshot.seconds_left is None
     assert not run.live
     assert run.owner.crashed
 
 
-def test_a_run_that_another_process_goes_on_with_is_never_called_crashed(attach, folder):
+def test_a_run_that_another_process_resumes_is_never_called_crashed(attach, folder):
     log(folder, STARTED, point(50), PhaseChanged(phase=Phase.DONE))
     run = attach(folder)
     lock = RunLock(folder)
@@ -117,21 +125,21 @@ def test_a_run_that_another_process_goes_on_with_is_never_called_crashed(attach,
 
     wait_until(loading_and_live)
     assert phases <= {Phase.DONE, Phase.LOADING}
-    wait_until(lambda: "a process goes on with this run" in texts(run))
+    wait_until(lambda: "another process resumed this run" in texts(run))
     lock.release()
 
 
-def test_a_run_whose_log_was_never_begun_shows_nothing(attach, folder):
+def test_a_run_with_an_empty_log_shows_nothing(attach, folder):
     (folder / "events.jsonl").write_bytes(b"")
     run = attach(folder)
     assert run.log_since(0) == []
     assert run.curves().loss == ()
     assert run.sample_batch(0) is None
-    assert run.away == []
+    assert run.recap == []
 
 
 @pytest.mark.parametrize("missing", ["everything", "events.jsonl", "config.toml"])
-def test_a_folder_that_is_no_run_is_said_in_a_sentence(folder, missing):
+def test_a_folder_that_is_no_run_is_refused_in_a_sentence(folder, missing):
     path = folder / "none" if missing == "everything" else folder
     if path is folder:
         (folder / missing).unlink()
@@ -141,7 +149,7 @@ def test_a_folder_that_is_no_run_is_said_in_a_sentence(folder, missing):
     assert "\n" not in str(refused.value)
 
 
-def test_settings_that_cannot_be_read_are_said_in_a_sentence(folder):
+def test_settings_that_cannot_be_read_are_refused_in_a_sentence(folder):
     (folder / "config.toml").write_text("epochs = ")
     with pytest.raises(ConfigError, match=r"config\.toml is not a TOML file"):
         AttachedRun(folder)
@@ -161,7 +169,7 @@ DAMAGED = [
 
 
 @pytest.mark.parametrize("damaged", DAMAGED, ids=lambda content: repr(content[:32]))
-def test_a_damaged_line_keeps_nobody_from_the_rest(attach, folder, damaged):
+def test_a_damaged_line_does_not_hide_the_rest(attach, folder, damaged):
     log(folder, Message(text="before"))
     with (folder / "events.jsonl").open("ab") as file:
         file.write(damaged + b"\n")
@@ -170,12 +178,12 @@ def test_a_damaged_line_keeps_nobody_from_the_rest(attach, folder, damaged):
     assert texts(run) == ["before", "after"]
 
 
-def test_a_log_that_vanishes_is_said_once(attach, folder):
+def test_a_log_that_vanishes_is_reported_once(attach, folder):
     log(folder, PhaseChanged(phase=Phase.DONE))
     run = attach(folder)
     (folder / "events.jsonl").unlink()
     wait_until(lambda: texts(run, "alert"))
-    assert texts(run, "alert") == [f"cannot read the log of {folder}: No such file or directory"]
+    assert texts(run, "alert") == [f"cannot read the event log in {folder}: No such file or directory"]
 
 
 def test_attaching_imports_no_torch():
@@ -187,7 +195,7 @@ def test_attaching_imports_no_torch():
     assert result.stdout.strip() == "set()"
 
 
-# What is trained again
+# Steps that are trained again
 
 
 AGAIN = [
@@ -222,7 +230,7 @@ def test_what_a_resumed_run_trains_again_is_shown_once(attach, folder):
     assert_one_curve(attach(folder))
 
 
-def test_what_is_trained_again_while_somebody_looks_on_is_shown_once(attach, folder):
+def test_what_is_trained_again_while_somebody_watches_is_shown_once(attach, folder):
     log(folder, *AGAIN)
     run = attach(folder)
     before = run.snapshot()
@@ -234,10 +242,10 @@ def test_what_is_trained_again_while_somebody_looks_on_is_shown_once(attach, fol
     assert run.snapshot().log_end == len(run.log_since(0)) + run.snapshot().log_retracted
 
 
-# Who looks, and who comes back
+# Coming and going
 
 
-def test_who_looks_no_longer_leaves_the_run_alone(attach, folder):
+def test_a_closed_run_is_followed_no_longer_and_continues(attach, folder):
     lock = RunLock(folder)
     lock.acquire()
     log(folder, PhaseChanged(phase=Phase.TRAINING))
@@ -258,7 +266,7 @@ def followers():
     return [thread for thread in threading.enumerate() if thread.name == "cifar-tui-follow"]
 
 
-def test_who_comes_back_is_told_what_the_log_says_since_the_last_look(attach, folder):
+def test_the_recap_tells_what_happened_since_the_run_was_last_viewed(attach, folder):
     log(folder, at(1, STARTED), at(10, point(100)), at(10, PhaseChanged(phase=Phase.TRAINING)))
     mark_seen(folder)
     os.utime(folder / "seen", (20, 20))
@@ -274,14 +282,13 @@ def test_who_comes_back_is_told_what_the_log_says_since_the_last_look(attach, fo
         at(32, PhaseChanged(phase=Phase.DONE)),
         at(33, RunEnded(exit_code=0)),
     )
-    assert attach(folder).away == [
-        "0:00:13 passed since the last look.",
-        "200 steps were trained; loss 2.000 → 2.000.",
-        "Now it is done.",
-    ]
+    recap = attach(folder).recap
+    assert "200 steps" in recap[1]
+    assert "2.000 → 2.000" in recap[1]
+    assert "done" in recap[-1]
 
 
-def test_who_comes_back_to_a_run_whose_process_died_is_told_so(attach, folder):
+def test_the_recap_of_a_run_whose_process_died_says_so(attach, folder):
     log(folder, at(1, STARTED), at(1, PhaseChanged(phase=Phase.TRAINING)), at(10, point(100)))
     die(folder)
-    assert attach(folder).away[-1].startswith("Now it is crashed: its process died after step 100")
+    assert "crashed: the process died after step 100" in attach(folder).recap[-1]

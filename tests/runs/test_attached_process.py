@@ -1,4 +1,4 @@
-"""`AttachedRun`: a run that another process trains, steered and looked at from here."""
+"""`AttachedRun`: a run that another process trains, watched and steered from here."""
 
 import os
 import signal
@@ -8,17 +8,18 @@ import sys
 import pytest
 
 from cifar_tui.engine.events import Phase
+from cifar_tui.runs.control.protocol import Request
 from tests.runs.control.helpers import texts, wait_until
 
 TRAIN = [sys.executable, "-m", "cifar_tui", "train", "--headless", "--device", "cpu", "--epochs", "100000"]
-RARELY = ["--set", "eval_every=0", "--set", "checkpoint_every_epochs=0"]
+SETTINGS = ["eval_every=0", "checkpoint_every_epochs=0", "backend=eager"]
 
 
 @pytest.fixture
 def live_process(tmp_path, image_folder):
-    """A training in a process of its own, that goes on until it is stopped: (process, folder)."""
+    """A training in another process that runs until it is stopped: (process, folder)."""
     process = subprocess.Popen(
-        [*TRAIN, "--data", str(image_folder), *RARELY],
+        [*TRAIN, "--data", str(image_folder), *(f"--set={setting}" for setting in SETTINGS)],
         cwd=tmp_path,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -30,24 +31,24 @@ def live_process(tmp_path, image_folder):
     process.wait()
 
 
-def test_several_look_on_at_a_live_run_and_each_steers_it(attach, live_process):
+def test_several_watch_a_live_run_and_each_steers_it(attach, live_process):
     process, folder = live_process
     first, second = attach(folder), attach(folder)
     assert first.owner.pid == process.pid
     wait_until(lambda: first.snapshot().step and second.snapshot().step)
     assert first.live
-    first.pause()
+    first.request(Request.PAUSE)
     wait_until(lambda: first.snapshot().phase is second.snapshot().phase is Phase.PAUSED)
     step = second.snapshot().step
     assert any("(paused)" in text for text in texts(second)), "a pause saves"
-    second.pause_or_resume()
+    second.request(Request.TOGGLE_PAUSE)
     wait_until(lambda: first.snapshot().step > step and first.snapshot().phase is Phase.TRAINING)
-    second.save()
+    second.request(Request.SAVE)
     wait_until(lambda: any("(asked for)" in text for text in texts(first)))
     assert first.snapshot().evaluated is None
-    first.evaluate()
+    first.request(Request.EVALUATE)
     wait_until(lambda: first.snapshot().evaluated and second.snapshot().evaluated)
-    first.stop()
+    first.request(Request.STOP)
     assert process.wait(60) == 0
     for run in (first, second):
         wait_until(lambda run=run: not run.live)
@@ -55,18 +56,18 @@ def test_several_look_on_at_a_live_run_and_each_steers_it(attach, live_process):
         assert run.snapshot().message.startswith("stopped and saved at step")
         assert texts(run, "alert") == []
     assert first.curves() == second.curves()
-    second.pause()
+    second.request(Request.PAUSE)
     wait_until(lambda: texts(second, "alert"))
-    assert texts(first, "alert") == [], "it concerns who asked"
+    assert texts(first, "alert") == [], "it concerns only the one that asked"
 
 
-def test_who_looks_on_while_the_process_is_killed_is_told(attach, live_process):
+def test_a_process_that_is_killed_is_noticed(attach, live_process):
     process, folder = live_process
     run = attach(folder)
     wait_until(lambda: run.snapshot().step > 0)
     process.send_signal(signal.SIGSTOP)
     os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WNOWAIT)
-    assert run.live, "a silent process is none that died"
+    assert run.live, "a suspended process has not died"
     process.kill()
     process.wait()
     wait_until(lambda: run.snapshot().phase is Phase.CRASHED)

@@ -21,7 +21,7 @@ from cifar_tui.engine.events import (
     TrainingFinished,
     TrainingStarted,
 )
-from cifar_tui.runs.state import LOG_LINES, PendingRequest, RunState, log_line, with_asked
+from cifar_tui.runs.state import LOG_LINES, PendingRequest, RunState, log_line, with_pending
 
 STARTED = TrainingStarted(
     run="20260101-120000",
@@ -58,24 +58,24 @@ def folded(*events):
 
 
 @pytest.mark.parametrize(
-    ("asked", "shown_in"),
+    ("request_", "shown_in"),
     [
         (PendingRequest.PAUSE, {Phase.TRAINING, Phase.EVALUATING}),
         (PendingRequest.STOP, {Phase.LOADING, Phase.TRAINING, Phase.EVALUATING}),
     ],
 )
-def test_what_was_asked_is_shown_while_something_has_to_end_first(asked, shown_in):
+def test_a_request_is_pending_while_something_has_to_end_first(request_, shown_in):
     for phase in Phase:
         snapshot = folded(STARTED, PhaseChanged(phase=phase)).snapshot()
-        assert with_asked(snapshot, asked).asked == (asked if phase in shown_in else None)
-        assert with_asked(snapshot, None) is snapshot
+        assert with_pending(snapshot, request_).pending == (request_ if phase in shown_in else None)
+        assert with_pending(snapshot, None) is snapshot
 
 
 def test_a_training_that_is_over_does_not_say_that_it_will_pause():
     finished = TrainingFinished(completed=True, epoch=1, step=1, train_seconds=1.0, images=4, final_loss=1.0)
     snapshot = folded(STARTED, finished, PhaseChanged(phase=Phase.EVALUATING)).snapshot()
-    assert with_asked(snapshot, PendingRequest.PAUSE).asked is None
-    assert with_asked(snapshot, PendingRequest.STOP).asked is PendingRequest.STOP
+    assert with_pending(snapshot, PendingRequest.PAUSE).pending is None
+    assert with_pending(snapshot, PendingRequest.STOP).pending is PendingRequest.STOP
 
 
 def test_nothing_is_known_at_first():

@@ -108,7 +108,7 @@ class Dashboard(Screen[None]):
         """Show everything that changed in `run` since the last call, except its curves."""
         snapshot = run.snapshot()
         # the version counts events; the others also change without one
-        state = (snapshot.version, snapshot.asked, snapshot.phase, run.ownership)
+        state = (snapshot.version, snapshot.pending, snapshot.phase, run.ownership)
         if state != self._shown:
             self._shown = state
             self.query_one(RunHeader).show_run(snapshot, run.ownership)

@@ -28,9 +28,9 @@ ASKED_SIGNS: dict[PendingRequest, tuple[str, str]] = {
 def state_line(snapshot: RunSnapshot) -> Content:
     """`▶ training · CIFAR-10 · cpu, eager steps`; what went wrong stands here, too."""
     parts: list[Content | tuple[str, str]] = []
-    if snapshot.asked is not None:
-        sign, colour = ASKED_SIGNS[snapshot.asked]
-        parts += [(f"{sign} {snapshot.asked}", f"bold {colour}"), (" · ", "")]
+    if snapshot.pending is not None:
+        sign, colour = ASKED_SIGNS[snapshot.pending]
+        parts += [(f"{sign} {snapshot.pending}", f"bold {colour}"), (" · ", "")]
     sign, colour = SIGNS[snapshot.phase]
     parts.append((f"{sign} {snapshot.phase}", f"bold {colour}"))
     message = snapshot.message

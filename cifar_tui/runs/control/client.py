@@ -1,4 +1,4 @@
-"""Asks the process that owns a run for something."""
+"""Send a request to the process that owns a run."""
 
 import json
 import socket
@@ -6,101 +6,79 @@ import time
 from pathlib import Path
 
 from cifar_tui.engine.errors import UserError
-from cifar_tui.runs.control.protocol import NO_SIGNAL, Request, find_socket
+from cifar_tui.runs.control.protocol import (
+    Request,
+    receive_line,
+    seconds_until,
+    socket_address,
+    socket_path,
+)
 
-_LONGEST_REPLY = 65_536
-_RETRY_SECONDS = 0.01
+_MAX_REPLY_BYTES = 65_536
 
 
 class RunUnreachableError(UserError):
-    """The owner of a run does not answer, or there is none."""
+    """The process that owns the run does not answer, or there is none."""
 
     exit_code = 4
 
 
 class RequestRefusedError(UserError):
-    """The owner of a run refuses a request; the message is its own."""
+    """The process that owns the run refused a request; the message is its reason."""
 
     exit_code = 4
 
 
 def send_request(folder: Path, request: Request, *, timeout: float = 2.0) -> None:
-    """Ask the owner of the run in `folder` for something; returns when it has agreed.
+    """Send `request` to the process that owns the run in `folder`, and return once it is accepted.
 
     Args:
         folder: the run's folder.
-        request: what to request.
-        timeout: how long it may take altogether, in seconds.
+        request: the request.
+        timeout: time allowed for the whole exchange, in seconds.
 
     Raises:
-        RunUnreachableError: nobody listens, nobody answers in time, or what comes is no reply.
-        RequestRefusedError: the owner refuses, or does not know the request.
-        ConfigError: as `socket_path` does.
+        RunUnreachableError: nothing listens, no reply in time, or an invalid reply.
+        RequestRefusedError: the owner refused the request.
     """
-    path = find_socket(folder)
+    path = socket_path(folder)
     try:
-        line = _exchange(path, json.dumps({"do": request}).encode() + b"\n", time.monotonic() + timeout)
+        reply = json.loads(_exchange(folder, {"do": request}, time.monotonic() + timeout))
     except TimeoutError:
-        raise _unreachable(folder, f"no answer on {path} in {timeout:g} s") from None
+        raise _unreachable(folder, f"no answer on {path} within {timeout:g} s") from None
     except (FileNotFoundError, ConnectionRefusedError):
-        raise _unreachable(folder, f"nobody listens on {path}") from None
+        raise _unreachable(folder, f"nothing listens on {path}") from None
     except (BrokenPipeError, ConnectionResetError):
-        raise _unreachable(folder, f"what listens on {path} hung up") from None
+        raise _unreachable(folder, f"connection closed on {path}") from None
     except OSError as error:
-        raise _unreachable(folder, f"{path}: {error.strerror}") from None
-    try:
-        reply = json.loads(line.decode())
+        raise _unreachable(folder, f"{path}: {error.strerror or error}") from None
     except (ValueError, RecursionError):
         reply = None
     match reply:
         case {"ok": True}:
             return
-        case {"ok": False, "error": str(sentence)}:
-            raise RequestRefusedError(sentence)
+        case {"ok": False, "error": str(reason)}:
+            raise RequestRefusedError(reason)
         case _:
-            raise _unreachable(folder, f"what listens on {path} gave no proper reply")
+            raise _unreachable(folder, f"invalid reply on {path}")
 
 
-def _exchange(path: Path, line: bytes, deadline: float) -> bytes:
-    """Send `line`; the line that comes back, or as much of it as there was.
-
-    Raises:
-        OSError: `TimeoutError` at the deadline, `ConnectionError` of some kind if nobody answers.
-    """
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-        _connect(connection, path, deadline)
-        connection.settimeout(_seconds_left(deadline))
-        connection.sendall(line, NO_SIGNAL)
-        reply = b""
-        while b"\n" not in reply and len(reply) <= _LONGEST_REPLY:
-            connection.settimeout(_seconds_left(deadline))
-            data = connection.recv(_LONGEST_REPLY)
-            if not data:
-                raise ConnectionResetError
-            reply += data
-    return reply.partition(b"\n")[0]
+def _exchange(folder: Path, message: object, deadline: float) -> bytes:
+    with (
+        socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection,
+        socket_address(folder) as address,
+    ):
+        connection.settimeout(seconds_until(deadline))
+        connection.connect(address)
+        connection.sendall(json.dumps(message).encode() + b"\n")
+        reply = receive_line(connection, max_bytes=_MAX_REPLY_BYTES, deadline=deadline)
+    if not reply:
+        raise ConnectionResetError
+    return reply
 
 
-def _connect(connection: socket.socket, path: Path, deadline: float) -> None:
-    while True:
-        connection.settimeout(_seconds_left(deadline))
-        try:
-            connection.connect(str(path))
-        except BlockingIOError:
-            time.sleep(_RETRY_SECONDS)  # many others wait to be accepted; there is no event to wait for
-        else:
-            return
-
-
-def _seconds_left(deadline: float) -> float:
-    seconds = deadline - time.monotonic()
-    if seconds <= 0:
-        raise TimeoutError
-    return seconds
-
-
-def _unreachable(folder: Path, why: str) -> RunUnreachableError:
+def _unreachable(folder: Path, reason: str) -> RunUnreachableError:
     name = folder.resolve().name
     return RunUnreachableError(
-        f"run {name} cannot be reached: {why}; see whether it is live with: cifar-tui runs {name}"
+        f"run {name!r} is not reachable: {reason}; check whether it is still running: cifar-tui runs {name}"
     )

@@ -1,23 +1,24 @@
-"""The control socket of a live run: what is said on it, and where it is.
+"""Every request to a run, when it is allowed, and how another process sends it.
 
-A client sends lines of JSON, each of them a request: `{"do": "pause"}`. It gets one line back for each:
-`{"ok": true}`, or `{"ok": false, "error": "<sentence>"}`.
+A client connects to the socket in the run's folder, sends a line such as `{"do": "pause"}` and receives one:
+`{"ok": true}` or `{"ok": false, "error": "<sentence>"}`.
 """
 
-import hashlib
+import contextlib
 import os
 import socket
-import stat
 import sys
 import tempfile
+import time
+from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
 
-from cifar_tui.engine.errors import ConfigError
+from cifar_tui.runs.state import RunSnapshot
 
 
 class Request(StrEnum):
-    """What can be requested of a run, by a key or from another process."""
+    """What a key, or another process, can request of a run."""
 
     PAUSE = "pause"
     RESUME = "resume"
@@ -27,103 +28,83 @@ class Request(StrEnum):
     STOP = "stop"
 
 
-PING = "ping"
-"""What a client sends to see whether somebody answers."""
+def is_allowed(
+    request: Request, snapshot: RunSnapshot, *, live: bool, can_evaluate_saved: bool = False
+) -> bool:
+    """Check whether a run can answer `request` now.
 
-SOCKET_FILE = "control.sock"
+    Args:
+        request: the request.
+        snapshot: the state of the run.
+        live: whether a process is working on the run.
+        can_evaluate_saved: whether this process can evaluate the run's saved weights.
+    """
+    training = live and snapshot.started is not None and snapshot.finished is None
+    match request:
+        case Request.STOP:
+            return live
+        case Request.EVALUATE:
+            return training or can_evaluate_saved
+        case _:
+            return training
 
-LONGEST_LINE = 4096
-"""Bytes in a request, its newline not counted."""
 
-NO_SIGNAL: int = getattr(socket, "MSG_NOSIGNAL", 0)
-"""A flag for `send`: who hangs up ends no program, not even one that has SIGPIPE at its default action."""
-
-_LONGEST_PATH = 103 if sys.platform == "darwin" else 107
+_SOCKET_FILE = "control.sock"
+_MAX_PATH_BYTES = 103 if sys.platform == "darwin" else 107
 
 
 def socket_path(folder: Path) -> Path:
-    """Where an owner of the run in `folder` is to listen.
-
-    That is `folder/control.sock`. Where this is longer than the platform allows, it is a name made from that
-    of `folder`, in a folder of this user's alone that is made here if it is missing: `cifar-tui` in
-    XDG_RUNTIME_DIR, or `cifar-tui-<uid>` in the folder for temporary files.
-
-    Raises:
-        ConfigError: others can get at that folder, it cannot be made, or its path is too long as well.
-    """
-    near = _near_path(folder)
-    if _fits(near):
-        return near
-    fallback = _fallback_folder()
-    try:
-        _make_private_folder(fallback)
-    except OSError as error:
-        raise ConfigError(
-            f"cannot make the folder {fallback} for control sockets: {error.strerror}; "
-            "name a shorter folder with --checkpoints"
-        ) from None
-    path = fallback / f"{hashlib.sha256(os.fsencode(near.parent)).hexdigest()[:16]}.sock"
-    if not _fits(path):
-        raise ConfigError(
-            f"the path {path} is too long for a control socket; name a shorter folder with --checkpoints"
-        )
-    return path
+    """Return the path of the control socket of the run in `folder`."""
+    return folder.resolve() / _SOCKET_FILE
 
 
-def find_socket(folder: Path) -> Path:
-    """Where the owner of the run in `folder` listens, if there is one: what `socket_path` told the owner.
+@contextlib.contextmanager
+def socket_address(folder: Path) -> Iterator[str]:
+    """Provide an address of the control socket that is short enough to bind or to connect to.
+
+    Where the path exceeds the platform's limit, the address leads through a temporary symbolic link.
 
     Raises:
-        ConfigError: as `socket_path` does.
+        OSError: the link cannot be created.
     """
-    near = _near_path(folder)
-    if not _fits(near):
-        try:
-            # the owner's link: its environment may name other folders than that of this process
-            return near.readlink()
-        except OSError:
-            pass
-    return socket_path(folder)
+    path = socket_path(folder)
+    if len(os.fsencode(path)) <= _MAX_PATH_BYTES:
+        yield str(path)
+        return
+    with tempfile.TemporaryDirectory(prefix="cifar-tui-") as private:
+        link = Path(private) / "run"
+        link.symlink_to(path.parent)
+        yield str(link / _SOCKET_FILE)
 
 
-def link_path(folder: Path) -> Path | None:
-    """Where an owner leaves a link to its socket; None where the socket itself is in `folder`."""
-    near = _near_path(folder)
-    return None if _fits(near) else near
+def receive_line(connection: socket.socket, *, max_bytes: int, deadline: float) -> bytes:
+    """Receive one line without its newline, or what arrived before the peer hung up.
+
+    Args:
+        connection: a connected socket.
+        max_bytes: stop reading once the line is longer than this; one byte more is returned then.
+        deadline: when to give up, on `time.monotonic`.
+
+    Raises:
+        OSError: `TimeoutError` after the deadline, `ConnectionError` if the connection broke.
+    """
+    data = b""
+    while b"\n" not in data and len(data) <= max_bytes:
+        connection.settimeout(seconds_until(deadline))
+        chunk = connection.recv(max_bytes + 1 - len(data))
+        if not chunk:
+            break
+        data += chunk
+    return data.partition(b"\n")[0]
 
 
-def _near_path(folder: Path) -> Path:
-    return folder.resolve() / SOCKET_FILE
+def seconds_until(deadline: float) -> float:
+    """Return the seconds left until `deadline`, on `time.monotonic`.
 
-
-def _fits(path: Path) -> bool:
-    return len(os.fsencode(path)) <= _LONGEST_PATH
-
-
-def _fallback_folder() -> Path:
-    runtime = Path(os.environ.get("XDG_RUNTIME_DIR", ""))
-    if runtime.is_absolute() and _is_own(runtime):
-        return runtime / "cifar-tui"
-    return Path(tempfile.gettempdir()) / f"cifar-tui-{os.geteuid()}"
-
-
-def _is_own(folder: Path) -> bool:
-    """Whether `folder` is this user's: `su` keeps the runtime folder of another, a logout removes it."""
-    try:
-        status = folder.stat()
-    except OSError:
-        return False
-    return stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid()
-
-
-def _make_private_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(mode=0o700)
-    except FileExistsError:
-        status = folder.lstat()  # not of what a link leads to: somebody else may have put the link there
-        private = stat.S_ISDIR(status.st_mode) and not status.st_mode & 0o077
-        if not private or status.st_uid != os.geteuid():
-            raise ConfigError(
-                f"{folder} is not a folder of this user's alone, so no control socket is put there; "
-                "remove it, or name a shorter folder with --checkpoints"
-            ) from None
+    Raises:
+        TimeoutError: none are left.
+    """
+    seconds = deadline - time.monotonic()
+    if seconds <= 0:
+        raise TimeoutError
+    return seconds

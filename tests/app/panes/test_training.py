@@ -17,7 +17,7 @@ from cifar_tui.engine.events import (
     PhaseChanged,
     RunEnded,
 )
-from cifar_tui.runs.state import PendingRequest, with_asked
+from cifar_tui.runs.state import PendingRequest, with_pending
 from tests.app.panes.pane_app import PaneApp, count_layouts, evaluated, loaded, settled, state, trained, until
 
 SIZES = [(78, 16), (80, 20), (88, 34), (120, 30), (150, 45)]
@@ -62,13 +62,15 @@ async def test_every_phase_has_a_sign_of_its_own_and_its_name(phase: Phase) -> N
         assert f"{SIGNS[phase][0]} {phase.value}" in text
 
 
-@pytest.mark.parametrize("asked", list(PendingRequest))
-async def test_what_was_asked_stands_before_what_has_to_end_first(asked: PendingRequest) -> None:
+@pytest.mark.parametrize("pending", list(PendingRequest))
+async def test_a_pending_request_stands_before_what_has_to_end_first(pending: PendingRequest) -> None:
     async with PaneApp(TrainingPane()).run_test(size=(78, 16)) as pilot:
         run = state([*trained(), PhaseChanged(phase=Phase.EVALUATING)])
-        pilot.app.query_one(TrainingPane).show(with_asked(run.snapshot(), asked))
+        pilot.app.query_one(TrainingPane).show(with_pending(run.snapshot(), pending))
         await settled(pilot)
-        assert f"{ASKED_SIGNS[asked][0]} {asked} · {SIGNS[Phase.EVALUATING][0]} evaluating" in screen(pilot)
+        assert f"{ASKED_SIGNS[pending][0]} {pending} · {SIGNS[Phase.EVALUATING][0]} evaluating" in screen(
+            pilot
+        )
 
 
 @pytest.mark.parametrize("size", SIZES)

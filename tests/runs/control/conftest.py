@@ -1,0 +1,43 @@
+"""Control servers that note what they are asked."""
+
+import pytest
+
+from cifar_tui.runs.control.server import ControlServer
+
+
+class NotingServer(ControlServer):
+    """Notes the requests; refuses them with `refusal`, or fails with `defect`, if there is one."""
+
+    def __init__(self, folder, **options):
+        super().__init__(folder, self.note, **options)
+        self.folder = folder
+        self.requests = []
+        self.refusal = None
+        self.defect = None
+
+    def note(self, request):
+        self.requests.append(request)
+        if self.defect is not None:
+            raise self.defect
+        return self.refusal
+
+
+@pytest.fixture
+def make_server(tmp_path):
+    servers = []
+
+    def make(folder=tmp_path / "run", **options):
+        folder.mkdir(parents=True, exist_ok=True)
+        server = NotingServer(folder, **options)
+        servers.append(server)
+        server.start()
+        return server
+
+    yield make
+    for server in servers:
+        server.close()
+
+
+@pytest.fixture
+def server(make_server):
+    return make_server()
