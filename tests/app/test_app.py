@@ -22,7 +22,7 @@ async def test_a_training_starts_from_the_settings_it_was_launched_with_and_the_
         (run,) = started.trained
         assert run.config is CONFIG
         assert run.folder is None
-        assert app.dashboard.settings.read() == CONFIG
+        await until(pilot, lambda: app.dashboard.settings.read() == CONFIG)
 
 
 async def test_a_run_is_resumed_in_its_folder(started, tmp_path):
