@@ -15,14 +15,19 @@ def app(tmp_path):
 
 
 class Started:
-    """The runs that were started; nothing is loaded or trained."""
+    """The runs that were started: they load and train nothing, and are live until they say how they ended."""
 
     def __init__(self, monkeypatch):
         self.trained, self.evaluated = [], []
+        live = property(lambda run: self._is_started(run) and run.snapshot().ended is None)
+        monkeypatch.setattr(LiveRun, "live", live)
         monkeypatch.setattr(LiveRun, "start_training", lambda run: self.trained.append(run))
         monkeypatch.setattr(
-            LiveRun, "start_evaluation", lambda run, weights: self.evaluated.append((run.config, weights))
+            LiveRun, "start_evaluation", lambda run, weights: self.evaluated.append((run, weights))
         )
+
+    def _is_started(self, run):
+        return run in self.trained or run in [run for run, _ in self.evaluated]
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ from cifar_tui.app.launch import Evaluate, Idle, Resume, Train
 from cifar_tui.app.panes.settings.pane import SettingRow
 from cifar_tui.engine.config.schema import TrainConfig
 from cifar_tui.engine.events import Phase, PhaseChanged, RunEnded
-from cifar_tui.runs.live import LiveRun
-from tests.app.panes.pane_app import until
+from tests.app.form import is_ready
+from tests.app.views.runs_app import until
 
 CONFIG = TrainConfig(epochs=7, learning_rate=1 / 3)
 
@@ -28,7 +28,7 @@ async def test_a_training_starts_from_the_settings_it_was_launched_with_and_the_
 async def test_a_run_is_resumed_in_its_folder(started, tmp_path):
     app = CifarApp(Resume(folder=tmp_path / "run", config=CONFIG), checkpoints=tmp_path)
     async with app.run_test(size=(120, 40)) as pilot:
-        await until(pilot, lambda: started.trained)
+        await until(pilot, lambda: started.trained and is_ready(app))
         (run,) = started.trained
         assert (run.config, run.folder) == (CONFIG, tmp_path / "run")
 
@@ -76,7 +76,8 @@ async def test_without_images_the_same_is_started_again_with_other_images(starte
         "resume": [(CONFIG, folder), (other, folder)],
         "evaluate": [],
     }[kind]
-    assert started.evaluated == ([(CONFIG, weights), (other, weights)] if kind == "evaluate" else [])
+    evaluated = [(run.config, file) for run, file in started.evaluated]
+    assert evaluated == ([(CONFIG, weights), (other, weights)] if kind == "evaluate" else [])
 
 
 @pytest.mark.parametrize(("launch", "code"), [(Idle(config=CONFIG), 0), (Train(config=CONFIG), 4)])
@@ -101,10 +102,8 @@ async def test_a_run_that_is_active_is_not_replaced_by_another(app, started, mon
     async with app.run_test(size=(120, 40)) as pilot:
         await pilot.press("t")
         await until(pilot, lambda: app.own_run)
-        monkeypatch.setattr(LiveRun, "live", True)
         monkeypatch.setattr(app, "notify", lambda text, **_: notes.append(text))
         run = app.own_run
         app._on_run_chosen(RunChoice(action="open", folder=tmp_path))
         assert app.own_run is run
         assert notes == ["A run is active. Stop it (s) or detach (d) first."]
-        monkeypatch.setattr(LiveRun, "live", False)

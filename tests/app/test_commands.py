@@ -13,7 +13,7 @@ from cifar_tui.engine.config.schema import TrainConfig
 from cifar_tui.engine.events import CheckpointSaved, Phase, PhaseChanged, TrainingFinished, TrainingStarted
 from cifar_tui.runs.control.protocol import Request
 from cifar_tui.runs.live import LiveRun
-from tests.app.panes.pane_app import until
+from tests.app.views.runs_app import until
 
 STARTED = TrainingStarted(
     run="r", config={}, device="cpu", parameters=1, steps_per_epoch=1, total_steps=1, torch_version=""

@@ -11,7 +11,9 @@ from cifar_tui.engine.events import LossPoint, Message, Phase, PhaseChanged
 from cifar_tui.runs.control.protocol import Request
 from cifar_tui.runs.live import LiveRun
 from cifar_tui.runs.state import Curves
-from tests.app.panes.pane_app import trained, until
+from tests.app.form import is_ready
+from tests.app.panes.pane_app import trained
+from tests.app.views.runs_app import until
 
 SLACK = 0.7
 """Seconds that a busy machine may take longer."""
@@ -68,6 +70,7 @@ async def test_nothing_is_drawn_while_nothing_changes(app, run, monkeypatch):
     drawn = []
     async with app.run_test(size=(120, 40)) as pilot:
         await pilot.pause()
+        await until(pilot, lambda: is_ready(app))
         emit(run, [*trained(4), PhaseChanged(phase=Phase.PAUSED)])
         app.presenter.follow(run)
         app.presenter.show()

@@ -9,7 +9,7 @@ from cifar_tui.app.launch import Idle
 from cifar_tui.app.panes.settings.pane import SettingRow, SettingsPane
 from cifar_tui.engine.config.presets import PRESETS
 from cifar_tui.engine.config.schema import TrainConfig
-from tests.app.panes.pane_app import until
+from tests.app.views.runs_app import until
 
 
 def field(app, name):
