@@ -193,7 +193,7 @@ def test_a_wrong_value_is_said_beside_its_field_when_it_is_left(open_terminal):
     terminal.press("t")
     terminal.until("A setting is wrong")
     assert "─ 1 Configuration ─" in terminal.text(), "the training would have come to the front"
-    assert "locked while the run is live" not in terminal.text()
+    assert "Settings are fixed while training" not in terminal.text()
 
 
 def test_ctrl_c_asks_while_a_run_is_live_and_can_be_taken_back(open_terminal, image_folder):
@@ -301,7 +301,7 @@ def test_the_first_frame_of_a_small_terminal_shows_one_pane(open_terminal):
     terminal = open_terminal("--data", "synthetic", size=(80, 24))
     terminal.until("1 Settings")
     terminal.until("t Train")
-    assert b"no training yet" not in terminal.received, "the pane beside it"
+    assert b"No training yet" not in terminal.received, "the pane beside it"
 
 
 @pytest.mark.alone

@@ -25,7 +25,7 @@ def line_of(lines: list[str], *parts: str) -> str:
 
 async def test_without_images_it_says_what_will_be_here() -> None:
     async with PaneApp(SamplesPane()).run_test(size=(80, 18)) as pilot:
-        assert line_of(await show(pilot, None), "test images stand here")
+        assert line_of(await show(pilot, None), "Test images appear when training starts")
 
 
 async def test_right_and_wrong_differ_by_sign_and_word() -> None:

@@ -6,9 +6,9 @@ from textual.renderables.digits import Digits as DigitsRenderable
 from textual.widget import Widget
 from textual.widgets import Digits
 
-from cifar_tui.app.panes.training.loading import Speed
+from cifar_tui.app.panes.training.figures import FigureRows
 from cifar_tui.app.panes.training.pane import Chart, TrainingPane
-from cifar_tui.app.widgets.state_line import ASKED_SIGNS, SIGNS
+from cifar_tui.app.panes.training.state_line import SIGNS
 from cifar_tui.engine.events import (
     EvaluationProgress,
     Event,
@@ -51,24 +51,20 @@ def download(done: int, seconds: float, total: int | None = 170_000_000) -> Load
 async def test_idle_says_what_to_press() -> None:
     async with PaneApp(TrainingPane()).run_test(size=(78, 16)) as pilot:
         await settled(pilot)
-        assert "t trains with the settings in Configuration" in screen(pilot)
+        assert "t trains with the current settings" in screen(pilot)
 
 
-@pytest.mark.parametrize("phase", list(Phase))
-async def test_every_phase_has_a_sign_of_its_own_and_its_name(phase: Phase) -> None:
-    assert len({sign for sign, _ in SIGNS.values()}) == len(Phase)
+async def test_every_phase_and_every_pending_request_has_its_own_sign_and_name() -> None:
+    assert len({sign for sign, _ in SIGNS.values()}) == len(Phase) + 1, "pausing has the sign of paused"
     async with PaneApp(TrainingPane()).run_test(size=(78, 16)) as pilot:
-        text = await show(pilot, [*trained(), PhaseChanged(phase=phase)])
-        assert f"{SIGNS[phase][0]} {phase.value}" in text
-
-
-@pytest.mark.parametrize("asked", list(PendingRequest))
-async def test_what_was_asked_stands_before_what_has_to_end_first(asked: PendingRequest) -> None:
-    async with PaneApp(TrainingPane()).run_test(size=(78, 16)) as pilot:
-        run = state([*trained(), PhaseChanged(phase=Phase.EVALUATING)])
-        pilot.app.query_one(TrainingPane).show(with_asked(run.snapshot(), asked))
-        await settled(pilot)
-        assert f"{ASKED_SIGNS[asked][0]} {asked} · {SIGNS[Phase.EVALUATING][0]} evaluating" in screen(pilot)
+        for phase in Phase:
+            text = await show(pilot, [*trained(1), PhaseChanged(phase=phase)])
+            assert f"{SIGNS[phase][0]} {phase.value}" in text
+        evaluating = state([*trained(1), PhaseChanged(phase=Phase.EVALUATING)]).snapshot()
+        for request in PendingRequest:
+            pilot.app.query_one(TrainingPane).show(with_asked(evaluating, request))
+            await settled(pilot)
+            assert f"{SIGNS[request][0]} {request} · {SIGNS[Phase.EVALUATING][0]} evaluating" in screen(pilot)
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -121,21 +117,22 @@ async def test_the_loss_is_large_where_there_is_height_and_a_figure_where_not() 
         assert not pilot.app.query_one(Digits).region.area
 
 
-async def test_large_digits_make_room_for_a_wide_loss_and_then_stay_as_wide(
+async def test_another_loss_neither_lays_the_screen_out_nor_is_cut_off(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async with PaneApp(TrainingPane()).run_test(size=(120, 30)) as pilot:
         await show(pilot, trained())
-        digits = pilot.app.query_one(Digits)
+        digits, rows = pilot.app.query_one(Digits), pilot.app.query_one(FigureRows)
+        layouts, left = count_layouts(pilot.app, monkeypatch), rows.region.x
+        digits.update("2.222")
+        await settled(pilot)
+        assert layouts == []
+        digits.update("11.111")
+        await settled(pilot)
+        assert rows.region.x == left
         digits.update("8.88e+08")
         await settled(pilot)
-        wide = digits.region.width
-        assert wide == DigitsRenderable.get_width("8.88e+08")
-        layouts = count_layouts(pilot.app, monkeypatch)
-        digits.update("1.111")
-        await settled(pilot)
-        assert digits.region.width == wide
-        assert layouts == []
+        assert digits.region.width == DigitsRenderable.get_width("8.88e+08")
 
 
 async def test_charts_follow_the_size() -> None:
@@ -155,7 +152,7 @@ async def test_the_view_of_the_charts_changes() -> None:
         pane.toggle_log_scale()
         pane.cycle_smoothing()
         pane.zoom_in()
-        await until(pilot, lambda: "Loss, log, last 50 %" in chart.plain)
+        await until(pilot, lambda: "Loss, log, steps 2.5k–5k" in chart.plain)
         assert "smoothed 0.98" in chart.plain
         pane.cycle_smoothing()
         pane.zoom_out()
@@ -163,7 +160,7 @@ async def test_the_view_of_the_charts_changes() -> None:
         pane.toggle_log_scale()
         await until(pilot, lambda: "smoothed" not in chart.plain)
         assert "log" not in chart.plain
-        assert "last" not in chart.plain
+        assert "steps" not in chart.plain
 
 
 async def test_synthetic_images_are_called_synthetic() -> None:
@@ -181,34 +178,39 @@ async def test_a_failure_is_told_in_full() -> None:
         assert error.split()[-1] in text
 
 
-async def test_a_download_shows_how_far_how_fast_and_how_long() -> None:
+async def load(pilot: Pilot[None], *steps: LoadingProgress) -> str:
+    run = state([PhaseChanged(phase=Phase.LOADING)])
+    for progress in steps:
+        run.apply(progress)
+        pilot.app.query_one(TrainingPane).show(run.snapshot())
+    await settled(pilot)
+    return screen(pilot)
+
+
+async def test_loading_shows_the_progress_the_speed_of_the_last_seconds_and_the_time_left() -> None:
     async with PaneApp(TrainingPane()).run_test(size=(78, 16)) as pilot:
-        run = state([PhaseChanged(phase=Phase.LOADING)])
-        for second in range(3):
-            run.apply(download(10_000_000 * second, 100.0 + second))
-            pilot.app.query_one(TrainingPane).show(run.snapshot())
-        await settled(pilot)
-        text = screen(pilot)
+        text = await load(pilot, *(download(10_000_000 * n, 100.0 + n) for n in range(3)))
         assert "downloading cifar-10-python.tar.gz" in text
         assert "20.0 MB of 170.0 MB · 10.0 MB/s · 0:15 left" in text
         assert "11 %" in text
-
-
-async def test_decoding_counts_images() -> None:
-    progress = LoadingProgress(stage="decoding images", done=1200, total=60_000, unit="images")
-    async with PaneApp(TrainingPane()).run_test(size=(78, 16)) as pilot:
-        text = await show(pilot, [PhaseChanged(phase=Phase.LOADING), progress])
+        text = await load(pilot, *(download(20_000_000 + 1_000_000 * n, 102.0 + n) for n in range(10)))
+        assert "29.0 MB of 170.0 MB · 1.0 MB/s" in text
+        text = await load(pilot, download(10_000_000, 120.0))
+        assert "/s" not in text, "it started again"
+        stage = LoadingProgress(stage="decoding images", done=1200, total=60_000, unit="images", time=130.0)
+        text = await load(pilot, stage)
         assert "1,200 of 60,000 images" in text
+        assert "/s" not in text, "it is another stage"
 
 
 async def test_a_download_of_unknown_size_says_how_much_there_is() -> None:
     async with PaneApp(TrainingPane()).run_test(size=(78, 16)) as pilot:
-        text = await show(pilot, [PhaseChanged(phase=Phase.LOADING), download(5_000_000, 1.0, total=None)])
+        text = await load(pilot, download(5_000_000, 1.0, total=None))
         assert "5.0 MB" in text
         assert "%" not in text
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("size", [(78, 11), (150, 45)])
 async def test_an_evaluation_shows_its_progress(size: tuple[int, int]) -> None:
     events = [
         *trained(),
@@ -217,22 +219,7 @@ async def test_an_evaluation_shows_its_progress(size: tuple[int, int]) -> None:
     ]
     async with PaneApp(TrainingPane()).run_test(size=size) as pilot:
         text = await show(pilot, events)
-        assert "Tested 3,200 of 10,000" in text
+        assert "Evaluated 3,200 of 10,000" in text
         assert "32 %" in text
         stopped = [*events, PhaseChanged(phase=Phase.DONE)]
-        assert "Tested" not in await show(pilot, stopped), "it was given up"
-
-
-def test_the_speed_forgets_another_stage_and_a_new_start() -> None:
-    speed = Speed()
-    assert speed.add(download(0, 0.0)) is None
-    assert speed.add(download(100, 1.0)) == 100
-    assert speed.add(download(50, 2.0)) is None
-    assert speed.add(LoadingProgress(time=3.0, stage="checking", done=80, total=None, unit="bytes")) is None
-
-
-def test_the_speed_is_that_of_the_last_seconds() -> None:
-    speed = Speed()
-    for second in range(20):
-        rate = speed.add(download(1000 * second if second < 10 else 9000 + 10 * (second - 9), float(second)))
-    assert rate == pytest.approx(10)
+        assert "Evaluated" not in await show(pilot, stopped), "it was given up"
