@@ -6,6 +6,7 @@ plotext is imported with the first chart, to keep it out of the start of the pro
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 from rich.text import Text
 from textual.color import Color
@@ -234,15 +235,18 @@ def _chart(
     plotext.yticks(y_axis.ticks, y_axis.labels)
     body = Text.from_ansi(plotext.build().rstrip("\n"))
     plotext.clear_figure()
+    titles = [title]
     if options.zoom:
-        title += f", steps {step_range_label(*steps)}"
-    return _join([_legend(title, legend, options), body])
+        shown = step_range_label(*steps)
+        titles = [f"{title}, steps {shown}", f"{title}, {shown}"]
+    return _join([_legend(titles, legend, options), body])
 
 
-def _legend(title: str, entries: list[_LegendEntry], options: ChartOptions) -> Text:
+def _legend(titles: list[str], entries: list[_LegendEntry], options: ChartOptions) -> Text:
     """Build a row of exactly the chart's width with as many names and values as fit."""
     row = Text()
-    for shown, with_values in ((entries, True), (entries, False), (entries[:1], False), ([], False)):
+    levels = ((entries, True), (entries, False), (entries[:1], False), (entries[:0], False))
+    for (shown, with_values), title in product(levels, titles):
         row = Text.assemble((f" {title}", f"bold {options.palette.text}"))
         for series, name, value in shown:
             text = f" {name} {value}" if with_values and value else f" {name}"
@@ -263,7 +267,7 @@ def _placeholder(title: str, reason: str, options: ChartOptions) -> Text:
     """Build a chart without curves that says why."""
     rows = [Text() for _ in range(options.height)]
     if options.height > 1:
-        rows[0] = _legend(title, [], options)
+        rows[0] = _legend([title], [], options)
     rows[options.height // 2] = Text(f"{reason:^{options.width}}", options.palette.axis)
     for row in rows:
         row.truncate(options.width, pad=True)

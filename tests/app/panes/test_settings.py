@@ -3,39 +3,55 @@
 import pytest
 from textual.widgets import Input, Label, Select
 
+from cifar_tui.app.panes.settings import pane as module
 from cifar_tui.app.panes.settings.pane import SettingRow, SettingsPane
 from cifar_tui.engine.config.schema import SETTINGS, TrainConfig
-from tests.app.panes.pane_app import PaneApp, settled, until
+from tests.app.panes.pane_app import PaneApp, settled
+
+LONGEST = max(SETTINGS, key=len)
 
 
-async def test_the_form_is_made_of_the_settings_and_can_be_locked() -> None:
-    async with PaneApp(SettingsPane(TrainConfig(), id="settings")).run_test(size=(40, 90)) as pilot:
-        await until(pilot, lambda: len(pilot.app.query(SettingRow)) == len(SETTINGS))
-        await settled(pilot)
-        rows = dict(zip(SETTINGS, pilot.app.query(SettingRow), strict=True))
-        for name, row in rows.items():
-            setting, label = SETTINGS[name], row.query_one(".setting-label", Label)
-            assert str(label.content) == name.replace("_", " ")
-            assert label.region.height * (label.region.width - 1) >= len(name), "the label is cut off"
-            assert isinstance(row.field, Select if setting.metadata.get("choices") else Input)
+def test_a_setting_has_a_list_of_its_choices_or_a_text_field_that_its_default_is_read_back_from() -> None:
+    for name, setting in SETTINGS.items():
+        row = SettingRow(name, setting.default)
+        if setting.metadata.get("choices"):
+            assert isinstance(row.field, Select)
+        else:
             assert row.read() == setting.default
             assert row.field.value == "" or setting.default is not None
-        for name, typed, completed in (("data", "syn", "synthetic"), ("device", "cuda:", "cuda:0")):
-            suggester = rows[name].query_one(Input).suggester
-            assert suggester is not None
-            assert await suggester.get_suggestion(typed) == completed
-        pilot.app.query_one(SettingsPane).locked = True
-        await settled(pilot)
-        assert isinstance(pilot.app, PaneApp)
-        assert "Settings are fixed while training" in pilot.app.text()
-        assert all(row.field.disabled for row in rows.values())
 
 
-async def test_none_is_an_empty_field_and_an_empty_field_is_parsed_as_such(
+def test_none_is_an_empty_field_and_an_empty_field_is_parsed_as_such(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     row, texts = SettingRow("learning_rate", None), []
-    monkeypatch.setattr("cifar_tui.app.panes.settings.pane.parse_setting", lambda _, text: texts.append(text))
+    monkeypatch.setattr(module, "parse_setting", lambda _, text: texts.append(text))
     assert row.field.value == ""
     assert row.read() is None
     assert texts == [""]
+
+
+@pytest.mark.parametrize(
+    ("name", "typed", "completed"), [("data", "syn", "synthetic"), ("device", "cuda:", "cuda:0")]
+)
+async def test_a_text_field_completes_what_the_setting_suggests(
+    name: str, typed: str, completed: str
+) -> None:
+    field = SettingRow(name, "").field
+    assert isinstance(field, Input)
+    assert field.suggester is not None
+    assert await field.suggester.get_suggestion(typed) == completed
+
+
+async def test_a_label_is_the_whole_key_and_a_locked_form_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "SETTINGS", {name: SETTINGS[name] for name in ("preset", LONGEST)})
+    form = SettingsPane(TrainConfig(), id="settings")
+    async with PaneApp(form).run_test(size=(40, 10)) as pilot:
+        await settled(pilot)
+        label = pilot.app.query(Label).filter(".setting-label").last(Label)
+        assert str(label.content) == LONGEST.replace("_", " ")
+        assert all(word in pilot.app.text() for word in LONGEST.split("_"))
+        form.locked = True
+        await settled(pilot)
+        assert "Settings are fixed while training" in pilot.app.text()
+        assert all(row.field.disabled for row in form.query(SettingRow))

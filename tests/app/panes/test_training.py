@@ -20,7 +20,14 @@ from cifar_tui.engine.events import (
 from cifar_tui.runs.state import PendingRequest, with_asked
 from tests.app.panes.pane_app import PaneApp, count_layouts, evaluated, loaded, settled, state, trained, until
 
-SIZES = [(78, 16), (80, 20), (88, 34), (120, 30), (150, 45)]
+SIZES = {
+    (78, 16): "loss",
+    (80, 22): "pair",
+    (88, 34): "stack",
+    (120, 30): "pair",
+    (150, 45): "pair",
+}
+"""Sizes of the pane, and how the charts are arranged there."""
 
 
 async def show(pilot: Pilot[None], events: list[Event]) -> str:
@@ -67,35 +74,30 @@ async def test_every_phase_and_every_pending_request_has_its_own_sign_and_name()
             assert f"{SIGNS[request][0]} {request} · {SIGNS[Phase.EVALUATING][0]} evaluating" in screen(pilot)
 
 
-@pytest.mark.parametrize("size", SIZES)
-async def test_at_every_size_nothing_is_cut_off(size: tuple[int, int]) -> None:
-    async with PaneApp(TrainingPane()).run_test(size=size) as pilot:
-        text = await show(pilot, [*trained(), evaluated(final=False)])
-        for part in ("training", "CIFAR-10", "cpu", "1 of 2", "5,000 of 12,500", "20 %", "40 %"):
-            assert part in text
-        for part in ("4,000 images/s", "0:05 elapsed", "0:20 left"):
-            assert part in text
+async def test_at_every_size_nothing_is_cut_off_and_the_charts_fill_the_room() -> None:
+    async with PaneApp(TrainingPane()).run_test(size=(60, 12)) as pilot:
         pane = pilot.app.query_one(TrainingPane)
-        for widget in pane.walk_children(Widget):
-            if widget.display and widget.region.area:
-                assert pane.content_region.contains_region(widget.region), widget
-        assert "0" in pilot.app.query_one("#loss-chart", Chart).plain.splitlines()[-1]
-
-
-@pytest.mark.parametrize(
-    ("size", "arrangement"),
-    [((78, 16), "loss"), ((80, 22), "pair"), ((88, 34), "stack"), ((120, 30), "pair"), ((150, 45), "pair")],
-)
-async def test_the_charts_are_arranged_for_the_room(size: tuple[int, int], arrangement: str) -> None:
-    async with PaneApp(TrainingPane()).run_test(size=size) as pilot:
-        await show(pilot, trained())
-        loss, accuracy = (pilot.app.query_one(f"#{name}-chart").region for name in ("loss", "accuracy"))
-        assert loss.area
-        assert {
-            "loss": not accuracy.area,
-            "pair": accuracy.x > loss.right and accuracy.y == loss.y,
-            "stack": accuracy.y > loss.bottom and accuracy.x == loss.x,
-        }[arrangement]
+        await show(pilot, [*trained(), evaluated(final=False)])
+        for size, arrangement in SIZES.items():
+            await pilot.resize_terminal(*size)
+            await until(pilot, lambda: pane.query_one("#loss-chart", Chart).plain.count("\n") > 2)
+            await settled(pilot)
+            text = screen(pilot)
+            for part in ("training", "CIFAR-10", "cpu", "1 of 2", "5,000 of 12,500", "20 %", "40 %"):
+                assert part in text, size
+            for part in ("4,000 images/s", "0:05 elapsed", "0:20 left"):
+                assert part in text, size
+            for widget in pane.walk_children(Widget):
+                if widget.display and widget.region.area:
+                    assert pane.content_region.contains_region(widget.region), (size, widget)
+            assert "0" in pane.query_one("#loss-chart", Chart).plain.splitlines()[-1]
+            loss, accuracy = (pane.query_one(f"#{name}-chart").region for name in ("loss", "accuracy"))
+            assert loss.area
+            assert {
+                "loss": not accuracy.area,
+                "pair": accuracy.x > loss.right and accuracy.y == loss.y,
+                "stack": accuracy.y > loss.bottom and accuracy.x == loss.x,
+            }[arrangement], size
 
 
 async def test_where_one_chart_fits_the_other_takes_its_place() -> None:
