@@ -5,20 +5,15 @@ from textual.widgets import Input, Label, Select
 
 from cifar_tui.app.panes.settings import pane as module
 from cifar_tui.app.panes.settings.pane import SettingRow, SettingsPane
-from cifar_tui.engine.config.schema import SETTINGS, TrainConfig
+from cifar_tui.engine.config.schema import SETTINGS, TrainConfig, parse_setting
 from tests.app.panes.pane_app import PaneApp, settled
 
 LONGEST = max(SETTINGS, key=len)
 
 
-def test_a_setting_has_a_list_of_its_choices_or_a_text_field_that_its_default_is_read_back_from() -> None:
+def test_every_default_is_parsed_from_what_the_form_shows() -> None:
     for name, setting in SETTINGS.items():
-        row = SettingRow(name, setting.default)
-        if setting.metadata.get("choices"):
-            assert isinstance(row.field, Select)
-        else:
-            assert row.read() == setting.default
-            assert row.field.value == "" or setting.default is not None
+        assert parse_setting(name, module._text(setting.default)) == setting.default
 
 
 def test_none_is_an_empty_field_and_an_empty_field_is_parsed_as_such(
@@ -29,6 +24,10 @@ def test_none_is_an_empty_field_and_an_empty_field_is_parsed_as_such(
     assert row.field.value == ""
     assert row.read() is None
     assert texts == [""]
+
+
+def test_a_setting_with_choices_has_a_list() -> None:
+    assert isinstance(SettingRow("preset", "tutorial").field, Select)
 
 
 @pytest.mark.parametrize(
