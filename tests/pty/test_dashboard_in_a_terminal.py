@@ -200,7 +200,7 @@ def test_keys_are_text_in_a_field_and_a_wrong_value_is_said_when_it_is_left(open
     terminal = open_terminal("--data", "synthetic", size=(80, 24))
     terminal.until("1 Settings")
     terminal.until("t Train")
-    assert b"no training yet" not in terminal.received, "the first frame has one pane"
+    assert b"raining yet" not in terminal.received, "the first frame has one pane"
     enter_form(terminal)
     terminal.press("tab")
     replace(terminal, "data", "quest?")

@@ -12,9 +12,8 @@ from cifar_tui.app.panes.settings.pane import SettingsPane
 from cifar_tui.app.panes.summary.pane import SummaryPane
 from cifar_tui.app.panes.training.pane import TrainingPane
 from cifar_tui.app.widgets.footer import Footer
+from cifar_tui.app.widgets.header import PaneTabs, RunHeader
 from cifar_tui.app.widgets.pane import Pane
-from cifar_tui.app.widgets.pane_tabs import PaneTabs
-from cifar_tui.app.widgets.run_header import RunHeader
 from cifar_tui.engine.config.schema import TrainConfig
 from cifar_tui.runs.source import RunSource
 from cifar_tui.runs.state import Curves

@@ -43,11 +43,16 @@ _SWITCH_WORDS = {"yes": True, "true": True, "on": True, "1": True} | {
 }
 
 
-def _setting(default: Any, label: str, description: str, check: Callable[[Any], str | None]) -> Any:  # noqa: ANN401 - a field takes it for a default of its own type
-    """A dataclass field that knows how the form labels it and why a value is wrong (None: it is right)."""
-    return dataclasses.field(
-        default=default, metadata={"label": label, "description": description, "check": check}
-    )
+def _setting(
+    default: Any,  # noqa: ANN401 - a field takes it for a default of its own type
+    label: str,
+    description: str,
+    check: Callable[[Any], str | None],
+    suggestions: tuple[str, ...] = (),
+) -> Any:  # noqa: ANN401 - see above
+    """A dataclass field that knows why a value is wrong (None: it is right) and what the form suggests."""
+    metadata = {"label": label, "description": description, "check": check, "suggestions": suggestions}
+    return dataclasses.field(default=default, metadata=metadata)
 
 
 def _choice(default: str, label: str, description: str, *names: str) -> Any:  # noqa: ANN401 - see above
@@ -113,9 +118,13 @@ class TrainConfig:
     """
 
     preset: str = _choice("tutorial", "preset", "the recipe the other settings start from", *PRESETS)
-    data: str = _setting("auto", "data", "auto, cifar10, synthetic, or a folder of images", _not_empty)
+    data: str = _setting(
+        "auto", "data", "auto, cifar10, synthetic, or a folder of images", _not_empty, DATA_KEYWORDS
+    )
     data_dir: str = _setting("data", "data folder", "where downloads and caches are kept", _not_empty)
-    device: str = _setting("auto", "device", "auto, cpu, cuda, cuda:N or mps", _device)
+    device: str = _setting(
+        "auto", "device", "auto, cpu, cuda, cuda:N or mps", _device, ("auto", "cpu", "cuda", "cuda:0", "mps")
+    )
     model: str = _choice("net", "model", "the network", *MODELS)
     epochs: int = _setting(2, "epochs", "passes over the training images", _whole(1, 100_000))
     batch_size: int = _setting(4, "batch size", "training images to a step", _whole(1, 65_536))

@@ -26,7 +26,7 @@ async def test_settings_whose_rows_are_not_made_yet_are_those_that_were_given(tm
     async def make_none(_):
         pass
 
-    monkeypatch.setattr(SettingsPane, "_make_other_rows", make_none)
+    monkeypatch.setattr(SettingsPane, "_mount_other_rows", make_none)
     config = TrainConfig(epochs=7, data="synthetic", backend="eager", eval_every=0)
     app = CifarApp(Idle(config=config), checkpoints=tmp_path)
     async with app.run_test(size=(120, 40)) as pilot:
