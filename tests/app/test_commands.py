@@ -10,14 +10,13 @@ from cifar_tui.app.dialogs.help import HelpScreen
 from cifar_tui.app.panes.settings.pane import SettingRow
 from cifar_tui.app.widgets.footer import Footer
 from cifar_tui.engine.config.schema import TrainConfig
-from cifar_tui.engine.events import CheckpointSaved, Phase, PhaseChanged, TrainingFinished, TrainingStarted
+from cifar_tui.engine.events import CheckpointSaved, Phase, PhaseChanged, TrainingFinished
 from cifar_tui.runs.control.protocol import Request
 from cifar_tui.runs.live import LiveRun
+from tests.app.panes.pane_app import trained
 from tests.app.views.runs_app import until
 
-STARTED = TrainingStarted(
-    run="r", config={}, device="cpu", parameters=1, steps_per_epoch=1, total_steps=1, torch_version=""
-)
+STARTED = trained(0)[-1]
 FINISHED = TrainingFinished(completed=True, epoch=1, step=1, train_seconds=1.0, images=1, final_loss=1.0)
 
 

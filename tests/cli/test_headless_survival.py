@@ -256,12 +256,10 @@ def test_a_run_in_the_background_has_no_results_to_print(cli):
 def test_a_stopped_run_is_resumed_to_its_end(stopped_run, cli):
     result = cli.run("train", "--headless", "--resume", stopped_run.name[:-1])
     assert result.returncode == 0, result.stderr
-    assert "resumed from the checkpoint of step" in result.stderr
+    assert re.search(r"resumed from .*step \d", result.stderr)
     assert "Finished Training" in result.stdout
     assert_complete(stopped_run, 900)
-    assert_one_sentence(
-        cli.run("train", "--headless", "--resume", "latest"), 2, stopped_run.name, "more epochs"
-    )
+    assert_one_sentence(cli.run("train", "--headless", "--resume", "latest"), 2, stopped_run.name, "epochs")
 
 
 def test_what_cannot_be_resumed_is_refused_with_2_and_a_sentence(stopped_run, cli):
@@ -293,7 +291,7 @@ def test_a_resume_with_another_pytorch_says_so_and_repeats_nothing(cli, image_fo
     resumed = cli.train("--resume", "latest", "--epochs", "3")
     assert resumed.returncode == 0
     assert re.search(r"checkpoint\D+1\.0", resumed.stderr), "the run may not be the same bit for bit"
-    assert "resumed from the checkpoint of step 12" in resumed.stderr
+    assert re.search(r"resumed from .*step 12", resumed.stderr)
     assert "epoch 3:" in resumed.stderr
     assert "epoch 1:" not in resumed.stderr
     assert resumed.stdout.count("Finished Training") == 1
