@@ -1,4 +1,4 @@
-"""`python -m cifar_tui`."""
+"""Run `python -m cifar_tui`."""
 
 import sys
 

@@ -1,8 +1,12 @@
-"""One table of commands: keys, footer, palette and help screen are all made from it."""
+"""The table of commands, from which keys, footer, palette and help are made."""
 
 from dataclasses import dataclass
 
 from textual.binding import Binding
+
+from cifar_tui.app.views.train import PANES
+from cifar_tui.runs.control.protocol import Request, is_allowed
+from cifar_tui.runs.source import RunSource
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -10,252 +14,293 @@ class Command:
     """Something the user can do.
 
     Attributes:
-        action: the app's action, as in `action_…`, with its arguments.
-        key: Textual's name of the key; several are separated by commas.
+        keys: Textual's names of the keys, separated by commas.
         key_label: the key as the user sees it.
         name: one or two words, for the footer and the palette.
-        description: a sentence, for the palette and the help screen.
-        group: the heading it stands under in the help screen.
+        description: one line, for the palette and the help screen.
+        group: the heading in the help screen.
+        action: the app's action, as in `action_…`.
+        arguments: what the action is called with.
+        request: what it requests of the run; then `action` and `arguments` need not be given.
+        notice: shown when the request is made, if its effect would not show at once.
         in_footer: whether the footer shows it, where there is room.
-        footer_name: its name there, where `name` is too long.
-        everywhere: whether its key works while a field is typed in, too.
+        footer_name: its name there, if `name` is too long.
+        everywhere: whether its key works while a field has the focus, too.
     """
 
-    action: str
-    key: str
+    keys: str
     key_label: str
     name: str
     description: str
     group: str
+    action: str = "request"
+    arguments: tuple[str | int, ...] = ()
+    request: Request | None = None
+    notice: str = ""
     in_footer: bool = False
     footer_name: str = ""
     everywhere: bool = False
 
+    @property
+    def parameters(self) -> tuple[str | int, ...]:
+        """What the action is called with, as `check_action` gets it."""
+        return self.arguments if self.request is None else (self.request.value,)
 
-PANES = ("settings", "training", "samples", "summary", "log")
-"""The panes in the order of their numbers, from 1."""
+    @property
+    def call(self) -> str:
+        """The action as Textual parses it, such as `zoom(1)`."""
+        return f"{self.action}({', '.join(map(repr, self.parameters))})"
+
 
 COMMANDS = (
     Command(
-        action="train",
-        key="t",
+        keys="t",
         key_label="t",
         name="Train",
-        description="Train with the settings in Configuration",
+        description="Train with the settings in the form",
         group="Run",
+        action="train",
         in_footer=True,
     ),
     Command(
-        action="pause_or_resume",
-        key="space",
+        keys="space",
         key_label="space",
         name="Pause",
-        description="Pause training between two steps, or let it go on",
+        description="Pause or resume training",
         group="Run",
+        request=Request.TOGGLE_PAUSE,
         in_footer=True,
     ),
     Command(
-        action="save",
-        key="c",
+        keys="c",
         key_label="c",
         name="Checkpoint",
         footer_name="Save",
-        description="Write a checkpoint now",
+        description="Save a checkpoint now",
         group="Run",
+        request=Request.SAVE,
+        notice="Saving checkpoint…",
         in_footer=True,
     ),
     Command(
-        action="stop",
-        key="s",
+        keys="s",
         key_label="s",
         name="Stop",
-        description="Save and stop the run; cancels loading",
+        description="Save and stop; cancels loading",
         group="Run",
+        request=Request.STOP,
         in_footer=True,
     ),
     Command(
-        action="evaluate",
-        key="e",
+        keys="e",
         key_label="e",
         name="Evaluate",
-        description="Evaluate on all test images: now between two steps, or the saved weights after training",
+        description="Evaluate on the test set",
         group="Run",
+        request=Request.EVALUATE,
         in_footer=True,
     ),
     Command(
-        action="detach",
-        key="d",
+        keys="d",
         key_label="d",
         name="Detach",
-        description="Leave the screen; the run goes on, and 'cifar-tui attach' comes back to it",
+        description="Quit the dashboard, keep training",
         group="Run",
+        action="detach",
         in_footer=True,
     ),
     Command(
-        action="resume_run",
-        key="u",
+        keys="u",
         key_label="u",
         name="Resume run",
-        description="Go on with the run that is shown, from its last checkpoint",
+        description="Resume from the last checkpoint",
         group="Run",
+        action="resume_run",
         in_footer=True,
     ),
     Command(
-        action="runs",
-        key="r",
+        keys="r",
         key_label="r",
         name="Runs",
-        description="Show all runs: open, resume, compare and delete them",
+        description="List all runs: open, resume, compare, delete",
         group="Run",
+        action="runs",
         in_footer=True,
     ),
     *(
         Command(
-            action=f"show_pane('{pane}')",
-            key=str(number),
+            keys=str(number),
             key_label=str(number),
             name=pane.capitalize(),
             description=f"Go to {pane.capitalize()}",
             group="Panes",
+            action="show_pane",
+            arguments=(pane,),
         )
         for number, pane in enumerate(PANES, start=1)
     ),
     Command(
-        action="leave_field",
-        key="escape",
+        keys="escape",
         key_label="esc",
         name="Leave field",
-        description="Leave a field, so that keys are commands again",
+        description="Leave the field",
         group="Panes",
+        action="leave_field",
     ),
     Command(
-        action="sample_batch(-1)",
-        key="left_square_bracket",
+        keys="left_square_bracket",
         key_label="[",
         name="Previous samples",
         description="Show the previous batch of test images",
         group="View",
+        action="sample_batch",
+        arguments=(-1,),
     ),
     Command(
-        action="sample_batch(1)",
-        key="right_square_bracket",
+        keys="right_square_bracket",
         key_label="]",
         name="Next samples",
         description="Show the next batch of test images",
         group="View",
+        action="sample_batch",
+        arguments=(1,),
     ),
     Command(
-        action="other_chart",
-        key="a",
+        keys="a",
         key_label="a",
         name="Other chart",
-        description="Where there is room for one chart only, change between loss and accuracy",
+        description="Switch between loss and accuracy where only one chart fits",
         group="View",
+        action="other_chart",
     ),
     Command(
-        action="log_scale",
-        key="l",
+        keys="l",
         key_label="l",
         name="Log scale",
-        description="Switch the loss chart between a linear and a logarithmic scale",
+        description="Switch the loss chart between linear and log scale",
         group="View",
+        action="log_scale",
     ),
     Command(
-        action="smoothing",
-        key="z",
+        keys="z",
         key_label="z",
         name="Smoothing",
-        description="Smooth the curves more, or not at all",
+        description="Cycle smoothing",
         group="View",
+        action="smoothing",
     ),
     Command(
-        action="zoom(1)",
-        key="plus,equals_sign",
+        keys="plus,equals_sign",
         key_label="+",
         name="Zoom in",
-        description="Show only the latest part of the charts",
+        description="Zoom in on the latest part of the charts",
         group="View",
+        action="zoom",
+        arguments=(1,),
     ),
     Command(
-        action="zoom(-1)",
-        key="minus",
+        keys="minus",
         key_label="-",
         name="Zoom out",
-        description="Show more of the charts again",
+        description="Zoom out of the charts",
         group="View",
+        action="zoom",
+        arguments=(-1,),
     ),
     Command(
-        action="help",
-        key="question_mark,f1",
+        keys="question_mark,f1",
         key_label="?",
         name="Help",
         description="Show all keys",
         group="Program",
+        action="help",
         in_footer=True,
     ),
     Command(
-        action="command_palette",
-        key="ctrl+p",
+        keys="ctrl+p",
         key_label="^p",
         name="Palette",
-        description="Find a command by its name",
+        description="Find a command by name",
         group="Program",
+        action="command_palette",
         in_footer=True,
         everywhere=True,
     ),
     Command(
-        action="suspend",
-        key="ctrl+z",
+        keys="ctrl+z",
         key_label="^z",
         name="Suspend",
-        description="Back to the shell; a training waits until the program is in the foreground again",
+        description="Suspend (pauses training)",
         group="Program",
+        action="suspend",
         everywhere=True,
     ),
     Command(
-        action="quit",
-        key="q",
+        keys="q",
         key_label="q",
         name="Quit",
-        description="Leave; asks while a run is live, then stops and saves it",
+        description="Quit; asks first while a run is active",
         group="Program",
+        action="quit",
         in_footer=True,
     ),
     Command(
-        action="quit",
-        key="ctrl+c,ctrl+q",
+        keys="ctrl+c,ctrl+q",
         key_label="^c",
         name="Quit",
-        description="The same, from anywhere",
+        description="Quit, also from a field",
         group="Program",
+        action="quit",
         everywhere=True,
     ),
 )
 
 
-FIELD_BINDINGS = (
-    # with priority they act before the next key is read: what is typed ahead ends up in the right field
-    Binding("tab", "app.focus_next", "Next field", show=False, priority=True),
-    Binding("shift+tab", "app.focus_previous", "Previous field", show=False, priority=True),
-)
-"""How every screen moves between its fields."""
+def is_enabled(action: str, parameters: tuple[object, ...], run: RunSource | None) -> bool:
+    """Whether the app's `action` does something while `run` is shown."""
+    match action:
+        case "request":
+            return run is not None and is_allowed(
+                Request(str(parameters[0])),
+                run.snapshot(),
+                live=run.live,
+                can_evaluate_saved=run.can_evaluate_saved,
+            )
+        case "train":
+            return run is None or not run.live
+        case "detach":
+            return run is not None and run.live and run.folder is not None
+        case "resume_run":
+            return run is not None and not run.live and run.folder is not None
+        case _:
+            return True
 
 
 def bindings() -> list[Binding]:
-    """The key bindings of the app."""
+    """Return the key bindings of the app."""
     return [
-        Binding(
-            command.key,
-            command.action,
-            command.footer_name or command.name,
-            show=command.in_footer,
-            key_display=command.key_label,
-            priority=command.everywhere,
-        )
-        for command in COMMANDS
+        # with priority they act before the next key is read: keys typed ahead end up in the right field
+        Binding("tab", "focus_next", "Next field", show=False, priority=True),
+        Binding("shift+tab", "focus_previous", "Previous field", show=False, priority=True),
+        *(
+            Binding(
+                command.keys,
+                command.call,
+                command.footer_name or command.name,
+                show=command.in_footer,
+                key_display=command.key_label,
+                priority=command.everywhere,
+            )
+            for command in COMMANDS
+        ),
     ]
 
 
+def notice_of(request: Request) -> str:
+    """Return what to notify the user of when `request` is made, or ""."""
+    return next(command.notice for command in COMMANDS if command.request is request)
+
+
 def palette_commands() -> list[Command]:
-    """The commands of the palette: each action once."""
-    return list({command.action: command for command in reversed(COMMANDS)}.values())[::-1]
+    """Return the commands of the palette: each action once."""
+    return list({command.call: command for command in reversed(COMMANDS)}.values())[::-1]

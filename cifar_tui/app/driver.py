@@ -1,4 +1,4 @@
-"""Textual's driver, for a program that may be stopped and go on at any time."""
+"""Textual's driver for a program that may be stopped and continued at any time."""
 
 from types import FrameType
 
@@ -6,24 +6,24 @@ from textual.drivers.linux_driver import LinuxDriver
 
 
 class JobDriver(LinuxDriver):
-    """Takes the terminal again once for every time that it was given back.
+    """Start application mode once per suspension.
 
-    Textual's own begins anew with every SIGCONT: one that follows no suspension, or comes a second time,
-    leaves it with two threads that read the keys.
+    Textual's driver starts it on every SIGCONT: one without a suspension, or a second one, leaves two threads
+    reading the keys.
     """
 
-    _begins = False
-    _asked_again = False
+    _resuming = False
+    _requested_again = False
 
     def _sigcont_application(self, number: int, frame: FrameType | None) -> None:
-        self._asked_again = True
-        if self._begins:  # a signal has come while another one is served
+        self._requested_again = True
+        if self._resuming:  # a signal during the handler
             return
-        self._begins = True
+        self._resuming = True
         try:
-            # in the background it is stopped in here, and has to try again when it is in the foreground
-            while self._asked_again and self._must_signal_resume:
-                self._asked_again = False
+            # in the background the process is stopped in here again, until it is in the foreground
+            while self._requested_again and self._must_signal_resume:
+                self._requested_again = False
                 super()._sigcont_application(number, frame)
         finally:
-            self._begins = False
+            self._resuming = False

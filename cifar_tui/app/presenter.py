@@ -1,122 +1,113 @@
-"""Shows a run on the dashboard at the pace that drawing allows, and keeps in mind what was seen of it."""
+"""Draw the shown run on the dashboard at fixed intervals, and recap what happened while nobody looked."""
 
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from cifar_tui.app.pacer import Pacer
-from cifar_tui.app.view_actions import ViewActions
 from cifar_tui.engine.events import Phase
 from cifar_tui.runs.attached import AttachedRun
+from cifar_tui.runs.control.protocol import Request
 from cifar_tui.runs.recap import mark_seen
 from cifar_tui.runs.source import RunSource
 from cifar_tui.runs.state import PendingRequest
 
-_Part = tuple[Pacer, Callable[[RunSource], None]]
-"""Of the dashboard: when it is due, and what draws it."""
+if TYPE_CHECKING:
+    from cifar_tui.app.view_actions import ViewActions
 
-_Standing = tuple[Phase, PendingRequest | None]
-"""What a run does, and what it is still to do."""
-
-_EFFECT_SECONDS, _EFFECT_LOOKS = 0.015, 40
+NUMBERS_SECONDS = 0.5
+CHARTS_SECONDS = 2.0
 _SEEN_SECONDS = 3.0
+_EFFECT_POLL_SECONDS, _EFFECT_POLLS = 0.015, 40
+
+PhaseAndRequest = tuple[Phase, PendingRequest | None]
 
 
 class RunPresenter:
-    """The run that the dashboard of `app` shows, as the user sees it.
+    """Shows one run on the dashboard of `app`.
 
-    Args:
-        app: whose dashboard it is.
+    Drawing is cheap when nothing changed, so a paused or finished run costs next to nothing.
+
+    Attributes:
+        run: the run that is shown.
     """
 
-    def __init__(self, app: ViewActions) -> None:
+    def __init__(self, app: "ViewActions") -> None:
+        self.run: RunSource | None = None
         self._app = app
-        self._run: RunSource | None = None
-        self._parts: list[_Part] = []
-        self._told_away = True
+        self._recap_shown = True
         self._seen_at = 0.0
 
-    def follow(self, run: RunSource, *, tell_away: bool = False) -> None:
-        """Show `run` from now on, and say what happened since the last look if `tell_away`."""
-        self._run = run
-        self._told_away = not tell_away
-        dashboard = self._app.dashboard
-        dashboard.forget_run()
-        self._parts = [
-            (
-                Pacer(share=0.0007, savings=0.2, fastest=1.0, slowest=30.0, growth=0.5),
-                dashboard.show_curves,
-            ),
-            (
-                Pacer(share=0.0004, savings=0.1, fastest=0.4, slowest=30.0, growth=0.4),
-                dashboard.show_samples,
-            ),
-            # soon enough for what is read; to look whether there is a new text is not free
-            (Pacer(share=0.0003, savings=0.06, fastest=1.0, slowest=12.0), dashboard.show_texts),
-            (Pacer(share=0.0015, savings=0.1, fastest=0.2, slowest=2.5), dashboard.show_numbers),
-        ]
+    def start(self) -> None:
+        """Start the timers; call it once the app is mounted."""
+        self._app.set_interval(NUMBERS_SECONDS, self._on_numbers_due)
+        self._app.set_interval(CHARTS_SECONDS, self.show_curves)
 
-    def show(self, run: RunSource) -> None:
-        """Show what changed in `run`, if its turn has come."""
-        self._draw(run)
-        self._mark_seen(run)
-        self._tell_away(run)
+    def follow(self, run: RunSource, *, recap: bool = False) -> None:
+        """Show `run` from now on; with `recap`, say what happened since it was last viewed."""
+        if isinstance(self.run, AttachedRun):
+            self.run.close()
+        self.run = run
+        self._recap_shown = not recap
+        self._app.dashboard.forget_run()
 
-    def show_effect_of(self, request: Callable[[], None]) -> None:
-        """Make a request of the run and look closely for its effect, for a key wants an answer at once."""
-        if self._run is not None:
-            before = _standing(self._run)
-            request()
-            self._app.run_worker(self._look_closely(self._run, before), exclusive=True, group="effect")
+    def show(self) -> None:
+        """Draw everything but the charts as it is now."""
+        if self.run is not None and self._app.is_running:  # timers still tick while the screens close
+            self._app.dashboard.show_run(self.run)
 
-    def mark_seen_now(self, run: RunSource) -> None:
-        """Keep in mind that `run` was looked at until this moment."""
+    def show_curves(self) -> None:
+        """Draw the charts from the latest points."""
+        if self.run is not None and self._app.is_running:
+            self._app.dashboard.show_curves(self.run)
+
+    def request(self, request: Request) -> None:
+        """Make a request of the run and draw its effect as soon as there is one."""
+        if self.run is not None:
+            before = _phase_and_request(self.run)
+            self.run.request(request)
+            self._app.run_worker(self._show_effect(self.run, before), exclusive=True, group="effect")
+
+    def mark_seen_now(self) -> None:
+        """Record that the run was viewed until this moment."""
         self._seen_at = 0.0
-        self._mark_seen(run)
+        self._mark_seen()
 
-    def _draw(self, run: RunSource) -> None:
-        snapshot = run.snapshot()
-        due = [part for part in self._parts if part[0].due(snapshot)]
-        if not due:
-            return
-        # one at a time, for each is timed by itself, and then the others go first
-        self._parts.remove(due[0])
-        self._parts.append(due[0])
-        pacer, show = due[0]
-        pacer.begin()
-        show(run)
-        self._app.call_after_refresh(pacer.end)
+    def _on_numbers_due(self) -> None:
+        self.show()
+        self._mark_seen()
+        self._show_recap()
 
-    async def _look_closely(self, run: RunSource, seen: _Standing) -> None:
-        for _ in range(_EFFECT_LOOKS):
-            if run is not self._run or not self._app.is_running:
+    async def _show_effect(self, run: RunSource, seen: PhaseAndRequest) -> None:
+        for _ in range(_EFFECT_POLLS):
+            if run is not self.run or not self._app.is_running:
                 return
-            now = _standing(run)
+            now = _phase_and_request(run)
             if now != seen:
-                seen = phase, asked = now
+                seen = phase, pending = now
                 self._app.dashboard.show_run(run)
-                if asked is None and phase is not Phase.SAVING:  # what a pause and a stop begin with
+                if pending is None and phase is not Phase.SAVING:  # pausing and stopping begin with saving
                     return
-            await asyncio.sleep(_EFFECT_SECONDS)
+            await asyncio.sleep(_EFFECT_POLL_SECONDS)
 
-    def _mark_seen(self, run: RunSource) -> None:
-        if run.folder is not None and self._told_away and time.monotonic() - self._seen_at > _SEEN_SECONDS:
+    def _mark_seen(self) -> None:
+        due = self._recap_shown and time.monotonic() - self._seen_at > _SEEN_SECONDS
+        if self.run is not None and self.run.folder is not None and due:
             self._seen_at = time.monotonic()
-            with contextlib.suppress(OSError):  # a full disk has an alert of its own
-                mark_seen(run.folder)
+            with contextlib.suppress(OSError):  # a full disk has its own alert
+                mark_seen(self.run.folder)
 
-    def _tell_away(self, run: RunSource) -> None:
-        """Say once what happened since the last look, as soon as the log is read."""
-        if self._told_away or not isinstance(run, AttachedRun) or not run.loaded:
+    def _show_recap(self) -> None:
+        """Open the recap once, as soon as the event log is read."""
+        if self._recap_shown or not isinstance(self.run, AttachedRun) or not self.run.loaded:
             return
-        self._told_away = True
-        if run.recap:
-            from cifar_tui.app.dialogs.dialogs import AwayDialog
+        self._recap_shown = True
+        if self.run.recap:
+            from cifar_tui.app.dialogs.questions import RecapDialog
 
-            self._app.push_screen(AwayDialog(run.recap))
+            self._app.push_screen(RecapDialog(self.run.recap))
 
 
-def _standing(run: RunSource) -> _Standing:
+def _phase_and_request(run: RunSource) -> PhaseAndRequest:
     snapshot = run.snapshot()
     return snapshot.phase, snapshot.pending

@@ -1,4 +1,4 @@
-"""The dashboard in its terminal: from the first frame to the last, and the run that goes on without it."""
+"""Run the dashboard in its terminal, and keep its run going when the terminal is left or lost."""
 
 import contextlib
 import os
@@ -8,35 +8,24 @@ from pathlib import Path
 from typing import NoReturn
 
 from cifar_tui.app.app import CifarApp
-from cifar_tui.engine.config.schema import TrainConfig
-from cifar_tui.terminal.interpreter import tune_interpreter
-from cifar_tui.terminal.memory import keep_freed_memory
+from cifar_tui.app.launch import Launch
+from cifar_tui.runs.disk.store import attach_hint
 from cifar_tui.terminal.native_output import NativeOutput
+from cifar_tui.terminal.process_tuning import keep_freed_memory, tune_interpreter
 from cifar_tui.terminal.supervisor import ParentLink
 from cifar_tui.terminal.watch import PATIENCE_SECONDS, TerminalWatch
 
 _JOIN_SECONDS = 1.0
 
 
-def run_dashboard(
-    config: TrainConfig,
-    *,
-    shell: ParentLink,
-    checkpoints: Path,
-    start: bool = False,
-    weights: Path | None = None,
-    resume: Path | None = None,
-    attach: Path | None = None,
-) -> int:
-    """Show the dashboard until the user leaves or the terminal is gone, and return the exit code.
+def run_dashboard(launch: Launch, *, parent: ParentLink, checkpoints: Path) -> int:
+    """Show the dashboard until the user quits or the terminal is lost, and return the exit code.
 
-    A run that is left to itself goes on in this process, in the background: then this returns at its end.
+    A detached run continues in this process in the background; then this returns at its end.
     """
     tune_interpreter()
     keep_freed_memory()
-    app = CifarApp(
-        config, checkpoints=checkpoints, start=start, weights=weights, resume=resume, attach=attach
-    )
+    app = CifarApp(launch, checkpoints=checkpoints)
     with NativeOutput() as output:
 
         def on_lost() -> None:
@@ -44,17 +33,17 @@ def run_dashboard(
             app.on_terminal_lost()
 
         def take_over() -> NoReturn:
-            """The screen hangs on its terminal: nothing is to be expected of the main thread."""
+            """Replace the main thread, which hangs on its terminal."""
             output.lose_terminal()
             if app.left_at_once:
                 os._exit(app.signal_exit_code)
             if not app.signal_exit_code:
                 output.leave_terminal()
-                shell.leave("")
-            os._exit(_outlive(app))
+                parent.leave("")
+            os._exit(_wait_for_run(app))
 
         watch = TerminalWatch(
-            [sys.stdin.fileno(), shell.descriptor],
+            [sys.stdin.fileno(), parent.descriptor],
             on_lost=on_lost,
             on_signal=app.on_signal,
             is_alive=lambda: time.monotonic() - app.polled_at < PATIENCE_SECONDS,
@@ -63,27 +52,41 @@ def run_dashboard(
         watch.start()
         exit_code = app.run()
         run = app.own_run
-        # a screen that failed takes no run with it
-        goes_on = run is not None and run.live and (app.detached or app.return_code not in {0, None})
-        if goes_on and not app.left_at_once:
+        # a screen that crashed does not take its run with it
+        continues = run is not None and run.live and (app.detached or app.return_code not in {0, None})
+        if continues and not app.left_at_once:
             watch.stop()
-            _leave_terminal(output, shell, exit_message="" if watch.lost else app.exit_message())
-            return _outlive(app)
-    exit_message = app.exit_message()
-    if exit_message and not watch.lost:
+            output.lose_terminal()
+            output.leave_terminal()
+            parent.leave("" if watch.lost else exit_message(app))
+            return _wait_for_run(app)
+    message = exit_message(app)
+    if message and not watch.lost:
         with contextlib.suppress(OSError):
-            print(exit_message, flush=True)
+            print(message, flush=True)
     return exit_code if exit_code is not None else app.return_code or 0
 
 
-def _leave_terminal(output: NativeOutput, shell: ParentLink, *, exit_message: str) -> None:
-    output.lose_terminal()
-    output.leave_terminal()
-    shell.leave(exit_message)
+def exit_message(app: CifarApp) -> str:
+    """Return what to print after the screen: how the run ended, or how to reattach; "" without a run."""
+    run = app.presenter.run
+    if run is None:
+        return ""
+    if app.detached and run.folder is not None:
+        return attach_hint(run.folder, app.checkpoints)
+    snapshot = run.snapshot()
+    lines = []
+    if run.folder is not None:
+        lines.append(f"run {run.folder.name} in {run.folder}: {snapshot.message or snapshot.phase}")
+    elif snapshot.message and snapshot.ended is not None:
+        lines.append(f"cifar-tui: {snapshot.message}")
+    if snapshot.evaluated is not None and snapshot.evaluated.final:
+        lines.append(snapshot.evaluated.tutorial_line())
+    return "\n".join(lines)
 
 
-def _outlive(app: CifarApp) -> int:
-    """Wait for the end of the run, which others steer through its socket; its exit code."""
+def _wait_for_run(app: CifarApp) -> int:
+    """Wait for the end of the run, which is now steered through its socket, and return its exit code."""
     run = app.own_run
     while run is not None and not run.wait(_JOIN_SECONDS):
         pass

@@ -83,8 +83,6 @@ def train(config: TrainConfig, log: EventLog) -> None:
                     epoch=1,
                     batch=step,
                     loss=sum(losses) / len(losses),
-                    loss_min=min(losses),
-                    loss_max=max(losses),
                     accuracy=0.0,  # the tutorial does not count
                     learning_rate=0.001,
                     images=len(losses) * _BATCH_SIZE,

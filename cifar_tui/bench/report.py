@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cifar_tui import __version__
-from cifar_tui.terminal.descriptors import STDOUT, redirect_to_devnull
+from cifar_tui.terminal.native_output import STDOUT, redirect_to_devnull
 
 _PACKAGES = ("torch", "torchvision", "numba", "textual", "rich", "plotext", "numpy")
 _PLAIN_WIDTH = 1000

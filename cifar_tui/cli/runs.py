@@ -26,7 +26,7 @@ from cifar_tui.runs.listing import (
     run_cells,
     setting_text,
 )
-from cifar_tui.terminal.descriptors import STDOUT, redirect_to_devnull
+from cifar_tui.terminal.native_output import STDOUT, redirect_to_devnull
 
 _STYLES = {
     "live": "green",

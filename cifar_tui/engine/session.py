@@ -54,7 +54,7 @@ from cifar_tui.engine.models.registry import create_model
 from cifar_tui.engine.steps.select import BackendChoice, resolve_backend
 from cifar_tui.engine.training.build import TrainingSetup, build_training, create_predictor
 from cifar_tui.engine.training.trainer import RunContext, Trainer
-from cifar_tui.terminal.collector import gc_frozen
+from cifar_tui.terminal.process_tuning import gc_frozen
 
 _TUTORIAL_BATCH = 4
 _NAMED_FILES = 20

@@ -18,7 +18,7 @@ from cifar_tui.runs.disk.samples import write_samples
 from cifar_tui.runs.disk.store import check_checkpoints, create_run_folder, write_config
 from cifar_tui.runs.source import SampleBatch, build_sample_batch
 from cifar_tui.runs.state import Curves, LogLine, PendingRequest, RunSnapshot, RunState, with_pending
-from cifar_tui.terminal.collector import collect_everything, gc_frozen
+from cifar_tui.terminal.process_tuning import collect_everything, gc_frozen
 
 if TYPE_CHECKING:
     from cifar_tui.engine.session import Session

@@ -1,1 +1,1 @@
-"""How a process leaves and loses its terminal, and how it is tuned."""
+"""How the process uses, leaves and loses its terminal; imports no other part of the package."""

@@ -1,16 +1,19 @@
-"""Keeps what native code writes to descriptors 1 and 2 off the screen, and survives the terminal's end."""
+"""Keep output of native code off the screen, and survive the end of the terminal."""
 
 import contextlib
 import io
 import os
 import sys
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Self
 
+STDIN, STDOUT, STDERR = 0, 1, 2
+
 
 class TerminalStream(io.TextIOWrapper):
-    """A stream to the terminal; once that is gone, what is written goes nowhere and nothing fails."""
+    """A stream to the terminal that discards its output instead of failing once the terminal is gone."""
 
     def write(self, text: str) -> int:
         """Write `text`."""
@@ -21,32 +24,32 @@ class TerminalStream(io.TextIOWrapper):
             return len(text)
 
     def flush(self) -> None:
-        """Send what is buffered."""
+        """Write the buffer."""
         try:
             super().flush()
         except OSError:
             self.lose()
 
     def lose(self) -> None:
-        """Write to nowhere from now on."""
-        _point_at(os.devnull, [self.fileno()], os.O_WRONLY)
+        """Discard all output from now on."""
+        redirect_to_devnull(self.fileno())
 
 
 class NativeOutput:
-    """Points descriptors 1 and 2 at a temporary file, while Textual goes on drawing on the terminal.
+    """Send descriptors 1 and 2 to a temporary file while Textual draws on the terminal.
 
-    Textual draws on `sys.__stderr__` and asks `sys.__stdout__` for the size: Python's streams get descriptors
-    of their own, and only native code still knows the old ones.
+    Textual draws on `sys.__stderr__` and asks `sys.__stdout__` for the size: Python's streams get duplicates
+    of the descriptors, so only native code writes to the original ones.
     """
 
     def __enter__(self) -> Self:
-        self._kept = {number: os.dup(number) for number in (1, 2)}
+        self._kept = {number: os.dup(number) for number in (STDOUT, STDERR)}
         self._streams = sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__
-        self._terminal = [_terminal_stream(number) for number in (1, 2)]
+        self._terminal = [_terminal_stream(number) for number in (STDOUT, STDERR)]
         _replace_streams(*self._terminal, *self._terminal)
-        with tempfile.TemporaryFile() as nowhere:
-            for number in (1, 2):
-                os.dup2(nowhere.fileno(), number)
+        with tempfile.TemporaryFile() as file:
+            for number in (STDOUT, STDERR):
+                os.dup2(file.fileno(), number)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -59,24 +62,40 @@ class NativeOutput:
                 os.close(descriptor)
 
     def lose_terminal(self) -> None:
-        """Have nothing wait for, or fail on, a terminal that is gone."""
+        """Stop writing to a terminal that is gone."""
         for stream in self._terminal:
-            with contextlib.suppress(ValueError):  # closed already
+            with contextlib.suppress(ValueError):  # already closed
                 stream.lose()
 
     def leave_terminal(self) -> None:
-        """Keep descriptors 1 and 2 where they are when this ends, and read from nowhere."""
+        """Keep descriptors 1 and 2 redirected on exit, and read end-of-file from standard input."""
         for number, descriptor in self._kept.items():
             os.close(descriptor)
             self._kept[number] = -1
-        _point_at(os.devnull, [0], os.O_RDONLY)
+        _redirect(os.devnull, [STDIN], os.O_RDONLY)
 
 
 def redirect_native_output(log: Path) -> None:
     """Append what native code writes to descriptors 1 and 2 to the file `log`."""
-    # a full disk must not end the run for want of a place for warnings
-    with contextlib.suppress(OSError):
-        _point_at(log, [1, 2], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    with contextlib.suppress(OSError):  # a full disk must not end the run
+        _redirect(log, [STDOUT, STDERR], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+
+
+def detach_standard_streams(log: Path | None) -> None:
+    """Append stdout and stderr to `log`, or discard them without one; read end-of-file from stdin."""
+    try:
+        _redirect(log or os.devnull, [STDOUT, STDERR], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    except OSError:  # a full disk must not end the run
+        redirect_to_devnull(STDOUT, STDERR)
+    _redirect(os.devnull, [STDIN], os.O_RDONLY)
+
+
+def redirect_to_devnull(*descriptors: int) -> None:
+    """Discard what is written to `descriptors`, whose reader is gone.
+
+    After a broken pipe the interpreter must have nothing left to flush when it exits.
+    """
+    _redirect(os.devnull, descriptors, os.O_WRONLY)
 
 
 def _terminal_stream(number: int) -> TerminalStream:
@@ -89,8 +108,8 @@ def _replace_streams(*streams: object) -> None:
     sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__ = streams  # type: ignore[misc,assignment]  # any stream will do
 
 
-def _point_at(path: Path | str, numbers: list[int], flags: int) -> None:
-    descriptor = os.open(path, flags, 0o644)
-    for number in numbers:
-        os.dup2(descriptor, number)
-    os.close(descriptor)
+def _redirect(path: Path | str, descriptors: Iterable[int], flags: int) -> None:
+    target = os.open(path, flags, 0o644)
+    for descriptor in descriptors:
+        os.dup2(target, descriptor)
+    os.close(target)

@@ -1,4 +1,4 @@
-"""Sees that the terminal is gone or that a signal came, and gets the process out of a screen that hangs."""
+"""Watch for signals and for the end of the terminal, and get out of a screen that hangs."""
 
 import select
 import signal
@@ -7,25 +7,24 @@ import time
 from collections.abc import Callable
 from types import FrameType
 
-_LOOK_MILLISECONDS = 500
+_POLL_MILLISECONDS = 500
 PATIENCE_SECONDS = 10.0
-"""How long a screen may take to leave, and to answer."""
-_GONE = select.POLLHUP | select.POLLERR | select.POLLNVAL
+"""How long the screen may take to exit or to respond."""
+_CLOSED = select.POLLHUP | select.POLLERR | select.POLLNVAL
 
 
 class TerminalWatch:
-    """Watches from `start` until `stop`.
+    """Watch the terminal and SIGHUP, SIGINT and SIGTERM from `start` until `stop`.
 
-    Signals are taken at Python's level: those of asyncio are not served while the loop hangs on a terminal
-    that nobody reads. A terminal that ends without a signal is found by asking for its state.
+    Handlers are Python's own: asyncio does not run its handlers while the loop blocks on a terminal that
+    nobody reads. Polling finds a terminal that ended without a signal.
 
     Args:
-        descriptors: of the terminal, and of whatever else ends with it.
-        on_lost: called once when the terminal is gone; it asks the screen to leave.
+        descriptors: the terminal, and whatever else closes with it.
+        on_lost: called once when the terminal is gone; asks the screen to exit.
         on_signal: called with SIGINT or SIGTERM.
-        is_alive: whether the screen still works.
-        take_over: called in the watch's thread when the screen should have left, and hangs for ten seconds;
-            does not return.
+        is_alive: whether the screen still responds.
+        take_over: called in the watch's thread when the screen should have exited but hangs; never returns.
     """
 
     def __init__(
@@ -43,19 +42,19 @@ class TerminalWatch:
         self._is_alive = is_alive
         self._take_over = take_over
         self._stopped = threading.Event()
-        self._leave_by: float | None = None
+        self._deadline: float | None = None
         self._lost = threading.Event()
         self._handlers: dict[int, object] = {}
 
     def start(self) -> None:
-        """Begin, in the main thread."""
+        """Install the handlers and start the thread; call it in the main thread."""
         for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
-            if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup leaves it
+            if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
                 self._handlers[number] = signal.signal(number, self._handle)
         threading.Thread(target=self._watch, name="cifar-tui-watch", daemon=True).start()
 
     def stop(self) -> None:
-        """The screen has left by itself, and the run goes on."""
+        """Stop watching: the screen has exited and the run continues."""
         self._stopped.set()
 
     @property
@@ -67,13 +66,13 @@ class TerminalWatch:
         if number == signal.SIGHUP:
             self._lose()
         else:
-            self._leave_by = time.monotonic() + PATIENCE_SECONDS
+            self._deadline = time.monotonic() + PATIENCE_SECONDS
             self._on_signal(number)
 
     def _lose(self) -> None:
         if not self._lost.is_set():
             self._lost.set()
-            self._leave_by = time.monotonic() + PATIENCE_SECONDS
+            self._deadline = time.monotonic() + PATIENCE_SECONDS
             self._on_lost()
 
     def _watch(self) -> None:
@@ -82,10 +81,10 @@ class TerminalWatch:
             poll.register(descriptor, 0)
         while not self._stopped.is_set():
             if self._lost.is_set():
-                self._stopped.wait(_LOOK_MILLISECONDS / 1000)
-            elif any(happened & _GONE for _, happened in poll.poll(_LOOK_MILLISECONDS)):
+                self._stopped.wait(_POLL_MILLISECONDS / 1000)
+            elif any(happened & _CLOSED for _, happened in poll.poll(_POLL_MILLISECONDS)):
                 self._lose()
-            late = time.monotonic() - self._leave_by if self._leave_by is not None else -1.0
-            # a screen that works but does not leave a terminal that is gone is of no use either
+            late = time.monotonic() - self._deadline if self._deadline is not None else -1.0
+            # a screen that responds but does not leave a lost terminal is no better
             if late > 0 and (not self._is_alive() or (self.lost and late > PATIENCE_SECONDS)):
                 self._take_over()

@@ -12,7 +12,7 @@ import torch
 from cifar_tui.engine.events import EpochFinished, Evaluated, LossPoint, LossWindow, Resumed
 from cifar_tui.runs.disk.event_log import read_events
 
-CRASHES = int(os.environ.get("CIFAR_TUI_CRASHES", "4"))
+CRASHES = int(os.environ.get("CIFAR_TUI_CRASHES", "2"))
 SEED = int(os.environ.get("CIFAR_TUI_CRASH_SEED", random.SystemRandom().randrange(10**9)))
 SETTINGS = ("--epochs", "120", "--set", "log_every=4", "--set", "checkpoint_every_minutes=0.0001")
 """Epochs of six steps, and a checkpoint all the time."""

@@ -1,4 +1,4 @@
-"""Training without a screen outlives its terminal, starts in the background, and is resumed."""
+"""Training without a screen outlives its terminal, runs in the background, and is resumed."""
 
 import contextlib
 import json
@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 
 import pytest
 import torch
@@ -25,8 +24,8 @@ from cifar_tui.runs.disk.run_lock import RunLock, owner_of
 from cifar_tui.runs.disk.summary import read_summary
 from cifar_tui.runs.live import LiveRun
 from cifar_tui.runs.state import RunState
+from tests.cli.command import COMMAND, assert_one_sentence, run_process, wait_until
 
-COMMAND = [sys.executable, "-m", "cifar_tui"]
 RARELY = ["--set", "eval_every=0", "--set", "checkpoint_every_epochs=0"]
 
 
@@ -34,40 +33,8 @@ def arguments(image_folder, *more):
     return ["--data", str(image_folder), "--device", "cpu", *RARELY, *more]
 
 
-def run(*arguments, cwd):
-    return subprocess.run(
-        [*COMMAND, *map(str, arguments)],
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-        stdin=subprocess.DEVNULL,
-    )
-
-
-def wait_until(condition, seconds=60):
-    """Wait for `condition`, and fail when it does not come about."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "the condition did not come about"
-        time.sleep(0.01)
-
-
-def assert_one_sentence(result, code, *words):
-    """The program said one thing on stderr, with `words` in it, and ended with `code`."""
-    assert result.returncode == code, result.stderr
-    assert result.stdout == ""
-    complaint = [
-        line for line in result.stderr.splitlines() if not re.match(r"cifar-tui: (loading|failed)", line)
-    ]
-    assert len(complaint) == 1, result.stderr
-    for word in words:
-        assert str(word) in complaint[0]
-
-
 class Terminal:
-    """The program in a pseudo-terminal, whose hangup it ignores where it is so told."""
+    """The program in a pseudo-terminal; it may be started with SIGHUP ignored."""
 
     def __init__(self, *arguments, cwd, ignore_hangup=False):
         self.received = b""
@@ -79,14 +46,14 @@ class Terminal:
             os.execve(sys.executable, [*COMMAND, *map(str, arguments)], os.environ | {"TERM": "xterm"})
 
     def until(self, condition):
-        """Wait until `condition` holds, while somebody reads."""
+        """Wait until `condition` holds, while the terminal is read."""
         wait_until(lambda: self.pump() or condition())
 
     def pump(self):
         while select.select([self.descriptor], [], [], 0)[0]:
             try:
                 data = os.read(self.descriptor, 65536)
-            except OSError:  # nobody has the other end any more
+            except OSError:  # the other end is closed
                 return
             if not data:
                 return
@@ -97,7 +64,7 @@ class Terminal:
         self.descriptor = None
 
     def wait(self):
-        """The exit code; read or not."""
+        """Return the exit code; the terminal is read meanwhile, unless it was hung up."""
         code = []
 
         def ended():
@@ -142,7 +109,7 @@ def open_terminal(tmp_path):
 
 @pytest.fixture
 def stopped_run(tmp_path, image_folder):
-    """The folder of a run that was stopped on its way."""
+    """The folder of a run that was stopped before its end."""
     config = TrainConfig(
         data=str(image_folder),
         data_dir=str(tmp_path / "data"),
@@ -161,7 +128,7 @@ def stopped_run(tmp_path, image_folder):
 
 
 def the_run(tmp_path):
-    """The folder of the one run that there is, once it trains."""
+    """The folder of the only run, once it trains."""
     folders = list(tmp_path.glob("checkpoints/*"))
     trains = folders and any(isinstance(event, LossPoint) for event in log_of(folders[0]))
     return folders[0] if trains else None
@@ -172,7 +139,7 @@ def log_of(folder):
 
 
 def assert_complete(folder, steps):
-    """The run came to its end, with all its files whole."""
+    """The run is finished and all its files are whole."""
     summary = read_summary(folder)
     assert (summary.phase, summary.completed, summary.step) == (Phase.DONE, True, steps)
     assert torch.load(folder / "last.pt", weights_only=True)["step"] == steps
@@ -183,7 +150,7 @@ def assert_complete(folder, steps):
     assert covered == steps
 
 
-# The terminal goes
+# The terminal closes
 
 
 def test_a_closed_terminal_ends_nothing_and_the_output_goes_to_the_runs_log(
@@ -198,11 +165,11 @@ def test_a_closed_terminal_ends_nothing_and_the_output_goes_to_the_runs_log(
     log = (folder / "run.log").read_text()
     assert "Finished Training" in log
     assert re.search(r"Accuracy of the network on the 12 test images: \d+ %", log)
-    assert "\x1b" not in log, "there is no terminal to steer in a file"
+    assert "\x1b" not in log, "a file has no cursor to move"
     assert "Traceback" not in log
 
 
-def test_a_terminal_that_closes_while_it_loads_leaves_its_output_in_the_log_too(
+def test_a_terminal_that_closes_during_loading_leaves_its_output_in_the_log_too(
     open_terminal, image_folder, tmp_path
 ):
     terminal = open_terminal("train", "--headless", *arguments(image_folder))
@@ -214,7 +181,7 @@ def test_a_terminal_that_closes_while_it_loads_leaves_its_output_in_the_log_too(
     assert "Finished Training" in (folder / "run.log").read_text()
 
 
-def test_a_closed_terminal_whose_hangup_is_ignored_ends_nothing_either(open_terminal, image_folder, tmp_path):
+def test_a_closed_terminal_ends_nothing_where_hangups_are_ignored(open_terminal, image_folder, tmp_path):
     terminal = open_terminal(
         "train", "--headless", *arguments(image_folder, "--epochs", "100"), ignore_hangup=True
     )
@@ -245,22 +212,22 @@ def test_with_nohup_a_hangup_stays_ignored_and_the_output_where_it_was(image_fol
 # In the background
 
 
-def test_a_run_in_the_background_gives_the_prompt_back_and_is_found_and_stopped(
+def test_a_run_in_the_background_returns_the_prompt_and_is_found_and_stopped(
     open_terminal, image_folder, tmp_path
 ):
     terminal = open_terminal("train", "--detach", *arguments(image_folder, "--epochs", "100000"))
     assert terminal.wait() == 0
     (folder,) = (tmp_path / "checkpoints").iterdir()
     said = terminal.received.decode()
-    assert f"run {folder.name} is still running." in said
-    assert f"Reattach with: cifar-tui attach {folder.name}\r\n" in said
+    assert f"run {folder.name} " in said
+    assert f": cifar-tui attach {folder.name}\r\n" in said
     assert said.rfind("\x1b[?25h") >= said.rfind("\x1b[?25l"), "the cursor is shown again"
     owner = owner_of(folder)
     assert owner.live
     assert os.getsid(owner.pid) == owner.pid
     terminal.hang_up()
     wait_until(lambda: the_run(tmp_path))
-    send_request(folder, "stop")
+    send_request(folder, Request.STOP)
     wait_until(lambda: not owner_of(folder).live)
     assert not owner_of(folder).crashed
     assert read_summary(folder).phase == Phase.DONE
@@ -271,81 +238,70 @@ def test_a_run_in_the_background_gives_the_prompt_back_and_is_found_and_stopped(
 
 
 def test_a_run_in_the_background_without_data_ends_with_3_and_a_sentence(tmp_path):
-    result = run("train", "--detach", "--data", tmp_path / "none", cwd=tmp_path)
+    result = run_process("train", "--detach", "--data", tmp_path / "none", cwd=tmp_path)
     assert_one_sentence(result, 3, tmp_path / "none")
     assert os.listdir(tmp_path / "checkpoints") == []
 
 
-def test_a_run_in_the_background_has_no_results_to_print(tmp_path):
-    result = run("train", "--detach", "--json", "--data", "synthetic", cwd=tmp_path)
-    assert_one_sentence(result, 2, "--json", "--detach")
-    assert not (tmp_path / "checkpoints").exists()
+def test_a_run_in_the_background_has_no_results_to_print(cli):
+    assert_one_sentence(
+        cli.run("train", "--detach", "--json", "--data", "synthetic"), 2, "--json", "--detach"
+    )
+    assert not (cli.cwd / "checkpoints").exists()
 
 
 # Resumed
 
 
-def test_a_stopped_run_is_resumed_to_its_end(stopped_run, tmp_path):
-    result = run("train", "--headless", "--resume", stopped_run.name[:-1], cwd=tmp_path)
+def test_a_stopped_run_is_resumed_to_its_end(stopped_run, cli):
+    result = cli.run("train", "--headless", "--resume", stopped_run.name[:-1])
     assert result.returncode == 0, result.stderr
-    assert "resumed from step" in result.stderr
+    assert re.search(r"resumed from .*step \d", result.stderr)
     assert "Finished Training" in result.stdout
     assert_complete(stopped_run, 900)
-    assert_one_sentence(
-        run("train", "--headless", "--resume", "latest", cwd=tmp_path), 2, "already finished", "epochs above"
-    )
+    assert_one_sentence(cli.run("train", "--headless", "--resume", "latest"), 2, stopped_run.name, "epochs")
 
 
-def test_what_cannot_be_resumed_is_refused_with_2_and_a_sentence(stopped_run, tmp_path):
+def test_what_cannot_be_resumed_is_refused_with_2_and_a_sentence(stopped_run, cli):
     name = stopped_run.name
     before = {path: path.read_bytes() for path in stopped_run.iterdir()}
 
-    def resume(*arguments):
-        return run("train", "--headless", "--resume", *arguments, cwd=tmp_path)
+    def resume(way, *arguments):
+        return cli.run("train", way, "--resume", *arguments)
 
-    assert_one_sentence(resume("1999"), 2, "no run '1999'", name)
-    assert_one_sentence(resume(name, "--batch-size", "8"), 2, name, "batch_size 8", "trained with 4")
-    assert_one_sentence(run("train", "--detach", "--resume", "1999", cwd=tmp_path), 2, "no run '1999'")
+    for way in ("--headless", "--detach"):
+        assert_one_sentence(resume(way, "1999"), 2, "no run '1999'", name)
+    assert_one_sentence(resume("--headless", name, "--batch-size", "8"), 2, name, "batch_size", "4", "8")
     lock = RunLock(stopped_run)
     lock.acquire()
     for way in ("--headless", "--detach"):
-        result = run("train", way, "--resume", name, cwd=tmp_path)
-        assert_one_sentence(result, 2, f"running in process {os.getpid()}", f"cifar-tui attach {name}")
+        assert_one_sentence(resume(way, name), 2, f"process {os.getpid()}", f"cifar-tui attach {name}")
     lock.release()
     assert {path: path.read_bytes() for path in stopped_run.iterdir()} == before
 
 
-def test_a_resume_under_other_circumstances_says_so_and_repeats_nothing(image_folder, tmp_path):
-    command = [sys.executable, "-m", "cifar_tui", "train", "--headless", "--device", "cpu"]
-    subprocess.run(
-        [*command, "--data", str(image_folder)], cwd=tmp_path, check=True, capture_output=True, timeout=120
-    )
-    (folder,) = (tmp_path / "checkpoints").iterdir()
+def test_a_resume_with_another_pytorch_says_so_and_repeats_nothing(cli, image_folder):
+    assert cli.train("--data", image_folder).returncode == 0
+    (folder,) = (cli.cwd / "checkpoints").iterdir()
     state = torch.load(folder / "last.pt", weights_only=True)
-    state["origin"]["torch"] = "1.0"
+    (provenance,) = (value for value in state.values() if isinstance(value, dict) and "torch" in value)
+    provenance["torch"] = "1.0"
     torch.save(state, folder / "last.pt")
     (folder / ".last.pt.killed.tmp").write_bytes(b"half")
-    resumed = subprocess.run(
-        [*command, "--resume", "latest", "--epochs", "3"],
-        cwd=tmp_path,
-        check=True,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert "the resumed run may come out differently" in resumed.stderr
-    assert "the checkpoint is of 1.0" in resumed.stderr
-    assert "resumed from step 12" in resumed.stderr
+    resumed = cli.train("--resume", "latest", "--epochs", "3")
+    assert resumed.returncode == 0
+    assert re.search(r"checkpoint\D+1\.0", resumed.stderr), "the run may not be the same bit for bit"
+    assert re.search(r"resumed from .*step 12", resumed.stderr)
     assert "epoch 3:" in resumed.stderr
     assert "epoch 1:" not in resumed.stderr
     assert resumed.stdout.count("Finished Training") == 1
     assert not list(folder.glob(".*.tmp")), "what a killed save left is removed"
 
 
-def test_every_line_of_a_resumed_run_is_printed_once_whenever_it_is_looked_at(
+def test_every_line_of_a_resumed_run_is_printed_once_whenever_it_is_read(
     image_folder, tmp_path, monkeypatch, capfd
 ):
-    """Here the run and its reader take turns, so that it is looked at between any two events."""
+    """The run and its reader take turns here, so that it is read between any two events."""
     checkpoints = tmp_path / "checkpoints"
     settings = {"data": str(image_folder), "device": "cpu", "log_every": 2}
     assert train_headless(TrainConfig(**settings), checkpoints=checkpoints, as_json=False) == 0
@@ -373,15 +329,11 @@ def test_every_line_of_a_resumed_run_is_printed_once_whenever_it_is_looked_at(
     assert [line[:10] for line in printed] == ["[3,     2]", "[3,     4]", "[3,     6]", "Finished T"]
 
 
-def test_a_resume_without_its_images_leaves_the_run_as_it_was(image_folder, tmp_path):
-    command = [sys.executable, "-m", "cifar_tui", "train", "--headless", "--device", "cpu"]
-    subprocess.run(
-        [*command, "--data", str(image_folder)], cwd=tmp_path, check=True, capture_output=True, timeout=120
-    )
-    (folder,) = (tmp_path / "checkpoints").iterdir()
+def test_a_resume_without_its_images_leaves_the_run_as_it_was(cli, image_folder):
+    assert cli.train("--data", image_folder).returncode == 0
+    (folder,) = (cli.cwd / "checkpoints").iterdir()
     config = (folder / "config.toml").read_text()
-    resume = [*command, "--resume", "latest", "--epochs", "3"]
-    elsewhere = [*resume, "--data", str(tmp_path / "nowhere")]
-    assert subprocess.run(elsewhere, cwd=tmp_path, check=False, capture_output=True).returncode == 3
+    resume = ("--resume", "latest", "--epochs", "3")
+    assert cli.train(*resume, "--data", cli.cwd / "nowhere").returncode == 3
     assert (folder / "config.toml").read_text() == config
-    subprocess.run(resume, cwd=tmp_path, check=True, capture_output=True, timeout=120)
+    assert cli.train(*resume).returncode == 0

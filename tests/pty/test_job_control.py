@@ -1,4 +1,4 @@
-"""The dashboard as a job of a real shell: stopped, and going on in the foreground."""
+"""The dashboard as a job of a real shell: suspended and brought back."""
 
 import os
 import re
@@ -38,13 +38,13 @@ def suspend(shell, pid):
 
 
 def come_back(shell):
-    shell.screen.reset()  # as a terminal does that goes to its other screen
+    shell.screen.reset()  # as a terminal that switches screens
     shell.press("f", "g", "enter")
     for pane in PANES:
         shell.until(pane)
 
 
-def test_a_suspended_dashboard_comes_back_whole_and_its_run_goes_on(shell, image_folder, tmp_path):
+def test_a_suspended_dashboard_comes_back_whole_and_its_run_continues(shell, image_folder, tmp_path):
     shell.press(*f"{sys.executable} -m cifar_tui train --data {image_folder} --epochs 9000", "enter")
     shell.until(r"Epoch \d+ of 9,000")
     pid = pid_of_the_run(tmp_path / "checkpoints")
@@ -67,13 +67,13 @@ def test_a_suspended_dashboard_comes_back_whole_and_its_run_goes_on(shell, image
         shell.until("‖ paused")
     assert field_of(pid, "Threads") == threads, "the keys are read once"
     shell.press("s")
-    shell.until("✓ done · stopped and saved at step")
+    shell.until("✓ done")
     shell.press("q")
     shell.until("prompt>")
     assert shell.left_clean()
 
 
-def test_a_dashboard_that_is_stopped_from_outside_reads_its_keys_once_when_it_goes_on(
+def test_a_dashboard_that_is_stopped_from_outside_reads_its_keys_once_when_it_continues(
     open_terminal, image_folder, tmp_path
 ):
     terminal = open_terminal("train", "--data", image_folder, "--epochs", "9000")
@@ -82,18 +82,18 @@ def test_a_dashboard_that_is_stopped_from_outside_reads_its_keys_once_when_it_go
     terminal.until("‖ paused")
     pid = pid_of_the_run(tmp_path / "checkpoints")
     threads = field_of(pid, "Threads")
-    for _ in range(3):
+    for _ in range(2):
         os.killpg(terminal.pid, signal.SIGSTOP)
         terminal.until_true(lambda: field_of(pid, "State") == "T")
         os.killpg(terminal.pid, signal.SIGCONT)
         terminal.until_true(lambda: field_of(pid, "State") != "T")
     terminal.press("?")
-    terminal.until("Pause training between two steps")
+    terminal.until("Pause or resume training")
     assert field_of(pid, "Threads") == threads
     terminal.press("escape")
-    terminal.until_gone("Pause training between two steps")
+    terminal.until_gone("Pause or resume training")
     terminal.press("s")
-    terminal.until("✓ done · stopped and saved at step")
+    terminal.until("✓ done")
     terminal.press("q")
     assert terminal.wait_for_exit() == 0
     assert terminal.left_clean()

@@ -1,1 +1,1 @@
-"""Plain data, a size and a theme in; text out."""
+"""Drawing: plain data, a size and a theme in, text out."""

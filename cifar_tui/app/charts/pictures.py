@@ -1,8 +1,7 @@
-"""Images as half blocks: a cell shows two pixels, one above the other.
+"""Images as half blocks: each cell shows two pixels, one above the other.
 
-The colours need no care for terminals with fewer of them: Rich maps them to 256, and Textual's filter for
-NO_COLOR to greys, in which a picture can still be recognised. numpy is imported with the first picture:
-the first frame of the program does not wait for it.
+Rich maps the colours to 256 where there are no more, and Textual's filter for NO_COLOR to greys. numpy is
+imported with the first picture, to keep it out of the start of the program.
 """
 
 import functools
@@ -20,43 +19,28 @@ if TYPE_CHECKING:
 UPPER_HALF = "▀"
 
 _KEPT_BITS, _MIDDLE = 0xFC, 0x02
-"""Of a channel: colours are off by 2 of 255 at most, which nobody sees, and most of them were met before."""
+"""Quantise each channel, off by at most 2 of 255, so that most colours hit the cache."""
 
 
 def half_blocks(image: "NDArray[np.uint8]", width: int) -> list[Strip]:
-    """The lines of `image` (height, width, 3) as a picture `width` cells wide."""
-    pixels = resize(image, width, 2 * picture_height(image, width)) & _KEPT_BITS | _MIDDLE
+    """Draw `image` (uint8, height × width × 3) as rows of `width` cells, half as many if it is square."""
+    rows, columns, _ = image.shape
+    height = max(1, round(width * rows / columns / 2))
+    pixels = resize(image, width, 2 * height) & _KEPT_BITS | _MIDDLE
     return [_line(upper, lower) for upper, lower in zip(pixels[::2], pixels[1::2], strict=True)]
 
 
-def picture_height(image: "NDArray[np.uint8]", width: int) -> int:
-    """How many lines that are: half the width, if the image is a square."""
-    rows, columns, _ = image.shape
-    return int(max(1, round(width * rows / columns / 2)))
-
-
 def resize(image: "NDArray[np.uint8]", width: int, height: int) -> "NDArray[np.uint8]":
-    """`image` with another number of pixels; each new one is the mean of the area that it covers."""
+    """Resize by area: each new pixel is the mean of the area it covers, down to fractions of pixels."""
     import numpy as np
 
-    if image.shape[:2] == (height, width):
+    rows, columns, _ = image.shape
+    if (rows, columns) == (height, width):
         return image
-    rows, columns = _box_weights(image.shape[0], height), _box_weights(image.shape[1], width)
-    averaged = np.einsum("yh,hwc,xw->yxc", rows, image.astype(np.float64), columns, optimize=True)
-    return np.asarray(np.rint(averaged), dtype=np.uint8)
-
-
-@functools.cache
-def _box_weights(old: int, new: int) -> "NDArray[np.float64]":
-    """The share of each of `old` pixels in each of `new` ones along one axis; every row adds up to 1."""
-    import numpy as np
-
-    edges = np.arange(new + 1) * old / new
-    pixels = np.arange(old)
-    starts = np.maximum(edges[:-1, None], pixels)
-    ends = np.minimum(edges[1:, None], pixels + 1)
-    covered = np.clip(ends - starts, 0, None)
-    return np.asarray(covered / covered.sum(axis=1, keepdims=True), dtype=np.float64)
+    # repeated `height` times, the rows divide evenly into the new ones
+    tall = image.repeat(height, axis=0).reshape(height, rows, columns, 3).mean(axis=1)
+    small = tall.repeat(width, axis=1).reshape(height, width, columns, 3).mean(axis=2)
+    return np.asarray(np.rint(small), dtype=np.uint8)
 
 
 def _line(upper: "NDArray[np.uint8]", lower: "NDArray[np.uint8]") -> Strip:

@@ -1,1 +1,1 @@
-"""Dialogs over a view."""
+"""Dialogs over a screen."""

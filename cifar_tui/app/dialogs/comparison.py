@@ -14,7 +14,7 @@ from cifar_tui.runs.listing import ListedRun, compare_runs, printable, setting_t
 
 
 class ComparisonTable(DataTable[Content]):
-    """Scrolls by the arrows, and by j, k, h and l as well."""
+    """A table that also scrolls by j, k, h and l."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("j", "scroll_down", "Down", show=False),
@@ -25,7 +25,7 @@ class ComparisonTable(DataTable[Content]):
 
 
 class ComparisonScreen(Dialog[None]):
-    """What differs between `runs` in their settings, and what came of them."""
+    """Shows the results of `runs`, and the settings in which they differ."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q,v", "dismiss", "Close")]
 
@@ -34,19 +34,17 @@ class ComparisonScreen(Dialog[None]):
         self._comparison = compare_runs(runs)
 
     def compose(self) -> ComposeResult:
-        """A column for every run."""
         table = ComparisonTable(cursor_type="none", fixed_columns=1, id="comparison")
         table.border_title = f"{len(self._comparison.names)} runs side by side"
         table.border_subtitle = "arrows scroll · esc closes"
         yield table
 
     def on_mount(self) -> None:
-        """Fill the table; the columns are as wide as their longest text."""
         table, comparison = self.query_one(ComparisonTable), self._comparison
         settings = {
             printable(name): [setting_text(value) for value in values]
             for name, values in comparison.settings.items()
-        } or {"settings": ["the same"] * len(comparison.names)}
+        } or {"settings": ["identical"] * len(comparison.names)}
         lines = [
             ("run", *(printable(name) for name in comparison.names)),
             *((name, *texts) for name, texts in settings.items()),

@@ -1,23 +1,91 @@
-"""What all boxes over a screen have in common."""
+"""What all dialogs share, and a question with a row of answers."""
 
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import TypeVar
 
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical
+from textual.content import Content
 from textual.screen import ModalScreen
+from textual.widget import Widget
+from textual.widgets import Button, Static
 
-Answer = TypeVar("Answer")
+Result = TypeVar("Result")
 
 
-class Dialog(ModalScreen[Answer]):
-    """A box that is closed by the keys that leave the program anywhere else.
-
-    `AUTO_FOCUS` of one with buttons is the answer that enter gives, a harmless one.
-    """
-
-    def on_mount(self) -> None:
-        """Focus on that answer also where the terminal is not in front: Textual would focus on nothing."""
-        if self.AUTO_FOCUS:
-            self.set_focus(self.query_one(self.AUTO_FOCUS))
+class Dialog(ModalScreen[Result]):
+    """A box over a screen, closed by the keys that quit the program elsewhere."""
 
     def leave(self) -> None:
         """Close it at such a key."""
         self.dismiss(None)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Answer:
+    """An answer to a question.
+
+    Attributes:
+        id: what the dialog is dismissed with.
+        keys: Textual's names of its keys, separated by commas.
+        label: what its button says; the first word is its key.
+        harmless: whether it has the focus at first, so that enter gives it.
+    """
+
+    id: str
+    keys: str
+    label: str
+    harmless: bool = False
+
+
+class Question(Dialog[str]):
+    """Asks the user; dismissed with the id of the answer, or None.
+
+    Every answer has a key, and arrows move between the answers.
+
+    Args:
+        title: on the frame.
+        text: above the answers; "" for none.
+        answers: from left to right.
+    """
+
+    AUTO_FOCUS = ""  # Textual would focus nothing while the terminal is in the background
+
+    def __init__(self, title: str, text: str, answers: Iterable[Answer]) -> None:
+        super().__init__()
+        self._title = title
+        self._text = text
+        self._answers = tuple(answers)
+        for answer in self._answers:
+            self._bindings.bind(answer.keys, f"answer({answer.id!r})", answer.label)
+        self._bindings.bind("left,up", "app.focus_previous", "Previous answer")
+        self._bindings.bind("right,down", "app.focus_next", "Next answer")
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog") as dialog:
+            dialog.border_title = Content(self._title)
+            if self._text:
+                yield Static(self._text, markup=False)
+            yield from self.compose_body()
+            with Horizontal(classes="dialog-buttons"):
+                for answer in self._answers:
+                    key, _, words = answer.label.partition(" ")
+                    label = Content.assemble((key, "bold underline"), f" {words}")
+                    yield Button(
+                        label, id=answer.id, variant="primary" if answer.harmless else "default", compact=True
+                    )
+
+    def compose_body(self) -> Iterable[Widget]:
+        """Yield widgets between the text and the answers."""
+        return ()
+
+    def on_mount(self) -> None:
+        harmless = next(answer.id for answer in self._answers if answer.harmless)
+        self.set_focus(self.query_one(f"#{harmless}"))
+
+    def on_button_pressed(self, event: Button.Pressed) -> None:
+        self.action_answer(str(event.button.id))
+
+    def action_answer(self, answer: str) -> None:
+        self.dismiss(answer)

@@ -15,18 +15,18 @@ from cifar_tui.app.dialogs.dialog import Dialog
 from cifar_tui.app.views.runs import RunsScreen, RunTable
 
 _INTRODUCTION = (
-    "Set a run up in Configuration and press t. Watch it in Training, see what the net makes of single test "
-    "images in Samples and, when it is done, how good it is in Summary. All is kept in the run's folder."
+    "Set up a run in Settings and press t. Watch it in Training, look at single test images in Samples and "
+    "at the accuracy in Summary. Everything is saved in the run's folder."
 )
 
 _MOVING = (
-    "In tables and in the log, j and k or the arrows move, page up and page down move further, home goes to "
-    "the start and end to the end."
+    "In tables and in the log, j and k or the arrows move by a row, page up and page down by a page, home "
+    "and end to the start and the end."
 )
 
 
 class HelpScreen(Dialog[None]):
-    """All commands by group; any of escape, ? and q closes it."""
+    """All commands by group."""
 
     BINDINGS: ClassVar = [
         ("escape,question_mark,q,f1", "dismiss", "Close"),
@@ -35,7 +35,6 @@ class HelpScreen(Dialog[None]):
     ]
 
     def compose(self) -> ComposeResult:
-        """The keys between two paragraphs."""
         with VerticalScroll(id="help") as body:
             body.border_title = "Help"
             body.border_subtitle = "esc closes"
@@ -44,7 +43,6 @@ class HelpScreen(Dialog[None]):
             yield Static(_MOVING, classes="help-text")
 
     def action_scroll(self, lines: int) -> None:
-        """Scroll by `lines`."""
         self.query_one("#help").scroll_relative(y=lines, animate=False)
 
 
@@ -56,7 +54,7 @@ def _command_table() -> Table:
         table.add_row("", Text(f"\n{group}", style="bold underline"))
         for command in commands:
             table.add_row(Text(command.key_label, style="bold"), command.description)
-    table.add_row("", Text("\nOn the screen of all runs", style="bold underline"))
+    table.add_row("", Text("\nIn the table of runs", style="bold underline"))
     for binding in (*RunTable.BINDINGS, *RunsScreen.BINDINGS):
         if isinstance(binding, Binding) and binding.tooltip:
             table.add_row(Text(binding.key_display or binding.key, style="bold"), binding.tooltip)

@@ -1,1 +1,1 @@
-"""What fills the terminal below the tabs."""
+"""The screens that fill the terminal."""

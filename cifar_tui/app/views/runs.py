@@ -1,4 +1,4 @@
-"""The screen of all runs: opens, resumes, compares and deletes them."""
+"""The Runs view: opens, resumes, compares and deletes runs."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -16,9 +16,8 @@ from textual.screen import ModalScreen
 from textual.widgets import DataTable, Input, Label, Static
 from textual.worker import Worker, WorkerState
 
-from cifar_tui.app.commands import FIELD_BINDINGS
 from cifar_tui.app.dialogs.comparison import ComparisonScreen
-from cifar_tui.app.dialogs.dialogs import DeleteDialog
+from cifar_tui.app.dialogs.questions import DeleteDialog
 from cifar_tui.app.widgets.footer import Footer
 from cifar_tui.app.widgets.line import Line
 from cifar_tui.engine.errors import UserError
@@ -34,7 +33,7 @@ from cifar_tui.runs.listing import (
 )
 
 REFRESH_SECONDS = 2.0
-"""How often the runs are listed anew."""
+"""How often the list is refreshed."""
 
 MARK = "●"
 
@@ -50,25 +49,25 @@ _STYLES = {
 _LIVE = ("live", "paused")
 _AT_WORK = (WorkerState.PENDING, WorkerState.RUNNING)
 _GAP = 2
-_AROUND = 6
-"""The cells of a row beside its columns: the mark, the space at both ends and the scrollbar."""
+_MARGIN = 6
+"""Cells of a row beside its columns: the mark, the space at both ends and the scrollbar."""
 
-_FEWEST_TO_COMPARE = 2
+_MIN_COMPARED = 2
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunChoice:
-    """What to do with the run in `folder`: open the dashboard over it, or go on with it."""
+    """What to do with the run in `folder`."""
 
     action: Literal["open", "resume"]
     folder: Path
 
 
 class RunTable(DataTable[Content]):
-    """Moves by j and k as well."""
+    """A table that also moves by j and k."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "select_cursor", "Open", key_display="enter", tooltip="Show the run"),
+        Binding("enter", "select_cursor", "Open", key_display="enter", tooltip="Open the run"),
         Binding("j", "cursor_down", "Down", show=False),
         Binding("k", "cursor_up", "Up", show=False),
         Binding("g", "scroll_top", "Top", show=False),
@@ -76,44 +75,42 @@ class RunTable(DataTable[Content]):
     ]
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Hide what opens a run where there is none."""
         del parameters
         return action != "select_cursor" or self.row_count > 0
 
 
 class FilterInput(Input):
-    """The text that a run must have in its row to be shown."""
+    """The text to look for in the rows."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "screen.keep_filter", "Keep", key_display="enter"),
-        Binding("down", "screen.keep_filter", "Keep", show=False),
+        Binding("enter", "screen.keep_filter", "Keep filter", key_display="enter"),
+        Binding("down", "screen.keep_filter", "Keep filter", show=False),
         Binding("escape", "screen.clear_filter", "Show all", key_display="esc"),
     ]
 
 
 class RunsScreen(ModalScreen[RunChoice | None]):
-    """All runs, the newest first, listed anew every few seconds; what the user wants of one, or None.
+    """Lists all runs, the newest first; dismissed with a `RunChoice`, or None.
 
     Args:
-        checkpoints: the folder in which runs are kept.
+        checkpoints: the folder that holds the runs.
     """
 
     AUTO_FOCUS = ""
     BINDINGS: ClassVar[list[BindingType]] = [
-        *FIELD_BINDINGS,
-        Binding("u", "resume", "Resume", tooltip="Go on with the run"),
-        Binding("space", "mark", "Mark", tooltip="Mark the run for a comparison, or no longer"),
-        Binding("v", "compare", "Compare", tooltip="The marked runs side by side"),
-        # with priority, for what is typed ahead is for the field
+        Binding("u", "resume", "Resume", tooltip="Resume the run from its last checkpoint"),
+        Binding("space", "mark", "Mark", tooltip="Mark the run for comparison"),
+        Binding("v", "compare", "Compare", tooltip="Compare the marked runs side by side"),
+        # with priority, so that keys typed ahead reach the field
         Binding(
             "slash",
             "filter",
             "Filter",
             key_display="/",
             priority=True,
-            tooltip="Only the runs with what is typed in their row",
+            tooltip="Filter the runs by text",
         ),
-        Binding("x", "delete", "Delete", tooltip="Delete the run, after a question"),
+        Binding("x", "delete", "Delete", tooltip="Delete the run (asks first)"),
         Binding("escape", "leave", "Back", key_display="esc"),
         Binding("q,h", "dismiss(None)", "Back", show=False),
     ]
@@ -121,7 +118,7 @@ class RunsScreen(ModalScreen[RunChoice | None]):
     def __init__(self, checkpoints: Path) -> None:
         super().__init__()
         self._checkpoints = checkpoints
-        self._runs: list[ListedRun] | None = None
+        self._runs: list[ListedRun] | None = None  # None while they are being listed
         self._problem = ""
         self._listing = False
         self._marked: set[str] = set()
@@ -129,28 +126,24 @@ class RunsScreen(ModalScreen[RunChoice | None]):
         self._layout: tuple[object, ...] = ()
 
     def compose(self) -> ComposeResult:
-        """The table, or a sentence where there is nothing to show."""
         yield Line(id="runs-title")
         with Horizontal(id="runs-filter"):
             yield Label("Filter")
-            yield FilterInput(placeholder="a part of the row: an id, a state, …", compact=True)
+            yield FilterInput(placeholder="part of an id, a state, …", compact=True)
         yield RunTable(id="runs-table", cursor_type="row", cursor_foreground_priority="renderable")
         yield Static(id="no-runs", markup=False)
         yield Footer()
 
     def on_mount(self) -> None:
-        """Begin to list."""
         self.query_one("#runs-filter").display = False
         self._draw()
         self._list()
         self.set_interval(REFRESH_SECONDS, self._list)
 
     def on_resize(self) -> None:
-        """Show the columns that fit."""
         self._draw()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Hide what needs a run where there is none, and what is no key while the filter is typed in."""
         del parameters
         match action:
             case "filter":
@@ -161,79 +154,68 @@ class RunsScreen(ModalScreen[RunChoice | None]):
                 return True
 
     def on_data_table_row_selected(self) -> None:
-        """Open the run that has the cursor."""
         run = self._current()
         if run is not None:
             self.dismiss(RunChoice(action="open", folder=run.folder))
 
     def action_resume(self) -> None:
-        """Go on with the run that has the cursor."""
         run = self._current()
         if run is None:
             return
         if run.state in _LIVE:
-            self._say(f"Run {run.name} is live and goes on by itself: enter opens it.")
+            self._say(f"Run {run.name}: Already running. Press enter to open.")
         elif run.state == "done":
-            self._say(f"Run {run.name} is done: no step is left to train.")
+            self._say(f"Run {run.name}: Already finished.")
         elif run.config is None:
-            self._say(f"Run {run.name} cannot be resumed: its settings cannot be read.")
+            self._say(f"Run {run.name} cannot be resumed: its config.toml is unreadable.")
         else:
             self.dismiss(RunChoice(action="resume", folder=run.folder))
 
     def action_mark(self) -> None:
-        """Mark the run that has the cursor for a comparison, or no longer."""
         run = self._current()
         if run is not None:
             self._marked ^= {run.name}
             self._draw()
 
     def action_compare(self) -> None:
-        """Show the runs that are marked side by side."""
         marked = [run for run in self._runs or [] if run.name in self._marked]
-        if len(marked) < _FEWEST_TO_COMPARE:
-            self._say("Mark at least two runs with space: they are compared side by side.")
+        if len(marked) < _MIN_COMPARED:
+            self._say("Mark at least two runs with space to compare them.")
         else:
             self.app.push_screen(ComparisonScreen(marked))
 
     def action_filter(self) -> None:
-        """Type a part of the rows that are to be shown."""
         self.query_one("#runs-filter").display = True
         self.set_focus(self.query_one(FilterInput))
 
     def action_keep_filter(self) -> None:
-        """Back to the table, with the rows that the filter lets through."""
         self.query_one("#runs-filter").display = bool(self.query_one(FilterInput).value)
         self.set_focus(self.query_one(RunTable))
 
     def action_clear_filter(self) -> None:
-        """Back to the table, with all rows."""
         self.query_one(FilterInput).value = ""
         self._draw()
         self.action_keep_filter()
 
     def action_leave(self) -> None:
-        """Show all rows where some are hidden; else back to where the user came from."""
         if self.query_one(FilterInput).value:
             self.action_clear_filter()
         else:
             self.dismiss(None)
 
     def action_delete(self) -> None:
-        """Ask whether the run that has the cursor is to be deleted."""
         run = self._current()
         if run is None:
             return
         if run.state in _LIVE:
-            self._say(f"Run {run.name} is live and cannot be deleted: open it and stop it first.")
+            self._say(f"Run {run.name} is active. Open it (enter) and stop it (s) first.")
         else:
             self.app.push_screen(DeleteDialog(run.name), partial(self._on_delete_answer, run))
 
     def on_input_changed(self) -> None:
-        """Show the rows that the filter lets through."""
         self._draw()
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
-        """Take in what a thread has found or done."""
         succeeded = event.state is WorkerState.SUCCESS
         match event.worker.name:
             case "list" if event.state not in _AT_WORK:
@@ -247,13 +229,13 @@ class RunsScreen(ModalScreen[RunChoice | None]):
                 self._list()
 
     def _list(self) -> None:
-        """List the runs in a thread, for a slow disk must not hold the screen up; one at a time."""
+        """List the runs in a thread, one at a time: a slow disk must not block the screen."""
         if not self._listing:
             self._listing = True
             self.run_worker(partial(_list, self._checkpoints), name="list", thread=True)
 
-    def _on_delete_answer(self, run: ListedRun, delete: bool | None) -> None:
-        if delete:
+    def _on_delete_answer(self, run: ListedRun, answer: str | None) -> None:
+        if answer == "delete":
             self.run_worker(partial(_delete, run.folder), name="delete", thread=True)
 
     def _say(self, text: str) -> None:
@@ -264,7 +246,7 @@ class RunsScreen(ModalScreen[RunChoice | None]):
         return self._shown[row] if 0 <= row < len(self._shown) else None
 
     def _draw(self) -> None:
-        """Show the runs that are known, with the cursor where it was."""
+        """Show the known runs and keep the cursor on its run."""
         needle = self.query_one(FilterInput).value.casefold()
         cells = {run.name: run_cells(run) for run in self._runs or []}
         self._marked &= cells.keys()
@@ -275,7 +257,7 @@ class RunsScreen(ModalScreen[RunChoice | None]):
             for run in reversed(self._runs or [])
             if any(needle in text.casefold() for text in cells[run.name].values())
         ]
-        self._draw_words(needle)
+        self._draw_title(needle)
         columns = self._columns(list(cells.values()))
         names = [run.name for run in self._shown]
         rows = [_row(run, cells[run.name], columns, run.name in self._marked) for run in self._shown]
@@ -289,14 +271,14 @@ class RunsScreen(ModalScreen[RunChoice | None]):
         self.query_one(RunTable).move_cursor(row=max(0, min(cursor, len(names) - 1)), animate=False)
         self.refresh_bindings()
 
-    def _draw_words(self, needle: str) -> None:
+    def _draw_title(self, needle: str) -> None:
         title = [("Runs", "bold")]
         if self._runs is not None:
             count = f"{len(self._runs):,}"
             title.append((f" · {len(self._shown):,} of {count}" if needle else f" · {count}", ""))
         if self._marked:
             title.append((f" · {MARK} {len(self._marked):,} marked", "bold"))
-        title.append((f" · in {printable(str(self._checkpoints))}", ""))  # last: it may be cut off
+        title.append((f" · in {printable(str(self._checkpoints))}", ""))  # last: it may be truncated
         self.query_one("#runs-title", Line).show(Content.assemble(*title))
         words, table = self.query_one("#no-runs", Static), self.query_one(RunTable)
         words.update(self._why_empty(needle))
@@ -308,20 +290,18 @@ class RunsScreen(ModalScreen[RunChoice | None]):
         if self._problem:
             return self._problem
         if self._runs is None:
-            return "looking for runs…"
+            return "Listing runs…"
         if self._runs:
-            return f"no run has “{needle}” in its row\nesc shows all"
-        return (
-            f"there are no runs in {printable(str(self._checkpoints))} yet\nesc goes back, and t trains one"
-        )
+            return f"No runs match “{needle}”\nesc shows all"
+        return f"No runs in {printable(str(self._checkpoints))} yet\nesc goes back, t trains one"
 
     def _columns(self, cells: list[dict[str, str]]) -> tuple[tuple[str, int], ...]:
-        """The columns that fit, and their widths."""
+        """Return the columns that fit, and their widths."""
         widths = {
             name: max([cell_len(heading), *(cell_len(row[name]) for row in cells)])
             for name, heading in COLUMNS.items()
         }
-        fitting = fitting_columns(widths, self.size.width - _AROUND, gap=_GAP)
+        fitting = fitting_columns(widths, self.size.width - _MARGIN, gap=_GAP)
         return tuple((name, widths[name]) for name in fitting)
 
     def _fill(self, rows: list[list[Content]], columns: tuple[tuple[str, int], ...]) -> None:
@@ -344,7 +324,7 @@ class RunsScreen(ModalScreen[RunChoice | None]):
 
 
 def _list(checkpoints: Path) -> tuple[list[ListedRun], str]:
-    """The runs, and why there are none where the folder cannot be read."""
+    """Return the runs, and the error if the folder cannot be read."""
     try:
         return list_runs(checkpoints), ""
     except UserError as error:
@@ -352,7 +332,7 @@ def _list(checkpoints: Path) -> tuple[list[ListedRun], str]:
 
 
 def _delete(folder: Path) -> str:
-    """Delete a run; what is wrong with that, if anything."""
+    """Delete a run and return the error, or ""."""
     try:
         delete_run(folder)
     except UserError as error:

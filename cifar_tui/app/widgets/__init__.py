@@ -1,1 +1,1 @@
-"""The panes of the dashboard."""
+"""Widgets that several panes or screens use."""

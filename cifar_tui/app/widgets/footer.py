@@ -1,28 +1,27 @@
-"""The line of keys at the bottom of a screen."""
+"""The keys that work now, at the bottom of a screen."""
 
 from textual.screen import Screen
 from textual.widgets import Footer as TextualFooter
 
 
 class Footer(TextualFooter):
-    """Textual's footer, made anew only where it would show something else.
+    """Textual's footer, recomposed only when its keys change.
 
-    Textual makes it anew whenever a screen comes back or the cursor moves: as long as to draw all the rest.
+    Textual recomposes it whenever the focus moves, which takes as long as drawing the rest of the screen.
     """
 
     def __init__(self) -> None:
         super().__init__(compact=True, show_command_palette=False)
-        self._made_of: list[tuple[str, str, bool]] | None = None
+        self._shown: list[tuple[str, str, bool]] | None = None
 
     def bindings_changed(self, screen: Screen[object]) -> None:
-        """Show the keys that work on `screen` now."""
         shown = [
             (binding.key, binding.description, enabled)
             for _, binding, enabled, _ in screen.active_bindings.values()
             if binding.show
         ]
-        if shown == self._made_of:
+        if shown == self._shown:
             return
-        if screen.app.app_focus:  # without it nothing is made
-            self._made_of = shown
+        if screen.app.app_focus:  # otherwise Textual skips the update
+            self._shown = shown
         super().bindings_changed(screen)

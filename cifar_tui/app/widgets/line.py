@@ -1,18 +1,18 @@
-"""A line of text."""
+"""A line of text, and a horizontal bar for such a line."""
 
 from textual.content import Content
 from textual.widgets import Static
 
 
 class Line(Static):
-    """Text, one row unless a style says otherwise, that is only painted again when the text differs."""
+    """Text on one row unless a style says otherwise; repainted only when it changes."""
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
         self._shown = Content()
 
     def show(self, content: Content) -> None:
-        """Put `content` in the place of the text."""
+        """Replace the text by `content`."""
         if not content.is_same(self._shown):
             self._shown = content
             self.update(content, layout=self.styles.is_auto_height)
@@ -21,3 +21,10 @@ class Line(Static):
     def plain(self) -> str:
         """The text without its styles."""
         return self._shown.plain
+
+
+def bar(fraction: float, width: int, style: str) -> Content:
+    """Draw a bar of `width` columns that is full up to `fraction` (0-1), readable without colour."""
+    halves = round(2 * width * min(1.0, max(0.0, fraction)))
+    full = "━" * (halves // 2) + "╸" * (halves % 2)
+    return Content.assemble((full, style), ("─" * (width - len(full)), "$foreground 25%"))

@@ -1,46 +1,65 @@
 """What all panes of the dashboard have in common."""
 
-from typing import Self
+from itertools import takewhile
+from typing import ClassVar, Self
 
-from textual.containers import Container
-from textual.content import Content
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Container, VerticalScroll
+from textual.content import Content, ContentType
 from textual.geometry import Region
 from textual.widget import Widget
+from textual.widgets import Static
+
+SCROLL_KEYS = (
+    Binding("j", "scroll_down", "Down", show=False),
+    Binding("k", "scroll_up", "Up", show=False),
+    Binding("g", "scroll_home", "Top", show=False),
+    Binding("G", "scroll_end", "End", show=False),
+)
+"""Keys that scroll, besides the arrows."""
 
 
 class Pane(Container):
-    """A framed part of the dashboard; `BORDER_TITLE` starts with the number of the key that goes to it."""
+    """A bordered part of the dashboard.
 
-    _writing_border = False
+    `BORDER_TITLE` starts with the number key that goes to the pane. `EMPTY_TEXT` shows until the pane has the
+    class `-filled`, which in turn shows the widgets of the class `content`.
+    """
+
+    EMPTY_TEXT: ClassVar[ContentType] = ""
+    _border_only = False
+
+    def compose(self) -> ComposeResult:
+        yield Static(self.EMPTY_TEXT, classes="empty")
 
     def write_border(self, *, title: Content | None = None, subtitle: Content) -> None:
-        """Write on the frame, and paint nothing but the frame: what lies in it may be dear to paint."""
-        self._writing_border = True
-        try:
-            if title is not None and title.markup != self.border_title:
-                self.border_title = title
-            if subtitle.markup != self.border_subtitle:
-                self.border_subtitle = subtitle
-        finally:
-            self._writing_border = False
+        """Set the texts on the border and repaint only the border: the content may be expensive to paint."""
+        self._border_only = True
+        if title is not None and title.markup != self.border_title:
+            self.border_title = title
+        if subtitle.markup != self.border_subtitle:
+            self.border_subtitle = subtitle
+        self._border_only = False
 
     def refresh(
         self, *regions: Region, repaint: bool = True, layout: bool = False, recompose: bool = False
     ) -> Self:
-        """Paint `regions` of the pane again, or all of it."""
-        if self._writing_border and not regions:
+        if self._border_only:
             (left, top), (width, height) = self.gutter.top_left, self.outer_size
             regions = tuple(Region(-left, y, width, 1) for y in (-top, height - top - 1))
         return super().refresh(*regions, repaint=repaint, layout=layout, recompose=recompose)
 
     def first_focusable(self) -> Widget:
-        """The first part of the pane that can be seen and takes the keys, or else the pane itself."""
-        for part in self.walk_children(Widget):
-            inside = [
-                node
-                for node in part.ancestors_with_self
-                if isinstance(node, Widget) and self in node.ancestors
-            ]
-            if part.focusable and all(node.display for node in inside):
-                return part
+        """Return the first visible widget of the pane that takes the focus, or the pane itself."""
+        for widget in self.walk_children(Widget):
+            inside = takewhile(lambda node: node is not self, widget.ancestors_with_self)
+            if widget.focusable and all(node.display for node in inside):
+                return widget
         return self
+
+
+class ScrollPane(Pane, can_focus=True):
+    """A pane that scrolls as a whole."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [*VerticalScroll.BINDINGS, *SCROLL_KEYS]

@@ -51,6 +51,7 @@ def _setting(
     check: Check,
     *,
     choices: Iterable[str] = (),
+    suggestions: Iterable[str] = (),
     in_step: bool = True,
     resumable: bool = False,
 ) -> Any:  # noqa: ANN401 - see above
@@ -61,6 +62,7 @@ def _setting(
         description: for the form, after "learning rate: ".
         check: of a value.
         choices: the values, where there are few.
+        suggestions: values that the form suggests.
         in_step: whether it changes the arithmetic of a step, so that a step backend has to support it.
         resumable: whether a resumed run may have another value.
     """
@@ -68,18 +70,19 @@ def _setting(
         "description": description,
         "check": check,
         "choices": tuple(choices),
+        "suggestions": tuple(suggestions),
         "in_step": in_step,
         "resumable": resumable,
     }
     return dataclasses.field(default=default, metadata=metadata)
 
 
-def _choice(default: str, description: str, choices: Iterable[str], **marks: bool) -> Any:  # noqa: ANN401 - see above
+def _choice(default: str, description: str, choices: Iterable[str], **marks: Any) -> Any:  # noqa: ANN401 - see above
     names = tuple(choices)
     return _setting(default, description, _one_of(*names), choices=names, **marks)
 
 
-def _switch(default: bool, description: str, **marks: bool) -> Any:  # noqa: ANN401 - see above
+def _switch(default: bool, description: str, **marks: Any) -> Any:  # noqa: ANN401 - see above
     return _setting(default, description, _any, choices=("yes", "no"), **marks)
 
 
@@ -138,13 +141,21 @@ class TrainConfig:
         "auto",
         "auto, cifar10, synthetic, or a folder of images",
         _not_empty,
+        suggestions=DATA_KEYWORDS,
         in_step=False,
         resumable=True,
     )
     data_dir: str = _setting(
         "data", "folder for downloads and caches", _not_empty, in_step=False, resumable=True
     )
-    device: str = _setting("auto", "auto, cpu, cuda, cuda:N or mps", _device, in_step=False, resumable=True)
+    device: str = _setting(
+        "auto",
+        "auto, cpu, cuda, cuda:N or mps",
+        _device,
+        suggestions=("auto", "cpu", "cuda", "cuda:0", "mps"),
+        in_step=False,
+        resumable=True,
+    )
     model: str = _choice(PRESETS["tutorial"]["model"], "network", MODELS)
     epochs: int = _setting(
         2, "passes over the training images", _whole(1, 100_000), in_step=False, resumable=True

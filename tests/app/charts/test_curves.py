@@ -10,8 +10,9 @@ import pytest
 from rich.text import Text
 from textual.theme import BUILTIN_THEMES
 
-from cifar_tui.app.charts.axes import log_axis, round_ticks
-from cifar_tui.app.charts.curves import MAX_ZOOM, Palette, accuracy_chart, loss_chart, smoothed
+from cifar_tui.app.charts import curves as module
+from cifar_tui.app.charts.axes import log_axis, round_ticks, step_range_label
+from cifar_tui.app.charts.curves import MAX_ZOOM, ChartOptions, Palette, smoothed
 from cifar_tui.runs.state import Curves
 
 Draw = Callable[..., Text]
@@ -36,6 +37,14 @@ def curves(points: int = 500, every: int = 50) -> Curves:
     )
 
 
+def loss_chart(data: Curves, **options: Any) -> Text:
+    return module.loss_chart(data, ChartOptions(**{"palette": PALETTE, **options}))
+
+
+def accuracy_chart(data: Curves, **options: Any) -> Text:
+    return module.accuracy_chart(data, ChartOptions(**{"palette": PALETTE, **options}))
+
+
 def rows(chart: Text) -> list[str]:
     return str(chart).split("\n")
 
@@ -49,21 +58,20 @@ def drawn_cells(chart: Text) -> int:
 
 
 @pytest.mark.parametrize("draw", [loss_chart, accuracy_chart])
-@pytest.mark.parametrize("size", [(20, 5), (37, 9), (88, 15), (200, 50), (8, 3), (1, 1)])
 @pytest.mark.parametrize("points", [0, 1, 2, 500])
-def test_a_chart_has_exactly_the_size_asked_for(draw: Draw, size: tuple[int, int], points: int) -> None:
-    width, height = size
+def test_a_chart_has_exactly_the_size_asked_for(draw: Draw, points: int) -> None:
     data = curves(points) if points else Curves()
-    lines = draw(data, width=width, height=height, palette=PALETTE).split("\n", allow_blank=True)
-    assert [line.cell_len for line in lines] == [width] * height
+    for width, height in ((20, 5), (37, 9), (88, 15), (200, 50), (8, 3), (1, 1)):
+        lines = draw(data, width=width, height=height).split("\n", allow_blank=True)
+        assert [line.cell_len for line in lines] == [width] * height
 
 
 def test_an_empty_chart_says_that_the_curve_will_start() -> None:
-    assert "the curve starts" in str(loss_chart(Curves(), width=60, height=8, palette=PALETTE))
+    assert "Waiting for data" in str(loss_chart(Curves(), width=60, height=8))
 
 
 def test_a_single_point_is_told_in_words() -> None:
-    chart = loss_chart(Curves(loss=[(50, 2.3026)]), width=60, height=8, palette=PALETTE)
+    chart = loss_chart(Curves(loss=[(50, 2.3026)]), width=60, height=8)
     assert "step 50: loss 2.303" in str(chart)
 
 
@@ -76,7 +84,7 @@ def test_values_that_are_not_finite_are_left_out(bad: float, log_scale: bool) ->
         train_accuracy=[*good.train_accuracy[:9], (460, bad), *good.train_accuracy[9:]],
         test_accuracy=good.test_accuracy,
     )
-    size: dict[str, Any] = {"width": 88, "height": 15, "palette": PALETTE}
+    size: dict[str, Any] = {"width": 88, "height": 15}
     assert str(loss_chart(spoilt, log_scale=log_scale, **size)) == str(
         loss_chart(good, log_scale=log_scale, **size)
     )
@@ -84,35 +92,35 @@ def test_values_that_are_not_finite_are_left_out(bad: float, log_scale: bool) ->
 
 
 def test_nothing_but_bad_values_is_an_empty_chart() -> None:
-    chart = loss_chart(Curves(loss=[(1, math.nan), (2, math.inf)]), width=60, height=8, palette=PALETTE)
-    assert "the curve starts" in str(chart)
+    chart = loss_chart(Curves(loss=[(1, math.nan), (2, math.inf)]), width=60, height=8)
+    assert "Waiting for data" in str(chart)
 
 
 def test_a_spike_of_one_point_among_thousands_is_seen() -> None:
     flat = [(step, 1.0 + 0.01 * (step % 2)) for step in range(1, 4097)]
     spiked = [*flat[:2000], (2001, 9.0), *flat[2001:]]
-    chart = loss_chart(Curves(loss=spiked), width=80, height=12, palette=PALETTE, smoothing=0.98)
+    chart = loss_chart(Curves(loss=spiked), width=80, height=12, smoothing=0.98)
     top = rows(chart)[1]
     assert any("\u2800" < character <= "\u28ff" for character in top)
 
 
 def test_raw_and_smoothed_differ_in_shape_and_the_legend_names_both() -> None:
-    chart = loss_chart(curves(), width=88, height=15, palette=PALETTE, smoothing=0.9)
+    chart = loss_chart(curves(), width=88, height=15, smoothing=0.9)
     legend, body = rows(chart)[0], "".join(rows(chart)[1:])
     assert "smoothed 0.9" in legend
-    assert "each point" in legend
+    assert "raw" in legend
     assert set(body) & set("▀▄▚▞▌▐█")
     assert any("\u2800" < character <= "\u28ff" for character in body)
 
 
 def test_without_smoothing_there_is_only_the_raw_line() -> None:
-    chart = loss_chart(curves(), width=88, height=15, palette=PALETTE, smoothing=0)
+    chart = loss_chart(curves(), width=88, height=15, smoothing=0)
     assert "smoothed" not in str(chart)
     assert not set(str(chart)) & set("▀▄▚▞▌▐█")
 
 
 def test_evaluations_are_marks_beside_the_training_line() -> None:
-    chart = accuracy_chart(curves(), width=88, height=15, palette=PALETTE)
+    chart = accuracy_chart(curves(), width=88, height=15)
     legend, body = rows(chart)[0], rows(chart)[1:]
     assert "training" in legend
     assert "◆ test 53.2 %" in legend
@@ -120,25 +128,42 @@ def test_evaluations_are_marks_beside_the_training_line() -> None:
 
 
 def test_the_axes_carry_round_numbers() -> None:
-    chart = rows(loss_chart(curves(), width=88, height=15, palette=PALETTE))
+    chart = rows(loss_chart(curves(), width=88, height=15))
     assert chart[-1].split() == ["0", "5k", "10k", "15k", "20k", "25k"]
     assert [row.split("┤")[0].strip() for row in chart if "┤" in row] == ["2.2", "2.0", "1.8", "1.6", "1.4"]
 
 
 def test_zoom_shows_the_last_part_of_the_steps() -> None:
-    chart = loss_chart(curves(), width=88, height=15, palette=PALETTE, zoom=2)
-    assert "last 25 %" in rows(chart)[0]
+    chart = loss_chart(curves(), width=88, height=15, zoom=2)
+    assert "Loss, steps 18.8k–25k" in rows(chart)[0]
+    narrow = accuracy_chart(curves(), width=38, height=12, zoom=2)
+    assert rows(narrow)[0].strip() == "Accuracy, 18.8k–25k  ▄▀ training"
     assert rows(chart)[-1].split() == ["19k", "20k", "21k", "22k", "23k", "24k", "25k"]
 
 
+@pytest.mark.parametrize(
+    ("first", "last", "label"),
+    [
+        (73_828.1, 75_000, "73.8k–75k"),
+        (390.6, 400, "391–400"),
+        (999_960, 1_004_000, "1M–1.004M"),
+        (996.1, 1_000, "996–1k"),
+    ],
+)
+def test_a_range_of_steps_has_as_many_digits_as_tell_its_ends_apart(
+    first: float, last: float, label: str
+) -> None:
+    assert step_range_label(first, last) == label
+
+
 def test_the_closest_zoom_still_draws() -> None:
-    chart = accuracy_chart(curves(5), width=60, height=10, palette=PALETTE, zoom=MAX_ZOOM)
+    chart = accuracy_chart(curves(5), width=60, height=10, zoom=MAX_ZOOM)
     assert drawn_cells(chart)
 
 
 def test_an_exponential_is_a_straight_line_on_a_log_scale() -> None:
     data = Curves(loss=[(step, 10 ** (-step / 250)) for step in range(1, 1001)])
-    size: dict[str, Any] = {"width": 60, "height": 15, "palette": PALETTE, "smoothing": 0}
+    size: dict[str, Any] = {"width": 60, "height": 15, "smoothing": 0}
     chart = loss_chart(data, log_scale=True, **size)
     labels = [row.split("┤")[0].strip() for row in rows(chart) if "┤" in row]
     assert labels == ["0.1", "0.01", "0.001", "0.0001"]
@@ -149,17 +174,15 @@ def test_an_exponential_is_a_straight_line_on_a_log_scale() -> None:
 
 
 def test_a_log_scale_leaves_out_what_is_not_above_zero() -> None:
-    size: dict[str, Any] = {"width": 60, "height": 12, "palette": PALETTE, "log_scale": True}
+    size: dict[str, Any] = {"width": 60, "height": 12, "log_scale": True}
     assert "1.500" in str(loss_chart(Curves(loss=[(1, 2.0), (2, 0.0), (3, 1.5)]), smoothing=0, **size))
-    assert "nothing above 0" in str(loss_chart(Curves(loss=[(1, 0.0), (2, -1.0)]), **size))
+    assert "no loss is above 0" in str(loss_chart(Curves(loss=[(1, 0.0), (2, -1.0)]), **size))
 
 
 @pytest.mark.parametrize("value", [0.0, 1e-12, 2.5, 1e30])
 @pytest.mark.parametrize("log_scale", [False, True])
 def test_a_curve_that_does_not_move_is_drawn(value: float, log_scale: bool) -> None:
-    chart = loss_chart(
-        Curves(loss=[(1, value), (2, value)]), width=60, height=12, palette=PALETTE, log_scale=log_scale
-    )
+    chart = loss_chart(Curves(loss=[(1, value), (2, value)]), width=60, height=12, log_scale=log_scale)
     assert len(rows(chart)) == 12
 
 
@@ -183,12 +206,11 @@ def test_a_log_axis_has_ticks_inside_at_any_height(low: float, high: float, coun
     assert all(axis.low - 1e-6 <= tick <= axis.high + 1e-6 for tick in axis.ticks)
 
 
-@pytest.mark.parametrize("name", sorted(BUILTIN_THEMES))
-def test_every_theme_gives_a_palette(name: str) -> None:
-    variables = BUILTIN_THEMES[name].to_color_system().generate()
-    chart = accuracy_chart(curves(), width=60, height=10, palette=Palette.from_theme(variables))
-    assert len(rows(chart)) == 10
-    assert Palette.from_theme(variables).axis != "#000000"
+def test_every_theme_gives_a_palette() -> None:
+    for theme in BUILTIN_THEMES.values():
+        palette = Palette.from_theme(theme.to_color_system().generate())
+        assert len(rows(accuracy_chart(curves(9), width=60, height=10, palette=palette))) == 10
+        assert palette.axis != "#000000"
 
 
 def test_plotext_is_not_imported_before_the_first_chart() -> None:

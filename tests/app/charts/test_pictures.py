@@ -3,17 +3,17 @@
 import numpy as np
 import pytest
 
-from cifar_tui.app.charts.pictures import UPPER_HALF, half_blocks, picture_height, resize
+from cifar_tui.app.charts.pictures import UPPER_HALF, half_blocks, resize
 
 GENERATOR = np.random.default_rng(0)
 IMAGE = GENERATOR.integers(0, 256, (32, 32, 3), dtype=np.uint8)
 
 
-@pytest.mark.parametrize("width", range(8, 33))
-def test_a_square_image_is_half_as_high_as_wide(width: int) -> None:
-    lines = half_blocks(IMAGE, width)
-    assert {line.cell_length for line in lines} == {width}
-    assert len(lines) == picture_height(IMAGE, width) == round(width / 2)
+def test_a_square_image_is_half_as_high_as_wide() -> None:
+    for width in range(8, 33):
+        lines = half_blocks(IMAGE, width)
+        assert {line.cell_length for line in lines} == {width}
+        assert len(lines) == round(width / 2)
 
 
 def test_at_full_width_every_pixel_keeps_its_colour_but_for_what_nobody_sees() -> None:
@@ -31,11 +31,11 @@ def test_half_the_size_is_the_mean_of_four_pixels() -> None:
     assert np.abs(resize(IMAGE, 16, 16) - means).max() <= 0.5
 
 
-@pytest.mark.parametrize("width", [8, 12, 20, 24, 28, 31])
-def test_averaging_keeps_the_mean_and_a_plain_area_plain(width: int) -> None:
-    assert resize(IMAGE, width, width).mean() == pytest.approx(IMAGE.mean(), abs=0.5)
+def test_averaging_keeps_the_mean_and_a_plain_area_plain() -> None:
     plain = np.full((32, 32, 3), (10, 200, 255), dtype=np.uint8)
-    assert (resize(plain, width, width) == (10, 200, 255)).all()
+    for width in (8, 12, 20, 24, 28, 31):
+        assert resize(IMAGE, width, width).mean() == pytest.approx(IMAGE.mean(), abs=0.5)
+        assert (resize(plain, width, width) == (10, 200, 255)).all()
 
 
 def test_a_pixel_across_an_edge_counts_by_its_share() -> None:

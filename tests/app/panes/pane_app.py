@@ -11,6 +11,7 @@ from textual.app import App, ComposeResult
 from textual.pilot import Pilot
 
 import cifar_tui
+from cifar_tui.app.commands import PANES
 from cifar_tui.app.widgets.pane import Pane
 from cifar_tui.engine.data.synthetic import TITLE as SYNTHETIC_TITLE
 from cifar_tui.engine.events import (
@@ -39,9 +40,10 @@ class PaneApp(App[None]):
         STYLES / f"{name}.tcss"
         for name in (
             "widgets/pane",
-            *(f"panes/{pane}/pane" for pane in ("training", "samples", "summary", "log")),
+            *(f"panes/{pane}/pane" for pane in PANES),
         )
     ]
+    animation_level = "none"
 
     def __init__(self, pane: Pane) -> None:
         super().__init__()

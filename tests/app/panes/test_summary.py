@@ -3,7 +3,7 @@
 import pytest
 from textual.pilot import Pilot
 
-from cifar_tui.app.panes.summary.pane import Reading, SummaryPane, class_bars
+from cifar_tui.app.panes.summary.pane import SummaryPane, class_bars
 from cifar_tui.engine.events import ClassAccuracy, Event
 from tests.app.panes.pane_app import CLASSES, PaneApp, done, evaluated, settled, state, trained, until
 
@@ -17,7 +17,7 @@ async def show(pilot: Pilot[None], events: list[Event]) -> str:
 
 async def test_before_an_evaluation_it_says_what_will_be_here() -> None:
     async with PaneApp(SummaryPane()).run_test(size=(40, 10)) as pilot:
-        assert "after an evaluation" in await show(pilot, trained())
+        assert "Accuracy per class appears" in await show(pilot, trained())
 
 
 async def test_it_has_the_tutorials_line_and_the_exact_figures() -> None:
@@ -25,7 +25,7 @@ async def test_it_has_the_tutorials_line_and_the_exact_figures() -> None:
         text = await show(pilot, done())
         for part in (
             "Accuracy of the network on the 10000 test images: 53 %",
-            "53.50 % · 5,350 of 10,000 right",
+            "53.50 % · 5,350 of 10,000 correct",
             "✓ final weights · step 25,000",
             "loss 1.312 · trained in 0:32 · 3,125 images/s overall",
             "saved in checkpoints/run",
@@ -79,7 +79,7 @@ async def test_hundreds_of_classes_scroll_by_keys() -> None:
         pilot.app.query_one(SummaryPane).focus()
         await pilot.press("j")
         await settled(pilot)
-        assert pilot.app.query_one(Reading).scroll_y == 1
+        assert pilot.app.query_one(SummaryPane).scroll_y == 1
         await pilot.press("G")
         await settled(pilot)
         assert "class 299" in (await show(pilot, [*trained(), evaluated(tuple(range(300)))]))

@@ -6,9 +6,9 @@ from textual.renderables.digits import Digits as DigitsRenderable
 from textual.widget import Widget
 from textual.widgets import Digits
 
-from cifar_tui.app.panes.training.loading import Speed
+from cifar_tui.app.panes.training.figures import FigureRows
 from cifar_tui.app.panes.training.pane import Chart, TrainingPane
-from cifar_tui.app.widgets.state_line import ASKED_SIGNS, SIGNS
+from cifar_tui.app.panes.training.state_line import SIGNS
 from cifar_tui.engine.events import (
     EvaluationProgress,
     Event,
@@ -20,7 +20,14 @@ from cifar_tui.engine.events import (
 from cifar_tui.runs.state import PendingRequest, with_pending
 from tests.app.panes.pane_app import PaneApp, count_layouts, evaluated, loaded, settled, state, trained, until
 
-SIZES = [(78, 16), (80, 20), (88, 34), (120, 30), (150, 45)]
+SIZES = {
+    (78, 16): "loss",
+    (80, 22): "pair",
+    (88, 34): "stack",
+    (120, 30): "pair",
+    (150, 45): "pair",
+}
+"""Sizes of the pane, and how the charts are arranged there."""
 
 
 async def show(pilot: Pilot[None], events: list[Event]) -> str:
@@ -51,57 +58,46 @@ def download(done: int, seconds: float, total: int | None = 170_000_000) -> Load
 async def test_idle_says_what_to_press() -> None:
     async with PaneApp(TrainingPane()).run_test(size=(78, 16)) as pilot:
         await settled(pilot)
-        assert "t trains with the settings in Configuration" in screen(pilot)
+        assert "t trains with the current settings" in screen(pilot)
 
 
-@pytest.mark.parametrize("phase", list(Phase))
-async def test_every_phase_has_a_sign_of_its_own_and_its_name(phase: Phase) -> None:
-    assert len({sign for sign, _ in SIGNS.values()}) == len(Phase)
+async def test_every_phase_and_every_pending_request_has_its_own_sign_and_name() -> None:
+    assert len({sign for sign, _ in SIGNS.values()}) == len(Phase) + 1, "pausing has the sign of paused"
     async with PaneApp(TrainingPane()).run_test(size=(78, 16)) as pilot:
-        text = await show(pilot, [*trained(), PhaseChanged(phase=phase)])
-        assert f"{SIGNS[phase][0]} {phase.value}" in text
+        for phase in Phase:
+            text = await show(pilot, [*trained(1), PhaseChanged(phase=phase)])
+            assert f"{SIGNS[phase][0]} {phase.value}" in text
+        evaluating = state([*trained(1), PhaseChanged(phase=Phase.EVALUATING)]).snapshot()
+        for request in PendingRequest:
+            pilot.app.query_one(TrainingPane).show(with_pending(evaluating, request))
+            await settled(pilot)
+            assert f"{SIGNS[request][0]} {request} · {SIGNS[Phase.EVALUATING][0]} evaluating" in screen(pilot)
 
 
-@pytest.mark.parametrize("pending", list(PendingRequest))
-async def test_a_pending_request_stands_before_what_has_to_end_first(pending: PendingRequest) -> None:
-    async with PaneApp(TrainingPane()).run_test(size=(78, 16)) as pilot:
-        run = state([*trained(), PhaseChanged(phase=Phase.EVALUATING)])
-        pilot.app.query_one(TrainingPane).show(with_pending(run.snapshot(), pending))
-        await settled(pilot)
-        assert f"{ASKED_SIGNS[pending][0]} {pending} · {SIGNS[Phase.EVALUATING][0]} evaluating" in screen(
-            pilot
-        )
-
-
-@pytest.mark.parametrize("size", SIZES)
-async def test_at_every_size_nothing_is_cut_off(size: tuple[int, int]) -> None:
-    async with PaneApp(TrainingPane()).run_test(size=size) as pilot:
-        text = await show(pilot, [*trained(), evaluated(final=False)])
-        for part in ("training", "CIFAR-10", "cpu", "1 of 2", "5,000 of 12,500", "20 %", "40 %"):
-            assert part in text
-        for part in ("4,000 images/s", "0:05 elapsed", "0:20 left"):
-            assert part in text
+async def test_at_every_size_nothing_is_cut_off_and_the_charts_fill_the_room() -> None:
+    async with PaneApp(TrainingPane()).run_test(size=(60, 12)) as pilot:
         pane = pilot.app.query_one(TrainingPane)
-        for widget in pane.walk_children(Widget):
-            if widget.display and widget.region.area:
-                assert pane.content_region.contains_region(widget.region), widget
-        assert "0" in pilot.app.query_one("#loss-chart", Chart).plain.splitlines()[-1]
-
-
-@pytest.mark.parametrize(
-    ("size", "arrangement"),
-    [((78, 16), "loss"), ((80, 22), "pair"), ((88, 34), "stack"), ((120, 30), "pair"), ((150, 45), "pair")],
-)
-async def test_the_charts_are_arranged_for_the_room(size: tuple[int, int], arrangement: str) -> None:
-    async with PaneApp(TrainingPane()).run_test(size=size) as pilot:
-        await show(pilot, trained())
-        loss, accuracy = (pilot.app.query_one(f"#{name}-chart").region for name in ("loss", "accuracy"))
-        assert loss.area
-        assert {
-            "loss": not accuracy.area,
-            "pair": accuracy.x > loss.right and accuracy.y == loss.y,
-            "stack": accuracy.y > loss.bottom and accuracy.x == loss.x,
-        }[arrangement]
+        await show(pilot, [*trained(), evaluated(final=False)])
+        for size, arrangement in SIZES.items():
+            await pilot.resize_terminal(*size)
+            await until(pilot, lambda: pane.query_one("#loss-chart", Chart).plain.count("\n") > 2)
+            await settled(pilot)
+            text = screen(pilot)
+            for part in ("training", "CIFAR-10", "cpu", "1 of 2", "5,000 of 12,500", "20 %", "40 %"):
+                assert part in text, size
+            for part in ("4,000 images/s", "0:05 elapsed", "0:20 left"):
+                assert part in text, size
+            for widget in pane.walk_children(Widget):
+                if widget.display and widget.region.area:
+                    assert pane.content_region.contains_region(widget.region), (size, widget)
+            assert "0" in pane.query_one("#loss-chart", Chart).plain.splitlines()[-1]
+            loss, accuracy = (pane.query_one(f"#{name}-chart").region for name in ("loss", "accuracy"))
+            assert loss.area
+            assert {
+                "loss": not accuracy.area,
+                "pair": accuracy.x > loss.right and accuracy.y == loss.y,
+                "stack": accuracy.y > loss.bottom and accuracy.x == loss.x,
+            }[arrangement], size
 
 
 async def test_where_one_chart_fits_the_other_takes_its_place() -> None:
@@ -123,21 +119,22 @@ async def test_the_loss_is_large_where_there_is_height_and_a_figure_where_not() 
         assert not pilot.app.query_one(Digits).region.area
 
 
-async def test_large_digits_make_room_for_a_wide_loss_and_then_stay_as_wide(
+async def test_another_loss_neither_lays_the_screen_out_nor_is_cut_off(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async with PaneApp(TrainingPane()).run_test(size=(120, 30)) as pilot:
         await show(pilot, trained())
-        digits = pilot.app.query_one(Digits)
+        digits, rows = pilot.app.query_one(Digits), pilot.app.query_one(FigureRows)
+        layouts, left = count_layouts(pilot.app, monkeypatch), rows.region.x
+        digits.update("2.222")
+        await settled(pilot)
+        assert layouts == []
+        digits.update("11.111")
+        await settled(pilot)
+        assert rows.region.x == left
         digits.update("8.88e+08")
         await settled(pilot)
-        wide = digits.region.width
-        assert wide == DigitsRenderable.get_width("8.88e+08")
-        layouts = count_layouts(pilot.app, monkeypatch)
-        digits.update("1.111")
-        await settled(pilot)
-        assert digits.region.width == wide
-        assert layouts == []
+        assert digits.region.width == DigitsRenderable.get_width("8.88e+08")
 
 
 async def test_charts_follow_the_size() -> None:
@@ -157,7 +154,7 @@ async def test_the_view_of_the_charts_changes() -> None:
         pane.toggle_log_scale()
         pane.cycle_smoothing()
         pane.zoom_in()
-        await until(pilot, lambda: "Loss, log, last 50 %" in chart.plain)
+        await until(pilot, lambda: "Loss, log, steps 2.5k–5k" in chart.plain)
         assert "smoothed 0.98" in chart.plain
         pane.cycle_smoothing()
         pane.zoom_out()
@@ -165,7 +162,7 @@ async def test_the_view_of_the_charts_changes() -> None:
         pane.toggle_log_scale()
         await until(pilot, lambda: "smoothed" not in chart.plain)
         assert "log" not in chart.plain
-        assert "last" not in chart.plain
+        assert "steps" not in chart.plain
 
 
 async def test_synthetic_images_are_called_synthetic() -> None:
@@ -183,34 +180,39 @@ async def test_a_failure_is_told_in_full() -> None:
         assert error.split()[-1] in text
 
 
-async def test_a_download_shows_how_far_how_fast_and_how_long() -> None:
+async def load(pilot: Pilot[None], *steps: LoadingProgress) -> str:
+    run = state([PhaseChanged(phase=Phase.LOADING)])
+    for progress in steps:
+        run.apply(progress)
+        pilot.app.query_one(TrainingPane).show(run.snapshot())
+    await settled(pilot)
+    return screen(pilot)
+
+
+async def test_loading_shows_the_progress_the_speed_of_the_last_seconds_and_the_time_left() -> None:
     async with PaneApp(TrainingPane()).run_test(size=(78, 16)) as pilot:
-        run = state([PhaseChanged(phase=Phase.LOADING)])
-        for second in range(3):
-            run.apply(download(10_000_000 * second, 100.0 + second))
-            pilot.app.query_one(TrainingPane).show(run.snapshot())
-        await settled(pilot)
-        text = screen(pilot)
+        text = await load(pilot, *(download(10_000_000 * n, 100.0 + n) for n in range(3)))
         assert "downloading cifar-10-python.tar.gz" in text
         assert "20.0 MB of 170.0 MB · 10.0 MB/s · 0:15 left" in text
         assert "11 %" in text
-
-
-async def test_decoding_counts_images() -> None:
-    progress = LoadingProgress(stage="decoding images", done=1200, total=60_000, unit="images")
-    async with PaneApp(TrainingPane()).run_test(size=(78, 16)) as pilot:
-        text = await show(pilot, [PhaseChanged(phase=Phase.LOADING), progress])
+        text = await load(pilot, *(download(20_000_000 + 1_000_000 * n, 102.0 + n) for n in range(10)))
+        assert "29.0 MB of 170.0 MB · 1.0 MB/s" in text
+        text = await load(pilot, download(10_000_000, 120.0))
+        assert "/s" not in text, "it started again"
+        stage = LoadingProgress(stage="decoding images", done=1200, total=60_000, unit="images", time=130.0)
+        text = await load(pilot, stage)
         assert "1,200 of 60,000 images" in text
+        assert "/s" not in text, "it is another stage"
 
 
 async def test_a_download_of_unknown_size_says_how_much_there_is() -> None:
     async with PaneApp(TrainingPane()).run_test(size=(78, 16)) as pilot:
-        text = await show(pilot, [PhaseChanged(phase=Phase.LOADING), download(5_000_000, 1.0, total=None)])
+        text = await load(pilot, download(5_000_000, 1.0, total=None))
         assert "5.0 MB" in text
         assert "%" not in text
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("size", [(78, 11), (150, 45)])
 async def test_an_evaluation_shows_its_progress(size: tuple[int, int]) -> None:
     events = [
         *trained(),
@@ -219,22 +221,7 @@ async def test_an_evaluation_shows_its_progress(size: tuple[int, int]) -> None:
     ]
     async with PaneApp(TrainingPane()).run_test(size=size) as pilot:
         text = await show(pilot, events)
-        assert "Tested 3,200 of 10,000" in text
+        assert "Evaluated 3,200 of 10,000" in text
         assert "32 %" in text
         stopped = [*events, PhaseChanged(phase=Phase.DONE)]
-        assert "Tested" not in await show(pilot, stopped), "it was given up"
-
-
-def test_the_speed_forgets_another_stage_and_a_new_start() -> None:
-    speed = Speed()
-    assert speed.add(download(0, 0.0)) is None
-    assert speed.add(download(100, 1.0)) == 100
-    assert speed.add(download(50, 2.0)) is None
-    assert speed.add(LoadingProgress(time=3.0, stage="checking", done=80, total=None, unit="bytes")) is None
-
-
-def test_the_speed_is_that_of_the_last_seconds() -> None:
-    speed = Speed()
-    for second in range(20):
-        rate = speed.add(download(1000 * second if second < 10 else 9000 + 10 * (second - 9), float(second)))
-    assert rate == pytest.approx(10)
+        assert "Evaluated" not in await show(pilot, stopped), "it was given up"

@@ -1,4 +1,4 @@
-"""The screen of all runs: what it shows, and what its keys do."""
+"""The Runs view: what it shows, and what its keys do."""
 
 import dataclasses
 import threading
@@ -8,7 +8,7 @@ import pytest
 from textual.events import Key
 
 from cifar_tui.app.dialogs.comparison import ComparisonScreen, ComparisonTable
-from cifar_tui.app.dialogs.dialogs import DeleteDialog
+from cifar_tui.app.dialogs.questions import DeleteDialog
 from cifar_tui.app.views import runs as runs_screen
 from cifar_tui.app.views.runs import MARK, FilterInput, RunChoice
 from cifar_tui.engine.config.schema import TrainConfig, config_to_toml
@@ -102,17 +102,17 @@ async def test_u_resumes_a_run_that_was_stopped(app, tmp_path):
         assert app.choices == [RunChoice(action="resume", folder=tmp_path / STOPPED)]
 
 
-async def test_a_run_that_is_live_done_or_broken_is_not_resumed_and_the_screen_says_why(app, live, tmp_path):
+async def test_a_run_that_is_active_finished_or_broken_is_not_resumed_but_explained(app, live, tmp_path):
     live.add(NEW)
     (tmp_path / STOPPED / "config.toml").write_text("broken")
     async with app.run_test(size=(80, 24)) as pilot:
         await listed(pilot)
         await pilot.press("u", "j", "u", "j", "u")
         await until(pilot, lambda: len(app.notes) == 3)
-        assert [note.split(":")[0] for note in app.notes] == [
-            f"Run {NEW} is live and goes on by itself",
-            f"Run {STOPPED} cannot be resumed",
-            f"Run {OLD} is done",
+        assert app.notes == [
+            f"Run {NEW}: Already running. Press enter to open.",
+            f"Run {STOPPED} cannot be resumed: its config.toml is unreadable.",
+            f"Run {OLD}: Already finished.",
         ]
         assert app.choices == []
 
@@ -170,7 +170,7 @@ async def test_a_slow_disk_does_not_hold_the_screen_up_and_is_asked_once_at_a_ti
         await until(pilot, lambda: asked)
         for _ in range(10):
             await pilot.pause(0.02)
-        assert "looking for runs" in app.text()
+        assert "Listing runs…" in app.text()
         assert len(asked) == 1
         answer.set()
         await until(pilot, lambda: len(asked) > 1)
@@ -201,7 +201,7 @@ async def test_runs_with_the_same_settings_are_said_to_have_them(app, make_run):
     async with app.run_test(size=(80, 24)) as pilot:
         await listed(pilot, 4)
         await pilot.press("space", "j", "space", "v")
-        await until(pilot, lambda: "the same" in app.text())
+        await until(pilot, lambda: "identical" in app.text())
 
 
 async def test_one_run_alone_is_not_compared(app):
@@ -253,7 +253,7 @@ async def test_a_filter_that_nothing_passes_says_so(app):
     async with app.run_test(size=(80, 24)) as pilot:
         await listed(pilot)
         await pilot.press("slash", *"xyz")
-        await until(pilot, lambda: "no run has “xyz” in its row" in app.text())
+        await until(pilot, lambda: "No runs match “xyz”" in app.text())
         await pilot.press("escape", "j")
         await listed(pilot)
         assert app.current() == STOPPED
@@ -291,7 +291,7 @@ async def test_a_live_run_is_not_deleted_and_the_screen_says_why(app, live):
         await listed(pilot)
         await pilot.press("x")
         await until(pilot, lambda: app.notes)
-        assert "is live and cannot be deleted" in app.notes[0]
+        assert app.notes == [f"Run {NEW} is active. Open it (enter) and stop it (s) first."]
         assert app.screen is app.runs
 
 
@@ -303,14 +303,14 @@ async def test_a_run_that_became_live_while_the_user_was_asked_is_not_deleted(ap
         live.add(NEW)
         await pilot.press("y")
         await until(pilot, lambda: app.notes)
-        assert "is still running; stop it before deleting it" in app.notes[0]
+        assert NEW in app.notes[0]
         assert (tmp_path / NEW).exists()
 
 
 async def test_without_runs_the_screen_says_how_to_get_one(tmp_path):
     app = RunsApp(tmp_path / "none")
     async with app.run_test(size=(80, 24)) as pilot:
-        await until(pilot, lambda: "there are no runs in" in app.text())
+        await until(pilot, lambda: "No runs in" in app.text())
         assert "t trains one" in app.text()
         await pilot.press("enter", "u", "x", "v", "space", "j")
         assert app.choices == []
@@ -340,7 +340,7 @@ async def test_names_that_look_like_markup_are_shown_as_they_are(make_run, tmp_p
         await listed(pilot, 1)
         await until(pilot, lambda: "[b]run " in app.text() and "[red]" in app.text())
         await pilot.press("x")
-        await until(pilot, lambda: "Delete run [b]run with" in app.text())
+        await until(pilot, lambda: "Delete run [b]run? This cannot be undone." in app.text())
 
 
 def test_a_choice_cannot_be_changed():

@@ -1,4 +1,4 @@
-"""The pane that shows test images beside what the net takes them for."""
+"""Test images with their labels and predictions."""
 
 from typing import ClassVar
 
@@ -8,31 +8,27 @@ from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.coordinate import Coordinate
 from textual.strip import Strip
-from textual.widgets import DataTable, Static
+from textual.widgets import DataTable
 
-from cifar_tui.app.charts.pictures import half_blocks, picture_height
+from cifar_tui.app.charts.pictures import half_blocks
 from cifar_tui.app.widgets.pane import Pane
 from cifar_tui.app.widgets.strip_view import StripView
 from cifar_tui.runs.format import UNKNOWN
 from cifar_tui.runs.source import Sample, SampleBatch
 
-WIDTHS = (32, 28, 24, 20, 18, 16, 14, 12, 10, 8)
-"""Widths of a picture, in cells; 32 and 16 are exact, the others are averaged."""
+PICTURE_WIDTHS = (32, 28, 24, 20, 18, 16, 14, 12, 10, 8)
+"""Widths of a picture in cells; 32 and 16 divide the image evenly."""
 
 GAP = 2
 """Columns between two pictures."""
 
-TITLE = "3 Samples"
-EMPTY_TEXT = (
-    "test images stand here once they are loaded,\nwith what they show and what the net takes them for"
-)
 NAME_WIDTH = 14
 COLUMNS = {"Image": 7, "GroundTruth": NAME_WIDTH, "Predicted": NAME_WIDTH, "Confidence": 10, "": 8}
 """The columns of the table and their widths."""
 
 
 class SampleTable(DataTable[Content | str]):
-    """Moves by j and k as well."""
+    """A table with the keys of vi."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("j", "cursor_down", "Down", show=False),
@@ -43,33 +39,35 @@ class SampleTable(DataTable[Content | str]):
 
 
 class SamplesPane(Pane):
-    """A batch of test images and a table of their labels."""
+    """A batch of test images above a table of their labels and predictions."""
 
-    BORDER_TITLE = TITLE
+    BORDER_TITLE = "3 Samples"
+    EMPTY_TEXT = "Test images appear when training starts"
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._batch: SampleBatch | None = None
-        self._drawn: tuple[int, ...] | None = None
+        self._drawn: tuple[int, ...] = ()
 
     def compose(self) -> ComposeResult:
-        """The pictures above the table, or a sentence where there are none."""
-        yield Static(EMPTY_TEXT, id="no-samples")
+        yield from super().compose()
         yield StripView(id="pictures")
         table = SampleTable(id="labels", cursor_type="row", cursor_foreground_priority="renderable")
         for label, column_width in COLUMNS.items():
             table.add_column(label, width=column_width)
         yield table
 
+    def on_mount(self) -> None:
+        self.query("#pictures, #labels").add_class("content")
+
     def on_resize(self) -> None:
-        """Make the pictures as large as fits."""
         self._draw_pictures()
 
     def show(self, batch: SampleBatch | None) -> None:
-        """Show `batch`; None while there are no images."""
+        """Show `batch`; None if there are no images yet."""
         self._batch = batch
         self.set_class(batch is not None, "-filled")
-        keys = Content("[ previous batch · ] next batch") if batch else Content()
+        keys = Content("[ previous batch · ] next batch" if batch else "")
         self.write_border(title=_title(batch), subtitle=keys)
         self._draw_pictures()
         self._fill_table(batch.samples if batch else ())
@@ -84,30 +82,29 @@ class SamplesPane(Pane):
                 table.add_row(*cells)
                 continue
             for column, cell in enumerate(cells):
-                if not _is_same(table.get_cell_at(Coordinate(row, column)), cell):
-                    table.update_cell_at(Coordinate(row, column), cell)
+                table.update_cell_at(Coordinate(row, column), cell)
 
     def _draw_pictures(self) -> None:
-        canvas = self.query_one("#pictures", StripView)
         samples = self._batch.samples if self._batch else ()
         room = self.size.height - len(samples) - 1
         columns, width = arrange(len(samples), self.size.width, room)
         drawn = (columns, width, *(sample.index for sample in samples))
-        if drawn == self._drawn:
+        if drawn == self._drawn:  # predictions change far more often than the images
             return
         self._drawn = drawn
         lines = _grid(samples, columns, width) if width else []
-        canvas.styles.height = len(lines) + (room > len(lines))
-        canvas.styles.width = max((line.cell_length for line in lines), default=0)
-        canvas.show(lines)
+        view = self.query_one("#pictures", StripView)
+        view.styles.height = len(lines) + (room > len(lines))
+        view.styles.width = max((line.cell_length for line in lines), default=0)
+        view.show(lines)
 
 
 def arrange(count: int, width: int, height: int) -> tuple[int, int]:
-    """Columns of the grid and cells across a picture, so that `count` square pictures are as large as fits.
+    """Fit `count` square pictures, each with a caption row, as large as possible.
 
-    Each needs a line for its number. (0, 0) where not even the smallest fit.
+    Returns the columns of the grid and the width of a picture in cells, or (0, 0) if nothing fits.
     """
-    for picture in WIDTHS:
+    for picture in PICTURE_WIDTHS:
         for rows in range(1, count + 1):
             columns = -(-count // rows)
             if columns * (picture + GAP) - GAP <= width and rows * (picture // 2 + 1) <= height:
@@ -119,13 +116,14 @@ def _grid(samples: tuple[Sample, ...], columns: int, width: int) -> list[Strip]:
     gap = Strip.blank(GAP)
     lines: list[Strip] = []
     for start in range(0, len(samples), columns):
-        row = samples[start : start + columns]
-        captions = [_caption(sample, width) for sample in row]
-        pictures = [half_blocks(sample.image, width) for sample in row]
-        height = picture_height(row[0].image, width)
-        for y in range(-1, height):
-            parts = captions if y < 0 else [picture[y] for picture in pictures]
-            lines.append(Strip.join([cell for part in parts for cell in (part, gap)][:-1]))
+        pictures = [
+            [_caption(sample, width), *half_blocks(sample.image, width)]
+            for sample in samples[start : start + columns]
+        ]
+        lines += [
+            Strip.join([cell for part in parts for cell in (part, gap)][:-1])
+            for parts in zip(*pictures, strict=True)
+        ]
     return lines
 
 
@@ -133,47 +131,33 @@ def _caption(sample: Sample, width: int) -> Strip:
     return Strip([Segment(f"{sample.index:,} {sample.ground_truth}")]).adjust_cell_length(width)
 
 
+def _cells(sample: Sample) -> list[Content | str]:
+    """The row of `sample` in the table."""
+    predicted, confidence, verdict, style = UNKNOWN, UNKNOWN, "", ""
+    if sample.predicted is not None:
+        predicted = sample.predicted
+        is_right = predicted == sample.ground_truth
+        verdict, style = ("✓ right", "$text-success") if is_right else ("✗ wrong", "bold $text-error")
+        if sample.confidence is not None:
+            confidence = f"{100 * sample.confidence:5.1f} %"
+    return [
+        f"{sample.index:,}",
+        _name(sample.ground_truth),
+        _name(predicted, style),
+        confidence,
+        Content.styled(verdict, style),
+    ]
+
+
 def _name(name: str, style: str = "") -> Content:
     return Content.styled(name, style).truncate(NAME_WIDTH, ellipsis=True)
 
 
-def _cells(sample: Sample) -> list[Content | str]:
-    number = f"{sample.index:,}"
-    if sample.predicted is None:
-        return [
-            number,
-            _name(sample.ground_truth),
-            UNKNOWN,
-            UNKNOWN,
-            "",
-        ]
-    right = sample.predicted == sample.ground_truth
-    style = "$text-success" if right else "bold $text-error"
-    confidence = f"{100 * sample.confidence:.1f} %" if sample.confidence is not None else UNKNOWN
-    return [
-        number,
-        _name(sample.ground_truth),
-        _name(sample.predicted, style),
-        confidence.rjust(7),
-        Content.styled("✓ right" if right else "✗ wrong", style),
-    ]
-
-
-def _is_same(shown: Content | str, cell: Content | str) -> bool:
-    """Whether a cell looks as it does already: contents are equal where only their text is."""
-    if isinstance(shown, Content) and isinstance(cell, Content):
-        return shown.is_same(cell)
-    return type(shown) is type(cell) and shown == cell
-
-
 def _title(batch: SampleBatch | None) -> Content:
     if batch is None:
-        return Content(TITLE)
-    when = _when_predicted(batch)
-    return Content(f"{TITLE} · batch {batch.number + 1:,} of {batch.count:,} · {when}")
-
-
-def _when_predicted(batch: SampleBatch) -> str:
+        return Content(SamplesPane.BORDER_TITLE)
     if any(sample.predicted is None for sample in batch.samples):
-        return "not predicted yet"
-    return "predicted" if batch.step is None else f"predicted at step {batch.step:,}"
+        when = "not predicted yet"
+    else:
+        when = "predicted" if batch.step is None else f"predicted at step {batch.step:,}"
+    return Content(f"{SamplesPane.BORDER_TITLE} · batch {batch.number + 1:,} of {batch.count:,} · {when}")

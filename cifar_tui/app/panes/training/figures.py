@@ -1,38 +1,54 @@
-"""The rows of figures of a run at work."""
+"""The figures of a run: progress, loss, speed, times and accuracies."""
 
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.events import Resize
-from textual.geometry import Size
-from textual.renderables.digits import Digits as DigitsRenderable
 from textual.widgets import Digits
 
-from cifar_tui.app.widgets.bars import counter
-from cifar_tui.app.widgets.line import Line
-from cifar_tui.engine.events import EvaluationProgress, Phase, TrainingStarted
+from cifar_tui.app.widgets.line import Line, bar
+from cifar_tui.engine.events import Phase, TrainingStarted
 from cifar_tui.runs.format import UNKNOWN, duration, loss_figure, throughput
 from cifar_tui.runs.state import RunSnapshot
 
 
-class Rows(Vertical):
-    """Rows of figures that fill the width: they are written again when it changes."""
+class RunFigures(Horizontal):
+    """The loss in large digits, or as a figure in a low pane, beside the other figures."""
+
+    def compose(self) -> ComposeResult:
+        with Vertical(id="loss"):
+            yield Line(id="loss-label")
+            yield Digits(UNKNOWN, id="loss-digits")
+        yield FigureRows()
+
+    def on_mount(self) -> None:
+        self.query_one("#loss-label", Line).show(Content.styled("loss", "$foreground 60%"))
+
+    def show(self, snapshot: RunSnapshot) -> None:
+        """Show the run of `snapshot`."""
+        digits = self.query_one(Digits)
+        loss = UNKNOWN if snapshot.loss is None else loss_figure(snapshot.loss)
+        if digits.value != loss:
+            digits.update(loss)
+        self.query_one(FigureRows).show(snapshot)
+
+
+class FigureRows(Vertical):
+    """Rows of figures, with bars as wide as there is room for."""
 
     def __init__(self) -> None:
         super().__init__()
         self._snapshot = RunSnapshot()
 
     def compose(self) -> ComposeResult:
-        """Four rows; a style may hide the last."""
         for name in ("epoch", "batch", "rates", "accuracy"):
             yield Line(id=name)
 
     def on_resize(self, event: Resize) -> None:
-        """Fit the bars."""
         self._write(event.size.width)
 
     def show(self, snapshot: RunSnapshot) -> None:
-        """Show the run as it is now."""
+        """Show the run of `snapshot`."""
         self._snapshot = snapshot
         self._write(self.size.width)
 
@@ -41,81 +57,29 @@ class Rows(Vertical):
         if snapshot.started is None or not width:
             return
         rows = [
-            *epoch_and_batch(snapshot, snapshot.started, width),
-            rates(snapshot, with_loss=self.has_class("-with-loss")),
-            accuracies(snapshot),
+            *_epoch_and_batch(snapshot, snapshot.started, width),
+            _rates(snapshot, with_loss=self.has_class("-with-loss")),
+            _accuracies(snapshot),
         ]
-        if snapshot.phase is Phase.EVALUATING and snapshot.evaluating is not None:
-            rows[3 if lines[3].display else 2] = tested(snapshot.evaluating, width)
+        evaluating = snapshot.evaluating
+        if snapshot.phase is Phase.EVALUATING and evaluating is not None:
+            progress = _progress("Evaluated", evaluating.done, evaluating.total, width)
+            rows[3 if lines[3].display else 2] = progress
         for line, row in zip(lines, rows, strict=True):
             line.show(row)
 
 
-class LossDigits(Digits):
-    """Large digits as wide as the widest value so far.
-
-    What stands beside them stays where it is, and the screen need not be laid out anew with every loss.
-    """
-
-    _widest = 0
-
-    def update(self, value: str) -> None:
-        """Show `value`."""
-        width = DigitsRenderable.get_width(value)
-        self._value = value
-        self.refresh(layout=width > self._widest)
-        self._widest = max(self._widest, width)
-
-    def get_content_width(self, container: Size, viewport: Size) -> int:
-        """That of the widest value."""
-        return max(self._widest, super().get_content_width(container, viewport))
-
-
-class RunFigures(Horizontal):
-    """The loss in large digits, or in a row where there is little height, beside the other figures."""
-
-    def compose(self) -> ComposeResult:
-        """The loss, and the rows."""
-        with Vertical(id="loss"):
-            yield Line(id="loss-label")
-            yield LossDigits(UNKNOWN, id="loss-digits")
-        yield Rows()
-
-    def on_mount(self) -> None:
-        """Name the digits."""
-        self.query_one("#loss-label", Line).show(Content.styled("loss", "$foreground 60%"))
-
-    def show(self, snapshot: RunSnapshot) -> None:
-        """Show the run as it is now."""
-        digits, loss = self.query_one(Digits), UNKNOWN
-        if snapshot.loss is not None:
-            loss = loss_figure(snapshot.loss)
-        if digits.value != loss:
-            digits.update(loss)
-        self.query_one(Rows).show(snapshot)
-
-
-def epoch_and_batch(snapshot: RunSnapshot, started: TrainingStarted, width: int) -> list[Content]:
-    """How far the run and its epoch are, in two rows."""
+def _epoch_and_batch(snapshot: RunSnapshot, started: TrainingStarted, width: int) -> list[Content]:
     epochs = max(1, round(started.total_steps / max(1, started.steps_per_epoch)))
-    figures = 2 * len(f"{max(started.steps_per_epoch, epochs):,}") + len(" of ")
-    rows = (
-        ("Epoch", snapshot.epoch, epochs, snapshot.step / max(1, started.total_steps)),
-        (
-            "Batch",
-            snapshot.batch,
-            started.steps_per_epoch,
-            snapshot.batch / max(1, started.steps_per_epoch),
-        ),
-    )
+    count_width = len(_count(max(started.steps_per_epoch, epochs), max(started.steps_per_epoch, epochs)))
+    run = snapshot.step / max(1, started.total_steps)
     return [
-        counter(label, done, total, share=share, width=width, figures=figures)
-        for label, done, total, share in rows
+        _progress("Epoch", snapshot.epoch, epochs, width, fraction=run, count_width=count_width),
+        _progress("Batch", snapshot.batch, started.steps_per_epoch, width, count_width=count_width),
     ]
 
 
-def rates(snapshot: RunSnapshot, *, with_loss: bool) -> Content:
-    """Speed and times in one row, after the loss where that is not shown elsewhere."""
+def _rates(snapshot: RunSnapshot, *, with_loss: bool) -> Content:
     parts = [f"loss {loss_figure(snapshot.loss)}"] if with_loss and snapshot.loss is not None else []
     if snapshot.images_per_second is not None:
         parts.append(throughput(snapshot.images_per_second))
@@ -125,8 +89,7 @@ def rates(snapshot: RunSnapshot, *, with_loss: bool) -> Content:
     return Content(" · ".join(parts))
 
 
-def accuracies(snapshot: RunSnapshot) -> Content:
-    """What share is classified rightly, in one row."""
+def _accuracies(snapshot: RunSnapshot) -> Content:
     parts = []
     if snapshot.accuracy is not None:
         parts.append(f"training accuracy {100 * snapshot.accuracy:.1f} %")
@@ -135,8 +98,23 @@ def accuracies(snapshot: RunSnapshot) -> Content:
     return Content.styled(" · ".join(parts), "$foreground 60%")
 
 
-def tested(progress: EvaluationProgress, width: int) -> Content:
-    """How far the evaluation is, in one row."""
-    share = progress.done / max(1, progress.total)
-    figures = 2 * len(f"{progress.total:,}") + len(" of ")
-    return counter("Tested", progress.done, progress.total, share=share, width=width, figures=figures)
+def _progress(
+    label: str, done: int, total: int, width: int, *, fraction: float | None = None, count_width: int = 0
+) -> Content:
+    """Build `Batch 5,650 of 12,500  ━━━━━╸────   45 %`, without the bar if there is no room for it.
+
+    `fraction` (0-1) is `done` / `total` by default, `count_width` that of the largest count.
+    """
+    if fraction is None:
+        fraction = done / max(1, total)
+    count = _count(done, total).ljust(max(count_width, len(_count(total, total))))
+    bar_width = width - len(label) - len(count) - 10
+    percent = f"{int(100 * fraction):>3} %"
+    parts: list[Content | tuple[str, str]] = [(f"{label} ", "$foreground 60%"), (count, "bold")]
+    if bar_width >= 4:
+        return Content.assemble(*parts, "  ", bar(fraction, bar_width, "$accent"), "  ", percent)
+    return Content.assemble(*parts, f" {percent}")
+
+
+def _count(done: int, total: int) -> str:
+    return f"{done:,} of {total:,}"

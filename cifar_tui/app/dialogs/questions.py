@@ -1,0 +1,97 @@
+"""The questions: quit, delete a run, no images; and the recap of a run."""
+
+from collections.abc import Iterable
+
+from textual.widget import Widget
+from textual.widgets import Input, Label
+
+from cifar_tui.app.dialogs.dialog import Answer, Question
+from cifar_tui.runs.listing import printable
+
+_DOWNLOADED = ("auto", "cifar10")
+
+
+class QuitDialog(Question):
+    """Asks what to do with an active run: "stop", "detach" or "stay".
+
+    Args:
+        can_detach: whether the run can continue without a screen, which it can once it has a folder.
+    """
+
+    def __init__(self, *, can_detach: bool) -> None:
+        stay = Answer(id="stay", keys="escape,n", label="esc stay", harmless=True)
+        if can_detach:
+            answers = (
+                Answer(id="detach", keys="d", label="d keep it running and leave"),
+                Answer(id="stop", keys="y,q", label="y save, stop, leave"),
+                stay,
+            )
+            super().__init__("Training is running", "", answers)
+        else:
+            stop = Answer(id="stop", keys="y,q", label="y stop and leave")
+            super().__init__("A run is active", "Nothing to save yet.", (stop, stay))
+
+    def leave(self) -> None:
+        """Take a second ctrl+c for a yes."""
+        self.dismiss("stop")
+
+
+class DeleteDialog(Question):
+    """Asks whether to delete the run `name`: "delete" or "keep"."""
+
+    def __init__(self, name: str) -> None:
+        answers = (
+            Answer(id="delete", keys="y", label="y delete"),
+            Answer(id="keep", keys="escape,n,q", label="esc keep", harmless=True),
+        )
+        super().__init__("Delete run", f"Delete run {printable(name)}? This cannot be undone.", answers)
+
+
+class RecapDialog(Question):
+    """Shows `lines` until any answer."""
+
+    def __init__(self, lines: list[str]) -> None:
+        close = Answer(id="close", keys="escape,q,space", label="enter continue", harmless=True)
+        super().__init__("While you were away", "\n".join(lines), (close,))
+
+
+class DataDialog(Question):
+    """Offers ways to get images; dismissed with the data setting to start again with, or None.
+
+    Args:
+        reason: why there are none.
+        data: the data setting that failed.
+    """
+
+    def __init__(self, reason: str, data: str) -> None:
+        title = "CIFAR-10 could not be downloaded" if data in _DOWNLOADED else "No images found"
+        answers = (
+            Answer(id="retry", keys="r", label="r Retry", harmless=True),
+            Answer(id="folder", keys="f", label="f Choose a folder"),
+            Answer(id="synthetic", keys="s", label="s Use synthetic images (offline)"),
+            Answer(id="cancel", keys="escape", label="esc Cancel"),
+        )
+        super().__init__(title, reason, answers)
+        self._data = data
+
+    def compose_body(self) -> Iterable[Widget]:
+        yield Label("Folder with train/<class>/… and test/<class>/…:")
+        yield Input(placeholder="path of the folder, then enter", compact=True, id="data-folder")
+
+    def on_input_submitted(self) -> None:
+        self.action_answer("folder")
+
+    def action_answer(self, answer: str) -> None:
+        match answer:
+            case "retry":
+                self.dismiss(self._data)
+            case "synthetic":
+                self.dismiss("synthetic")
+            case "cancel":
+                self.dismiss(None)
+            case _:
+                field = self.query_one(Input)
+                if field.value.strip():
+                    self.dismiss(field.value.strip())
+                else:
+                    field.focus()

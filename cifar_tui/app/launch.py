@@ -1,0 +1,47 @@
+"""What the dashboard opens with."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from cifar_tui.engine.config.schema import TrainConfig
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Idle:
+    """Show the form, filled in with `config`."""
+
+    config: TrainConfig
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Train:
+    """Start a training."""
+
+    config: TrainConfig
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Resume:
+    """Resume the run in `folder` from its last checkpoint."""
+
+    folder: Path
+    config: TrainConfig
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Evaluate:
+    """Evaluate the file `weights` on the test set."""
+
+    weights: Path
+    config: TrainConfig
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Attach:
+    """Show the run in `folder`, which another process trains or which has ended."""
+
+    folder: Path
+    config: TrainConfig
+
+
+Launch = Idle | Train | Resume | Evaluate | Attach

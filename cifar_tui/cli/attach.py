@@ -1,0 +1,16 @@
+"""`cifar-tui attach`: open the dashboard for a running or finished run."""
+
+import argparse
+
+from cifar_tui.app.launch import Attach
+from cifar_tui.cli.dashboard import open_dashboard
+from cifar_tui.cli.parser import checkpoints_folder
+from cifar_tui.engine.config.schema import TrainConfig
+from cifar_tui.runs.disk.store import find_run, find_run_to_attach
+
+
+def attach(options: argparse.Namespace) -> int:
+    """Run the command and return its exit code."""
+    checkpoints = checkpoints_folder(options)
+    folder = find_run(checkpoints, options.name) if options.name else find_run_to_attach(checkpoints)
+    return open_dashboard(Attach(folder=folder, config=TrainConfig()), checkpoints)

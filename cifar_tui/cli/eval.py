@@ -1,0 +1,29 @@
+"""`cifar-tui eval`: evaluate a run or a weights file on the test set."""
+
+import argparse
+from pathlib import Path
+
+from cifar_tui.app.launch import Evaluate
+from cifar_tui.cli.dashboard import has_terminal, open_dashboard
+from cifar_tui.cli.parser import build_settings, checkpoints_folder
+from cifar_tui.engine.config.schema import build_config, read_config_file
+from cifar_tui.engine.layout import CONFIG_FILE, WEIGHTS_FILE
+from cifar_tui.runs.disk.store import find_run
+
+_WEIGHTS_SUFFIXES = {".pth", ".pt"}
+
+
+def evaluate(options: argparse.Namespace) -> int:
+    """Run the command and return its exit code."""
+    checkpoints = checkpoints_folder(options)
+    weights, base = Path(options.target), None
+    if not weights.is_file() and weights.suffix not in _WEIGHTS_SUFFIXES:
+        folder = find_run(checkpoints, options.target)
+        weights = folder / WEIGHTS_FILE
+        base = build_config(read_config_file(folder / CONFIG_FILE))
+    config = build_settings(options, base=base)
+    if options.headless or options.json or not has_terminal():
+        from cifar_tui.cli.headless import evaluate_headless
+
+        return evaluate_headless(config, weights, checkpoints=checkpoints, as_json=options.json)
+    return open_dashboard(Evaluate(weights=weights, config=config), checkpoints)

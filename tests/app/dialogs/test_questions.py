@@ -1,0 +1,100 @@
+"""The questions: keys, arrows and the answer that enter gives."""
+
+import pytest
+from textual.widgets import Button, Input
+
+from cifar_tui.app.dialogs.help import HelpScreen
+from cifar_tui.app.dialogs.questions import DataDialog, DeleteDialog, QuitDialog, RecapDialog
+
+
+def data_dialog():
+    return DataDialog("cannot download", "auto")
+
+
+def quit_dialog():
+    return QuitDialog(can_detach=True)
+
+
+def delete_dialog():
+    return DeleteDialog("20260101-000000")
+
+
+def recap_dialog():
+    return RecapDialog(["a line"])
+
+
+async def answer_to(app, dialog, *keys):
+    """Open `dialog`, press `keys`, and return what it was dismissed with."""
+    answers = []
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        app.push_screen(dialog, answers.append)
+        await pilot.pause()
+        await pilot.press(*keys)
+        await pilot.pause()
+        assert app.is_running
+        assert (app.screen is app.dashboard) == bool(answers)
+    return answers
+
+
+@pytest.mark.parametrize(
+    ("dialog", "keys", "answer"),
+    [
+        (quit_dialog, ["y"], "stop"),
+        (quit_dialog, ["d"], "detach"),
+        (quit_dialog, ["escape"], "stay"),
+        (quit_dialog, ["enter"], "stay"),
+        (quit_dialog, ["left", "enter"], "stop"),
+        (quit_dialog, ["right", "enter"], "detach"),
+        (quit_dialog, ["ctrl+c"], "stop"),
+        (delete_dialog, ["y"], "delete"),
+        (delete_dialog, ["enter"], "keep"),
+        (delete_dialog, ["up", "enter"], "delete"),
+        (delete_dialog, ["ctrl+c"], None),
+        (recap_dialog, ["space"], "close"),
+        (recap_dialog, ["ctrl+c"], None),
+        (data_dialog, ["r"], "auto"),
+        (data_dialog, ["enter"], "auto"),
+        (data_dialog, ["s"], "synthetic"),
+        (data_dialog, ["escape"], None),
+        (data_dialog, ["ctrl+c"], None),
+        (data_dialog, ["f", *"rs", "enter"], "rs"),
+        (data_dialog, ["up", *"rs", "down", "down", "enter"], "rs"),
+        (HelpScreen, ["ctrl+c"], None),
+    ],
+)
+async def test_every_answer_has_a_key_and_arrows_reach_it(app, dialog, keys, answer):
+    assert await answer_to(app, dialog(), *keys) == [answer]
+
+
+async def test_a_run_without_a_folder_cannot_be_detached(app):
+    assert await answer_to(app, QuitDialog(can_detach=False), "d") == []
+
+
+@pytest.mark.parametrize("in_front", [True, False])
+@pytest.mark.parametrize(
+    ("dialog", "harmless"),
+    [(quit_dialog, "stay"), (delete_dialog, "keep"), (recap_dialog, "close"), (data_dialog, "retry")],
+)
+async def test_only_the_harmless_answer_has_the_focus_at_first(app, monkeypatch, dialog, harmless, in_front):
+    focused = []
+    monkeypatch.setattr(Button, "watch_has_focus", lambda button, has: focused.append((button.id, has)))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        app.app_focus = in_front  # whether the terminal is in the foreground
+        app.push_screen(dialog())
+        await pilot.pause()
+        assert focused == [(harmless, True)]
+
+
+async def test_all_answers_are_visible_in_a_small_terminal(app):
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        for dialog in (quit_dialog(), delete_dialog(), recap_dialog(), data_dialog()):
+            app.push_screen(dialog)
+            await pilot.pause()
+            inner = dialog.query_one(".dialog").content_region
+            for widget in (*dialog.query(Button), *dialog.query(Input)):
+                assert inner.contains_region(widget.region), widget
+            dialog.dismiss(None)
+            await pilot.pause()

@@ -1,0 +1,121 @@
+"""When the dashboard draws: at fixed intervals, and at once for a key."""
+
+import time
+from pathlib import Path
+
+import pytest
+
+from cifar_tui.app.widgets.line import Line
+from cifar_tui.engine.config.schema import TrainConfig
+from cifar_tui.engine.events import LossPoint, Message, Phase, PhaseChanged
+from cifar_tui.runs.control.protocol import Request
+from cifar_tui.runs.live import LiveRun
+from cifar_tui.runs.state import Curves
+from tests.app.form import is_ready
+from tests.app.panes.pane_app import trained
+from tests.app.views.runs_app import until
+
+SLACK = 0.7
+"""Seconds that a busy machine may take longer."""
+
+
+def emit(run, events):
+    for event in events:
+        run._emit(event)
+
+
+@pytest.fixture
+def run():
+    return LiveRun(TrainConfig(), checkpoints=Path())
+
+
+def next_point(step):
+    return [event for event in trained(step // 50) if isinstance(event, LossPoint)][-1]
+
+
+async def test_numbers_and_log_are_drawn_within_a_second_and_charts_within_two(app, run, monkeypatch):
+    drawn = {}
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        app.presenter.follow(run)
+        emit(run, trained(4))
+        await until(pilot, lambda: app.dashboard.training._curves.loss)
+        for name in ("show_run", "show_curves"):
+            show = getattr(app.dashboard, name)
+
+            def note(run, name=name, show=show):
+                drawn.setdefault(name, time.monotonic())
+                show(run)
+
+            monkeypatch.setattr(app.dashboard, name, note)
+        emit(run, [next_point(250), Message(text="a line")])
+        began = time.monotonic()
+        while len(drawn) < 2 and time.monotonic() < began + 5:
+            await pilot.pause(0.02)
+        assert drawn["show_run"] - began <= 0.5 + SLACK
+        assert drawn["show_curves"] - began <= 2 + SLACK
+
+
+async def test_a_key_of_the_charts_draws_them_at_once_from_the_latest_point(app, run):
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        app.presenter.follow(run)
+        for count, key in enumerate(["l", "z", "plus", "minus", "a"], start=4):
+            emit(run, trained(4) if count == 4 else [next_point(50 * count)])
+            await pilot.press(key)
+            assert app.dashboard.training._curves.loss == run.curves().loss
+
+
+async def test_nothing_is_drawn_while_nothing_changes(app, run, monkeypatch):
+    drawn = []
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        await until(pilot, lambda: is_ready(app))
+        emit(run, [*trained(4), PhaseChanged(phase=Phase.PAUSED)])
+        app.presenter.follow(run)
+        app.presenter.show()
+        app.presenter.show_curves()
+        training = app.dashboard.training
+        monkeypatch.setattr(training, "show", drawn.append)
+        monkeypatch.setattr(training, "show_curves", drawn.append)
+        app.presenter.show()
+        app.presenter.show_curves()
+        assert drawn == []
+
+
+async def test_the_curves_of_another_run_are_gone_when_a_new_one_is_followed(app, run):
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        app.dashboard.training.show_curves(Curves(loss=[(1, 2.0), (2, 1.0)]))
+        app.presenter.follow(run)
+        assert app.dashboard.training._curves == Curves()
+
+
+async def test_the_effect_of_a_request_is_drawn_until_it_is_complete(app, run, monkeypatch):
+    shown = []
+    phases = iter([Phase.TRAINING, Phase.SAVING])
+    # the run answers before the request returns
+    monkeypatch.setattr(run, "request", lambda _: run._emit(PhaseChanged(phase=next(phases))))
+    run._emit(PhaseChanged(phase=Phase.PAUSED))
+    async with app.run_test(size=(120, 40)) as pilot:
+        app.presenter.follow(run)
+        monkeypatch.setattr(app.presenter, "show", lambda: None)  # the timer
+        monkeypatch.setattr(app.dashboard, "show_run", lambda run: shown.append(run.snapshot().phase))
+        app.presenter.request(Request.TOGGLE_PAUSE)
+        await until(pilot, lambda: shown == [Phase.TRAINING])
+        app.presenter.request(Request.SAVE)
+        await until(pilot, lambda: shown == [Phase.TRAINING, Phase.SAVING])
+        run._emit(PhaseChanged(phase=Phase.PAUSED))
+        await until(pilot, lambda: shown == [Phase.TRAINING, Phase.SAVING, Phase.PAUSED])
+
+
+async def test_a_request_that_waits_for_a_step_is_shown_as_pending(app, run):
+    run._emit(PhaseChanged(phase=Phase.TRAINING))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        app.presenter.follow(run)
+        app.presenter.show()
+        line = app.dashboard.query_one("#state", Line)
+        for request, said in ((Request.PAUSE, "‖ pausing · ▶ training"), (Request.RESUME, "▶ training")):
+            app.presenter.request(request)
+            await until(pilot, lambda said=said: line.plain == said)
