@@ -124,8 +124,9 @@ class Session:
         kept, held_out = split_validation(dataset.train, config.val_size, seed=config.seed)
         train, self._test = _on_device(kept, device), _on_device(dataset.test, device)
         old = {} if resumed is None else resumed["provenance"]
+        # not through `reads`: comparing all settings with their defaults follows none of them
         choice = resolve_backend(
-            config, device, images=config.epochs * len(train), resumed=old.get("backend")
+            self.config, device, images=config.epochs * len(train), resumed=old.get("backend")
         )
         folder = create_folder()
         threads = training_threads(device, config.batch_size)

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import pytest
 import torch
 
-from cifar_tui.engine.config.schema import TrainConfig
+from cifar_tui.engine.config.schema import SETTINGS, TrainConfig
 from cifar_tui.engine.control import RunControl
 from cifar_tui.engine.errors import CancelledError, ConfigError, DataUnavailableError, RunFailedError
 from cifar_tui.engine.events import (
@@ -103,19 +103,43 @@ def test_the_report_has_the_numbers_of_the_saved_weights(tmp_path, image_folder)
 
 
 @pytest.mark.parametrize("averaging", ["none", "lookahead"])
-def test_the_saved_weights_of_a_recipe_are_evaluated_again_the_same(tmp_path, image_folder, averaging):
+def test_every_setting_is_followed_and_saved_weights_are_evaluated_again_the_same(
+    tmp_path, image_folder, averaging
+):
     recipe = {
         "model": "airbench-tiny",
         "weight_averaging": averaging,
         "learning_rate": 0.01,
         "epochs": 1,
         "batch_size": 8,
+        "optimizer": "muon",
+        "bias_lr": 0.1,
+        "head_lr": 0.02,
+        "momentum": 0.6,
+        "weight_decay": 0.001,
+        "lr_schedule": "one-cycle",
+        "warmup_fraction": 0.3,
+        "warmup_start_factor": 0.1,
+        "final_lr_factor": 0.05,
+        "label_smoothing": 0.2,
+        "ema_decay": 0.9,
         "translate": 2,
         "flip": "random",
+        "cutout": 4,
+        "low_res_fraction": 0.5,
         "tta": "mirror+translate",
         "precision": "auto",
         "channels_last": True,
+        "log_every": 2,
+        "chart_every": 1,
+        "eval_every": 0,
+        "val_size": 4,
+        "checkpoint_every_epochs": 0,
+        "checkpoint_every_minutes": 1.0,
+        "seed": 3,
     }
+    followed_elsewhere = {"preset", "compile", "backend"}
+    assert recipe.keys() | {"data", "data_dir", "device"} == SETTINGS.keys() - followed_elsewhere
     run = Run(tmp_path, data=image_folder, **recipe)
     run.train()
     assert any("training in" in message.text for message in run.of(Message))

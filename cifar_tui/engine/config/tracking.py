@@ -4,8 +4,8 @@ from typing import Any
 
 from cifar_tui.engine.config.schema import SETTINGS, TrainConfig
 
-_INFORMATIONAL = {"preset"}
-"""Only says where the other settings came from."""
+_UNTRACKED = {"preset", "backend"}
+"""Followed before anything is built: where the other settings came from, and what runs the steps."""
 
 
 class ConfigReads:
@@ -34,5 +34,5 @@ class ConfigReads:
         """
         for name, field in SETTINGS.items():
             value = getattr(self._config, name)
-            if value != field.default and name not in self._read | _INFORMATIONAL:
+            if value != field.default and name not in self._read | _UNTRACKED:
                 raise AssertionError(f"nothing follows the setting {name} {value!r}")
