@@ -104,9 +104,7 @@ async def test_u_resumes_a_run_that_was_stopped(app, tmp_path):
         assert app.choices == [RunChoice(action="resume", folder=tmp_path / STOPPED)]
 
 
-async def test_a_run_that_is_active_finished_or_broken_is_not_resumed_but_explained(
-    app, live, tmp_path
-):
+async def test_a_run_that_is_active_finished_or_broken_is_not_resumed_but_explained(app, live, tmp_path):
     live.add(NEW)
     (tmp_path / STOPPED / "config.toml").write_text("broken")
     async with app.run_test(size=(80, 24)) as pilot:
