@@ -3,43 +3,44 @@
 from dataclasses import dataclass
 
 from textual.binding import Binding
+from textual.keys import format_key
 
 from cifar_tui.app.views.train import PANES
 from cifar_tui.runs.control.protocol import Request, is_allowed
 from cifar_tui.runs.source import RunSource
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Command:
     """Something the user can do.
 
     Attributes:
         keys: Textual's names of the keys, separated by commas.
-        key_label: the key as the user sees it.
-        name: one or two words, for the footer and the palette.
+        name: one or two words, for the palette.
         description: one line, for the palette and the help screen.
-        group: the heading in the help screen.
         action: the app's action, as in `action_…`.
         arguments: what the action is called with.
-        request: what it requests of the run; then `action` and `arguments` need not be given.
+        request: what it requests of the run; then it needs no action of its own.
         notice: shown when the request is made, if its effect would not show at once.
-        in_footer: whether the footer shows it, where there is room.
-        footer_name: its name there, if `name` is too long.
+        footer: its name in the footer, where there is room; "" to leave it out.
         everywhere: whether its key works while a field has the focus, too.
     """
 
     keys: str
-    key_label: str
     name: str
     description: str
-    group: str
     action: str = "request"
     arguments: tuple[str | int, ...] = ()
     request: Request | None = None
     notice: str = ""
-    in_footer: bool = False
-    footer_name: str = ""
+    footer: str = ""
     everywhere: bool = False
+
+    @property
+    def key_label(self) -> str:
+        """The first key as the user sees it."""
+        key = self.keys.partition(",")[0]
+        return f"^{key[-1]}" if key.startswith("ctrl+") else format_key(key)
 
     @property
     def parameters(self) -> tuple[str | int, ...]:
@@ -52,208 +53,69 @@ class Command:
         return f"{self.action}({', '.join(map(repr, self.parameters))})"
 
 
-COMMANDS = (
-    Command(
-        keys="t",
-        key_label="t",
-        name="Train",
-        description="Train with the settings in the form",
-        group="Run",
-        action="train",
-        in_footer=True,
-    ),
-    Command(
-        keys="space",
-        key_label="space",
-        name="Pause",
-        description="Pause or resume training",
-        group="Run",
-        request=Request.TOGGLE_PAUSE,
-        in_footer=True,
-    ),
-    Command(
-        keys="c",
-        key_label="c",
-        name="Checkpoint",
-        footer_name="Save",
-        description="Save a checkpoint now",
-        group="Run",
-        request=Request.SAVE,
-        notice="Saving checkpoint…",
-        in_footer=True,
-    ),
-    Command(
-        keys="s",
-        key_label="s",
-        name="Stop",
-        description="Save and stop; cancels loading",
-        group="Run",
-        request=Request.STOP,
-        in_footer=True,
-    ),
-    Command(
-        keys="e",
-        key_label="e",
-        name="Evaluate",
-        description="Evaluate on the test set",
-        group="Run",
-        request=Request.EVALUATE,
-        in_footer=True,
-    ),
-    Command(
-        keys="d",
-        key_label="d",
-        name="Detach",
-        description="Quit the dashboard, keep training",
-        group="Run",
-        action="detach",
-        in_footer=True,
-    ),
-    Command(
-        keys="u",
-        key_label="u",
-        name="Resume run",
-        description="Resume from the last checkpoint",
-        group="Run",
-        action="resume_run",
-        in_footer=True,
-    ),
-    Command(
-        keys="r",
-        key_label="r",
-        name="Runs",
-        description="List all runs: open, resume, compare, delete",
-        group="Run",
-        action="runs",
-        in_footer=True,
-    ),
-    *(
+def _show_pane(number: int, name: str) -> Command:
+    return Command(str(number), name.capitalize(), f"Go to {name.capitalize()}", "show_pane", (name,))
+
+
+COMMAND_GROUPS: dict[str, tuple[Command, ...]] = {
+    "Run": (
+        Command("t", "Train", "Train with the settings in the form", "train", footer="Train"),
+        Command("space", "Pause", "Pause or resume training", request=Request.TOGGLE_PAUSE, footer="Pause"),
         Command(
-            keys=str(number),
-            key_label=str(number),
-            name=pane.capitalize(),
-            description=f"Go to {pane.capitalize()}",
-            group="Panes",
-            action="show_pane",
-            arguments=(pane,),
-        )
-        for number, pane in enumerate(PANES, start=1)
+            "c",
+            "Checkpoint",
+            "Save a checkpoint now",
+            request=Request.SAVE,
+            notice="Saving checkpoint…",
+            footer="Save",
+        ),
+        Command("s", "Stop", "Save and stop; cancels loading", request=Request.STOP, footer="Stop"),
+        Command("e", "Evaluate", "Evaluate on the test set", request=Request.EVALUATE, footer="Evaluate"),
+        Command("d", "Detach", "Quit the dashboard, keep training", "detach", footer="Detach"),
+        Command("u", "Resume run", "Resume from the last checkpoint", "resume_run", footer="Resume run"),
+        Command("r", "Runs", "List all runs: open, resume, compare, delete", "runs", footer="Runs"),
     ),
-    Command(
-        keys="escape",
-        key_label="esc",
-        name="Leave field",
-        description="Leave the field",
-        group="Panes",
-        action="leave_field",
+    "Panes": (
+        *(_show_pane(number, name) for number, name in enumerate(PANES, start=1)),
+        Command("escape", "Leave field", "Leave the field", "leave_field"),
     ),
-    Command(
-        keys="left_square_bracket",
-        key_label="[",
-        name="Previous samples",
-        description="Show the previous batch of test images",
-        group="View",
-        action="sample_batch",
-        arguments=(-1,),
+    "View": (
+        Command(
+            "left_square_bracket",
+            "Previous samples",
+            "Show the previous batch of test images",
+            "sample_batch",
+            (-1,),
+        ),
+        Command(
+            "right_square_bracket", "Next samples", "Show the next batch of test images", "sample_batch", (1,)
+        ),
+        Command(
+            "a", "Other chart", "Switch between loss and accuracy where only one chart fits", "other_chart"
+        ),
+        Command("l", "Log scale", "Switch the loss chart between linear and log scale", "log_scale"),
+        Command("z", "Smoothing", "Cycle smoothing", "smoothing"),
+        Command("plus,equals_sign", "Zoom in", "Zoom in on the latest part of the charts", "zoom", (1,)),
+        Command("minus", "Zoom out", "Zoom out of the charts", "zoom", (-1,)),
     ),
-    Command(
-        keys="right_square_bracket",
-        key_label="]",
-        name="Next samples",
-        description="Show the next batch of test images",
-        group="View",
-        action="sample_batch",
-        arguments=(1,),
+    "Program": (
+        Command("question_mark,f1", "Help", "Show all keys", "help", footer="Help"),
+        Command(
+            "ctrl+p",
+            "Palette",
+            "Find a command by name",
+            "command_palette",
+            footer="Palette",
+            everywhere=True,
+        ),
+        Command("ctrl+z", "Suspend", "Suspend (pauses training)", "suspend", everywhere=True),
+        Command("q", "Quit", "Quit; asks first while a run is active", "quit", footer="Quit"),
+        Command("ctrl+c,ctrl+q", "Quit", "Quit, also from a field", "quit", everywhere=True),
     ),
-    Command(
-        keys="a",
-        key_label="a",
-        name="Other chart",
-        description="Switch between loss and accuracy where only one chart fits",
-        group="View",
-        action="other_chart",
-    ),
-    Command(
-        keys="l",
-        key_label="l",
-        name="Log scale",
-        description="Switch the loss chart between linear and log scale",
-        group="View",
-        action="log_scale",
-    ),
-    Command(
-        keys="z",
-        key_label="z",
-        name="Smoothing",
-        description="Cycle smoothing",
-        group="View",
-        action="smoothing",
-    ),
-    Command(
-        keys="plus,equals_sign",
-        key_label="+",
-        name="Zoom in",
-        description="Zoom in on the latest part of the charts",
-        group="View",
-        action="zoom",
-        arguments=(1,),
-    ),
-    Command(
-        keys="minus",
-        key_label="-",
-        name="Zoom out",
-        description="Zoom out of the charts",
-        group="View",
-        action="zoom",
-        arguments=(-1,),
-    ),
-    Command(
-        keys="question_mark,f1",
-        key_label="?",
-        name="Help",
-        description="Show all keys",
-        group="Program",
-        action="help",
-        in_footer=True,
-    ),
-    Command(
-        keys="ctrl+p",
-        key_label="^p",
-        name="Palette",
-        description="Find a command by name",
-        group="Program",
-        action="command_palette",
-        in_footer=True,
-        everywhere=True,
-    ),
-    Command(
-        keys="ctrl+z",
-        key_label="^z",
-        name="Suspend",
-        description="Suspend (pauses training)",
-        group="Program",
-        action="suspend",
-        everywhere=True,
-    ),
-    Command(
-        keys="q",
-        key_label="q",
-        name="Quit",
-        description="Quit; asks first while a run is active",
-        group="Program",
-        action="quit",
-        in_footer=True,
-    ),
-    Command(
-        keys="ctrl+c,ctrl+q",
-        key_label="^c",
-        name="Quit",
-        description="Quit, also from a field",
-        group="Program",
-        action="quit",
-        everywhere=True,
-    ),
-)
+}
+"""The commands below their headings in the help screen."""
+
+COMMANDS = tuple(command for commands in COMMAND_GROUPS.values() for command in commands)
 
 
 def is_enabled(action: str, parameters: tuple[object, ...], run: RunSource | None) -> bool:
@@ -286,8 +148,8 @@ def bindings() -> list[Binding]:
             Binding(
                 command.keys,
                 command.call,
-                command.footer_name or command.name,
-                show=command.in_footer,
+                command.footer or command.name,
+                show=bool(command.footer),
                 key_display=command.key_label,
                 priority=command.everywhere,
             )

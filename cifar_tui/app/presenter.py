@@ -1,4 +1,4 @@
-"""Draw the shown run on the dashboard at fixed intervals, and recap what happened while nobody looked."""
+"""Draw the shown run on the dashboard at fixed intervals, and recap what happened since it was viewed."""
 
 import asyncio
 import contextlib

@@ -5,7 +5,7 @@ from pathlib import Path
 from rich.console import Console
 from textual.widgets import Static
 
-from cifar_tui.app.commands import COMMANDS, is_enabled, palette_commands
+from cifar_tui.app.commands import COMMAND_GROUPS, COMMANDS, is_enabled, palette_commands
 from cifar_tui.app.dialogs.help import HelpScreen
 from cifar_tui.app.panes.settings.pane import SettingRow
 from cifar_tui.app.widgets.footer import Footer
@@ -64,8 +64,8 @@ async def test_the_palette_offers_what_is_enabled(app):
 def enabled(run):
     return {
         command.request or command.action
-        for command in COMMANDS
-        if command.group == "Run" and is_enabled(command.action, command.parameters, run)
+        for command in COMMAND_GROUPS["Run"]
+        if is_enabled(command.action, command.parameters, run)
     }
 
 

@@ -1,4 +1,4 @@
-"""Runs the command line, in this process or as one of its own."""
+"""Runs the command line, in this process or in another."""
 
 import contextlib
 import re

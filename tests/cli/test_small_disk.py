@@ -16,7 +16,7 @@ from cifar_tui.runs.disk.event_log import read_events
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """A folder on a file system of its own, of 4 MB."""
+    """A folder on a file system of 4 MB."""
     folder = tmp_path / "small"
     folder.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=4m,mode=0700", "tmpfs", str(folder)]
@@ -80,7 +80,7 @@ def test_training_goes_on_while_the_disk_is_full_and_saves_again_when_there_is_r
             time.sleep(0.1)
         wait_until(lambda: said("cannot write the event log"))
         step_of_last_good = loaded_step(folder)
-        assert process.poll() is None, "it goes on"
+        assert process.poll() is None, "training continues"
 
         filler.unlink()
         wait_until(lambda: max(saved_steps(folder)) > step_of_last_good)

@@ -69,7 +69,7 @@ class Terminal:
         self._wait(lambda: not re.search(pattern, self.text()), pattern, seconds)
 
     def until_true(self, condition, seconds=60):
-        """Wait until `condition` holds, while the program goes on drawing."""
+        """Wait until `condition` holds, while the program draws."""
         self._wait(condition, "the condition", seconds)
 
     def _wait(self, condition, what, seconds):

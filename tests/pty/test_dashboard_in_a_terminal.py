@@ -198,7 +198,7 @@ def test_a_training_survives_resizes_and_a_declined_ctrl_c_and_a_sigterm_saves_i
 
 def test_keys_are_text_in_a_field_and_a_wrong_value_is_said_when_it_is_left(open_terminal):
     terminal = open_terminal("--data", "synthetic", size=(80, 24))
-    terminal.until("1 Settings")
+    terminal.until("1 Settings +2 Training")
     terminal.until("t Train")
     assert b"raining yet" not in terminal.received, "the first frame has one pane"
     enter_form(terminal)

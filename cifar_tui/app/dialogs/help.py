@@ -1,6 +1,5 @@
 """The help screen: every key, from the table of commands."""
 
-from itertools import groupby
 from typing import ClassVar
 
 from rich.table import Table
@@ -10,7 +9,7 @@ from textual.binding import Binding
 from textual.containers import VerticalScroll
 from textual.widgets import Static
 
-from cifar_tui.app.commands import COMMANDS
+from cifar_tui.app.commands import COMMAND_GROUPS
 from cifar_tui.app.dialogs.dialog import Dialog
 from cifar_tui.app.views.runs import RunsScreen, RunTable
 
@@ -50,7 +49,7 @@ def _command_table() -> Table:
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     table.add_column(justify="right", no_wrap=True)
     table.add_column()
-    for group, commands in groupby(COMMANDS, key=lambda command: command.group):
+    for group, commands in COMMAND_GROUPS.items():
         table.add_row("", Text(f"\n{group}", style="bold underline"))
         for command in commands:
             table.add_row(Text(command.key_label, style="bold"), command.description)

@@ -41,6 +41,9 @@ class PaneTabs(Static):
         self._panes = panes
         self.set_reactive(PaneTabs.front, panes[0])
 
+    def on_mount(self) -> None:
+        self.watch_front(self.front)
+
     def watch_front(self, front: str) -> None:
         tabs = [
             f"[@click=app.show_pane('{pane}')][{'reverse bold' if pane == front else 'not bold'}] {number} "

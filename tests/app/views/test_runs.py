@@ -45,7 +45,7 @@ def app(make_run, tmp_path):
 
 @pytest.fixture
 def live(monkeypatch):
-    """The names of the runs that somebody owns."""
+    """The names of the runs that a process owns."""
     names: set[str] = set()
     monkeypatch.setattr(listing, "owner_of", lambda folder: Owner(live=folder.name in names, crashed=False))
     return names
@@ -126,7 +126,7 @@ async def test_the_screen_is_left_without_a_choice(app, key):
         assert app.choices == [None]
 
 
-async def test_the_list_is_made_anew_and_the_cursor_stays_on_its_run(app, make_run, monkeypatch):
+async def test_the_list_is_refreshed_and_the_cursor_stays_on_its_run(app, make_run, monkeypatch):
     monkeypatch.setattr(runs_screen, "REFRESH_SECONDS", 0.05)
     async with app.run_test(size=(80, 24)) as pilot:
         await listed(pilot)
