@@ -8,9 +8,10 @@ import time
 
 import pytest
 
+from cifar_tui.bench.options import BenchOptions
 from cifar_tui.bench.report import Measurement
 from cifar_tui.bench.training import train_command
-from cifar_tui.engine.events import TrainingStarted
+from cifar_tui.engine.events import LossPoint, TrainingStarted
 from cifar_tui.engine.layout import EVENTS_FILE
 from cifar_tui.runs.disk.event_log import EventLog, read_events
 from cifar_tui.runs.disk.store import create_run_folder
@@ -21,6 +22,7 @@ MEMORY_RATIO = 1.5
 """A run ten times as long may take at most so much more memory."""
 
 STEPS = 10_000_000
+STEPS_PER_EPOCH = 12_500
 ROUNDS = 3
 
 OPEN = """
@@ -44,35 +46,47 @@ print(json.dumps(found | {"torch": "torch" in sys.modules}))
 
 @pytest.fixture(scope="module")
 def epoch(tmp_path_factory):
-    """The events of the first epoch of a real training, and what it logged before."""
-    from cifar_tui.bench.options import BenchOptions
-
+    """The first epoch of a real training, cut to the length of CIFAR-10, and the events before it."""
     folder = tmp_path_factory.mktemp("one")
     config = BenchOptions(data_dir=str(folder / "data")).config("tutorial", epochs=2)
-    subprocess.run([*train_command(config, folder), "--headless"], check=True, capture_output=True)
+    shorter = config.replace(
+        batch_size=2, chart_every=50
+    )  # more steps than on CIFAR-10: there are fewer images
+    subprocess.run([*train_command(shorter, folder), "--headless"], check=True, capture_output=True)
     events = list(read_events(next(folder.rglob(EVENTS_FILE)).parent))
     began = next(k for k, event in enumerate(events) if isinstance(event, TrainingStarted))
     ended = next(k for k, event in enumerate(events) if getattr(event, "epoch", 0) == 2)
-    return config, events[: began + 1], events[began + 1 : ended]
+    whole = events[began].steps_per_epoch
+    cut = []
+    for event in events[began + 1 : ended]:
+        step = getattr(event, "step", 0)
+        if step == whole and not isinstance(event, LossPoint):  # the end of the epoch
+            cut.append(dataclasses.replace(event, step=STEPS_PER_EPOCH))
+        elif step <= STEPS_PER_EPOCH:
+            cut.append(event)
+    return config, events[: began + 1], cut
 
 
 def write_log(folder, epoch, steps):
-    """The run folder of about `steps` steps: the same epoch again and again."""
+    """Write the run of so many steps, the same epoch again and again; return its folder and the steps."""
     config, opening, events = epoch
-    started = opening[-1]
-    count = steps // started.steps_per_epoch
+    count = steps // STEPS_PER_EPOCH
     config = config.replace(epochs=count + 100)
-    total = config.epochs * started.steps_per_epoch
-    started = dataclasses.replace(started, config=dataclasses.asdict(config), total_steps=total)
+    started = dataclasses.replace(
+        opening[-1],
+        config=dataclasses.asdict(config),
+        steps_per_epoch=STEPS_PER_EPOCH,
+        total_steps=config.epochs * STEPS_PER_EPOCH,
+    )
     run = create_run_folder(folder, config)
     log = EventLog(run)
     for event in [*opening[:-1], started]:
         log.append(event)
     for number in range(count):
         for event in events:
-            log.append(shifted(event, number, number * started.steps_per_epoch))
+            log.append(shifted(event, number, number * STEPS_PER_EPOCH))
     log.close()
-    return run, count * started.steps_per_epoch
+    return run, count * STEPS_PER_EPOCH
 
 
 def shifted(event, epochs, steps):
