@@ -1,4 +1,4 @@
-"""Trainings killed at random moments and resumed each time come out like one that was left alone."""
+"""A training that is killed at random moments and resumed each time equals an uninterrupted one."""
 
 import os
 import random
@@ -11,11 +11,12 @@ import torch
 
 from cifar_tui.engine.events import EpochFinished, Evaluated, LossPoint, LossWindow, Resumed
 from cifar_tui.runs.disk.event_log import read_events
+from tests.cli.command import CommandLine
 
 CRASHES = int(os.environ.get("CIFAR_TUI_CRASHES", "2"))
 SEED = int(os.environ.get("CIFAR_TUI_CRASH_SEED", random.SystemRandom().randrange(10**9)))
 SETTINGS = ("--epochs", "120", "--set", "log_every=4", "--set", "checkpoint_every_minutes=0.0001")
-"""Epochs of six steps, and a checkpoint all the time."""
+"""Epochs of six steps, and a checkpoint every few milliseconds."""
 MOST_SECONDS = 0.6
 
 
@@ -25,7 +26,7 @@ def command(image_folder, *arguments):
 
 
 def losses(folder):
-    """Every loss that counts: those of steps that were trained again are superseded."""
+    """Every loss that counts: a resume takes back those after its checkpoint."""
     found = []
     for event in read_events(folder):
         if isinstance(event, Resumed):
@@ -37,12 +38,12 @@ def losses(folder):
     return found
 
 
-def test_every_resume_loads_and_the_finished_runs_equal_the_uninterrupted_one(image_folder, tmp_path):
+def test_every_resume_loads_and_the_finished_runs_equal_the_uninterrupted_one(image_folder, tmp_path, capsys):
     print(f"{CRASHES} crashes, seed {SEED}: set CIFAR_TUI_CRASHES and CIFAR_TUI_CRASH_SEED for the same")
     moments = random.Random(SEED)
     alone = tmp_path / "alone"
     alone.mkdir()
-    subprocess.run(command(image_folder, *SETTINGS), cwd=alone, check=True, capture_output=True)
+    assert CommandLine(alone, capsys).train("--data", image_folder, *SETTINGS).returncode == 0
     (reference,) = (alone / "checkpoints").iterdir()
     reference_losses = losses(reference)
     assert len(reference_losses) > 120 * 4

@@ -12,6 +12,7 @@ import time
 import pytest
 import torch
 
+from cifar_tui.engine.config.schema import SETTINGS
 from cifar_tui.engine.models.net import Net
 
 SIZES = [(80, 24), (120, 40), (200, 50)]
@@ -20,8 +21,7 @@ SIZES = [(80, 24), (120, 40), (200, 50)]
 def enter_form(terminal):
     """Move into the first field; the form then says what it is about."""
     terminal.press("1")
-    terminal.until("1 Settings")
-    terminal.until_true(lambda: "preset" in terminal.text())
+    terminal.until(r"\s+".join(SETTINGS["preset"].metadata["description"].split()[:3]))
 
 
 def replace(terminal, label, text):

@@ -1,12 +1,12 @@
 """The dashboard as a whole: form, commands and dialogs, without a terminal."""
 
-import pytest
 from textual.events import DescendantBlur
 from textual.widgets import Input, Static
 
 from cifar_tui.app.app import CifarApp
 from cifar_tui.app.launch import Idle
 from cifar_tui.app.panes.settings.pane import SettingRow, SettingsPane
+from cifar_tui.app.views.train import PANES
 from cifar_tui.engine.config.presets import PRESETS
 from cifar_tui.engine.config.schema import TrainConfig
 from tests.app.views.runs_app import until
@@ -103,15 +103,12 @@ async def test_the_form_is_locked_while_a_run_is_live(app):
         assert not any(widget.disabled for widget in app.dashboard.settings.query(Input))
 
 
-@pytest.mark.parametrize(
-    ("key", "pane"), list(enumerate(["settings", "training", "samples", "summary", "log"], 1))
-)
-async def test_a_number_brings_its_pane_to_the_front(app, key, pane):
+async def test_a_number_brings_its_pane_to_the_front(app):
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press(str(key))
-        await pilot.pause()
-        shown = [child.id for child in app.dashboard.query_one("#panes").children if child.display]
-        assert shown == [pane]
+        panes = app.dashboard.query_one("#panes").children
+        for key, pane in enumerate(PANES, start=1):
+            await pilot.press(str(key))
+            await until(pilot, lambda pane=pane: [child.id for child in panes if child.display] == [pane])
 
 
 async def test_keys_of_the_view_reach_the_charts(app):
