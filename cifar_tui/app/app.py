@@ -24,7 +24,7 @@ from cifar_tui.engine.layout import LOG_FILE
 from cifar_tui.runs.attached import AttachedRun
 from cifar_tui.runs.control.protocol import Request
 from cifar_tui.runs.live import LiveRun
-from cifar_tui.runs.resume import config_to_resume
+from cifar_tui.runs.resume_config import config_to_resume
 from cifar_tui.runs.source import RunSource
 from cifar_tui.terminal.native_output import redirect_native_output
 from cifar_tui.terminal.supervisor import SIGNAL_DEBOUNCE_SECONDS

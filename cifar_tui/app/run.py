@@ -12,8 +12,8 @@ from cifar_tui.app.launch import Launch
 from cifar_tui.runs.disk.store import attach_hint
 from cifar_tui.terminal.native_output import NativeOutput
 from cifar_tui.terminal.process_tuning import keep_freed_memory, tune_interpreter
+from cifar_tui.terminal.signals import PATIENCE_SECONDS, TerminalWatch
 from cifar_tui.terminal.supervisor import ParentLink
-from cifar_tui.terminal.watch import PATIENCE_SECONDS, TerminalWatch
 
 _JOIN_SECONDS = 1.0
 

@@ -11,7 +11,7 @@ from cifar_tui.engine.config.schema import build_config, read_config_file
 from cifar_tui.engine.errors import ConfigError
 from cifar_tui.engine.layout import CONFIG_FILE
 from cifar_tui.runs.disk.store import find_run
-from cifar_tui.runs.resume import config_to_resume
+from cifar_tui.runs.resume_config import config_to_resume
 from cifar_tui.terminal.supervisor import ParentLink, run_in_child
 
 

@@ -12,7 +12,7 @@ from cifar_tui.engine.steps.select import resolve_backend
 from cifar_tui.runs.disk.run_lock import RunLock
 from cifar_tui.runs.disk.store import write_config
 from cifar_tui.runs.disk.summary import RunSummary, write_summary
-from cifar_tui.runs.resume import config_to_resume
+from cifar_tui.runs.resume_config import config_to_resume
 
 OWN = TrainConfig(data="synthetic", model="resnet18", epochs=3, batch_size=8, learning_rate=0.01, seed=5)
 CHANGEABLE = {

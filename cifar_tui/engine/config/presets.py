@@ -41,37 +41,7 @@ max
 
 from typing import Any
 
-_TUTORIAL: dict[str, Any] = {
-    "model": "net",
-    "epochs": 2,
-    "batch_size": 4,
-    "optimizer": "sgd",
-    "learning_rate": 0.001,
-    "bias_lr": None,
-    "head_lr": None,
-    "momentum": 0.9,
-    "weight_decay": 0.0,
-    "lr_schedule": "constant",
-    "warmup_fraction": 0.0,
-    "warmup_start_factor": 0.2,
-    "final_lr_factor": 0.0,
-    "label_smoothing": 0.0,
-    "weight_averaging": "none",
-    "ema_decay": 0.95,
-    "translate": 0,
-    "flip": "none",
-    "cutout": 0,
-    "low_res_fraction": 0.0,
-    "tta": "none",
-    "precision": "fp32",
-    "channels_last": False,
-    "compile": "no",
-    "log_every": 2000,
-    "chart_every": 0,
-    "eval_every": 1,
-}
-
-_SPEED: dict[str, Any] = _TUTORIAL | {
+_SPEED: dict[str, Any] = {
     "lr_schedule": "linear",
     "label_smoothing": 0.2,
     "translate": 2,
@@ -90,7 +60,7 @@ _SPEED_MUON: dict[str, Any] = _SPEED | {
 }
 
 PRESETS: dict[str, dict[str, Any]] = {
-    "tutorial": _TUTORIAL,
+    "tutorial": {"model": "net"},
     "quick": _SPEED_MUON
     | {
         "model": "airbench-tiny",
@@ -115,8 +85,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "chart_every": 25,
         "eval_every": 0,
     },
-    "resnet18": _TUTORIAL
-    | {
+    "resnet18": {
         "model": "resnet18",
         "epochs": 200,
         "batch_size": 128,
@@ -149,4 +118,4 @@ PRESETS: dict[str, dict[str, Any]] = {
         "compile": "auto",
     },
 }
-"""The settings of each preset; every preset has all settings of a recipe."""
+"""What each preset changes of the defaults, which are the tutorial's."""

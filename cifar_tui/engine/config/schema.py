@@ -1,17 +1,16 @@
 """`TrainConfig`: every setting of a run and every check of a value. Imports no torch."""
 
 import dataclasses
-import difflib
-import math
 import re
 import tomllib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import tomli_w
 
+from cifar_tui.engine.config.fields import choice, number, setting, suggestion, switch, whole
 from cifar_tui.engine.config.presets import PRESETS
 from cifar_tui.engine.data.registry import SOURCES
 from cifar_tui.engine.errors import ConfigError
@@ -22,11 +21,6 @@ from cifar_tui.engine.steps.registry import BACKENDS
 
 Setting = int | float | str | bool | None
 """The value of a setting."""
-
-Check = Callable[[Any], str | None]
-"""Says why a value is wrong; None if it is right."""
-
-DATA_KEYWORDS = tuple(SOURCES)
 
 _MAX_SEED = 2**63 - 1
 _SWITCH_WORDS = {"yes": True, "true": True, "on": True, "1": True} | {
@@ -43,80 +37,6 @@ _TYPE_NAMES: dict[Any, str] = {
     str: "text",
     bool: "true or false",
 }
-
-
-def _setting(
-    default: Any,  # noqa: ANN401 - a field takes it for a default of its own type
-    description: str,
-    check: Check,
-    *,
-    choices: Iterable[str] = (),
-    suggestions: Iterable[str] = (),
-    in_step: bool = True,
-    resumable: bool = False,
-) -> Any:  # noqa: ANN401 - see above
-    """A dataclass field that describes and checks itself.
-
-    Args:
-        default: the tutorial's value, with which the setting changes nothing.
-        description: for the form, after "learning rate: ".
-        check: of a value.
-        choices: the values, where there are few.
-        suggestions: values that the form suggests.
-        in_step: whether it changes the arithmetic of a step, so that a step backend has to support it.
-        resumable: whether a resumed run may have another value.
-    """
-    metadata = {
-        "description": description,
-        "check": check,
-        "choices": tuple(choices),
-        "suggestions": tuple(suggestions),
-        "in_step": in_step,
-        "resumable": resumable,
-    }
-    return dataclasses.field(default=default, metadata=metadata)
-
-
-def _choice(default: str, description: str, choices: Iterable[str], **marks: Any) -> Any:  # noqa: ANN401 - see above
-    names = tuple(choices)
-    return _setting(default, description, _one_of(*names), choices=names, **marks)
-
-
-def _switch(default: bool, description: str, **marks: Any) -> Any:  # noqa: ANN401 - see above
-    return _setting(default, description, _any, choices=("yes", "no"), **marks)
-
-
-def _any(value: object) -> None:
-    del value
-
-
-def _whole(low: int, high: int) -> Check:
-    def check(value: int) -> str | None:
-        return None if low <= value <= high else f"must be a whole number from {low} to {high}"
-
-    return check
-
-
-def _number(low: float, high: float, *, above: bool = False, below: bool = False) -> Check:
-    start = f"above {low:g}" if above else f"from {low:g}"
-    end = f"and below {high:g}" if below else f"to {high:g}"
-
-    def check(value: float | None) -> str | None:
-        if value is None:
-            return None
-        too_low = value <= low if above else value < low
-        too_high = value >= high if below else value > high
-        wrong = not math.isfinite(value) or too_low or too_high
-        return f"must be a number {start} {end}" if wrong else None
-
-    return check
-
-
-def _one_of(*names: str) -> Check:
-    def check(value: str) -> str | None:
-        return None if value in names else f"must be one of {', '.join(names)}{_suggestion(value, names)}"
-
-    return check
 
 
 def _device(value: str) -> str | None:
@@ -136,119 +56,131 @@ class TrainConfig:
         ConfigError: a value is out of range; the message names the setting and the range.
     """
 
-    preset: str = _choice("tutorial", "recipe that the other settings start from", PRESETS, in_step=False)
-    data: str = _setting(
+    preset: str = choice(
+        "tutorial", "recipe that the other settings start from", PRESETS, in_step=False, in_recipe=False
+    )
+    data: str = setting(
         "auto",
         "auto, cifar10, synthetic, or a folder of images",
         _not_empty,
-        suggestions=DATA_KEYWORDS,
+        suggestions=SOURCES,
         in_step=False,
+        in_recipe=False,
         resumable=True,
     )
-    data_dir: str = _setting(
-        "data", "folder for downloads and caches", _not_empty, in_step=False, resumable=True
+    data_dir: str = setting(
+        "data", "folder for downloads and caches", _not_empty, in_step=False, in_recipe=False, resumable=True
     )
-    device: str = _setting(
+    device: str = setting(
         "auto",
         "auto, cpu, cuda, cuda:N or mps",
         _device,
         suggestions=("auto", "cpu", "cuda", "cuda:0", "mps"),
         in_step=False,
+        in_recipe=False,
         resumable=True,
     )
-    model: str = _choice(PRESETS["tutorial"]["model"], "network", MODELS)
-    epochs: int = _setting(
-        2, "passes over the training images", _whole(1, 100_000), in_step=False, resumable=True
+    model: str = choice(PRESETS["tutorial"]["model"], "network", MODELS)
+    epochs: int = setting(
+        2, "passes over the training images", whole(1, 100_000), in_step=False, resumable=True
     )
-    batch_size: int = _setting(4, "training images per step", _whole(1, 65_536))
-    optimizer: str = _choice(
+    batch_size: int = setting(4, "training images per step", whole(1, 65_536))
+    optimizer: str = choice(
         "sgd", "sgd or nesterov (momentum), adamw, or muon (filters; Nesterov for the rest)", OPTIMIZERS
     )
-    learning_rate: float = _setting(0.001, "step size of the optimizer", _number(0, 100, above=True))
-    bias_lr: float | None = _setting(
-        None, "learning rate of biases and norms; empty: learning_rate", _number(0, 1000, above=True)
+    learning_rate: float = setting(0.001, "step size of the optimizer", number(0, 100, above=True))
+    bias_lr: float | None = setting(
+        None, "learning rate of biases and norms; empty: learning_rate", number(0, 1000, above=True)
     )
-    head_lr: float | None = _setting(
-        None, "learning rate of the last layer; empty: learning_rate", _number(0, 1000, above=True)
+    head_lr: float | None = setting(
+        None, "learning rate of the last layer; empty: learning_rate", number(0, 1000, above=True)
     )
-    momentum: float = _setting(0.9, "momentum; the first beta of adamw", _number(0, 1, below=True))
-    weight_decay: float = _setting(
-        0.0, "weight decay at learning_rate; scaled for other rates", _number(0, 10)
+    momentum: float = setting(0.9, "momentum; the first beta of adamw", number(0, 1, below=True))
+    weight_decay: float = setting(0.0, "weight decay at learning_rate; scaled for other rates", number(0, 10))
+    lr_schedule: str = choice("constant", "how the learning rate changes after the warm-up", LR_SCHEDULES)
+    warmup_fraction: float = setting(
+        0.0, "share of the steps in which the learning rate warms up", number(0, 1, below=True)
     )
-    lr_schedule: str = _choice("constant", "how the learning rate changes after the warm-up", LR_SCHEDULES)
-    warmup_fraction: float = _setting(
-        0.0, "share of the steps in which the learning rate warms up", _number(0, 1, below=True)
+    warmup_start_factor: float = setting(
+        0.2, "learning rate at the start of the warm-up, as a share of learning_rate", number(0, 1)
     )
-    warmup_start_factor: float = _setting(
-        0.2, "learning rate at the start of the warm-up, as a share of learning_rate", _number(0, 1)
+    final_lr_factor: float = setting(
+        0.0, "learning rate at the end, as a share of learning_rate", number(0, 1)
     )
-    final_lr_factor: float = _setting(
-        0.0, "learning rate at the end, as a share of learning_rate", _number(0, 1)
-    )
-    label_smoothing: float = _setting(0.0, "label smoothing", _number(0, 1, below=True))
-    weight_averaging: str = _choice(
+    label_smoothing: float = setting(0.0, "label smoothing", number(0, 1, below=True))
+    weight_averaging: str = choice(
         "none",
         "average of the weights to evaluate and save; lookahead also trains on from it",
         ("none", "ema", "lookahead"),
     )
-    ema_decay: float = _setting(0.95, "decay of the average per step", _number(0, 1, below=True))
-    translate: int = _setting(0, "largest random shift of training images, in pixels", _whole(0, 16))
-    flip: str = _choice(
+    ema_decay: float = setting(0.95, "decay of the average per step", number(0, 1, below=True))
+    translate: int = setting(0, "largest random shift of training images, in pixels", whole(0, 16))
+    flip: str = choice(
         "none",
         "mirror training images at random, or in every other epoch",
         ("none", "random", "alternating"),
     )
-    cutout: int = _setting(
-        0, "side of the square masked in training images, in pixels; 0: none", _whole(0, 32)
+    cutout: int = setting(0, "side of the square masked in training images, in pixels; 0: none", whole(0, 32))
+    low_res_fraction: float = setting(
+        0.0, "share of the epochs, from the first, on images of 3/4 the size", number(0, 1, below=True)
     )
-    low_res_fraction: float = _setting(
-        0.0, "share of the epochs, from the first, on images of 3/4 the size", _number(0, 1, below=True)
-    )
-    tta: str = _choice(
+    tta: str = choice(
         "none",
         "test-time augmentation: average over the mirror image, and over shifts of a pixel",
         ("none", "mirror", "mirror+translate"),
         in_step=False,
         resumable=True,
     )
-    precision: str = _choice(
+    precision: str = choice(
         "fp32",
         "number format of the steps; auto: bf16 if faster, else fp32",
         ("auto", "fp32", "tf32", "bf16", "fp16"),
     )
-    channels_last: bool = _switch(default=False, description="channels-last memory layout")
-    compile: str = _choice(
+    channels_last: bool = switch(default=False, description="channels-last memory layout")
+    compile: str = choice(
         "no", "compile the model with torch.compile; auto: on a CUDA GPU", ("no", "yes", "auto")
     )
-    seed: int = _setting(0, "random seed", _whole(0, _MAX_SEED), in_step=False)
-    log_every: int = _setting(2000, "batches per line of the log", _whole(1, 10_000_000), in_step=False)
-    chart_every: int = _setting(
-        0, "batches per point of the charts; 0: about 200 images", _whole(0, 100_000), in_step=False
+    seed: int = setting(0, "random seed", whole(0, _MAX_SEED), in_step=False, in_recipe=False)
+    log_every: int = setting(2000, "batches per line of the log", whole(1, 10_000_000), in_step=False)
+    chart_every: int = setting(
+        0, "batches per point of the charts; 0: about 200 images", whole(0, 100_000), in_step=False
     )
-    eval_every: int = _setting(
+    eval_every: int = setting(
         1,
         "epochs between evaluations on the test set; 0: only at the end",
-        _whole(0, 100_000),
+        whole(0, 100_000),
         in_step=False,
         resumable=True,
     )
-    val_size: int = _setting(
+    val_size: int = setting(
         0,
         "training images held out to choose the best epoch; 0: none",
-        _whole(0, 10_000_000),
+        whole(0, 10_000_000),
         in_step=False,
+        in_recipe=False,
     )
-    checkpoint_every_epochs: int = _setting(
-        1, "epochs between checkpoints; 0: none", _whole(0, 100_000), in_step=False, resumable=True
+    checkpoint_every_epochs: int = setting(
+        1,
+        "epochs between checkpoints; 0: none",
+        whole(0, 100_000),
+        in_step=False,
+        in_recipe=False,
+        resumable=True,
     )
-    checkpoint_every_minutes: float = _setting(
-        3.0, "minutes between checkpoints; 0: none", _number(0, 100_000), in_step=False, resumable=True
+    checkpoint_every_minutes: float = setting(
+        3.0,
+        "minutes between checkpoints; 0: none",
+        number(0, 100_000),
+        in_step=False,
+        in_recipe=False,
+        resumable=True,
     )
-    backend: str = _choice(
+    backend: str = choice(
         "auto",
         "what runs the steps; eager: PyTorch, bit for bit the tutorial; auto: the fastest",
         ("auto", *BACKENDS),
         in_step=False,
+        in_recipe=False,
     )
 
     def __post_init__(self) -> None:
@@ -282,7 +214,13 @@ class TrainConfig:
 SETTINGS: dict[str, "dataclasses.Field[Any]"] = {
     field.name: field for field in dataclasses.fields(TrainConfig)
 }
-"""The fields of `TrainConfig` in the order of the form; for their `metadata` see `_setting`."""
+"""The fields of `TrainConfig` in the order of the form; for their `metadata` see `fields.setting`."""
+
+
+def preset_values(preset: str) -> dict[str, Setting]:
+    """The value of every setting that belongs to a recipe, in the preset `preset`."""
+    recipe = (field for field in SETTINGS.values() if field.metadata["in_recipe"])
+    return {field.name: PRESETS[preset].get(field.name, field.default) for field in recipe}
 
 
 def preset_config(preset: str) -> TrainConfig:
@@ -372,14 +310,9 @@ def config_to_toml(config: TrainConfig) -> str:
 
 def _field(name: str) -> "dataclasses.Field[Any]":
     if name not in SETTINGS:
-        hint = _suggestion(name, SETTINGS) or f"; known are {', '.join(SETTINGS)}"
+        hint = suggestion(name, SETTINGS) or f"; known are {', '.join(SETTINGS)}"
         raise ConfigError(f"unknown setting {name!r}{hint}")
     return SETTINGS[name]
-
-
-def _suggestion(name: str, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(name, list(known), n=1)
-    return f"; did you mean {close[0]!r}?" if close else ""
 
 
 def _widened(name: str, value: Setting) -> Setting:

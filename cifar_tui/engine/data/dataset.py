@@ -62,3 +62,11 @@ def split_validation(split: ImageSplit, count: int, *, seed: int) -> tuple[Image
         for indices in (order[count:].sort().values, order[:count].sort().values)
     )
     return train, validation
+
+
+def normalize(images: Tensor) -> Tensor:
+    """Convert `images`, uint8 (N, 3, H, W), to float32 in [-1, 1].
+
+    Bit for bit torchvision's `ToTensor` and `Normalize((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))`.
+    """
+    return images.to(torch.float32).div_(255).sub_(0.5).div_(0.5)

@@ -10,11 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from cifar_tui.engine.data.dataset import ImageSplit
+from cifar_tui.engine.data.dataset import ImageSplit, normalize
 from cifar_tui.engine.device.select import available_threads, intra_op_threads
 from cifar_tui.engine.errors import CancelledError
 from cifar_tui.engine.events import ClassAccuracy, Evaluated, SamplesPredicted
-from cifar_tui.engine.training.batches import normalize
 
 _BATCH_SIZE = 500
 

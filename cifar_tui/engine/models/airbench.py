@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from cifar_tui.engine.data.dataset import normalize
 from cifar_tui.engine.models.classifier import Classifier
-from cifar_tui.engine.training.batches import normalize
 
 _PATCH = 2
 _WHITENING_CHANNELS = 2 * 3 * _PATCH * _PATCH

@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 
 from cifar_tui.engine.config.schema import TrainConfig
+from cifar_tui.engine.data.dataset import normalize
 from cifar_tui.engine.steps.backend import BackendFailedError, StepBackend, StepParts, StepResult
 from cifar_tui.engine.steps.eager import EagerSteps
-from cifar_tui.engine.training.batches import normalize
 
 STEPS_PER_GRAPH = 25
 """Few enough for a pause within milliseconds, many enough for launching to cost next to nothing."""

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from cifar_tui.engine.data.dataset import normalize
 from cifar_tui.engine.device.capabilities import compiles
 from cifar_tui.engine.device.compile import CompilationError, compile_model
 from cifar_tui.engine.device.precision import autocast, loss_scale
@@ -15,12 +16,11 @@ from cifar_tui.engine.errors import ConfigError
 from cifar_tui.engine.models.classifier import Classifier
 from cifar_tui.engine.optim.lr_schedule import lr_factor
 from cifar_tui.engine.steps.backend import StepBackend, StepParts, StepResult
-from cifar_tui.engine.training.augment import Augmentation, augment, downscale, sample_augmentation
-from cifar_tui.engine.training.batches import epoch_size, low_res_epochs, normalize
+from cifar_tui.engine.training.augment import Augmentation, downscale, sample_augmentation
+from cifar_tui.engine.training.batches import augmented_batches, epoch_size, low_res_epochs
 
 _RESULT_SECONDS = 0.02
 """Between two results the trainer checks whether to pause, save or stop."""
-_PREPARED_IMAGES = 1024
 _CHART_IMAGES = 200
 _CHART_IMAGES_ON_CUDA = 4000
 """Reading a point waits for the device, which trains on this many images in a tenth of a second."""
@@ -140,7 +140,6 @@ class EagerSteps:
             self._net.load_state_dict(state["trained"])
 
     def _batches(self, order: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-        """Augmented, normalized batches; small ones are prepared together: the same bits in fewer calls."""
         epoch = self._step // self._epoch.steps
         params = sample_augmentation(
             self._augmentation,
@@ -150,13 +149,15 @@ class EagerSteps:
             epoch=epoch,
             device=self._device,
         )
-        size = self._batch_size
-        for indices in torch.split(order.to(self._device), max(1, _PREPARED_IMAGES // size) * size):
-            inputs = augment(self._train.images, indices, params, self._augmentation)
-            if epoch < self._low_res_epochs:
-                inputs = downscale(inputs)
-            inputs, targets = self._formatted(inputs), self._train.targets[indices]
-            yield from zip(torch.split(inputs, size), torch.split(targets, size), strict=True)
+        return augmented_batches(
+            self._train,
+            order,
+            self._batch_size,
+            self._augmentation,
+            params,
+            low_res=epoch < self._low_res_epochs,
+            memory_format=self._memory_format,
+        )
 
     def _formatted(self, inputs: Tensor) -> Tensor:
         return inputs.contiguous(memory_format=self._memory_format)

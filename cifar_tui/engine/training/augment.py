@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from cifar_tui.engine.training.batches import normalize
+from cifar_tui.engine.data.dataset import normalize
 
 _SEED_STRIDE = 1_000_003
 _SEEDS = 2**63

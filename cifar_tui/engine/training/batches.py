@@ -1,13 +1,18 @@
-"""Shuffling and normalization as in the tutorial's DataLoader, and the size of an epoch."""
+"""The batches of an epoch: how many, in which order (that of the tutorial's DataLoader), augmented."""
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
+from cifar_tui.engine.data.dataset import ImageSplit
+from cifar_tui.engine.training.augment import Augmentation, AugmentParams, augment, downscale
+
 _SMALLEST_LAST_BATCH = 0.25
 _ROUNDING = 1e-9
+_PREPARED_IMAGES = 1024
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -28,14 +33,6 @@ def epoch_size(net: nn.Module, count: int, batch_size: int) -> EpochSize:
     spoils = any(isinstance(module, nn.BatchNorm2d) for module in net.modules())
     left_out = rest if spoils and rest < min(count, _SMALLEST_LAST_BATCH * batch_size) else 0
     return EpochSize(images=count - left_out, steps=math.ceil((count - left_out) / batch_size))
-
-
-def normalize(images: Tensor) -> Tensor:
-    """Convert `images`, uint8 (N, 3, H, W), to float32 in [-1, 1].
-
-    Bit for bit torchvision's `ToTensor` and `Normalize((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))`.
-    """
-    return images.to(torch.float32).div_(255).sub_(0.5).div_(0.5)
 
 
 def shuffled_order(count: int) -> Tensor:
@@ -66,3 +63,38 @@ def _draw_seed() -> int:
 def low_res_epochs(fraction: float, epochs: int) -> int:
     """How many of `epochs`, from the first, train on images of 3/4 the size."""
     return int(fraction * epochs + _ROUNDING)
+
+
+def augmented_batches(
+    train: ImageSplit,
+    order: Tensor,
+    batch_size: int,
+    augmentation: Augmentation,
+    params: AugmentParams,
+    *,
+    low_res: bool,
+    memory_format: torch.memory_format,
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield the images of `train` in `order`, augmented and normalized; the last batch may be smaller.
+
+    Many small batches are prepared together: the same bits in fewer calls.
+
+    Args:
+        train: the training images.
+        order: int64 (N,), indices of images.
+        batch_size: images per batch.
+        augmentation: how they are augmented.
+        params: sampled for it, in this epoch.
+        low_res: whether images are downscaled to 3/4 of their size.
+        memory_format: of the inputs.
+
+    Yields:
+        Inputs, float32 (B, 3, H, W), and targets, int64 (B,), on the device of `train`.
+    """
+    prepared = max(1, _PREPARED_IMAGES // batch_size) * batch_size
+    for indices in torch.split(order.to(train.targets.device), prepared):
+        inputs = augment(train.images, indices, params, augmentation)
+        if low_res:
+            inputs = downscale(inputs)
+        inputs, targets = inputs.contiguous(memory_format=memory_format), train.targets[indices]
+        yield from zip(torch.split(inputs, batch_size), torch.split(targets, batch_size), strict=True)

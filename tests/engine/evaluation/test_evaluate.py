@@ -6,12 +6,11 @@ import pytest
 import torch
 from torch import nn
 
-from cifar_tui.engine.data.dataset import ImageSplit
+from cifar_tui.engine.data.dataset import ImageSplit, normalize
 from cifar_tui.engine.device.select import intra_op_threads
 from cifar_tui.engine.errors import CancelledError
 from cifar_tui.engine.evaluation.evaluate import evaluate, predict
 from cifar_tui.engine.models.registry import create_model
-from cifar_tui.engine.training.batches import normalize
 
 
 class FirstPixel(nn.Module):

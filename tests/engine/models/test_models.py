@@ -4,10 +4,10 @@ import pytest
 import torch
 from torch import nn
 
+from cifar_tui.engine.data.dataset import normalize
 from cifar_tui.engine.models.airbench import AirbenchNet
 from cifar_tui.engine.models.classifier import Classifier, infer_num_classes, last_linear
 from cifar_tui.engine.models.registry import MODELS, create_model
-from cifar_tui.engine.training.batches import normalize
 
 
 @pytest.fixture

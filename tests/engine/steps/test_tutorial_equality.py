@@ -7,9 +7,10 @@ from torch import nn, optim
 from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
 
+from cifar_tui.engine.data.dataset import normalize
 from cifar_tui.engine.events import LossPoint, LossWindow
 from cifar_tui.engine.models.registry import create_model
-from cifar_tui.engine.training.batches import normalize, shuffled_order
+from cifar_tui.engine.training.batches import shuffled_order
 from tests.engine.made_training import MadeTraining
 
 pytestmark = pytest.mark.usefixtures("one_thread")  # for both loops

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
+from cifar_tui.engine.data.dataset import normalize
 from cifar_tui.engine.training.augment import Augmentation, augment, downscale, sample_augmentation
-from cifar_tui.engine.training.batches import normalize
 
 CPU = torch.device("cpu")
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from cifar_tui.engine.config.presets import PRESETS
+from cifar_tui.engine.config.schema import preset_config
 from cifar_tui.engine.models.registry import create_model
 from cifar_tui.engine.training.batches import EpochSize, epoch_size
 
@@ -15,8 +15,8 @@ def size(model, count, batch_size):
     ("name", "steps"), [("tutorial", 12_500), ("quick", 98), ("speedrun", 25), ("resnet18", 391), ("max", 49)]
 )
 def test_every_preset_trains_on_all_of_cifar10(name, steps):
-    preset = PRESETS[name]
-    assert size(preset["model"], 50_000, preset["batch_size"]) == EpochSize(images=50_000, steps=steps)
+    preset = preset_config(name)
+    assert size(preset.model, 50_000, preset.batch_size) == EpochSize(images=50_000, steps=steps)
 
 
 @pytest.mark.parametrize("model", ["resnet18", "airbench-tiny"])

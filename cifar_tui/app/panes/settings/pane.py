@@ -14,8 +14,14 @@ from textual.widgets import Input, Label, Select, Static
 from textual.widgets.select import NoSelection
 
 from cifar_tui.app.widgets.pane import ScrollPane
-from cifar_tui.engine.config.presets import PRESETS
-from cifar_tui.engine.config.schema import SETTINGS, Setting, TrainConfig, build_config, parse_setting
+from cifar_tui.engine.config.schema import (
+    SETTINGS,
+    Setting,
+    TrainConfig,
+    build_config,
+    parse_setting,
+    preset_values,
+)
 from cifar_tui.engine.errors import ConfigError
 
 _HINT = "tab next field · esc leave the field · t train"
@@ -171,7 +177,7 @@ class SettingsPane(ScrollPane):
         # a Select also posts its first value, when the other fields already have theirs
         if event.select is self._row("preset").field and event.value != self._preset:
             self._preset = str(event.value)
-            for name, value in PRESETS[self._preset].items():
+            for name, value in preset_values(self._preset).items():
                 self.set(name, value)
 
     def _show_hint(self) -> None:

@@ -9,10 +9,10 @@ import torch
 from numba.core import event
 from torch import Tensor
 
+from cifar_tui.engine.data.dataset import normalize
 from cifar_tui.engine.errors import CancelledError
 from cifar_tui.engine.steps.backend import StepParts, StepResult
 from cifar_tui.engine.steps.numba.net import make_workspace, train_steps
-from cifar_tui.engine.training.batches import normalize
 
 _CALL_SECONDS = 0.02
 """How long a call may take: between two of them the trainer checks whether to pause, save or stop."""

@@ -1,4 +1,8 @@
-"""Watch for signals and for the end of the terminal, and get out of a screen that hangs."""
+"""What SIGHUP, SIGINT, SIGTERM and the end of the terminal do to the dashboard.
+
+SIGINT and SIGTERM: the app stops its run, saves and exits (`CifarApp.on_signal`). SIGHUP, or a terminal that
+is gone: the screen exits and the run continues. If the screen hangs, this gets out of it.
+"""
 
 import select
 import signal
