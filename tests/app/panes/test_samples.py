@@ -23,17 +23,32 @@ def line_of(lines: list[str], *parts: str) -> str:
     return next(line for line in lines if all(part in line for part in parts))
 
 
-async def test_without_images_it_says_what_will_be_here() -> None:
+async def test_a_batch_takes_the_place_of_the_empty_pane_and_of_the_batch_before() -> None:
     async with PaneApp(SamplesPane()).run_test(size=(80, 18)) as pilot:
         assert line_of(await show(pilot, None), "Test images appear when training starts")
 
+        lines = await show(pilot, batch(2, (None,) * 4))
+        assert "not predicted yet" in lines[0]
+        assert line_of(lines, " cat", "–").count("–") == 2
+        assert not any("✓" in line or "✗" in line for line in lines)
+        pictures = pilot.app.query_one(StripView).plain
 
-async def test_right_and_wrong_differ_by_sign_and_word() -> None:
-    async with PaneApp(SamplesPane()).run_test(size=(80, 18)) as pilot:
-        lines = await show(pilot, batch())
+        lines = await show(pilot, batch(2))
+        assert "3 Samples · batch 3 of 2,500 · predicted at step 12,000" in lines[0]
+        assert "[ previous batch · ] next batch" in lines[-1]
         assert "✓ right" in line_of(lines, "cat", "25.0 %")
         assert "✗ wrong" in line_of(lines, "ship", "car", "37.5 %")
         assert sum("✓ right" in line for line in lines) == 3
+        assert pilot.app.query_one(StripView).plain == pictures
+
+        lines = await show(pilot, batch(3, ("dog",) * 4))
+        assert "batch 4 of" in lines[0]
+        assert sum("✗ wrong" in line for line in lines) == 4
+        assert pilot.app.query_one(StripView).plain != pictures
+
+        only = SampleBatch(number=4, count=5, step=1, samples=batch(4).samples[:1])
+        await show(pilot, only)
+        assert pilot.app.query_one(SampleTable).row_count == 1
 
 
 async def test_a_prediction_that_becomes_right_for_another_image_has_the_colour_of_right() -> None:
@@ -46,21 +61,6 @@ async def test_a_prediction_that_becomes_right_for_another_image_has_the_colour_
         now = [table.get_cell_at(Coordinate(row, 2)) for row in (0, 1)]
         assert [repr(cell) for cell in now] == [repr(right), repr(wrong)]
         assert repr(right) != repr(wrong), "which tells them apart"
-
-
-async def test_the_title_tells_the_batch_and_the_step_and_the_keys_stand_below() -> None:
-    async with PaneApp(SamplesPane()).run_test(size=(80, 18)) as pilot:
-        lines = await show(pilot, batch(2))
-        assert "3 Samples · batch 3 of 2,500 · predicted at step 12,000" in lines[0]
-        assert "[ previous batch · ] next batch" in lines[-1]
-
-
-async def test_unknown_predictions_are_dashes() -> None:
-    async with PaneApp(SamplesPane()).run_test(size=(80, 18)) as pilot:
-        lines = await show(pilot, batch(predicted=(None,) * 4))
-        assert "not predicted yet" in lines[0]
-        assert line_of(lines, " cat", "–").count("–") == 2
-        assert not any("✓" in line or "✗" in line for line in lines)
 
 
 async def test_nothing_is_cut_off_at_any_size() -> None:
@@ -77,20 +77,6 @@ async def test_nothing_is_cut_off_at_any_size() -> None:
                 assert line_of(lines, part), size
             assert not table.show_vertical_scrollbar, size
             assert not table.show_horizontal_scrollbar, size
-
-
-async def test_another_batch_takes_the_place_of_the_first() -> None:
-    async with PaneApp(SamplesPane()).run_test(size=(80, 18)) as pilot:
-        await show(pilot, batch(2))
-        before = pilot.app.query_one(StripView).plain
-        lines = await show(pilot, batch(3, ("dog", "dog", "dog", "dog")))
-        assert "batch 4 of" in lines[0]
-        assert pilot.app.query_one(StripView).plain != before
-        assert sum("✗ wrong" in line for line in lines) == 4
-        smaller = batch(4)
-        only = SampleBatch(number=4, count=5, step=1, samples=smaller.samples[:1])
-        await show(pilot, only)
-        assert pilot.app.query_one(SampleTable).row_count == 1
 
 
 async def test_the_table_moves_by_letters_and_keeps_its_place() -> None:

@@ -26,8 +26,10 @@ def test_none_is_an_empty_field_and_an_empty_field_is_parsed_as_such(
     assert texts == [""]
 
 
-def test_a_setting_with_choices_has_a_list() -> None:
-    assert isinstance(SettingRow("preset", "tutorial").field, Select)
+def test_a_setting_with_choices_has_a_list_and_its_value_before_it_is_mounted() -> None:
+    row = SettingRow("preset", "quick")
+    assert isinstance(row.field, Select)
+    assert row.read() == "quick"
 
 
 @pytest.mark.parametrize(

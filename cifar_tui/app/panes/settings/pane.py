@@ -1,14 +1,17 @@
 """The form for the settings of the next run; a field is checked when it loses the focus."""
 
+import contextlib
 import dataclasses
 
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
+from textual.css.query import NoMatches
 from textual.events import DescendantBlur
 from textual.reactive import reactive
 from textual.suggester import SuggestFromList
 from textual.widget import Widget
 from textual.widgets import Input, Label, Select, Static
+from textual.widgets.select import NoSelection
 
 from cifar_tui.app.widgets.pane import ScrollPane
 from cifar_tui.engine.config.presets import PRESETS
@@ -19,6 +22,14 @@ _HINT = "tab next field · esc leave the field · t train"
 _LOCKED = "Settings are fixed while training"
 _FIRST_ROWS = 16
 """Rows to mount with the first frame, which would be visibly later with all of them."""
+
+
+class ChoiceField(Select[str]):
+    """A list of choices that may be closed while it is being mounted."""
+
+    def _watch_value(self, value: str | NoSelection) -> None:
+        with contextlib.suppress(NoMatches):  # its parts are not composed when the app closes meanwhile
+            super()._watch_value(value)
 
 
 class SettingRow(Vertical):
@@ -32,6 +43,7 @@ class SettingRow(Vertical):
     def __init__(self, name: str, value: Setting | None) -> None:
         super().__init__(id=f"setting-{name}")
         self.setting = name
+        self._initial = value
         # not in compose: a row is read, written and locked before it is mounted
         self.field = _field(name, value)
         self._reason = Label(classes="setting-error", markup=False)
@@ -54,6 +66,8 @@ class SettingRow(Vertical):
         Raises:
             ConfigError: the value is invalid.
         """
+        if self.field.value is Select.NULL:  # a Select takes its value when it is mounted
+            return self._initial
         return parse_setting(self.setting, str(self.field.value))
 
     def write(self, value: Setting | None) -> None:
@@ -181,7 +195,9 @@ def _field(setting: str, value: Setting | None) -> "Input | Select[str]":
     """Build the widget for a setting: a list of its choices, or a text field that completes suggestions."""
     metadata = SETTINGS[setting].metadata
     if metadata.get("choices"):
-        return Select.from_values(metadata["choices"], value=_text(value), allow_blank=False, compact=True)
+        return ChoiceField.from_values(
+            metadata["choices"], value=_text(value), allow_blank=False, compact=True
+        )
     suggestions = metadata.get("suggestions")
     return Input(_text(value), compact=True, suggester=SuggestFromList(suggestions) if suggestions else None)
 
