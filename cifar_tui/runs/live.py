@@ -262,7 +262,8 @@ class LiveRun:
         """Carry out a request of another process; return the reason if it is refused."""
         snapshot = self._state.snapshot()
         if not is_allowed(request, snapshot, live=self.live):
-            return f"cannot {request.replace('_', ' ')}: the run is {snapshot.phase}, not training"
+            reason = "training has ended" if snapshot.finished else f"the run is {snapshot.phase}"
+            return f"cannot {request.replace('_', ' ')}: {reason}"
         self.request(request)
         return None
 
@@ -282,7 +283,7 @@ class LiveRun:
         except OSError as error:
             if not self._log_failed:
                 self._log_failed = True
-                text = f"cannot write the event log: {error.strerror}. The run continues; retrying"
+                text = f"cannot write the event log: {error.strerror}. Training continues; retrying"
                 self._state.apply(Alert(text=text))
         else:
             self._log_failed = self._log_failed and self._writer.behind

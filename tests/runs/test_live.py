@@ -180,7 +180,7 @@ def test_a_request_that_waits_for_the_end_of_a_step_is_shown_at_once(make_run, m
     assert run.snapshot().pending is None
 
 
-def test_another_process_is_refused_what_a_run_cannot_do_now(trained, make_run, monkeypatch):
+def test_another_process_is_refused_what_a_run_cannot_do_now(make_run, monkeypatch):
     run, reason = make_run(), []
     emit = run._emit
 
@@ -194,7 +194,7 @@ def test_another_process_is_refused_what_a_run_cannot_do_now(trained, make_run, 
     monkeypatch.setattr(run, "_emit", ask_when_training_is_over)
     run.start_training()
     assert run.wait(60)
-    assert reason == ["cannot save: the run is saving, not training"]
+    assert reason == ["cannot save: training has ended"]
 
 
 def test_missing_data_ends_the_run_with_3_and_no_folder(make_run, tmp_path):

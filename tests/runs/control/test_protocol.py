@@ -36,6 +36,7 @@ def test_before_and_after_training_a_run_can_only_be_stopped(events):
 
 def test_a_run_that_has_ended_can_only_be_evaluated_where_its_weights_can_be():
     assert allowed(EVALUATING, live=False) == set()
+    assert allowed(TRAINING, live=False) == set(), "its process died"
     assert allowed(EVALUATING, live=False, can_evaluate_saved=True) == {Request.EVALUATE}
 
 
