@@ -11,7 +11,6 @@ from cifar_tui.engine.events import LossPoint, Message, Phase, PhaseChanged
 from cifar_tui.runs.control.protocol import Request
 from cifar_tui.runs.live import LiveRun
 from cifar_tui.runs.state import Curves
-from tests.app.form import is_ready
 from tests.app.panes.pane_app import trained
 from tests.app.views.runs_app import until
 
@@ -70,7 +69,6 @@ async def test_nothing_is_drawn_while_nothing_changes(app, run, monkeypatch):
     drawn = []
     async with app.run_test(size=(120, 40)) as pilot:
         await pilot.pause()
-        await until(pilot, lambda: is_ready(app))
         emit(run, [*trained(4), PhaseChanged(phase=Phase.PAUSED)])
         app.presenter.follow(run)
         app.presenter.show()

@@ -79,9 +79,9 @@ def test_configure_train_pause_resume_evaluate_page_help_palette_and_quit(
 
     terminal.press("ctrl+p")
     terminal.until("Search for commands")
-    terminal.until("Settings \\(1\\)")
+    terminal.until("Detach \\(d\\)")
     terminal.press(*"checkp")
-    terminal.until_gone("Settings \\(1\\)")
+    terminal.until_gone("Detach \\(d\\)")
     terminal.until("Save a checkpoint now")
     terminal.press("enter")
     terminal.until("Saving checkpoint…")
