@@ -1,4 +1,4 @@
-"""What many tests need: small sets of images, and the machine for themselves."""
+"""Fixtures of many tests: small datasets, and the machine without other tests."""
 
 import fcntl
 from pathlib import Path
@@ -11,11 +11,11 @@ from cifar_tui.engine.data.dataset import Dataset, ImageSplit
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_protocol(item):
-    """Leave the machine to a test that measures it, where several workers run tests side by side."""
+    """Let a test marked `alone` run while no other worker runs a test."""
     alone = item.get_closest_marker("alone") is not None
     with Path(__file__).open() as room:
         with item.config.inipath.open() as door:
-            fcntl.flock(door, fcntl.LOCK_EX)  # who waits to be alone lets nobody else in
+            fcntl.flock(door, fcntl.LOCK_EX)  # a test that waits to be alone lets no other begin
             fcntl.flock(room, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
         return (yield)
 
@@ -29,7 +29,7 @@ def _split(count: int, classes: int, seed: int) -> ImageSplit:
 
 @pytest.fixture(scope="session")
 def noise_dataset() -> Dataset:
-    """840 training and 200 test images of noise, of 10 classes."""
+    """Noise: 840 training and 200 test images of 10 classes."""
     return Dataset(
         title="noise",
         synthetic=True,
@@ -41,7 +41,7 @@ def noise_dataset() -> Dataset:
 
 @pytest.fixture
 def image_folder(tmp_path):
-    """A folder of 3 classes with 8 training and 4 test images each: red, green and blue, with some noise."""
+    """A folder of 3 classes (red, green and blue noise) with 8 training and 4 test images each."""
     return _write_images(tmp_path / "images")
 
 
