@@ -290,7 +290,7 @@ def test_a_resume_with_another_pytorch_says_so_and_repeats_nothing(cli, image_fo
     (folder / ".last.pt.killed.tmp").write_bytes(b"half")
     resumed = cli.train("--resume", "latest", "--epochs", "3")
     assert resumed.returncode == 0
-    assert re.search(r"checkpoint\D+1\.0", resumed.stderr), "the run may not be the same bit for bit"
+    assert "instead of 1.0" in resumed.stderr, "the run may not be the same bit for bit"
     assert re.search(r"resumed from .*step 12", resumed.stderr)
     assert "epoch 3:" in resumed.stderr
     assert "epoch 1:" not in resumed.stderr
