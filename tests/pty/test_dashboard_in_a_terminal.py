@@ -101,7 +101,9 @@ SHOUT = """
 import os, threading
 def shout():
     os.write(2, b'NATIVE NOISE\\n')
-    threading.Timer(0.05, shout).start()
+    timer = threading.Timer(0.05, shout)
+    timer.daemon = True  # it must not keep the program from ending
+    timer.start()
 import cifar_tui.runs.live as live
 start = live.LiveRun.start_training
 def shouting(run): shout(); start(run)
