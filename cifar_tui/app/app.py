@@ -206,7 +206,7 @@ class CifarApp(ViewActions):
         self.exit(0)
 
     def action_suspend(self) -> None:
-        """Suspend the process; pause a training first, and resume it afterwards."""
+        """Suspend the process; pause training first, and resume it afterwards."""
         run = self.own_run
         if run is None or not run.live or run.snapshot().phase is not Phase.TRAINING:
             self.action_suspend_process()

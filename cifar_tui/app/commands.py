@@ -20,7 +20,7 @@ class Command:
         description: one line, for the palette and the help screen.
         action: the app's action, as in `action_…`.
         arguments: what the action is called with.
-        request: what it requests of the run; then it needs no action of its own.
+        request: what it requests of the run; then no action is needed.
         notice: shown when the request is made, if its effect would not show at once.
         footer: its name in the footer, where there is room; "" to leave it out.
         everywhere: whether its key works while a field has the focus, too.
@@ -69,7 +69,7 @@ COMMAND_GROUPS: dict[str, tuple[Command, ...]] = {
             notice="Saving checkpoint…",
             footer="Save",
         ),
-        Command("s", "Stop", "Save and stop; cancels loading", request=Request.STOP, footer="Stop"),
+        Command("s", "Stop", "Save and stop (while loading: cancel)", request=Request.STOP, footer="Stop"),
         Command("e", "Evaluate", "Evaluate on the test set", request=Request.EVALUATE, footer="Evaluate"),
         Command("d", "Detach", "Quit the dashboard, keep training", "detach", footer="Detach"),
         Command("u", "Resume run", "Resume from the last checkpoint", "resume_run", footer="Resume run"),
@@ -91,12 +91,15 @@ COMMAND_GROUPS: dict[str, tuple[Command, ...]] = {
             "right_square_bracket", "Next samples", "Show the next batch of test images", "sample_batch", (1,)
         ),
         Command(
-            "a", "Other chart", "Switch between loss and accuracy where only one chart fits", "other_chart"
+            "a",
+            "Other chart",
+            "Switch between the loss and accuracy charts (if only one fits)",
+            "other_chart",
         ),
         Command("l", "Log scale", "Switch the loss chart between linear and log scale", "log_scale"),
         Command("z", "Smoothing", "Cycle smoothing", "smoothing"),
-        Command("plus,equals_sign", "Zoom in", "Zoom in on the latest part of the charts", "zoom", (1,)),
-        Command("minus", "Zoom out", "Zoom out of the charts", "zoom", (-1,)),
+        Command("plus,equals_sign", "Zoom in", "Zoom in on the latest steps", "zoom", (1,)),
+        Command("minus", "Zoom out", "Zoom out", "zoom", (-1,)),
     ),
     "Program": (
         Command("question_mark,f1", "Help", "Show all keys", "help", footer="Help"),
@@ -110,7 +113,7 @@ COMMAND_GROUPS: dict[str, tuple[Command, ...]] = {
         ),
         Command("ctrl+z", "Suspend", "Suspend (pauses training)", "suspend", everywhere=True),
         Command("q", "Quit", "Quit; asks first while a run is active", "quit", footer="Quit"),
-        Command("ctrl+c,ctrl+q", "Quit", "Quit, also from a field", "quit", everywhere=True),
+        Command("ctrl+c,ctrl+q", "Quit", "Quit, even while editing a field", "quit", everywhere=True),
     ),
 }
 """The commands below their headings in the help screen."""

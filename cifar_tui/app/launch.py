@@ -15,7 +15,7 @@ class Idle:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Train:
-    """Start a training."""
+    """Start a training run."""
 
     config: TrainConfig
 

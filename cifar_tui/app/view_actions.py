@@ -39,7 +39,7 @@ class ViewActions(App[int]):
             if self.check_action(command.action, command.parameters):
                 run = partial(self.run_action, command.call)
                 yield SystemCommand(f"{command.name} ({command.key_label})", command.description, run)
-        yield SystemCommand("Theme", "Change the colours", self.action_change_theme)
+        yield SystemCommand("Theme", "Change the color theme", self.action_change_theme)
 
     def import_other_screens(self) -> None:
         """Import the other screens once the dashboard is drawn, so that no key waits for it."""

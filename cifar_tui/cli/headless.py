@@ -9,7 +9,6 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 from pathlib import Path
 from types import FrameType
 from typing import Any, Self
@@ -22,6 +21,7 @@ from cifar_tui.engine.events import Phase
 from cifar_tui.engine.layout import LOG_FILE, WEIGHTS_FILE
 from cifar_tui.runs.control.protocol import Request
 from cifar_tui.runs.disk.store import attach_hint
+from cifar_tui.runs.format import duration
 from cifar_tui.runs.live import LiveRun
 from cifar_tui.runs.state import RunSnapshot
 from cifar_tui.terminal.native_output import STDERR, STDOUT, detach_standard_streams, redirect_to_devnull
@@ -85,8 +85,8 @@ def _training_results(run: LiveRun) -> dict[str, Any]:
     snapshot, folder, session = run.snapshot(), run.folder, run.session
     finished, evaluated = snapshot.finished, snapshot.evaluated
     if finished is None or folder is None or session is None:
-        raise AssertionError("a finished training has a folder")
-    # a report from during the training does not describe the saved weights
+        raise AssertionError("a finished run has a folder")
+    # a report made during training does not describe the saved weights
     report = session.report if evaluated is not None and evaluated.final else None
     seconds = finished.train_seconds
     return {
@@ -202,9 +202,12 @@ class _ProgressLines:
         if snapshot.phase is self._phase and time.monotonic() < self._due:
             return
         self._phase, self._due = snapshot.phase, time.monotonic() + _PROGRESS_SECONDS
-        done, total, detail = _progress_of(snapshot)
-        percent = f" {100 * done // total} %" if total else ""
-        _print(f"cifar-tui: {snapshot.phase}{percent} {detail}".rstrip(), to_stderr=True)
+        done, total, details = _progress_of(snapshot)
+        what, *rest = details
+        share = f"({100 * done // total} %)" if total else ""
+        first = " ".join(filter(None, (what, share)))
+        text = ", ".join(filter(None, (first, *rest)))
+        _print(f"cifar-tui: {snapshot.phase}" + (f": {text}" if text else ""), to_stderr=True)
 
 
 class _Bar:
@@ -233,25 +236,29 @@ class _Bar:
 
     def show(self, snapshot: RunSnapshot) -> None:
         """Update the bar."""
-        done, total, detail = _progress_of(snapshot)
+        done, total, details = _progress_of(snapshot)
         self._progress.update(
-            self._task, description=str(snapshot.phase), completed=done, total=total, detail=detail
+            self._task,
+            description=str(snapshot.phase),
+            completed=done,
+            total=total,
+            detail=", ".join(details),
         )
 
 
-def _progress_of(snapshot: RunSnapshot) -> tuple[int, int | None, str]:
+def _progress_of(snapshot: RunSnapshot) -> tuple[int, int | None, list[str]]:
     """Return how much of the current phase is done, of how much, and details in words."""
     if snapshot.phase is Phase.LOADING and snapshot.loading is not None:
-        return snapshot.loading.done, snapshot.loading.total, snapshot.loading.stage
+        return snapshot.loading.done, snapshot.loading.total, [snapshot.loading.stage]
     if snapshot.phase is Phase.EVALUATING and snapshot.evaluating is not None:
         evaluating = snapshot.evaluating
-        return evaluating.done, evaluating.total, f"{evaluating.done:,} of {evaluating.total:,} images"
+        return evaluating.done, evaluating.total, [f"{evaluating.done:,} of {evaluating.total:,} images"]
     started = snapshot.started
     if started is None or snapshot.phase is Phase.LOADING:
-        return 0, None, snapshot.message
+        return 0, None, [snapshot.message]
     parts = [f"step {snapshot.step:,} of {started.total_steps:,}"]
     if snapshot.images_per_second is not None:
         parts.append(f"{snapshot.images_per_second:,.0f} images/s")
     if snapshot.seconds_left:
-        parts.append(f"{timedelta(seconds=round(snapshot.seconds_left))} left")
-    return snapshot.step, started.total_steps, ", ".join(parts)
+        parts.append(f"{duration(snapshot.seconds_left)} left")
+    return snapshot.step, started.total_steps, parts

@@ -12,23 +12,23 @@ if TYPE_CHECKING:
 _DESCRIPTION = "Train and understand CIFAR-10 image classifiers in the terminal."
 
 _EPILOG = """\
-exit codes: 0 done; 2 bad usage or configuration; 3 data not available; 4 the run failed;
-128+N ended by signal N after saving
+exit codes: 0 success; 2 bad usage or configuration; 3 data not available; 4 the run failed;
+128+N stopped by signal N
 
 Without a command, the dashboard opens: configure, train (t), watch, evaluate; ? shows all keys.
 """
 
 _BENCH_EPILOG = """\
-tutorial   the tutorial's plain loop against the engine, in steps/s
-presets    images/s of every preset; with --full, accuracy and time of complete trainings
+tutorial   steps/s of the tutorial's own loop, eager PyTorch and the default backend
+presets    images/s of every preset; with --full, also accuracy and time of full training runs
 
-exit codes: 0 every limit met; 1 a limit missed; otherwise those of cifar-tui
+exit codes: 0 every limit met; 1 a limit missed; others as for cifar-tui
 """
 
 _BENCHMARKS = ("tutorial", "presets")
 _RUN = "run ID, unique prefix, or latest"
 _SETTINGS = ("preset", "data", "data_dir", "device", "seed", "epochs", "batch_size", "learning_rate")
-"""The settings that have an option of their own."""
+"""The settings with a dedicated option."""
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -97,7 +97,9 @@ def _build_parser() -> argparse.ArgumentParser:
 
     text = "evaluate a run or a weights file on the test set"
     evaluate = commands.add_parser("eval", parents=[folder, images, recipe], help=text, description=text)
-    evaluate.add_argument("target", metavar="RUN|FILE.pth", help=f"{_RUN}, or a weights file")
+    evaluate.add_argument(
+        "target", metavar="RUN|FILE.pth", help="run ID, unique prefix, latest, or a weights file"
+    )
     evaluate.add_argument("--headless", action="store_true", help="evaluate without the dashboard")
     evaluate.add_argument("--json", action="store_true", help="print the results as JSON")
 
@@ -132,8 +134,9 @@ def _build_parser() -> argparse.ArgumentParser:
     )
     bench.add_argument("--json", dest="as_json", action="store_true", help="print JSON")
     bench.add_argument("--preset", metavar="NAME", help="measure only this preset")
-    bench.add_argument("--full", action="store_true", help="also train every preset to its end")
-    bench.add_argument("-n", dest="runs", metavar="N", type=_count, help="trainings with --full (default: 3)")
+    bench.add_argument("--full", action="store_true", help="also train every preset to completion")
+    text = "training runs per preset with --full (default: 3)"
+    bench.add_argument("-n", dest="runs", metavar="N", type=_count, help=text)
     return parser
 
 
@@ -145,7 +148,7 @@ def _options(title: str) -> tuple[argparse.ArgumentParser, Any]:
 
 def _folder() -> argparse.ArgumentParser:
     parser, group = _options("runs")
-    group.add_argument("--checkpoints", metavar="DIR", help="folder of the runs (default: checkpoints)")
+    group.add_argument("--checkpoints", metavar="DIR", help="folder for runs (default: checkpoints)")
     return parser
 
 
@@ -153,7 +156,7 @@ def _images(default: str) -> argparse.ArgumentParser:
     parser, group = _options("data and device")
     text = f"auto, cifar10, synthetic, or a folder of images (default: {default})"
     group.add_argument("--data", metavar="SOURCE", help=text)
-    group.add_argument("--data-dir", metavar="DIR", help="folder of downloads and caches (default: data)")
+    group.add_argument("--data-dir", metavar="DIR", help="folder for downloads and caches (default: data)")
     group.add_argument("--device", metavar="DEVICE", help="auto, cpu, cuda, cuda:N or mps (default: auto)")
     return parser
 
@@ -185,5 +188,5 @@ def _benchmark(text: str) -> str:
 
 def _count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError("must be a whole number from 1")
+        raise argparse.ArgumentTypeError("must be a whole number, at least 1")
     return int(text)

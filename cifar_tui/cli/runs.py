@@ -29,7 +29,7 @@ from cifar_tui.runs.listing import (
 from cifar_tui.terminal.native_output import STDOUT, redirect_to_devnull
 
 _STYLES = {
-    "live": "green",
+    "running": "green",
     "paused": "yellow",
     "done": "green",
     "stopped": "cyan",
@@ -59,7 +59,7 @@ def list_command(checkpoints: Path, names: list[str], *, as_json: bool) -> int:
             print(json.dumps(_as_json(runs, compared=len(names) > 1), indent=2, default=str))
         elif not runs:
             print(
-                f"cifar-tui: no runs in '{checkpoints}'; train one with 'cifar-tui train', "
+                f"cifar-tui: no runs in '{checkpoints}'; start one with 'cifar-tui train', "
                 "or choose another folder with --checkpoints",
                 file=sys.stderr,
             )

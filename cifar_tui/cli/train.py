@@ -1,4 +1,4 @@
-"""`cifar-tui train`: start or resume a training in the dashboard, headless or in the background."""
+"""`cifar-tui train`: start or resume a training run in the dashboard, headless or in the background."""
 
 import argparse
 from functools import partial
@@ -21,7 +21,7 @@ def train(options: argparse.Namespace) -> int:
     launch = _resume(checkpoints, options) if options.resume else Train(config=build_settings(options))
     if options.detach:
         if options.json:
-            raise ConfigError("--json waits for results and --detach does not: leave one out")
+            raise ConfigError("--json and --detach cannot be combined: --json waits for the results")
         work = partial(_train_headless, launch, checkpoints, as_json=False)
         return run_in_child(work, reads_terminal=False)
     if options.headless or options.json:

@@ -47,7 +47,7 @@ class AttachedRun:
 
     def __init__(self, folder: Path) -> None:
         if not (folder / EVENTS_FILE).is_file():
-            raise ConfigError(f"{str(folder)!r} is not the folder of a run: {EVENTS_FILE} is missing")
+            raise ConfigError(f"{str(folder)!r} is not a run folder ({EVENTS_FILE} is missing)")
         self.folder = folder
         self.config: TrainConfig = build_config(read_config_file(folder / CONFIG_FILE))
         self._state = RunState()
@@ -195,7 +195,8 @@ class AttachedRun:
                     self._forget_pending(event.phase)
                 self._state.apply(event)
         except OSError as error:
-            self._state.apply(Alert(text=f"cannot read the event log in {self.folder}: {error.strerror}"))
+            reason = f"{error.strerror}; make the folder readable"
+            self._state.apply(Alert(text=f"cannot read the event log in '{self.folder}': {reason}"))
             self._closed.set()
 
     def _check_owner(self) -> None:
@@ -204,6 +205,6 @@ class AttachedRun:
             self._read()  # the last events of the former owner
             self._owner = owner
             if owner.crashed:
-                self._state.apply(Alert(text="the process that trained this run died"))
+                self._state.apply(Alert(text="the training process died"))
             elif owner.live:
                 self._state.apply(Message(text="another process resumed this run"))

@@ -1,6 +1,6 @@
 """Format numbers for the user."""
 
-_AGES = ((365 * 86_400, "y"), (86_400, "d"), (3600, "h"), (60, "m"))
+_AGES = ((365 * 86_400, "y"), (86_400, "d"), (3600, "h"), (60, "min"))
 
 UNKNOWN = "–"
 """Placeholder for an unknown figure."""
@@ -14,7 +14,7 @@ def duration(seconds: float) -> str:
 
 
 def age(seconds: float) -> str:
-    """Format a time span in its largest unit: `45 s`, `12 m`, `5 h`, `3 d`, `2 y`."""
+    """Format a time span in its largest unit: `45 s`, `12 min`, `5 h`, `3 d`, `2 y`."""
     for unit, name in _AGES:
         if seconds >= unit:
             return f"{seconds // unit:.0f} {name}"

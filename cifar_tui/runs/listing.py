@@ -15,10 +15,10 @@ from cifar_tui.runs.disk.store import is_run, run_folders
 from cifar_tui.runs.disk.summary import RunSummary, read_summary
 from cifar_tui.runs.format import UNKNOWN, age, duration, loss_figure
 
-RunStatus = Literal["live", "paused", "done", "stopped", "failed", "crashed", "unknown"]
+RunStatus = Literal["running", "paused", "done", "stopped", "failed", "crashed", "unknown"]
 
 SIGNS: dict[str, str] = {
-    "live": "▶",
+    "running": "▶",
     "paused": "‖",
     "done": "✓",
     "stopped": "■",
@@ -34,8 +34,8 @@ COLUMNS: dict[str, str] = {
     "preset": "preset",
     "data": "data",
     "epoch": "epoch",
-    "best": "best %",
-    "last": "last %",
+    "best": "best acc %",
+    "last": "last acc %",
     "loss": "loss",
     "time": "time",
     "age": "age",
@@ -106,11 +106,11 @@ def delete_run(folder: Path) -> None:
     """Delete the run in `folder` with all its files.
 
     Raises:
-        ConfigError: the run is live, or `folder` is not the folder of a run.
+        ConfigError: the run is live, or `folder` is not a run folder.
         RunFailedError: a file cannot be removed.
     """
     if folder.is_symlink():
-        raise ConfigError(f"'{folder}' is a link; delete the folder that it points to")
+        raise ConfigError(f"'{folder}' is a symlink; delete the folder it points to")
     if not is_run(folder):
         raise ConfigError(f"'{folder}' is not a run (no {CONFIG_FILE})")
     live = ConfigError(f"run {folder.name} is still running; stop it before deleting it")
@@ -212,7 +212,7 @@ def setting_text(value: object) -> str:
 
 def _state(owner: Owner, summary: RunSummary | None, config: dict[str, Any] | None) -> RunStatus:
     if owner.live:
-        return "paused" if summary is not None and summary.phase is Phase.PAUSED else "live"
+        return "paused" if summary is not None and summary.phase is Phase.PAUSED else "running"
     if config is None:
         return "unknown"
     if owner.crashed:

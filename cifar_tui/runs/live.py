@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class LiveRun:
-    """A training or an evaluation in a thread of this process: a `RunSource`.
+    """A training or evaluation run in a thread of this process: a `RunSource`.
 
     The thread appends its events to the event log and folds them into a `RunState`; it never waits for a
     screen. It also imports torch, so that a `LiveRun` is created at once.
@@ -63,7 +63,7 @@ class LiveRun:
         self._thread: threading.Thread | None = None
 
     def start_training(self) -> None:
-        """Start a training, or resume one from its last checkpoint."""
+        """Start a training run, or resume one from its last checkpoint."""
         self._start(self._train if self._resume is None else self._resume_training)
 
     def start_evaluation(self, weights: Path) -> None:
@@ -254,7 +254,8 @@ class LiveRun:
             try:
                 writer.close()
             except OSError as error:
-                self._state.apply(Alert(text=f"cannot write the end of the event log: {error.strerror}"))
+                text = f"cannot write the end of the event log: {error.strerror}"
+                self._state.apply(Alert(text=f"{text}; free disk space or make the folder writable"))
 
     def _answer(self, request: Request) -> str | None:
         """Carry out a request of another process; return the reason if it is refused."""
@@ -296,9 +297,10 @@ class LiveRun:
                 with path.open("a", encoding="utf-8") as file:
                     file.write(details)
             except OSError as unwritable:
-                self._emit(Alert(text=f"cannot write {path}: {unwritable.strerror}"))
+                text = f"cannot write '{path}': {unwritable.strerror}"
+                self._emit(Alert(text=f"{text}; free disk space or make the folder writable"))
             else:
-                return f"{summary}; details in {path}"
+                return f"{summary}; details in '{path}'"
         for line in details.splitlines():
             self._emit(Message(text=line))
         return summary

@@ -38,5 +38,7 @@ def config_to_resume(folder: Path, wanted: TrainConfig | None = None) -> TrainCo
             field="epochs",
         )
     if summary.completed and (folder / REPORT_FILE).is_file() and config.epochs <= own.epochs:
-        raise ConfigError(f"run {name} is already finished; to train on, set epochs above {own.epochs}")
+        raise ConfigError(
+            f"run {name} is already finished; to continue training, set epochs above {own.epochs}"
+        )
     return config

@@ -11,7 +11,7 @@ _MXFAST, _TRIM_THRESHOLD, _MMAP_MAX, _ARENA_MAX = 1, -1, -4, -8
 """Parameters of mallopt(3)."""
 
 _SWITCH_SECONDS = 0.0005
-"""With Python's default of 5 ms the training loses a tenth of its steps while the screen draws."""
+"""With Python's default of 5 ms training loses a tenth of its steps while the screen draws."""
 
 _GC_THRESHOLDS = 4000, 20, 20
 """Python's default is 700, 10, 10.

@@ -62,14 +62,14 @@ def test_where_there_is_no_terminal_a_plain_table_has_every_column(tmp_path, cap
     monkeypatch.setenv("COLUMNS", "20")
     assert list_command(tmp_path, [], as_json=False) == 0
     lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
-    assert lines[0] == "run state preset data epoch best % last % loss time age"
+    assert lines[0] == "run state preset data epoch best acc % last acc % loss time age"
     assert lines[1] == "20260101-100000 ✓ done tutorial synthetic 2/2 60.00 60.00 – 1:15 3 d"
-    assert lines[2] == "20260102-100000 ■ stopped tutorial synthetic 2/5 60.00 60.00 – 1:15 1 m"
+    assert lines[2] == "20260102-100000 ■ stopped tutorial synthetic 2/5 60.00 60.00 – 1:15 1 min"
     assert len(lines) == 3
 
 
 @pytest.mark.usefixtures("two_runs")
-@pytest.mark.parametrize("columns", [200, 80, 60, 40])
+@pytest.mark.parametrize("columns", [200, 100, 80, 60, 40])
 def test_the_table_fits_the_terminal_without_breaking_an_id(tmp_path, terminal, columns):
     shown = terminal(columns)
     assert list_command(tmp_path, [], as_json=False) == 0
@@ -79,7 +79,7 @@ def test_the_table_fits_the_terminal_without_breaking_an_id(tmp_path, terminal, 
     assert lines[1].startswith("20260101-100000 ")
     assert "✓ done" in lines[1]
     assert "■ stopped" in lines[2]
-    assert ("loss" in lines[0]) == (columns >= 80)
+    assert ("loss" in lines[0]) == (columns >= 100)
 
 
 def test_where_not_even_the_ids_fit_they_stay_whole(make_run, tmp_path, terminal):
@@ -140,7 +140,7 @@ def test_without_runs_a_sentence_says_how_to_get_one(tmp_path, capsys):
     assert list_command(tmp_path / "none", [], as_json=False) == 0
     printed = capsys.readouterr()
     assert printed.out == ""
-    assert printed.err.startswith(f"cifar-tui: no runs in '{tmp_path / 'none'}'; train one with")
+    assert printed.err.startswith(f"cifar-tui: no runs in '{tmp_path / 'none'}'; start one with")
     assert list_command(tmp_path / "none", [], as_json=True) == 0
     assert json.loads(capsys.readouterr().out) == []
 

@@ -1,4 +1,4 @@
-"""A training on a file system of 4 MB that runs full and has room again."""
+"""A run on a file system of 4 MB that runs full and has room again."""
 
 import itertools
 import os

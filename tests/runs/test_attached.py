@@ -183,7 +183,9 @@ def test_a_log_that_vanishes_is_reported_once(attach, folder):
     run = attach(folder)
     (folder / "events.jsonl").unlink()
     wait_until(lambda: texts(run, "alert"))
-    assert texts(run, "alert") == [f"cannot read the event log in {folder}: No such file or directory"]
+    assert texts(run, "alert") == [
+        f"cannot read the event log in '{folder}': No such file or directory; make the folder readable"
+    ]
 
 
 def test_attaching_imports_no_torch():

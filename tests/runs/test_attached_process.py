@@ -72,5 +72,5 @@ def test_a_process_that_is_killed_is_noticed(attach, live_process):
     process.wait()
     wait_until(lambda: run.snapshot().phase is Phase.CRASHED)
     wait_until(lambda: texts(run, "alert"))
-    assert texts(run, "alert") == ["the process that trained this run died"]
+    assert texts(run, "alert") == ["the training process died"]
     assert not run.live

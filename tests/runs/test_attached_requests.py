@@ -27,7 +27,7 @@ def test_a_request_to_a_run_that_has_ended_becomes_an_alert(attach, folder):
     run = attach(folder)
     run.request(Request.PAUSE)
     wait_until(lambda: texts(run, "alert"))
-    assert "is not reachable: nothing listens" in run.snapshot().alert.text
+    assert "is not reachable: nothing is listening" in run.snapshot().alert.text
     assert run.snapshot().phase is Phase.DONE
 
 

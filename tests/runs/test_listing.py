@@ -80,7 +80,7 @@ def test_a_run_is_live_while_somebody_owns_it_and_crashed_when_its_owner_died(ma
     folder = make_run("run", training())
     lock = RunLock(folder)
     lock.acquire()
-    assert list_run(folder).state == "live"
+    assert list_run(folder).state == "running"
     record(folder, PhaseChanged(phase=Phase.PAUSED))
     assert list_run(folder).state == "paused"
     lock.release()
@@ -217,7 +217,7 @@ def test_only_the_folder_of_a_run_is_deleted(make_run, tmp_path):
     folder, link, other = make_run("run", over()), tmp_path / "link", tmp_path / "other"
     link.symlink_to(folder)
     other.mkdir()
-    with pytest.raises(ConfigError, match="link' is a link"):
+    with pytest.raises(ConfigError, match="link' is a symlink; delete the folder it points to"):
         delete_run(link)
     for wrong in (other, tmp_path / "missing", folder / "config.toml"):
         with pytest.raises(ConfigError, match=r"is not a run \(no config\.toml\)"):
@@ -286,7 +286,7 @@ def test_nothing_in_a_table_can_wreck_the_screen(tmp_path):
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(-5, "0 s"), (59.9, "59 s"), (60, "1 m"), (7200, "2 h"), (864_000, "10 d"), (8e7, "2 y")],
+    [(-5, "0 s"), (59.9, "59 s"), (60, "1 min"), (7200, "2 h"), (864_000, "10 d"), (8e7, "2 y")],
 )
 def test_an_age_is_told_in_its_largest_unit(seconds, text):
     assert age(seconds) == text

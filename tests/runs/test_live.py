@@ -224,7 +224,7 @@ def test_an_internal_error_ends_the_run_and_leaves_its_traceback_in_the_log_file
     ended = run.snapshot().ended
     assert ended.exit_code == 4
     path = run.folder / "run.log"
-    assert ended.error == f"internal error (ZeroDivisionError: division by zero); details in {path}"
+    assert ended.error == f"internal error (ZeroDivisionError: division by zero); details in '{path}'"
     assert "Traceback" in path.read_text()
 
 

@@ -1,6 +1,6 @@
 """Charts of the loss and the accuracy over the steps, drawn with plotext.
 
-plotext is imported with the first chart, to keep it out of the start of the program.
+plotext is imported lazily to keep startup fast.
 """
 
 import math
@@ -112,7 +112,7 @@ def loss_chart(curves: Curves, options: ChartOptions) -> Text:
     finite = _finite(curves.loss)
     points = [point for point in finite if point[1] > 0] if options.log_scale else finite
     if finite and not points:
-        return _placeholder("Loss", "Log scale: no loss is above 0", options)
+        return _placeholder("Loss", "No positive loss to plot on a log scale (l: linear)", options)
     if len(points) < 2:
         return _placeholder("Loss", _single_point(points, "loss {:.3f}"), options)
     first, last = _step_range(curves, options.zoom)

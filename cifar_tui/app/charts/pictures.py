@@ -1,7 +1,7 @@
 """Images as half blocks: each cell shows two pixels, one above the other.
 
-Rich maps the colours to 256 where there are no more, and Textual's filter for NO_COLOR to greys. numpy is
-imported with the first picture, to keep it out of the start of the program.
+Rich falls back to 256 colors where there are no more, and Textual's filter for NO_COLOR to grays. numpy is
+imported lazily to keep startup fast.
 """
 
 import functools

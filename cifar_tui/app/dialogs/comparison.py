@@ -36,7 +36,7 @@ class ComparisonScreen(Dialog[None]):
     def compose(self) -> ComposeResult:
         table = ComparisonTable(cursor_type="none", fixed_columns=1, id="comparison")
         table.border_title = f"{len(self._comparison.names)} runs side by side"
-        table.border_subtitle = "arrows scroll · esc closes"
+        table.border_subtitle = "arrows scroll · esc close"
         yield table
 
     def on_mount(self) -> None:

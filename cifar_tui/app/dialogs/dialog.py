@@ -15,10 +15,10 @@ Result = TypeVar("Result")
 
 
 class Dialog(ModalScreen[Result]):
-    """A box over a screen, closed by the keys that quit the program elsewhere."""
+    """A modal dialog; q and ctrl+c close it instead of quitting."""
 
     def leave(self) -> None:
-        """Close it at such a key."""
+        """Close on a quit key."""
         self.dismiss(None)
 
 

@@ -14,13 +14,13 @@ from cifar_tui.app.dialogs.dialog import Dialog
 from cifar_tui.app.views.runs import RunsScreen, RunTable
 
 _INTRODUCTION = (
-    "Set up a run in Settings and press t. Watch it in Training, look at single test images in Samples and "
-    "at the accuracy in Summary. Everything is saved in the run's folder."
+    "Set up a run in Settings and press t. Watch it in Training, look at individual test images in Samples "
+    "and the accuracy in Summary. Everything is saved in the run's folder."
 )
 
 _MOVING = (
-    "In tables and in the log, j and k or the arrows move by a row, page up and page down by a page, home "
-    "and end to the start and the end."
+    "In tables and the log: j/k or the arrow keys move one row, page up/down one page, home/end jump to the "
+    "start or end."
 )
 
 
@@ -36,7 +36,7 @@ class HelpScreen(Dialog[None]):
     def compose(self) -> ComposeResult:
         with VerticalScroll(id="help") as body:
             body.border_title = "Help"
-            body.border_subtitle = "esc closes"
+            body.border_subtitle = "esc close"
             yield Static(_INTRODUCTION, classes="help-text")
             yield Static(_command_table())
             yield Static(_MOVING, classes="help-text")
@@ -53,7 +53,7 @@ def _command_table() -> Table:
         table.add_row("", Text(f"\n{group}", style="bold underline"))
         for command in commands:
             table.add_row(Text(command.key_label, style="bold"), command.description)
-    table.add_row("", Text("\nIn the table of runs", style="bold underline"))
+    table.add_row("", Text("\nIn the runs list", style="bold underline"))
     for binding in (*RunTable.BINDINGS, *RunsScreen.BINDINGS):
         if isinstance(binding, Binding) and binding.tooltip:
             table.add_row(Text(binding.key_display or binding.key, style="bold"), binding.tooltip)

@@ -76,7 +76,7 @@ class DataDialog(Question):
 
     def compose_body(self) -> Iterable[Widget]:
         yield Label("Folder with train/<class>/… and test/<class>/…:")
-        yield Input(placeholder="path of the folder, then enter", compact=True, id="data-folder")
+        yield Input(placeholder="folder path, then press enter", compact=True, id="data-folder")
 
     def on_input_submitted(self) -> None:
         self.action_answer("folder")

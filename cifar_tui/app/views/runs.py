@@ -38,7 +38,7 @@ REFRESH_SECONDS = 2.0
 MARK = "●"
 
 _STYLES = {
-    "live": "bold $text-success",
+    "running": "bold $text-success",
     "paused": "bold $text-warning",
     "done": "$text-success",
     "stopped": "",
@@ -46,7 +46,7 @@ _STYLES = {
     "crashed": "bold $text-error",
     "unknown": "$foreground 60%",
 }
-_LIVE = ("live", "paused")
+_LIVE = ("running", "paused")
 _AT_WORK = (WorkerState.PENDING, WorkerState.RUNNING)
 _GAP = 2
 _MARGIN = 6
@@ -129,7 +129,7 @@ class RunsScreen(ModalScreen[RunChoice | None]):
         yield Line(id="runs-title")
         with Horizontal(id="runs-filter"):
             yield Label("Filter")
-            yield FilterInput(placeholder="part of an id, a state, …", compact=True)
+            yield FilterInput(placeholder="run ID, state, preset, …", compact=True)
         yield RunTable(id="runs-table", cursor_type="row", cursor_foreground_priority="renderable")
         yield Static(id="no-runs", markup=False)
         yield Footer()
@@ -163,9 +163,9 @@ class RunsScreen(ModalScreen[RunChoice | None]):
         if run is None:
             return
         if run.state in _LIVE:
-            self._say(f"Run {run.name}: Already running. Press enter to open.")
+            self._say(f"Run {run.name} is already running. Press enter to open it.")
         elif run.state == "done":
-            self._say(f"Run {run.name}: Already finished.")
+            self._say(f"Run {run.name} is already finished.")
         elif run.config is None:
             self._say(f"Run {run.name} cannot be resumed: its config.toml is unreadable.")
         else:
@@ -292,8 +292,8 @@ class RunsScreen(ModalScreen[RunChoice | None]):
         if self._runs is None:
             return "Listing runs…"
         if self._runs:
-            return f"No runs match “{needle}”\nesc shows all"
-        return f"No runs in {printable(str(self._checkpoints))} yet\nesc goes back, t trains one"
+            return f'No runs match "{needle}"\nesc to show all'
+        return f"No runs in {printable(str(self._checkpoints))} yet\nPress esc to go back, then t to train"
 
     def _columns(self, cells: list[dict[str, str]]) -> tuple[tuple[str, int], ...]:
         """Return the columns that fit, and their widths."""

@@ -45,13 +45,13 @@ def send_request(folder: Path, request: Request, *, timeout: float = 2.0) -> Non
     try:
         reply = json.loads(_exchange(folder, {"do": request}, time.monotonic() + timeout))
     except TimeoutError:
-        raise _unreachable(folder, f"no answer on {path} within {timeout:g} s") from None
+        raise _unreachable(folder, f"no answer on '{path}' within {timeout:g} s") from None
     except (FileNotFoundError, ConnectionRefusedError):
-        raise _unreachable(folder, f"nothing listens on {path}") from None
+        raise _unreachable(folder, f"nothing is listening on '{path}'") from None
     except (BrokenPipeError, ConnectionResetError):
-        raise _unreachable(folder, f"connection closed on {path}") from None
+        raise _unreachable(folder, f"connection closed on '{path}'") from None
     except OSError as error:
-        raise _unreachable(folder, f"{path}: {error.strerror or error}") from None
+        raise _unreachable(folder, f"'{path}': {error.strerror or error}") from None
     except (ValueError, RecursionError):
         reply = None
     match reply:
@@ -60,7 +60,7 @@ def send_request(folder: Path, request: Request, *, timeout: float = 2.0) -> Non
         case {"ok": False, "error": str(reason)}:
             raise RequestRefusedError(reason)
         case _:
-            raise _unreachable(folder, f"invalid reply on {path}")
+            raise _unreachable(folder, f"invalid reply from '{path}'")
 
 
 def _exchange(folder: Path, message: object, deadline: float) -> bytes:

@@ -98,11 +98,11 @@ class ControlServer(socketserver.ThreadingUnixStreamServer):
     def answer(self, line: bytes) -> str | None:
         """Carry out the request in `line`; return the reason if it is refused."""
         if len(line) > _MAX_REQUEST_BYTES:
-            return f"a request has at most {_MAX_REQUEST_BYTES} bytes"
+            return f"request too long (at most {_MAX_REQUEST_BYTES} bytes)"
         try:
             request = Request(json.loads(line)["do"])
         except (ValueError, TypeError, KeyError, RecursionError):
-            return f'a request is a line {{"do": "…"}} in JSON with one of: {", ".join(Request)}'
+            return f'invalid request: send a JSON line {{"do": "…"}} with one of: {", ".join(Request)}'
         try:
             return self._handle(request)
         except Exception as error:  # noqa: BLE001 - the client must hear of it, whatever it is
@@ -141,7 +141,7 @@ def _disconnect(connection: socket.socket) -> None:
 
 
 def _is_same_user(client: socket.socket) -> bool:
-    """Check the peer's user; only Linux tells, elsewhere the socket's mode must do."""
+    """Check the peer's user; only Linux reports it; elsewhere rely on the socket's file mode."""
     if sys.platform != "linux":
         return True
     credentials = client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("iII"))

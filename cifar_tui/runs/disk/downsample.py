@@ -3,7 +3,7 @@
 from cifar_tui.engine.events import LossPoint
 
 POINTS_PER_LEVEL = 4096
-"""All of the first points are kept, then 2 in 4 of as many buckets, 2 in 8, and so on."""
+"""The first 4,096 points are all kept, then 2 of every 4, then 2 of every 8, and so on."""
 
 
 class Downsampler:

@@ -67,11 +67,17 @@ class RunLock:
                     time.sleep(_TRY_SECONDS)
                 else:
                     name = self._path.parent.name
-                    raise ConfigError(f"run {name} was just started by another process; attach to it")
+                    raise ConfigError(
+                        f"run {name} was just started by another process; "
+                        f"attach to it with: cifar-tui attach {name}"
+                    )
                 os.ftruncate(descriptor, 0)
                 os.pwrite(descriptor, content, 0)
             except OSError as error:
-                raise RunFailedError(f"cannot write the lock {self._path}: {error.strerror}") from error
+                raise RunFailedError(
+                    f"cannot write the lock '{self._path}': {error.strerror}; "
+                    "free disk space or make the folder writable"
+                ) from error
             undo.pop_all()
         self._descriptor = descriptor
 

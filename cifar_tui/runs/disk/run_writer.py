@@ -57,7 +57,10 @@ class RunWriter:
                 self._server = ControlServer(folder, answer, beat=self._lock.beat, beat_seconds=BEAT_SECONDS)
                 self._server.start()
             except OSError as error:
-                raise RunFailedError(f"cannot write to {folder}: {error.strerror}") from error
+                raise RunFailedError(
+                    f"cannot write to '{folder}': {error.strerror}; "
+                    "free disk space or make the folder writable"
+                ) from error
             undo.pop_all()
 
     def append(self, event: Event) -> None:

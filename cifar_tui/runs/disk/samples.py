@@ -35,7 +35,9 @@ def write_samples(path: Path, dataset: "Dataset") -> None:
     try:
         write_atomically(path, buffer.getvalue())
     except OSError as error:
-        raise RunFailedError(f"cannot write {path}: {error.strerror}") from error
+        raise RunFailedError(
+            f"cannot write '{path}': {error.strerror}; free disk space or make the folder writable"
+        ) from error
 
 
 def read_samples(path: Path) -> "tuple[NDArray[np.uint8], NDArray[np.int64]] | None":

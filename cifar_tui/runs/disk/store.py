@@ -44,7 +44,10 @@ def create_run_folder(checkpoints: Path, config: TrainConfig) -> Path:
         except FileExistsError:
             continue
         except OSError as error:
-            raise RunFailedError(f"cannot create the run's folder {folder}: {error.strerror}") from error
+            raise RunFailedError(
+                f"cannot create the run's folder '{folder}': {error.strerror}; "
+                "free disk space or make the folder writable"
+            ) from error
         break
     write_config(folder, config)
     return folder
@@ -59,7 +62,10 @@ def write_config(folder: Path, config: TrainConfig) -> None:
     try:
         write_text_atomically(folder / CONFIG_FILE, config_to_toml(config))
     except OSError as error:
-        raise RunFailedError(f"cannot write {folder / CONFIG_FILE}: {error.strerror}") from error
+        raise RunFailedError(
+            f"cannot write '{folder / CONFIG_FILE}': {error.strerror}; "
+            "free disk space or make the folder writable"
+        ) from error
 
 
 def find_run(checkpoints: Path, name: str) -> Path:
@@ -70,14 +76,17 @@ def find_run(checkpoints: Path, name: str) -> Path:
     """
     runs = run_folders(checkpoints)
     if not runs:
-        raise ConfigError(f"no runs in '{checkpoints}'; train one, or choose another with --checkpoints")
+        raise ConfigError(
+            f"no runs in '{checkpoints}'; start one with 'cifar-tui train', "
+            "or choose another folder with --checkpoints"
+        )
     if name == "latest":
         return runs[-1]
     matching = [run for run in runs if run.name == name] or [run for run in runs if run.name.startswith(name)]
     if not matching:
         raise ConfigError(f"no run {name!r} in '{checkpoints}'; the latest is {runs[-1].name}")
     if len(matching) > 1:
-        raise ConfigError(f"{name!r} is ambiguous ({len(matching)} runs match)")
+        raise ConfigError(f"{name!r} is ambiguous ({len(matching)} runs match); use a longer prefix")
     return matching[0]
 
 

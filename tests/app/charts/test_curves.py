@@ -176,7 +176,9 @@ def test_an_exponential_is_a_straight_line_on_a_log_scale() -> None:
 def test_a_log_scale_leaves_out_what_is_not_above_zero() -> None:
     size: dict[str, Any] = {"width": 60, "height": 12, "log_scale": True}
     assert "1.500" in str(loss_chart(Curves(loss=[(1, 2.0), (2, 0.0), (3, 1.5)]), smoothing=0, **size))
-    assert "no loss is above 0" in str(loss_chart(Curves(loss=[(1, 0.0), (2, -1.0)]), **size))
+    assert "No positive loss to plot on a log scale" in str(
+        loss_chart(Curves(loss=[(1, 0.0), (2, -1.0)]), **size)
+    )
 
 
 @pytest.mark.parametrize("value", [0.0, 1e-12, 2.5, 1e30])

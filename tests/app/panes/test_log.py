@@ -70,7 +70,7 @@ async def test_another_line_does_not_lay_the_screen_out_anew(monkeypatch: pytest
 
 
 async def test_it_stays_where_the_reader_put_it_and_says_that_there_is_more() -> None:
-    async with PaneApp(LogPane()).run_test(size=(40, 10)) as pilot:
+    async with PaneApp(LogPane()).run_test(size=(44, 10)) as pilot:
         pane = pilot.app.query_one(LogPane)
         pane.add(numbered(50))
         await screen(pilot)
@@ -80,7 +80,7 @@ async def test_it_stays_where_the_reader_put_it_and_says_that_there_is_more() ->
         pane.add(numbered(20, 50))
         text = await screen(pilot)
         assert text.splitlines()[1] == top
-        assert "↓ 23 more below · end to follow" in text
+        assert "↓ 23 more below · press end to follow" in text
 
 
 async def test_end_follows_again() -> None:

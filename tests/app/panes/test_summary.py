@@ -15,12 +15,12 @@ async def show(pilot: Pilot[None], events: list[Event]) -> str:
     return pilot.app.text()
 
 
-async def test_an_interim_and_the_final_evaluation_take_the_place_of_the_empty_pane() -> None:
+async def test_an_intermediate_and_the_final_evaluation_take_the_place_of_the_empty_pane() -> None:
     async with PaneApp(SummaryPane()).run_test(size=(80, 18)) as pilot:
         assert "Accuracy per class appears after the first evaluation" in await show(pilot, trained())
 
         text = await show(pilot, [*trained(), evaluated(final=False)])
-        assert "~ interim, not the final weights" in text
+        assert "~ intermediate weights" in text
         assert "✓" not in text
 
         text = await show(pilot, done())

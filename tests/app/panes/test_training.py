@@ -56,7 +56,7 @@ async def test_the_pane_says_what_to_press_what_is_synthetic_and_what_went_wrong
     )
     async with PaneApp(TrainingPane()).run_test(size=(78, 16)) as pilot:
         await settled(pilot)
-        assert "t trains with the current settings" in screen(pilot)
+        assert "Press t to train with the current settings" in screen(pilot)
         assert "synthetic shapes, not CIFAR-10" in await show(pilot, loaded(synthetic=True))
         text = await show(pilot, [PhaseChanged(phase=Phase.FAILED), RunEnded(exit_code=3, error=error)])
         assert "✗ failed" in text

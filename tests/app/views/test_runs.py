@@ -58,7 +58,7 @@ async def test_the_newest_run_stands_first(app):
         assert app.rows()[1][:6] == ["", STOPPED, "■ stopped", "tutorial", "synthetic", "2/5"]
 
 
-@pytest.mark.parametrize(("size", "columns"), [((80, 24), 9), ((120, 40), 11), ((40, 12), 4)])
+@pytest.mark.parametrize(("size", "columns"), [((80, 24), 8), ((120, 40), 11), ((40, 12), 3)])
 async def test_the_columns_that_fit_are_shown_whole(app, size, columns):
     async with app.run_test(size=size) as pilot:
         await listed(pilot)
@@ -110,9 +110,9 @@ async def test_a_run_that_is_active_finished_or_broken_is_not_resumed_but_explai
         await pilot.press("u", "j", "u", "j", "u")
         await until(pilot, lambda: len(app.notes) == 3)
         assert app.notes == [
-            f"Run {NEW}: Already running. Press enter to open.",
+            f"Run {NEW} is already running. Press enter to open it.",
             f"Run {STOPPED} cannot be resumed: its config.toml is unreadable.",
-            f"Run {OLD}: Already finished.",
+            f"Run {OLD} is already finished.",
         ]
         assert app.choices == []
 
@@ -253,7 +253,7 @@ async def test_a_filter_that_nothing_passes_says_so(app):
     async with app.run_test(size=(80, 24)) as pilot:
         await listed(pilot)
         await pilot.press("slash", *"xyz")
-        await until(pilot, lambda: "No runs match “xyz”" in app.text())
+        await until(pilot, lambda: 'No runs match "xyz"' in app.text())
         await pilot.press("escape", "j")
         await listed(pilot)
         assert app.current() == STOPPED
@@ -311,7 +311,7 @@ async def test_without_runs_the_screen_says_how_to_get_one(tmp_path):
     app = RunsApp(tmp_path / "none")
     async with app.run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: "No runs in" in app.text())
-        assert "t trains one" in app.text()
+        assert "Press esc to go back, then t to train" in app.text()
         await pilot.press("enter", "u", "x", "v", "space", "j")
         assert app.choices == []
         await pilot.press("q")

@@ -78,7 +78,7 @@ def test_an_owner_is_waited_for_no_longer_than_the_timeout(tmp_path, listener, d
 
 def test_a_run_without_an_owner_is_reported(tmp_path):
     with pytest.raises(
-        RunUnreachableError, match=r"nothing listens on .*; check whether it is still running"
+        RunUnreachableError, match=r"nothing is listening on .*; check whether it is still running"
     ):
         send_request(tmp_path / "none", Request.SAVE)
 

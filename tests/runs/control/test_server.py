@@ -82,7 +82,7 @@ def test_what_is_no_request_is_refused_and_harms_nothing(server, line):
 def test_a_request_that_is_too_long_is_refused(server):
     with connect(server.folder) as connection:
         connection.sendall(b'{"do": "pause", "more": "' + b"x" * 5000)
-        assert read_reply(connection) == {"ok": False, "error": "a request has at most 4096 bytes"}
+        assert read_reply(connection) == {"ok": False, "error": "request too long (at most 4096 bytes)"}
     assert server.requests == []
     assert_well(server)
 
@@ -223,7 +223,7 @@ def test_a_socket_that_a_dead_owner_left_is_replaced(tmp_path, make_server):
     with socket.socket(socket.AF_UNIX) as dead:
         dead.bind(str(tmp_path / "control.sock"))
         dead.listen()
-    with pytest.raises(RunUnreachableError, match="nothing listens"):
+    with pytest.raises(RunUnreachableError, match="nothing is listening"):
         send_request(tmp_path, Request.SAVE)
     assert_well(make_server(tmp_path))
 
@@ -248,7 +248,7 @@ def test_closing_ends_everything_and_leaves_no_file(make_server):
     assert sorted(os.listdir("/dev/fd")) == descriptors
     assert list(server.folder.iterdir()) == []
     server.close()
-    with pytest.raises(RunUnreachableError, match="nothing listens"):
+    with pytest.raises(RunUnreachableError, match="nothing is listening"):
         send_request(server.folder, Request.SAVE)
 
 

@@ -47,7 +47,7 @@ def test_a_run_is_found_by_id_prefix_or_latest(runs, name, found):
 @pytest.mark.parametrize(
     ("name", "says"),
     [
-        ("20260102", r"'20260102' is ambiguous \(2 runs match\)"),
+        ("20260102", r"'20260102' is ambiguous \(2 runs match\); use a longer prefix"),
         ("1999", "no run '1999' in .*; the latest is 20260102-110000"),
         ("not", "no run 'not' in"),
     ],

@@ -175,7 +175,7 @@ class LogPane(Pane):
         self.query_one(LogView).clear_lines()
 
     def _show_rows_below(self, rows: int) -> None:
-        self.write_border(subtitle=Content(f"↓ {rows:,} more below · end to follow" if rows else ""))
+        self.write_border(subtitle=Content(f"↓ {rows:,} more below · press end to follow" if rows else ""))
 
 
 def printable(text: str) -> list[str]:

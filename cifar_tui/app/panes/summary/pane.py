@@ -22,9 +22,9 @@ class SummaryPane(ScrollPane):
 
     BORDER_TITLE = "4 Summary"
     EMPTY_TEXT = Content.assemble(
-        "Accuracy per class appears after the first evaluation\n\n",
+        "Accuracy per class appears after the first evaluation\n\nPress ",
         ("e", "bold $text-accent"),
-        " evaluates during training",
+        " to evaluate during training",
     )
 
     def __init__(self, *, id: str | None = None) -> None:
@@ -83,7 +83,7 @@ def _which_weights(evaluated: Evaluated) -> Content:
     step = f" · step {evaluated.step:,}" if evaluated.step or not evaluated.final else ""
     if evaluated.final:
         return Content.assemble(("✓ ", "$text-success"), f"final weights{step}")
-    return Content.assemble(("~ ", "bold $text-warning"), f"interim, not the final weights{step}")
+    return Content.assemble(("~ ", "bold $text-warning"), f"intermediate weights{step}")
 
 
 def class_bars(classes: tuple[ClassAccuracy, ...], width: int) -> list[Content]:

@@ -60,7 +60,7 @@ class TrainingPane(Pane, can_focus=True):
 
     BORDER_TITLE = "2 Training"
     EMPTY_TEXT = Content.assemble(
-        "No training yet\n\n", ("t", "bold $text-accent"), " trains with the current settings"
+        "No run yet\n\nPress ", ("t", "bold $text-accent"), " to train with the current settings"
     )
 
     log_scale = reactive(default=False, init=False)
