@@ -86,7 +86,7 @@ def test_configure_train_pause_resume_evaluate_page_help_palette_and_quit(
     terminal.press("enter")
     terminal.until("Saving checkpoint…")
     (folder,) = (tmp_path / "checkpoints").iterdir()
-    terminal.until_true(lambda: '"reason":"asked for"' in (folder / "events.jsonl").read_text())
+    terminal.until_true(lambda: '"reason":"requested"' in (folder / "events.jsonl").read_text())
 
     terminal.press("q")
     terminal.until("Training is running")
