@@ -35,7 +35,7 @@ def run_benchmarks(
 
     Raises:
         UserError: there is no such preset, the images or the device are not available, the disk is full, or a
-            training failed.
+            run failed.
     """
     values: dict[str, Any] = {"machine": describe_machine(), "versions": versions()}
     met = True
@@ -49,7 +49,7 @@ def run_benchmarks(
                     print_report(report)
     except OSError as error:
         raise RunFailedError(
-            f"cannot write the runs to be measured: {error.strerror}; set TMPDIR to a folder with free space"
+            f"cannot write the benchmark runs: {error.strerror}; set TMPDIR to a folder with free space"
         ) from error
     except KeyboardInterrupt:
         show_progress("")
@@ -61,7 +61,7 @@ def run_benchmarks(
 
 @contextlib.contextmanager
 def _signals_raise() -> Iterator[None]:
-    """Have SIGTERM and SIGHUP raise SystemExit, so that every `finally` ends the trainings it started.
+    """Have SIGTERM and SIGHUP raise SystemExit, so that every `finally` ends the runs it started.
 
     SIGHUP is left alone if it is ignored, as under nohup.
     """

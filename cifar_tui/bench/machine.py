@@ -47,7 +47,7 @@ def describe_processor(cpu_info: Path) -> dict[str, Any]:
 
 
 def _describe_gpus() -> dict[str, Any]:
-    """List the GPUs in a process of its own: CUDA would keep memory of each in this one."""
+    """List the GPUs in a separate process: CUDA would keep memory of each in this one."""
     if not any(map(os.path.exists, _GPU_DRIVERS)):
         return {"gpus": [], "cuda": None}
     command = [sys.executable, "-c", _LIST_GPUS]

@@ -19,7 +19,7 @@ class BenchOptions:
         device: as `--device` takes it.
         preset: the only preset that `presets` measures; None: all.
         full: whether `presets` also trains every preset to its end.
-        runs: complete trainings of each preset.
+        runs: full runs of each preset.
     """
 
     data: str | None = None

@@ -1,4 +1,4 @@
-"""The training loop of the PyTorch tutorial, as its reader types it, in a process of its own.
+"""The training loop of the PyTorch tutorial, as its reader types it, in a separate process.
 
 After https://docs.pytorch.org/tutorials/beginner/blitz/cifar10_tutorial.html: Pillow images, `ToTensor` and
 `Normalize` for each, a DataLoader with two workers, one step after the other. The only addition is the loss

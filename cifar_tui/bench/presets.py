@@ -18,7 +18,7 @@ _MAX_STEPS_PER_POINT = 5
 
 
 def measure_presets(options: BenchOptions, *, seconds: float = 3.0, warm_up_seconds: float = 1.0) -> Report:
-    """Train every preset for a while and, if asked for, to its end with several seeds.
+    """Train every preset for a while and, if requested, to its end with several seeds.
 
     Args:
         options: presets, images and device.
@@ -27,7 +27,7 @@ def measure_presets(options: BenchOptions, *, seconds: float = 3.0, warm_up_seco
 
     Raises:
         UserError: there is no such preset, or the device or the images are not available.
-        RunFailedError: a training failed or did not learn.
+        RunFailedError: a run failed or did not learn.
     """
     rows: list[Measurement] = []
     device = ""
@@ -36,7 +36,7 @@ def measure_presets(options: BenchOptions, *, seconds: float = 3.0, warm_up_seco
         speed, device = _measure_speed(options, preset, seconds, warm_up_seconds)
         rows.append(speed)
         if options.full:
-            rows += _measure_whole_trainings(options, preset)
+            rows += _measure_full_runs(options, preset)
     show_progress("")
     return Report(title=f"The presets on {device}", rows=tuple(rows))
 
@@ -44,7 +44,7 @@ def measure_presets(options: BenchOptions, *, seconds: float = 3.0, warm_up_seco
 def _measure_speed(
     options: BenchOptions, preset: str, seconds: float, warm_up_seconds: float
 ) -> tuple[Measurement, str]:
-    """Return images per second of parts of one training, and the device it ran on."""
+    """Return images per second of parts of one run, and the device it ran on."""
     config = options.steady_config(preset)
     config = config.replace(chart_every=min(config.chart_every, _MAX_STEPS_PER_POINT))
 
@@ -66,10 +66,10 @@ def _measure_speed(
     return Measurement(name=preset, values=values, unit="images/s", digits=0), training.device
 
 
-def _measure_whole_trainings(options: BenchOptions, preset: str) -> list[Measurement]:
+def _measure_full_runs(options: BenchOptions, preset: str) -> list[Measurement]:
     found = []
     for seed in range(options.runs):
-        show_progress(f"preset {preset}: complete training {seed + 1} of {options.runs}")
+        show_progress(f"preset {preset}: full run {seed + 1} of {options.runs}")
         results, seconds = train_to_the_end(options.config(preset, seed=seed))
         found.append((100 * results["test"]["accuracy"], results["train_seconds"], seconds))
     accuracies, train_seconds, seconds_in_all = zip(*found, strict=True)
@@ -77,7 +77,7 @@ def _measure_whole_trainings(options: BenchOptions, preset: str) -> list[Measure
         Measurement(name=f"{preset}: test accuracy", values=accuracies, unit="%"),
         Measurement(name=f"{preset}: training time", values=train_seconds, unit="s"),
         Measurement(
-            name=f"{preset}: program start to test accuracy", values=seconds_in_all, unit="s", digits=1
+            name=f"{preset}: time from launch to test accuracy", values=seconds_in_all, unit="s", digits=1
         ),
     ]
 
@@ -85,7 +85,7 @@ def _measure_whole_trainings(options: BenchOptions, preset: str) -> list[Measure
 def images_per_second(points: Sequence[LossPoint], parts: int) -> list[float]:
     """Return the speed between the points, in at most `parts` parts of about as many points."""
     if len(points) < 2:
-        raise RunFailedError("too few steps to measure the speed of a training")
+        raise RunFailedError("too few steps to measure the training speed")
     parts = min(parts, len(points) - 1)
     edges = [round(part * (len(points) - 1) / parts) for part in range(parts + 1)]
     speeds = []

@@ -107,7 +107,7 @@ class Report:
     def to_text(self, *, terminal: bool) -> str:
         """Render the table: for a terminal in colour and in its width, else as plain text."""
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-        table.add_column("quantity", overflow="fold")
+        table.add_column("metric", overflow="fold")
         for heading in ("median", "min–max", "n", "limit"):
             table.add_column(heading, justify="right", no_wrap=True)
         table.add_column("met", no_wrap=True)

@@ -1,4 +1,4 @@
-"""Trainings in processes of their own: start them, follow their event log, check that they really train."""
+"""Training runs in separate processes: start them, follow their event log, check that they really train."""
 
 import contextlib
 import itertools
@@ -30,13 +30,13 @@ _SILENCE_SECONDS = 600.0
 
 _EXIT_SECONDS = 20.0
 _POINTS_LOGGED_IN_FULL = 4000
-"""The log of a longer training leaves points out."""
+"""The log of a longer run leaves points out."""
 
 _POINTS_TO_FALL = 20
 
 
 class Training(ABC):
-    """A training in the process group `group`, whose event log is the only one below `folder`.
+    """A training run in the process group `group`, whose event log is the only one below `folder`.
 
     Attributes:
         points: the loss points in its log.
@@ -86,7 +86,7 @@ class Training(ABC):
         self.read()
         while not condition():
             if time.monotonic() > give_up:
-                raise RunFailedError("a training logs nothing any more: is the machine too busy?")
+                raise RunFailedError("a run stopped logging; is the machine overloaded?")
             self.wait(poll_seconds)
             if self.read():
                 give_up = time.monotonic() + _SILENCE_SECONDS
@@ -115,12 +115,12 @@ class Training(ABC):
 
     @property
     def device(self) -> str:
-        """What it trains on, for the user to read; empty if it does not say."""
+        """Display name of the device; empty if unknown."""
         return self.started.device if self.started else ""
 
     @property
     def backend(self) -> str:
-        """How it makes its steps, for the user to read; empty if there is only one way."""
+        """Display name of the backend; empty if unknown."""
         return self.started.backend if self.started else ""
 
     @property
@@ -138,13 +138,13 @@ class Training(ABC):
         self.wait_for(lambda: self.ended)
         weights = next(self._folder.rglob(WEIGHTS_FILE), None)
         if weights is None:
-            raise RunFailedError("a training did not save its weights: its speed means nothing")
+            raise RunFailedError("a run did not save its weights, so its speed is meaningless")
         check_weights(weights)
         return weights
 
 
 class _ProcessTraining(Training):
-    """A training without a screen."""
+    """A training run without a screen."""
 
     def __init__(self, process: "subprocess.Popen[bytes]", folder: Path, stderr: IO[bytes]) -> None:
         super().__init__(process.pid, folder)
@@ -185,7 +185,7 @@ def train_to_the_end(config: TrainConfig) -> tuple[dict[str, Any], float]:
     """Train with `config` to the end; return the JSON results and the seconds that the process took.
 
     Raises:
-        UserError: the training failed.
+        UserError: the run failed.
     """
     with tempfile.TemporaryDirectory(prefix="cifar-tui-bench-") as name:
         start = time.monotonic()
@@ -202,7 +202,7 @@ def check_learned(config: TrainConfig, weights: Path) -> None:
     test = _run([*PROGRAM, "eval", str(weights), *arguments_of(config), "--json"])["test"]
     if test["accuracy"] <= 1 / len(test["per_class"]):
         raise RunFailedError(
-            f"the saved weights have an accuracy of {test['accuracy']:.1%}: nothing was learned"
+            f"the saved weights reach only {100 * test['accuracy']:.1f} % accuracy: the model did not learn"
         )
 
 
@@ -216,11 +216,11 @@ def check_weights(path: Path) -> None:
 
     state_dict = torch.load(path, map_location="cpu", weights_only=True)
     if not state_dict or not all(bool(tensor.isfinite().all()) for tensor in state_dict.values()):
-        raise RunFailedError(f"{path.name} has weights that are not finite: the training failed")
+        raise RunFailedError(f"'{path.name}' contains non-finite weights (NaN or Inf): training diverged")
 
 
 def check_points(points: Sequence[LossPoint], name: str) -> None:
-    """Check that the loss points are those of a training that learns.
+    """Check that the loss points are those of a run that learns.
 
     Args:
         points: in order, from the first step.
@@ -231,12 +231,12 @@ def check_points(points: Sequence[LossPoint], name: str) -> None:
     """
     steps = [(point.step, point.steps) for point in points[:_POINTS_LOGGED_IN_FULL]]
     if any(later[0] != earlier[0] + later[1] for earlier, later in itertools.pairwise(steps)):
-        raise RunFailedError(f"{name} left out steps: its speed means nothing")
+        raise RunFailedError(f"{name}: steps are missing from the log, so the measured speed is meaningless")
     losses = [point.loss for point in points]
     quarter = len(losses) // 4
     fell = len(losses) < _POINTS_TO_FALL or sum(losses[-quarter:]) < sum(losses[:quarter])
     if not losses or not all(map(math.isfinite, losses)) or len(losses) > len(set(losses)) == 1 or not fell:
-        raise RunFailedError(f"the loss of {name} did not fall: the speed of such a training means nothing")
+        raise RunFailedError(f"{name}: the loss did not decrease, so the measured speed is meaningless")
 
 
 @contextlib.contextmanager
@@ -277,4 +277,4 @@ def _error_of(stderr: str, exit_code: int) -> UserError:
     last = "".join(stderr.strip().splitlines()[-1:]).removeprefix("cifar-tui: ")
     kinds: tuple[type[UserError], ...] = (ConfigError, DataUnavailableError)
     kind = next((kind for kind in kinds if kind.exit_code == exit_code), RunFailedError)
-    return kind(f"a measured training ended: {last or f'exit code {exit_code}'}")
+    return kind(f"a benchmark run failed: {last or f'exit code {exit_code}'}")

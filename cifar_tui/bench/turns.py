@@ -1,7 +1,7 @@
-"""Let trainings take turns, so that all of them see the same load from the rest of the machine.
+"""Let training runs take turns, so that all of them see the same load from the rest of the machine.
 
 A shared machine is faster in one minute than in the next, by more than the differences to be measured. With
-short turns in rotation every training gets its part of both.
+short turns in rotation every run gets its part of both.
 """
 
 import itertools
@@ -15,13 +15,13 @@ Span = tuple[float, float]
 """Start and end of a turn, in Unix seconds."""
 
 _DRAIN_SECONDS = 0.1
-"""After its process is suspended, a GPU finishes what is queued: not during the next one's turn."""
+"""A suspended run's GPU queue still drains; keep that out of the next turn."""
 
 _MIN_POINTS_PER_SPAN = 3
 
 
 def measure_in_turns(trainings: Sequence[Training], *, turns: int, seconds: float) -> list[float]:
-    """Return the steps per second of each training, over `turns` turns of `seconds` each."""
+    """Return the steps per second of each run, over `turns` turns of `seconds` each."""
     spans = take_turns(trainings, turns=turns, seconds=seconds)
     speeds = []
     for training, own in zip(trainings, spans, strict=True):
@@ -32,12 +32,12 @@ def measure_in_turns(trainings: Sequence[Training], *, turns: int, seconds: floa
 
 
 def take_turns(trainings: Sequence[Training], *, turns: int, seconds: float) -> list[list[Span]]:
-    """Let one training after the other run for `seconds`, `turns` times each; all run afterwards.
+    """Let one run after the other train for `seconds`, `turns` times each; all train afterwards.
 
-    The first of a turn is another one each time.
+    Each round starts with a different run.
 
     Returns:
-        The spans in which each training ran.
+        The spans in which each run trained.
     """
     spans: list[list[Span]] = [[] for _ in trainings]
     for training in trainings:
@@ -65,7 +65,7 @@ def steps_per_second(spans: Sequence[Span], steps: Sequence[tuple[float, int]], 
     GPU, steps made while the process was suspended are left out if every span has enough known steps.
 
     Args:
-        spans: when the training ran.
+        spans: when the run trained.
         steps: Unix seconds and step number of known steps, in order.
         on_gpu: whether the steps were made on a GPU.
 
@@ -74,9 +74,9 @@ def steps_per_second(spans: Sequence[Span], steps: Sequence[tuple[float, int]], 
     """
     known = [(moment, step) for moment, step in steps if spans[0][0] <= moment <= spans[-1][1]]
     if len(known) < 2:
-        raise RunFailedError("too few steps to measure the speed of a training: is the machine too busy?")
+        raise RunFailedError("too few steps to measure the training speed; is the machine overloaded?")
     if any(later[1] <= earlier[1] for earlier, later in itertools.pairwise(known)):
-        raise RunFailedError("the step number of a training does not rise: its speed means nothing")
+        raise RunFailedError("a run's step count did not increase, so its speed is meaningless")
     by_span = [[point for point in known if start <= point[0] <= end] for start, end in spans]
     if on_gpu and all(len(points) >= _MIN_POINTS_PER_SPAN for points in by_span):
         made = sum(points[-1][1] - points[0][1] for points in by_span)

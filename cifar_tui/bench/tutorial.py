@@ -29,13 +29,13 @@ def measure_tutorial(
     Args:
         options: images and device.
         rounds: how often, with fresh processes.
-        turns: turns of each training in a round.
+        turns: turns of each run in a round.
         turn_seconds: length of a turn.
         warm_up_seconds: training before the first turn.
 
     Raises:
         UserError: the device or the images are not available.
-        RunFailedError: a training failed or did not learn.
+        RunFailedError: a run failed or did not learn.
     """
     config = options.steady_config("tutorial")
     eager_config = config.replace(backend="eager")
@@ -67,15 +67,17 @@ def measure_tutorial(
             Measurement(name="the tutorial's own loop", values=of_loop, unit="steps/s", digits=0),
             Measurement(name="eager PyTorch", values=of_eager, unit="steps/s", digits=0),
             Measurement(name="default backend", values=of_default, unit="steps/s", digits=0),
-            Measurement(name="eager PyTorch over the loop", values=_ratios(of_eager, of_loop)),
             Measurement(
-                name="default backend over the loop",
+                name="speedup of eager PyTorch over the tutorial's loop", values=_ratios(of_eager, of_loop)
+            ),
+            Measurement(
+                name="speedup of the default backend over the tutorial's loop",
                 values=_ratios(of_default, of_loop),
                 digits=1,
                 at_least=LIMIT_RATIO,
             ),
             Measurement(
-                name="default backend, program start to first step", values=tuple(startups), unit="s"
+                name="default backend: time from launch to first step", values=tuple(startups), unit="s"
             ),
         ),
     )

@@ -1,1 +1,1 @@
-"""Trains and evaluates. Knows no screen."""
+"""Training and evaluation; no UI code."""

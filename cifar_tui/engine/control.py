@@ -10,9 +10,9 @@ class RunControl:
     stop is complete only when the run's thread has returned.
 
     Attributes:
-        pending: whether there is a request to answer, or training is to hold.
+        pending: whether there is a request to answer, or training should pause.
         stop_requested: whether the run is to save and end.
-        paused: whether training is to hold.
+        paused: whether training should pause.
         stops: number of stops requested.
     """
 

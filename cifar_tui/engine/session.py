@@ -59,7 +59,7 @@ from cifar_tui.terminal.process_tuning import gc_frozen
 _TUTORIAL_BATCH = 4
 _NAMED_FILES = 20
 _SAMPLE_IMAGES = 64
-"""How many of the first test images are predicted again and again while training."""
+"""Number of test images re-predicted during training."""
 
 
 class Session:
@@ -99,7 +99,7 @@ class Session:
             resume_from: the content of the run's `last.pt` to continue from.
 
         Raises:
-            UserError: anything the user can put right, in one sentence.
+            UserError: any error the user can fix; one sentence.
             CancelledError: a stop was requested before the first step, or while evaluating.
         """
         reads = ConfigReads(self.config)
@@ -124,7 +124,7 @@ class Session:
         kept, held_out = split_validation(dataset.train, config.val_size, seed=config.seed)
         train, self._test = _on_device(kept, device), _on_device(dataset.test, device)
         old = {} if resumed is None else resumed["provenance"]
-        # not through `reads`: comparing all settings with their defaults follows none of them
+        # bypass `reads`: comparing settings with their defaults must not mark them as read
         choice = resolve_backend(
             self.config, device, images=config.epochs * len(train), resumed=old.get("backend")
         )
@@ -182,9 +182,9 @@ class Session:
         if self.dataset is None:
             raise AssertionError("images are loaded before a model is built")
         if choice.backend.name != "eager" or compiles(config, train.targets.device):
-            self._emit(PhaseChanged(phase=Phase.LOADING, message="compiling the steps"))
+            self._emit(PhaseChanged(phase=Phase.LOADING, message="compiling the training step"))
         precision = None
-        # on another kind of device it is unknown whether that one has the precision, and whether it pays
+        # another device type may not support this precision, or not gain from it
         if resumed is not None and same_kind_of_device(resumed["provenance"], train.targets.device):
             precision = precision_of(resumed["steps"])
         with gc_frozen():  # imports what an optimizer needs of PyTorch
@@ -204,12 +204,12 @@ class Session:
     def _alert_differences(
         self, resumed: Mapping[str, Any], provenance: dict[str, str], precision: str
     ) -> None:
-        """Say what may make a resumed run come out differently."""
+        """Say why the results of a resumed run may differ."""
         differences = provenance_differences(resumed["provenance"], provenance)
         differences += precision_differences(precision_of(resumed["steps"]), precision)
         differences += schedule_differences(resumed["config"], self.config)
         for difference in differences:
-            self._emit(Alert(text=f"the resumed run may come out differently: {difference}"))
+            self._emit(Alert(text=f"results may differ from an uninterrupted run: {difference}"))
 
     def evaluate_file(self, weights: Path, *, step: int = 0, report_to: Path | None = None) -> EvalReport:
         """Load the weights in a file into a fresh model and evaluate it on the test images.
@@ -220,7 +220,7 @@ class Session:
             report_to: where to write the report; None to write none.
 
         Raises:
-            UserError: anything the user can put right, in one sentence.
+            UserError: any error the user can fix; one sentence.
             CancelledError: a stop was requested.
         """
         state_dict = load_weights(weights)
@@ -242,7 +242,7 @@ class Session:
         self._emit(Message(text=text))
 
     def _load_data(self, config: TrainConfig) -> Dataset:
-        self._emit(PhaseChanged(phase=Phase.LOADING, message=f"data {config.data}"))
+        self._emit(PhaseChanged(phase=Phase.LOADING, message=f"dataset (data={config.data})"))
         dataset = load_dataset(
             config.data,
             data_dir=Path(config.data_dir),
@@ -254,7 +254,8 @@ class Session:
         if skipped:
             named = "; ".join(skipped[:_NAMED_FILES]) + ("; …" if len(skipped) > _NAMED_FILES else "")
             files = "file" if len(skipped) == 1 else "files"
-            self._emit(Alert(text=f"skipped {len(skipped):,} {files} not readable as images: {named}"))
+            counted = f"{len(skipped):,} {files}"
+            self._emit(Alert(text=f"skipped {counted} that could not be read as images: {named}"))
         self._emit(
             DataLoaded(
                 title=dataset.title,
@@ -297,7 +298,7 @@ class Session:
         return report
 
     def _evaluate_while_training(self, net: nn.Module, step: int) -> bool:
-        """Evaluate between two steps of a training; false if a stop cancelled it."""
+        """Evaluate between two training steps; false if a stop cancelled it."""
         try:
             self._evaluate(net, step=step, final=False)
         except CancelledError:
@@ -330,11 +331,12 @@ class Session:
             "GroundTruth:  " + " ".join(f"{names[k]:5s}" for k in report.targets[first].tolist()),
             "Predicted:    " + " ".join(f"{names[k]:5s}" for k in report.predicted[first].tolist()),
             event.tutorial_line(),
-            f"Exactly {exact}" + (", on synthetic images" if dataset.synthetic else ""),
+            f"Test accuracy {exact}" + (", on synthetic images" if dataset.synthetic else ""),
         ]
         for entry in event.per_class:
-            share = "no test images" if entry.accuracy is None else f"{100 * entry.accuracy:.1f} %"
-            lines.append(f"Accuracy for class: {entry.name:5s} is {share}")
+            share = ": no test images" if entry.accuracy is None else f" is {100 * entry.accuracy:.1f} %"
+            name = entry.name if entry.accuracy is None else f"{entry.name:5s}"
+            lines.append(f"Accuracy for class: {name}{share}")
         for line in lines:
             self._emit(Message(text=line.rstrip(), printed=True))
 
@@ -359,15 +361,17 @@ def write_report(path: Path, report: EvalReport, *, step: int) -> None:
     try:
         write_text_atomically(path, json.dumps(finite_or_none(content), allow_nan=False))
     except OSError as error:
-        raise RunFailedError(f"cannot write the report {path}: {error.strerror}") from error
+        raise RunFailedError(
+            f"cannot write the report '{path}': {error.strerror}; free disk space or make the folder writable"
+        ) from error
 
 
 def _check_num_classes(state_dict: Mapping[str, torch.Tensor], dataset: Dataset, path: Path) -> None:
     found, expected = infer_num_classes(state_dict), len(dataset.class_names)
     if found is not None and found != expected:
         raise ConfigError(
-            f"{path} expects {found} classes, {dataset.title} has {expected}: "
-            "name the images it was trained on with --data"
+            f"'{path}' expects {found} classes, {dataset.title} has {expected}; "
+            "use --data with the dataset it was trained on"
         )
 
 
@@ -377,7 +381,8 @@ def _load_state(trainer: Trainer, state: Mapping[str, Any], path: Path) -> None:
     except (KeyError, RuntimeError, TypeError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise ConfigError(
-            f"{path} does not fit this run ({reason}): start a new run, or use the images it was trained on"
+            f"'{path}' does not match this run ({reason}); "
+            "start a new run, or use the dataset it was trained on"
         ) from error
 
 

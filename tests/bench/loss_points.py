@@ -12,8 +12,6 @@ def loss_points(*losses, steps=10, images=40, seconds=None):
             epoch=1,
             batch=steps * number,
             loss=loss,
-            loss_min=loss,
-            loss_max=loss,
             accuracy=0.5,
             learning_rate=0.001,
             images=images,

@@ -20,11 +20,11 @@ def options(image_folder):
 def test_tutorial_compares_the_loop_eager_and_the_default_backend(options):
     report = measure_tutorial(options, rounds=1, turns=2, turn_seconds=0.3, warm_up_seconds=0.0)
     rows = {row.name: row for row in report.rows}
-    default = rows["default backend over the loop"]
+    default = rows["speedup of the default backend over the tutorial's loop"]
     assert all(row.median > 0 for row in report.rows)
     assert default.median == rows["default backend"].median / rows["the tutorial's own loop"].median
     assert default.at_least == 20
-    assert rows["eager PyTorch over the loop"].at_least is None
+    assert rows["speedup of eager PyTorch over the tutorial's loop"].at_least is None
     assert "cpu" in report.title
 
 
@@ -35,7 +35,7 @@ def test_presets_are_measured_and_trained_to_the_end(options):
         ("tutorial", "images/s"),
         ("tutorial: test accuracy", "%"),
         ("tutorial: training time", "s"),
-        ("tutorial: program start to test accuracy", "s"),
+        ("tutorial: time from launch to test accuracy", "s"),
     ]
     speed, accuracy, training, whole = report.rows
     assert speed.median > 0
@@ -54,7 +54,7 @@ def test_presets_are_measured_and_trained_to_the_end(options):
 def test_user_errors_of_a_training_are_one_sentence(arguments, exit_code, says, capfd):
     assert main(["bench", *arguments]) == exit_code
     sentence = capfd.readouterr().err.splitlines()[-1]
-    assert sentence.startswith("cifar-tui: a measured training ended: ")
+    assert sentence.startswith("cifar-tui: a benchmark run failed: ")
     assert says in sentence
 
 

@@ -11,7 +11,7 @@ import torch
 from cifar_tui.bench import training as module
 from cifar_tui.bench.training import Training, check_learned, check_points, check_weights
 from cifar_tui.engine.errors import RunFailedError
-from cifar_tui.engine.models import create_model
+from cifar_tui.engine.models.registry import create_model
 from cifar_tui.runs.disk.event_log import EventLog
 from tests.bench.loss_points import loss_points
 
@@ -36,14 +36,14 @@ def test_a_training_that_learns_passes():
     "losses", [[], [*FALLING, math.nan], FALLING[::-1], [2.3] * 40], ids=["none", "nan", "rising", "constant"]
 )
 def test_losses_that_do_not_fall_are_an_error(losses):
-    with pytest.raises(RunFailedError, match="loss of it did not fall"):
+    with pytest.raises(RunFailedError, match="it: the loss did not decrease"):
         check_points(loss_points(*losses), "it")
 
 
 def test_missing_steps_are_an_error():
     points = loss_points(*FALLING)
     del points[7]
-    with pytest.raises(RunFailedError, match="it left out steps"):
+    with pytest.raises(RunFailedError, match="it: steps are missing"):
         check_points(points, "it")
 
 
@@ -52,7 +52,7 @@ def test_weights_that_are_not_finite_are_an_error(tmp_path):
     torch.save({"weight": torch.ones(3)}, path)
     check_weights(path)
     torch.save({"weight": torch.tensor([1.0, math.nan])}, path)
-    with pytest.raises(RunFailedError, match="not finite"):
+    with pytest.raises(RunFailedError, match="non-finite"):
         check_weights(path)
 
 
@@ -66,7 +66,7 @@ def test_weights_that_have_not_learned_are_an_error(image_folder, tmp_path):
             parameter.zero_()  # every answer is the first class
     torch.save(net.state_dict(), path)
     config = BenchOptions(data=str(image_folder), data_dir=str(tmp_path), device="cpu").config("tutorial")
-    with pytest.raises(RunFailedError, match=r"accuracy of 33.3%"):
+    with pytest.raises(RunFailedError, match=r"only 33\.3 % accuracy"):
         check_learned(config, path)
 
 
@@ -101,7 +101,7 @@ def test_a_slow_training_is_waited_for_while_it_logs(tmp_path, minutes):
 
 def test_a_training_that_stops_logging_is_an_error(tmp_path, minutes):
     training = Logged(tmp_path, loss_points(2.3))
-    with pytest.raises(RunFailedError, match="logs nothing any more"):
+    with pytest.raises(RunFailedError, match="stopped logging"):
         training.wait_for(lambda: len(training.points) > 1)
 
 

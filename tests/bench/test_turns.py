@@ -102,5 +102,5 @@ def test_steps_that_a_gpu_makes_between_turns_do_not_count():
 def test_too_few_steps_are_an_error():
     with pytest.raises(RunFailedError, match="too few"):
         steps_per_second([(100.0, 102.0)], [(99.0, 5), (101.0, 6), (103.0, 7)], on_gpu=False)
-    with pytest.raises(RunFailedError, match="does not rise"):
+    with pytest.raises(RunFailedError, match="did not increase"):
         steps_per_second([(100.0, 102.0)], [(100.5, 5), (101.0, 5)], on_gpu=False)

@@ -78,7 +78,7 @@ def test_the_five_steps(tmp_path, image_folder):
     assert printed[1] == "GroundTruth:  blue  green red   blue"
     assert printed[2].startswith("Predicted:    ")
     assert printed[3] == final.tutorial_line()
-    assert printed[4].startswith(f"Exactly {100 * final.accuracy:.2f} % ({final.correct} of 12)")
+    assert printed[4].startswith(f"Test accuracy {100 * final.accuracy:.2f} % ({final.correct} of 12)")
     assert [line.split(" is ")[0] for line in printed[5:]] == [
         "Accuracy for class: blue ",
         "Accuracy for class: green",
@@ -168,7 +168,7 @@ def test_a_resumed_run_keeps_its_precision_without_measuring(tmp_path, image_fol
     run = Run(tmp_path, data=image_folder, epochs=2, precision="auto", **recipe)
     assert run.train(resume_from=state).completed
     logged = [message.text for message in run.of(Message) if "training in" in message.text]
-    assert logged == ["training in bf16, as the run began"]
+    assert logged == ["training in bf16, as before the resume"]
     assert prepared == ["bf16"]
     assert torch.load(tmp_path / "run" / "last.pt", weights_only=True)["steps"]["precision"] == "bf16"
 
@@ -183,7 +183,7 @@ def test_a_run_resumed_on_another_kind_of_device_chooses_its_precision_there_and
     assert run.train(resume_from=state).completed
     alerts = [alert.text for alert in run.of(Alert) if "tf32" in alert.text]
     assert len(alerts) == 1
-    assert alerts[0].startswith("the resumed run may come out differently: ")
+    assert alerts[0].startswith("results may differ from an uninterrupted run: ")
     assert "fp32" in alerts[0]
     assert torch.load(tmp_path / "run" / "last.pt", weights_only=True)["steps"]["precision"] == "fp32"
 
@@ -247,7 +247,7 @@ def test_a_folder_for_the_compiler_that_cannot_be_made_is_one_sentence(tmp_path,
     (tmp_path / "file").touch()
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "file" / "cache"))
     run = Run(tmp_path, data=image_folder)
-    with pytest.raises(ConfigError, match=r"TORCHINDUCTOR_CACHE_DIR names .* made \(Not a directory\)"):
+    with pytest.raises(ConfigError, match=r"\(Not a directory\), the folder set in TORCHINDUCTOR_CACHE_DIR"):
         run.train()
     assert not run.folder.exists()
 
@@ -311,7 +311,7 @@ def test_files_that_are_no_images_are_named_in_an_alert(tmp_path, image_folder):
 def test_weights_for_another_number_of_classes_are_refused(tmp_path, image_folder):
     torch.save(create_model("net", num_classes=10).state_dict(), tmp_path / "ten.pth")
     run = Run(tmp_path, data=image_folder)
-    with pytest.raises(ConfigError, match=r"ten\.pth expects 10 classes, .* has 3: name the images"):
+    with pytest.raises(ConfigError, match=r"ten\.pth' expects 10 classes, .* has 3; use --data"):
         run.session.evaluate_file(tmp_path / "ten.pth")
 
 

@@ -36,7 +36,7 @@ def evaluated(step, correct, **changes):
 
 
 def saved(step, **changes):
-    return CheckpointSaved(path="last.pt", step=step, reason="asked for", **changes)
+    return CheckpointSaved(path="last.pt", step=step, reason="requested", **changes)
 
 
 def finished(**changes):

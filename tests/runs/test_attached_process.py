@@ -44,7 +44,7 @@ def test_several_watch_a_live_run_and_each_steers_it(attach, live_process):
     second.request(Request.TOGGLE_PAUSE)
     wait_until(lambda: first.snapshot().step > step and first.snapshot().phase is Phase.TRAINING)
     second.request(Request.SAVE)
-    wait_until(lambda: any("(asked for)" in text for text in texts(first)))
+    wait_until(lambda: any("(requested)" in text for text in texts(first)))
     assert first.snapshot().evaluated is None
     first.request(Request.EVALUATE)
     wait_until(lambda: first.snapshot().evaluated and second.snapshot().evaluated)

@@ -126,8 +126,8 @@ def test_the_end_has_the_exact_step_and_time():
         (Alert(text="careful"), "careful", "alert"),
         (RunEnded(exit_code=4, error="it broke"), "it broke", "error"),
         (
-            CheckpointSaved(path="x/last.pt", step=1, reason="asked for"),
-            "saved x/last.pt (asked for)",
+            CheckpointSaved(path="x/last.pt", step=1, reason="requested"),
+            "saved x/last.pt (requested)",
             "message",
         ),
         (

@@ -67,7 +67,8 @@ def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
             write_atomically(folder / name, content)
         except OSError as error:
             raise RunFailedError(
-                f"cannot save {folder / name}: {error.strerror}; free disk space or make the folder writable"
+                f"cannot save '{folder / name}': {error.strerror}; "
+                "free disk space or make the folder writable"
             ) from error
 
 
@@ -79,7 +80,7 @@ def load_training_state(path: Path) -> dict[str, Any]:
     """
     loaded = _load(path)
     if not isinstance(loaded, dict) or not loaded.keys() >= REQUIRED_STATE:
-        raise ConfigError(f"{path} is not a training checkpoint; resuming needs the last.pt of a run")
+        raise ConfigError(f"'{path}' is not a training checkpoint; resuming needs the last.pt of a run")
     return loaded
 
 
@@ -95,7 +96,7 @@ def load_weights(path: Path) -> dict[str, Tensor]:
     items = loaded.items() if isinstance(loaded, dict) else ()
     if items and all(isinstance(name, str) and isinstance(value, Tensor) for name, value in items):
         return dict(items)
-    raise ConfigError(f"{path} contains no state_dict; save one with torch.save(net.state_dict(), …)")
+    raise ConfigError(f"'{path}' contains no state_dict; save one with torch.save(net.state_dict(), …)")
 
 
 def load_into(net: nn.Module, state_dict: Mapping[str, Tensor], path: Path) -> None:
@@ -108,7 +109,7 @@ def load_into(net: nn.Module, state_dict: Mapping[str, Tensor], path: Path) -> N
     difference = _first_difference(expected, state_dict)
     if difference:
         raise ConfigError(
-            f"{path} does not match the model: {difference}; choose its model with --set model=…"
+            f"'{path}' does not match the model: {difference}; choose its model with --set model=…"
         )
     net.load_state_dict(dict(state_dict))
 
@@ -129,7 +130,9 @@ def _load(path: Path) -> object:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise ConfigError(f"cannot read {path}: {error.strerror}") from None
+        raise ConfigError(
+            f"cannot read '{path}': {error.strerror}; check that it exists and is readable"
+        ) from None
     try:
         with warnings.catch_warnings(action="ignore"):  # about odd files, which are rejected below
             return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
@@ -137,9 +140,9 @@ def _load(path: Path) -> object:
         # A plain pickle of a newer protocol is rejected at its first byte, before a global in it is found.
         if "GLOBAL" in str(error) or (content.startswith(b"\x80") and len(content) > 1):
             raise ConfigError(
-                f"{path} was not loaded: it is a pickle that could run code; save plain weights with "
+                f"'{path}' was not loaded: it is a pickle that could run code; save plain weights with "
                 "torch.save(net.state_dict(), …)"
             ) from None
-        raise ConfigError(f"{path} is not a PyTorch checkpoint") from None
+        raise ConfigError(f"'{path}' is not a PyTorch checkpoint") from None
     except Exception:  # noqa: BLE001 - what torch.load raises on damaged files is not documented
-        raise ConfigError(f"{path} is not a PyTorch checkpoint, or is damaged or truncated") from None
+        raise ConfigError(f"'{path}' is not a PyTorch checkpoint, or is damaged or truncated") from None

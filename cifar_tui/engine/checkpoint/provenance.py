@@ -49,7 +49,7 @@ def describe_provenance(dataset: Dataset, device: str, threads: int, backend: st
 def provenance_differences(old: Any, new: dict[str, str]) -> list[str]:  # noqa: ANN401 - read from a file
     """Describe how the provenance in a checkpoint differs from the current one."""
     if not isinstance(old, dict):
-        return ["the checkpoint has no provenance"]
+        return ["the checkpoint does not record its images, versions and device"]
     return [
         difference.format(old=old.get(name, "unknown"), new=new[name])
         for name, difference in _DIFFERENCES.items()

@@ -82,4 +82,5 @@ class CheckpointWriter:
             self._on_written(checkpoint)
 
     def _unexpected(self, error: Exception) -> RunFailedError:
-        return RunFailedError(f"cannot save in {self._folder}: {type(error).__name__}: {error}")
+        reason = f"{type(error).__name__}: {error}"
+        return RunFailedError(f"cannot save in '{self._folder}': {reason}; check the folder and its disk")

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 Check = Callable[[Any], str | None]
-"""Says why a value is wrong; None if it is right."""
+"""Return the error message for a value; None if it is valid."""
 
 
 def setting(
-    default: Any,  # noqa: ANN401 - a field takes it for a default of its own type
+    default: Any,  # noqa: ANN401 - a default of the field's type
     description: str,
     check: Check,
     *,
@@ -24,7 +24,7 @@ def setting(
     """A dataclass field that describes and checks itself.
 
     Args:
-        default: the tutorial's value, with which the setting changes nothing.
+        default: the tutorial's value, a no-op.
         description: for the form, after "learning rate: ".
         check: of a value.
         choices: the values, where there are few.
@@ -71,8 +71,12 @@ def whole(low: int, high: int) -> Check:
 
 def number(low: float, high: float, *, above: bool = False, below: bool = False) -> Check:
     """Finite numbers from `low` to `high`; `above` and `below` leave out the ends."""
-    start = f"above {low:g}" if above else f"from {low:g}"
-    end = f"and below {high:g}" if below else f"to {high:g}"
+    if above or below:
+        start = f"above {low:g}" if above else f"at least {low:g}"
+        end = f"below {high:g}" if below else f"at most {high:g}"
+        expected = f"{start} and {end}"
+    else:
+        expected = f"from {low:g} to {high:g}"
 
     def check(value: float | None) -> str | None:
         if value is None:
@@ -80,7 +84,7 @@ def number(low: float, high: float, *, above: bool = False, below: bool = False)
         too_low = value <= low if above else value < low
         too_high = value >= high if below else value > high
         wrong = not math.isfinite(value) or too_low or too_high
-        return f"must be a number {start} {end}" if wrong else None
+        return f"must be {expected}" if wrong else None
 
     return check
 

@@ -10,7 +10,7 @@ quick
     pixels and so takes the most time, and ReLU instead of GELU. Four epochs of batches of 512; Muon with a
     learning rate of 0.12, which gets further than SGD in so few steps; otherwise the recipe of speedrun with
     learning rates for this batch size. The first two epochs train on images of 3/4 the size in little more
-    than half the time. bf16 where that is faster. With five minutes, airbench-small (twice as wide, eight
+    than half the time. bf16 if it is faster. With five minutes, airbench-small (twice as wide, eight
     epochs) gets further. Sources: those of speedrun; low resolution first: Howard,
     https://www.fast.ai/posts/2018-08-10-fastai-diu-imagenet.html
 
@@ -19,7 +19,7 @@ speedrun
     2,000; Muon with learning rate 0.24 and momentum 0.6 for convolution filters, Nesterov momentum 0.85 for
     the rest; linear decay to 0, label smoothing 0.2, random translation by 2 pixels, alternating flip, six
     views of each test image; bf16, compiled on a GPU. Charts get one point per epoch and the test set is
-    evaluated only at the end, so that little comes between the steps. The original sums the loss over a batch
+    evaluated only at the end, to avoid interrupting the steps. The original sums the loss over a batch
     where this is the mean, so its learning rates of biases (0.053) and head (0.67, for weights of norm 1 and
     logits divided by 256) are 106 and 1.66 here. Sources: Jordan, https://arxiv.org/abs/2404.00498;
     https://kellerjordan.github.io/posts/muon/; https://github.com/KellerJordan/cifar10-airbench

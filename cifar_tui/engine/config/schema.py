@@ -80,60 +80,62 @@ class TrainConfig:
         in_recipe=False,
         resumable=True,
     )
-    model: str = choice(PRESETS["tutorial"]["model"], "network", MODELS)
+    model: str = choice(PRESETS["tutorial"]["model"], "model architecture", MODELS)
     epochs: int = setting(
         2, "passes over the training images", whole(1, 100_000), in_step=False, resumable=True
     )
     batch_size: int = setting(4, "training images per step", whole(1, 65_536))
     optimizer: str = choice(
-        "sgd", "sgd or nesterov (momentum), adamw, or muon (filters; Nesterov for the rest)", OPTIMIZERS
+        "sgd",
+        "sgd, nesterov, adamw, or muon (convolution filters only; Nesterov SGD for the rest)",
+        OPTIMIZERS,
     )
     learning_rate: float = setting(0.001, "step size of the optimizer", number(0, 100, above=True))
     bias_lr: float | None = setting(
-        None, "learning rate of biases and norms; empty: learning_rate", number(0, 1000, above=True)
+        None, "learning rate of biases and norms; empty: same as learning_rate", number(0, 1000, above=True)
     )
     head_lr: float | None = setting(
-        None, "learning rate of the last layer; empty: learning_rate", number(0, 1000, above=True)
+        None, "learning rate of the last layer; empty: same as learning_rate", number(0, 1000, above=True)
     )
-    momentum: float = setting(0.9, "momentum; the first beta of adamw", number(0, 1, below=True))
-    weight_decay: float = setting(0.0, "weight decay at learning_rate; scaled for other rates", number(0, 10))
+    momentum: float = setting(0.9, "momentum; beta1 for adamw", number(0, 1, below=True))
+    weight_decay: float = setting(
+        0.0,
+        "weight decay; rescaled for bias_lr and head_lr so that all weights decay equally",
+        number(0, 10),
+    )
     lr_schedule: str = choice("constant", "how the learning rate changes after the warm-up", LR_SCHEDULES)
-    warmup_fraction: float = setting(
-        0.0, "share of the steps in which the learning rate warms up", number(0, 1, below=True)
-    )
+    warmup_fraction: float = setting(0.0, "fraction of the steps used for warm-up", number(0, 1, below=True))
     warmup_start_factor: float = setting(
-        0.2, "learning rate at the start of the warm-up, as a share of learning_rate", number(0, 1)
+        0.2, "learning rate at the start of the warm-up, as a multiple of learning_rate", number(0, 1)
     )
-    final_lr_factor: float = setting(
-        0.0, "learning rate at the end, as a share of learning_rate", number(0, 1)
-    )
+    final_lr_factor: float = setting(0.0, "final learning rate, as a multiple of learning_rate", number(0, 1))
     label_smoothing: float = setting(0.0, "label smoothing", number(0, 1, below=True))
     weight_averaging: str = choice(
         "none",
-        "average of the weights to evaluate and save; lookahead also trains on from it",
+        "evaluate and save averaged weights; lookahead also continues training from them",
         ("none", "ema", "lookahead"),
     )
     ema_decay: float = setting(0.95, "decay of the average per step", number(0, 1, below=True))
     translate: int = setting(0, "largest random shift of training images, in pixels", whole(0, 16))
     flip: str = choice(
         "none",
-        "mirror training images at random, or in every other epoch",
+        "horizontal flip: random, or alternating (each image flipped every other epoch)",
         ("none", "random", "alternating"),
     )
     cutout: int = setting(0, "side of the square masked in training images, in pixels; 0: none", whole(0, 32))
     low_res_fraction: float = setting(
-        0.0, "share of the epochs, from the first, on images of 3/4 the size", number(0, 1, below=True)
+        0.0, "fraction of the epochs, at the start, trained at 3/4 resolution", number(0, 1, below=True)
     )
     tta: str = choice(
         "none",
-        "test-time augmentation: average over the mirror image, and over shifts of a pixel",
+        "test-time augmentation: average over the mirrored image, and over one-pixel shifts",
         ("none", "mirror", "mirror+translate"),
         in_step=False,
         resumable=True,
     )
     precision: str = choice(
         "fp32",
-        "number format of the steps; auto: bf16 if faster, else fp32",
+        "floating-point precision of training; auto: bf16 if faster, else fp32",
         ("auto", "fp32", "tf32", "bf16", "fp16"),
     )
     channels_last: bool = switch(default=False, description="channels-last memory layout")
@@ -141,10 +143,8 @@ class TrainConfig:
         "no", "compile the model with torch.compile; auto: on a CUDA GPU", ("no", "yes", "auto")
     )
     seed: int = setting(0, "random seed", whole(0, _MAX_SEED), in_step=False, in_recipe=False)
-    log_every: int = setting(2000, "batches per line of the log", whole(1, 10_000_000), in_step=False)
-    chart_every: int = setting(
-        0, "batches per point of the charts; 0: about 200 images", whole(0, 100_000), in_step=False
-    )
+    log_every: int = setting(2000, "batches per log line", whole(1, 10_000_000), in_step=False)
+    chart_every: int = setting(0, "batches per chart point; 0: automatic", whole(0, 100_000), in_step=False)
     eval_every: int = setting(
         1,
         "epochs between evaluations on the test set; 0: only at the end",
@@ -177,7 +177,8 @@ class TrainConfig:
     )
     backend: str = choice(
         "auto",
-        "what runs the steps; eager: PyTorch, bit for bit the tutorial; auto: the fastest",
+        "what runs the training steps; eager: plain PyTorch, bit-identical to the tutorial; "
+        "auto: the fastest available",
         ("auto", *BACKENDS),
         in_step=False,
         in_recipe=False,
@@ -294,9 +295,11 @@ def read_config_file(path: Path) -> dict[str, Any]:
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise ConfigError(f"cannot read the configuration {path}: {error.strerror}") from None
+        raise ConfigError(
+            f"cannot read the config file '{path}': {error.strerror}; check that it exists and is readable"
+        ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not a TOML file: {error}") from None
+        raise ConfigError(f"'{path}' is not a TOML file: {error}") from None
     for name in values:
         _field(name)
     return values
@@ -310,7 +313,7 @@ def config_to_toml(config: TrainConfig) -> str:
 
 def _field(name: str) -> "dataclasses.Field[Any]":
     if name not in SETTINGS:
-        hint = suggestion(name, SETTINGS) or f"; known are {', '.join(SETTINGS)}"
+        hint = suggestion(name, SETTINGS) or f"; valid settings: {', '.join(SETTINGS)}"
         raise ConfigError(f"unknown setting {name!r}{hint}")
     return SETTINGS[name]
 

@@ -1,11 +1,11 @@
-"""Catch a setting that nothing follows."""
+"""Detect settings that nothing reads."""
 
 from typing import Any
 
 from cifar_tui.engine.config.schema import SETTINGS, TrainConfig
 
 _UNTRACKED = {"preset", "backend"}
-"""Followed before anything is built: where the other settings came from, and what runs the steps."""
+"""Read before anything is built: where the other settings came from, and what runs the steps."""
 
 
 class ConfigReads:
@@ -27,7 +27,7 @@ class ConfigReads:
         return getattr(self._config, name)
 
     def check_all_followed(self) -> None:
-        """Every setting was read, unless it has the default, which changes nothing.
+        """Check that every non-default setting was read.
 
         Raises:
             AssertionError: one was not: a defect of the program.
@@ -35,4 +35,4 @@ class ConfigReads:
         for name, field in SETTINGS.items():
             value = getattr(self._config, name)
             if value != field.default and name not in self._read | _UNTRACKED:
-                raise AssertionError(f"nothing follows the setting {name} {value!r}")
+                raise AssertionError(f"setting {name}={value!r} has no effect: nothing reads it")

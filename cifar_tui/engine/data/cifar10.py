@@ -82,10 +82,12 @@ def _read_batch(path: Path, md5: str) -> dict[bytes, Any]:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise DataUnavailableError(f"cannot read {path} ({error.strerror}): {advice}") from None
+        raise DataUnavailableError(f"cannot read '{path}' ({error.strerror}): {advice}") from None
     found = hashlib.md5(content, usedforsecurity=False).hexdigest()
     if found != md5:
-        raise DataUnavailableError(f"{path} is not the official file (MD5 {found}, expected {md5}): {advice}")
+        raise DataUnavailableError(
+            f"'{path}' is not the official file (MD5 {found}, expected {md5}): {advice}"
+        )
     batch: dict[bytes, Any] = pickle.loads(content, encoding="bytes")  # noqa: S301 - its MD5 matched
     return batch
 

@@ -62,8 +62,8 @@ def fetch(
                 _download_archive(archive, path, progress, retry_pauses)
             elif (found := _md5(path)) != archive.md5:
                 raise DataUnavailableError(
-                    f"{path} is not the official archive (MD5 {found}, expected {archive.md5}): remove it to "
-                    f"download it again, or {ALTERNATIVES}"
+                    f"'{path}' is not the official archive (MD5 {found}, expected {archive.md5}): remove it "
+                    f"to download it again, or {ALTERNATIVES}"
                 )
             _unpack(archive, path, target, progress)
             return target
@@ -84,7 +84,7 @@ def _download_archive(
         if part.stat().st_size == 0:
             part.unlink()
         raise DataUnavailableError(
-            f"cannot download {archive.url} to {path.parent}: {error}; try again, or {ALTERNATIVES}"
+            f"cannot download {archive.url} to '{path.parent}': {error}; try again, or {ALTERNATIVES}"
         ) from None
     if (found := _md5(part)) == archive.md5:
         part.replace(path)
@@ -164,6 +164,10 @@ def _try_lock(descriptor: int) -> bool:
 
 def _storage_sentence(data_dir: Path, error: OSError) -> str:
     if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-        return f"the disk of {data_dir} is full: free 360 MB for CIFAR-10, or choose another --data-dir"
+        return (
+            f"the disk that holds '{data_dir}' is full: free up 360 MB for CIFAR-10, "
+            "or choose another --data-dir"
+        )
     place = error.filename or data_dir
-    return f"cannot use {place} ({error.strerror or error}): choose another --data-dir, or {ALTERNATIVES}"
+    reason = error.strerror or error
+    return f"cannot write to '{place}' ({reason}): choose another --data-dir, or {ALTERNATIVES}"

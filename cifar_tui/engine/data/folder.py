@@ -40,9 +40,9 @@ def load_folder(root: Path, *, data_dir: Path, seed: int, progress: Progress) ->
     _check_classes(root, found, decoded)
     test = decoded.test if found.has_split else choose_test_images(decoded.targets, seed=seed)
     if not test.any() or test.all():
-        part = "train" if test.all() else "test"
+        part, kind = ("train", "training") if test.all() else ("test", "test")
         hint = f"add images to {part}/" if found.has_split else "at least one class needs two images"
-        raise DataUnavailableError(f"the folder {printable(str(root))} has no {part} images: {hint}")
+        raise DataUnavailableError(f"the folder '{printable(str(root))}' has no {kind} images: {hint}")
     return Dataset(
         title=f"folder {printable(str(root))}",
         synthetic=False,
@@ -117,10 +117,10 @@ def _check_classes(root: Path, found: FoundFolder, decoded: DecodedFolder) -> No
     skipped = f" ({len(files)} files skipped, the first: {files[0]})" if files else ""
     if len(empty) == len(counts):
         raise DataUnavailableError(
-            f"the folder {shown} has no images in its class folders{skipped}: {EXPECTED_LAYOUT}"
+            f"the folder '{shown}' has no images in its class folders{skipped}: {EXPECTED_LAYOUT}"
         )
     raise DataUnavailableError(
-        f"the folder {shown} has no images of class {empty[0]!r}{skipped}: add images or remove its folder"
+        f"the folder '{shown}' has no images of class {empty[0]!r}{skipped}: add images or remove its folder"
     )
 
 

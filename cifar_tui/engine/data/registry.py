@@ -16,7 +16,7 @@ SOURCES: dict[str, str] = {
 A loader takes `data_dir` (for downloads and caches), `seed` and `progress`, and returns a `Dataset`.
 """
 
-ALTERNATIVES = "use --data PATH with a folder of images, or --data synthetic"
+ALTERNATIVES = "use your own images (--data DIR) or synthetic ones (--data synthetic)"
 """What to do without the official files, for the end of an error message."""
 
 _SECONDS_BETWEEN_REPORTS = 0.1

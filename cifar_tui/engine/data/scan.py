@@ -71,7 +71,7 @@ def scan_folder(root: Path, progress: Progress) -> FoundFolder:
     names = sorted({name for folders in parts.values() for name in folders})
     if len(names) < 2:
         held = f"only one class folder ({printable(names[0])})" if names else "no class folder"
-        raise DataUnavailableError(f"the folder {printable(str(root))} has {held}: {EXPECTED_LAYOUT}")
+        raise DataUnavailableError(f"the folder '{printable(str(root))}' has {held}: {EXPECTED_LAYOUT}")
     has_split = len(parts) == 2
     files: list[FoundFile] = []
     # The class names are part of it, because an empty class has no files but shifts the targets of others.
@@ -120,12 +120,12 @@ def _entries(folder: Path) -> list["os.DirEntry[str]"]:
         reason = "not a folder:"
     except OSError as error:
         raise DataUnavailableError(
-            f"cannot read the folder {printable(str(folder))} ({error.strerror}): make it readable"
+            f"cannot read the folder '{printable(str(folder))}' ({error.strerror}): make it readable"
         ) from None
     except ValueError:  # a null character
         reason = "not a path:"
     raise DataUnavailableError(
-        f"{reason} {printable(str(folder))}; --data takes {', '.join(SOURCES)} or the path of a folder"
+        f"{reason} '{printable(str(folder))}'; --data takes {', '.join(SOURCES)} or the path of a folder"
     )
 
 

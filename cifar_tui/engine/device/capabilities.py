@@ -32,7 +32,7 @@ def check_device(config: TrainConfig, device: torch.device) -> None:
         raise ConfigError("compile 'yes' is not supported on mps; use no", field="compile")
     if config.compile == "yes" and not _has_compiler():
         raise ConfigError(
-            "compile 'yes' needs a C++ compiler and found none; install g++ or use no", field="compile"
+            "compile 'yes' needs a C++ compiler, and none was found; install g++ or use no", field="compile"
         )
 
 
@@ -49,7 +49,7 @@ def check_compiler_cache() -> None:
         Path(folder).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(
-            f"cannot create {folder} ({error.strerror}), which {_CACHE_VARIABLE} names; "
+            f"cannot create '{folder}' ({error.strerror}), the folder set in {_CACHE_VARIABLE}; "
             "set it to another folder or unset it"
         ) from None
 

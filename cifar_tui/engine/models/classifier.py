@@ -1,4 +1,4 @@
-"""What a model may tell the engine about itself; any other `nn.Module` trains as it is."""
+"""Optional hooks for models; a plain `nn.Module` needs none."""
 
 from collections.abc import Mapping
 
@@ -6,14 +6,14 @@ from torch import Tensor, nn
 
 
 class Classifier(nn.Module):
-    """A model with wishes about its training; each method's default suits most models."""
+    """Base class for models with special training needs; the defaults suit most."""
 
     def init_from_images(self, images: Tensor) -> None:
         """Initialize what depends on the training images: uint8 (N, 3, H, W)."""
         del images
 
     def frozen_parameters(self, epoch: int) -> list[nn.Parameter]:
-        """Parameters that no longer learn in `epoch`, counted from 0, nor later."""
+        """Parameters frozen from `epoch` (0-based) on."""
         del epoch
         return []
 
@@ -30,6 +30,6 @@ def last_linear(net: nn.Module) -> nn.Linear | None:
 
 
 def infer_num_classes(state_dict: Mapping[str, Tensor]) -> int | None:
-    """How many classes the weights of a model predict: the rows of its last matrix; None without one."""
+    """Number of classes: rows of the last 2-D weight; None if there is none."""
     matrices = [tensor for tensor in state_dict.values() if tensor.ndim == 2]
     return len(matrices[-1]) if matrices else None

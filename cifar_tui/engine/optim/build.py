@@ -16,7 +16,7 @@ _ADAMW_BETA2 = 0.999
 def create_optimizer(net: nn.Module, config: TrainConfig) -> Optimizer:
     """Build the optimizer of `config` over the trainable parameters of `net`.
 
-    The first group has `learning_rate`. Groups with a learning rate of their own have their weight decay
+    The first group has `learning_rate`. Groups with a separate learning rate have their weight decay
     scaled so that all parameters decay at the same pace.
     """
     optimizer: Optimizer = pkgutil.resolve_name(OPTIMIZERS[config.optimizer])(

@@ -18,7 +18,7 @@ class WeightAverage:
     "lookahead" follows every fifth step with decay⁵ · (share of the training done)³, and the model continues
     from the average (Zhang et al., https://arxiv.org/abs/1907.08610, with the decay of Jordan,
     https://arxiv.org/abs/2404.00498). Unlike there, the first update copies the weights and the last step is
-    followed too, so short trainings neither keep their initial weights nor drop their last steps.
+    followed too, so short runs neither keep their initial weights nor drop their last steps.
 
     Args:
         net: the model that is trained, as it starts.

@@ -15,7 +15,7 @@ from cifar_tui.engine.optim.weight_averaging import WeightAverage
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class StepResult:
-    """One or more consecutive steps, on the device of the training.
+    """One or more consecutive steps, on the device of the run.
 
     Attributes:
         losses: float32 (K,), the mean loss (nats) of each step's batch before its update.
@@ -46,11 +46,11 @@ class StepRunner(Protocol):
         ...
 
     def run(self, order: Tensor, *, step: int, max_steps: Callable[[], int]) -> Iterator[StepResult]:
-        """Train on the images in `order`; steps are run while a result is asked for.
+        """Train on the images in `order`; a generator: steps run when the next result is requested.
 
         Args:
             order: int64 (N,), indices of training images.
-            step: steps of the training before these.
+            step: steps of the run before these.
             max_steps: how many steps the next result may cover.
         """
         ...
@@ -102,9 +102,9 @@ class StepBackend:
         device_type: the devices it runs on; None for any.
         supports: the step settings that it follows, whatever their values; any other must have its default.
             None: all.
-        min_images: training images over all epochs from which preparing it pays.
+        min_images: minimum training images (all epochs) for the setup to pay off.
         obstacle: says why it cannot run these settings here, None if it can; None: it always can.
-        version: of what its bits may change with; None without.
+        version: version of the library its results depend on; None if there is none.
     """
 
     name: str

@@ -1,6 +1,6 @@
-"""Training steps in CUDA graphs: one launch for many, for models so small that launching takes the time.
+"""Training steps in CUDA graphs: many steps per launch, for models dominated by launch overhead.
 
-Images, order, losses and counts stay on the device; the host reads nothing until somebody reads a result.
+Images, order, losses and counts stay on the device; no host sync until a result is read.
 Source: https://docs.pytorch.org/docs/stable/notes/cuda.html#cuda-graphs
 """
 
@@ -84,7 +84,7 @@ class CudaGraphSteps(EagerSteps):
             raise
         except RuntimeError as error:
             reason = (str(error).strip().splitlines() or ["no reason given"])[0]
-            raise BackendFailedError(f"no CUDA graph can be recorded ({reason})") from error
+            raise BackendFailedError(f"CUDA graph capture failed ({reason})") from error
 
     def run(self, order: Tensor, *, step: int, max_steps: Callable[[], int]) -> Iterator[StepResult]:
         """Train on the images in `order`, a graph per result wherever `max_steps` has room for one."""
@@ -139,7 +139,7 @@ class CudaGraphSteps(EagerSteps):
             with torch.cuda.stream(stream):
                 for _ in range(_WARMUP_STEPS):
                     self._steps()
-        finally:  # also if it failed: what was changed is restored after what was begun
+        finally:  # on failure too: the warm-up must finish before the state is restored
             torch.cuda.current_stream().wait_stream(stream)
         self._optimizer.zero_grad()
         graph = torch.cuda.CUDAGraph()
@@ -183,7 +183,7 @@ class CudaGraphSteps(EagerSteps):
 
 
 def _mark_on_cuda() -> _Launched:
-    # blocking: the waiting thread leaves the processor to others
+    # blocking: sleep instead of spinning while waiting
     mark = torch.cuda.Event(blocking=True)  # type: ignore[no-untyped-call]  # torch has no types for it
     mark.record()
     return mark
@@ -192,9 +192,9 @@ def _mark_on_cuda() -> _Launched:
 def _obstacle(config: TrainConfig) -> str | None:
     for name, value in (("chart_every", config.chart_every), ("log_every", config.log_every)):
         if 0 < value < STEPS_PER_GRAPH:
-            return f"a CUDA graph has {STEPS_PER_GRAPH} steps and {name} is {value}"
+            return f"a CUDA graph spans {STEPS_PER_GRAPH} steps, but {name} is {value}"
     if config.batch_size > _MAX_BATCH_SIZE:
-        return f"CUDA graphs pay for batches of up to {_MAX_BATCH_SIZE} images"
+        return f"CUDA graphs only pay off up to batch size {_MAX_BATCH_SIZE}"
     return None
 
 

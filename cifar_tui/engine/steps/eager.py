@@ -29,7 +29,7 @@ _CHART_IMAGES_ON_CUDA = 4000
 class EagerSteps:
     """The tutorial's steps with everything that a recipe adds to them.
 
-    At its default a setting adds nothing: losses and weights are bit for bit those of the tutorial's loop.
+    Default settings are no-ops: losses and weights are bit-identical to the tutorial's loop.
     """
 
     def __init__(self, parts: StepParts) -> None:
@@ -82,10 +82,10 @@ class EagerSteps:
         except CompilationError as error:
             if self._must_compile:
                 raise ConfigError(
-                    f"compile 'yes' is not available, torch.compile fails ({error}): set compile=no",
+                    f"compile 'yes' is not available: torch.compile failed ({error}); use no",
                     field="compile",
                 ) from error
-            self._log(f"training uncompiled: torch.compile fails ({error})")
+            self._log(f"torch.compile failed ({error}); training without it")
 
     def run(self, order: Tensor, *, step: int, max_steps: Callable[[], int]) -> Iterator[StepResult]:
         """Train on the images in `order`, as many steps to a result as `max_steps` and the time allow."""
@@ -163,7 +163,7 @@ class EagerSteps:
         return inputs.contiguous(memory_format=self._memory_format)
 
     def _freeze(self, epoch: int) -> None:
-        """Compute no gradient for what has learned enough."""
+        """Stop computing gradients of frozen parameters."""
         frozen = self._net.frozen_parameters(epoch) if isinstance(self._net, Classifier) else []
         if self._forward is self._net:
             for parameter in frozen:
@@ -196,4 +196,4 @@ def _result(steps: Sequence[tuple[Tensor, Tensor, Tensor]]) -> StepResult:
     return StepResult(losses=torch.stack(losses), correct=correct, images=len(all_targets))
 
 
-BACKEND = StepBackend(name="eager", label="eager steps", create=EagerSteps)
+BACKEND = StepBackend(name="eager", label="PyTorch", create=EagerSteps)

@@ -26,7 +26,7 @@ class BackendChoice:
 
     def sentence(self) -> str:
         """The choice and its reason, for the log."""
-        return f"{self.backend.label} ({self.identity}): {self.reason}"
+        return f"backend {self.identity}: {self.reason}"
 
 
 def get_backend(name: str) -> StepBackend:
@@ -47,17 +47,21 @@ def resolve_backend(
         resumed: the identity of the backend that the resumed run began with, which it keeps.
 
     Raises:
-        ConfigError: a new run asks for a backend that cannot run it.
+        ConfigError: a new run requests a backend that cannot run it.
     """
     if resumed is not None:
         backend = get_backend(resumed.partition(" ")[0])
         obstacle = backend.obstacle_to(config, device)
-        return eager(obstacle) if obstacle else BackendChoice(backend=backend, reason="as the run began")
+        return (
+            eager(obstacle)
+            if obstacle
+            else BackendChoice(backend=backend, reason="same as before the resume")
+        )
     if config.backend != "auto":
         backend = get_backend(config.backend)
         if obstacle := backend.obstacle_to(config, device):
             raise not_available(config.backend, obstacle)
-        return BackendChoice(backend=backend, reason=f"backend is {config.backend}")
+        return BackendChoice(backend=backend, reason=f"set with backend={config.backend}")
     reason = f"no other backend runs on {device.type}"
     for name in BACKENDS:
         backend = get_backend(name)
@@ -65,9 +69,11 @@ def resolve_backend(
             continue
         obstacle = backend.obstacle_to(config, device)
         if obstacle is None and images < backend.min_images:
-            obstacle = f"{images:,} images are too few for {name} to pay"
+            obstacle = f"{name} does not pay off for only {images:,} images"
         if obstacle is None:
-            return BackendChoice(backend=backend, reason=reason if name == "eager" else f"{images:,} images")
+            if name != "eager":
+                reason = f"fastest for {images:,} images"
+            return BackendChoice(backend=backend, reason=reason)
         reason = obstacle
     raise AssertionError("eager runs everything")
 
@@ -78,5 +84,5 @@ def eager(reason: str) -> BackendChoice:
 
 
 def not_available(name: str, obstacle: str) -> ConfigError:
-    """The refusal of a backend that was asked for."""
+    """The refusal of a backend that was requested."""
     return ConfigError(f"backend {name!r} is not available: {obstacle}; use auto", field="backend")

@@ -24,7 +24,7 @@ class EpochSize:
 
 
 def epoch_size(net: nn.Module, count: int, batch_size: int) -> EpochSize:
-    """The size of an epoch of `net` over `count` images: all, except a last batch that would spoil it.
+    """The size of an epoch of `net` over `count` images; drops a last batch too small for batch norm.
 
     The last batch makes up a tenth or more of the running statistics of batch normalization, so a model with
     such layers leaves out a last batch smaller than a quarter of the others; every epoch draws other images.

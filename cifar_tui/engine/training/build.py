@@ -66,13 +66,13 @@ def build_training(
         choice: the backend; eager PyTorch takes its place if it cannot be prepared here.
         num_classes: number of logits per image.
         train: the training images.
-        log: takes lines about what is not plain from the settings.
+        log: receives log lines about choices the settings do not show.
         cancelled: whether to stop early; then nothing is prepared.
         resumed_precision: of the run that is resumed, which it keeps; None to choose one.
         resumed: whether a run is resumed, which may have to change its backend.
 
     Raises:
-        ConfigError: a new run asks for a backend, or for compilation, that fails here.
+        ConfigError: a new run requests a backend, or compilation, that fails here.
     """
     net = create_model(config.model, num_classes=num_classes).to(train.targets.device)
     if isinstance(net, Classifier):
@@ -134,7 +134,7 @@ def _resolve_precision(
 ) -> str:
     if resumed_precision is not None:
         if config.precision != "fp32":
-            log(f"training in {resumed_precision}, as the run began")
+            log(f"training in {resumed_precision}, as before the resume")
         return resumed_precision
     images = normalize(train.images[:_PROBED_IMAGES])
     if config.channels_last:

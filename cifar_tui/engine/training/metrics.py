@@ -1,4 +1,4 @@
-"""Metrics of a training: losses and accuracy per chart point, log line and epoch, and time spent training."""
+"""Metrics of a run: losses and accuracy per chart point, log line and epoch, and time spent training."""
 
 import dataclasses
 import math
@@ -74,7 +74,7 @@ class MetricsReading:
 
 
 class TrainingMetrics:
-    """Collects step results on the device and reads them only when somebody wants to see them.
+    """Collects step results on the device; copies them to the host only when they are reported.
 
     Attributes:
         window: losses since the last log line.

@@ -1,4 +1,4 @@
-"""Turn the metrics of a training into events for log, charts and samples."""
+"""Turn the metrics of a run into events for log, charts and samples."""
 
 from collections.abc import Callable
 

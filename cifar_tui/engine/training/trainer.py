@@ -36,7 +36,7 @@ _PAUSED_RETRY_SECONDS = 5.0
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class RunContext:
-    """The run that a training belongs to.
+    """The run that a trainer belongs to.
 
     Attributes:
         folder: where checkpoints are written.
@@ -67,7 +67,7 @@ class Trainer:
         validate: evaluates the model on held-out training images; None if a stop cancelled it.
 
     Attributes:
-        step: steps of the whole training done.
+        step: steps of the whole run done.
         epoch: the current epoch, from 1.
         batch: steps of the epoch done.
         steps_per_epoch: steps in an epoch.
@@ -124,7 +124,7 @@ class Trainer:
         """Train all epochs, or until a stop is requested; either way the last state is saved.
 
         Raises:
-            RunFailedError: it could not be saved, or the loss is not finite and nobody can resume a pause.
+            RunFailedError: it could not be saved, or the loss is not finite in a non-interactive run.
         """
         try:
             return self._fit()
@@ -182,7 +182,7 @@ class Trainer:
                 train_seconds=self._clock.seconds,
             )
             if self._save_check_due and self._saver.due:
-                self._saver.try_save("every few minutes")
+                self._saver.try_save("periodic")
         self._clock.stop()
         self._finish_epoch()
         return not self._control.pending or self._answer_requests()
@@ -231,7 +231,7 @@ class Trainer:
         if (self._save_every and self.epoch % self._save_every == 0) or has_best:
             self._saver.try_save(f"end of epoch {self.epoch}")
         elif self._saver.due:
-            self._saver.try_save("every few minutes")
+            self._saver.try_save("periodic")
 
     def _validate_and_evaluate(self) -> None:
         """Validate and evaluate the model if that is due; it stays due if a stop cancels it."""
@@ -273,7 +273,9 @@ class Trainer:
 
     def _pause_or_fail(self, cause: str) -> None:
         if not self._run.interactive:
-            raise RunFailedError(f"{cause}; the last checkpoint is kept, train again with a lower one")
+            raise RunFailedError(
+                f"{cause}; the last checkpoint is kept. Train again with a lower learning rate"
+            )
         self._emit(Alert(text=f"{cause}; paused"))
         self._control.request("pause")
 
@@ -282,15 +284,15 @@ class Trainer:
         return (self.epoch - 1) * self._images_per_epoch + in_this_epoch
 
     def _checkpoint(self, reason: str) -> Checkpoint:
-        """The training between two steps.
+        """Build a checkpoint of the current state.
 
         Raises:
-            RunFailedError: the weights are not finite, of the model or of the one whose average it is.
+            RunFailedError: the model's weights, or the weights it averages, are not finite.
         """
         if not all_finite(self._setup.net.state_dict()) or not all_finite(self._runner.state_dict()):
             raise RunFailedError(
-                f"not saved at step {self.step:,}: the weights are not finite; the last checkpoint is kept, "
-                "train again with a lower learning rate"
+                f"not saved at step {self.step:,}: the weights are not finite; the last checkpoint is kept. "
+                "Train again with a lower learning rate"
             )
         return Checkpoint(
             state=serialized(self.state_dict()),

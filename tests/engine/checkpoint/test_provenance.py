@@ -76,4 +76,6 @@ def test_every_difference_to_the_provenance_of_a_checkpoint_is_named(noise_datas
         "backend numba instead of PyTorch",
         "2 threads instead of 1",
     ]
-    assert provenance_differences(None, old) == ["the checkpoint has no provenance"]
+    assert provenance_differences(None, old) == [
+        "the checkpoint does not record its images, versions and device"
+    ]

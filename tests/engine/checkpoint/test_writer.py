@@ -207,7 +207,7 @@ def test_after_a_failure_a_newer_checkpoint_is_written(writer, disk, received):
 def test_a_missing_folder_is_one_sentence(tmp_path, received):
     writer = CheckpointWriter(tmp_path / "gone", on_written=received.written, on_failed=received.failed)
     writer.submit(checkpoint(1))
-    with pytest.raises(RunFailedError, match=r"cannot save .*last\.pt: No such file or directory"):
+    with pytest.raises(RunFailedError, match=r"cannot save .*last\.pt': No such file or directory"):
         writer.wait()
     assert len(received.lines) == 1
 

@@ -40,14 +40,14 @@ def test_the_default_is_the_tutorial():
         ("epochs", "-1", "from 1"),
         ("learning_rate", "-0.1", "above 0"),
         ("learning_rate", "0", "above 0"),
-        ("learning_rate", "1e9", "to 100"),
+        ("learning_rate", "1e9", "above 0 and at most 100"),
         ("learning_rate", "nan", "above 0"),
         ("learning_rate", "fast", "must be a number"),
         ("learning_rate", "", "must be a number"),
         ("bias_lr", "0", "above 0"),
         ("head_lr", "same", "must be a number, or empty"),
-        ("momentum", "1", "below 1"),
-        ("weight_decay", "inf", "to 10"),
+        ("momentum", "1", "at least 0 and below 1"),
+        ("weight_decay", "inf", "from 0 to 10"),
         ("device", "gpu", "must be auto, cpu, cuda, cuda:N or mps"),
         ("device", "cuda:x", "must be auto, cpu, cuda, cuda:N or mps"),
         ("model", "nett", "did you mean 'net'"),
@@ -111,7 +111,7 @@ def test_speedrun_lets_nothing_come_between_its_steps_but_a_point_at_each_epoch(
 def test_an_unknown_setting_is_refused_with_the_nearest_one():
     with pytest.raises(ConfigError, match="did you mean 'batch_size'"):
         parse_setting("batchsize", "4")
-    with pytest.raises(ConfigError, match="known are preset, data"):
+    with pytest.raises(ConfigError, match="valid settings: preset, data"):
         build_config({"xyzzy": 1})
 
 
@@ -164,7 +164,7 @@ def test_a_bad_file_is_one_sentence(tmp_path, content, says):
 
 
 def test_a_missing_file_is_one_sentence(tmp_path):
-    with pytest.raises(ConfigError, match="cannot read the configuration"):
+    with pytest.raises(ConfigError, match="cannot read the config file"):
         read_config_file(tmp_path / "none.toml")
 
 

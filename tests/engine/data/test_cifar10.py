@@ -98,7 +98,7 @@ def test_tampered_files_are_never_unpickled_and_stay(
 ) -> None:
     (folder / "test_batch").write_bytes(f"cos\nmkdir\n(S'{unpickled}'\ntR.".encode())
     for source in ("auto", "cifar10", str(tmp_path)):
-        with pytest.raises(DataUnavailableError, match=r"test_batch is not the official file.*remove"):
+        with pytest.raises(DataUnavailableError, match=r"test_batch' is not the official file.*remove"):
             load(source, tmp_path)
     assert (folder / "test_batch").exists()
     assert len(server.ranges) == 1
@@ -106,7 +106,7 @@ def test_tampered_files_are_never_unpickled_and_stay(
 
 def test_a_missing_file_is_one_sentence(folder: Path, tmp_path: Path) -> None:
     (folder / "data_batch_3").unlink()
-    with pytest.raises(DataUnavailableError, match=r"cannot read .*data_batch_3 \(No such file.*remove"):
+    with pytest.raises(DataUnavailableError, match=r"cannot read .*data_batch_3' \(No such file.*remove"):
         load("cifar10", tmp_path)
 
 
@@ -118,7 +118,7 @@ def test_no_network_names_the_alternatives(
         port = unused.getsockname()[1]
     archive = dataclasses.replace(small_archive, url=f"http://127.0.0.1:{port}/{NAME}")
     monkeypatch.setattr(cifar10, "ARCHIVE", archive)
-    with pytest.raises(DataUnavailableError, match=r"refused.*try again.*--data PATH.*--data synthetic") as e:
+    with pytest.raises(DataUnavailableError, match=r"refused.*try again.*--data DIR.*--data synthetic") as e:
         load("auto", tmp_path)
     assert e.value.exit_code == 3
     assert names(tmp_path) == set()

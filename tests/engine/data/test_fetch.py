@@ -153,9 +153,7 @@ def test_cancelled_while_the_server_is_silent(
 
 def test_wrong_archive_is_removed(server: LoopbackServer, small_archive: Archive, tmp_path: Path) -> None:
     server.payload = bytes(len(server.payload))
-    with pytest.raises(
-        DataUnavailableError, match=r"MD5.*try again.*--data PATH.*--data synthetic"
-    ) as caught:
+    with pytest.raises(DataUnavailableError, match=r"MD5.*try again.*--data DIR.*--data synthetic") as caught:
         fetch_small(small_archive, tmp_path)
     assert "\n" not in str(caught.value)
     assert names(tmp_path) == set()
@@ -241,7 +239,7 @@ def test_leftovers_of_a_dead_process_are_removed(small_archive: Archive, tmp_pat
 
 def test_full_disk(small_archive: Archive, tmp_path: Path) -> None:
     (tmp_path / PART).symlink_to("/dev/full")
-    with pytest.raises(DataUnavailableError, match=r"disk of .* is full: free"):
+    with pytest.raises(DataUnavailableError, match=r"disk that holds .* is full: free up"):
         fetch_small(small_archive, tmp_path)
 
 

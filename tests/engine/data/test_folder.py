@@ -320,7 +320,7 @@ def assert_refused(root: Path, pattern: str) -> None:
 
 
 def test_missing_folder(tmp_path: Path) -> None:
-    assert_refused(tmp_path / "nowhere", r"no such folder: .*nowhere; --data takes")
+    assert_refused(tmp_path / "nowhere", r"no such folder: .*nowhere'; --data takes")
 
 
 def test_path_that_is_a_file(tmp_path: Path) -> None:
@@ -388,4 +388,4 @@ def test_unreadable_folder(both: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         return real(path)
 
     monkeypatch.setattr(os, "scandir", refusing)  # file modes do not keep root out
-    assert_refused(both, r"cannot read the folder .*cat \(Permission denied\)")
+    assert_refused(both, r"cannot read the folder .*cat' \(Permission denied\)")

@@ -41,7 +41,7 @@ def test_the_compiler_cache_is_created_or_its_path_is_in_the_error(monkeypatch, 
     assert (tmp_path / "deep" / "cache").is_dir()
     (tmp_path / "file").touch()
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "file" / "cache"))
-    with pytest.raises(ConfigError, match=r"cannot create .*file/cache \(.*TORCHINDUCTOR_CACHE_DIR"):
+    with pytest.raises(ConfigError, match=r"cannot create .*file/cache' \(.*TORCHINDUCTOR_CACHE_DIR"):
         check_compiler_cache()
 
 

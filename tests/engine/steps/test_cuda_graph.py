@@ -80,7 +80,7 @@ def test_a_failed_recording_says_why_and_changes_nothing(noise_dataset, monkeypa
     monkeypatch.setattr(CudaGraphSteps, "_record", fail_to_record(error))
     parts = make_parts(noise_dataset.train)
     before = {name: tensor.clone() for name, tensor in parts.net.state_dict().items()}
-    with pytest.raises(BackendFailedError, match=r"^no CUDA graph can be recorded \(not permitted\)$"):
+    with pytest.raises(BackendFailedError, match=r"^CUDA graph capture failed \(not permitted\)$"):
         CudaGraphSteps(parts).prepare(lambda: False)
     assert all(torch.equal(tensor, before[name]) for name, tensor in parts.net.state_dict().items())
     assert not any(state["momentum_buffer"].any() for state in parts.optimizer.state.values())

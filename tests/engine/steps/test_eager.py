@@ -69,8 +69,8 @@ def test_compiling_that_was_asked_for_and_fails_is_one_sentence(noise_dataset):
         steps.prepare(lambda: False)
     assert refused.value.field == "compile"
     sentence = str(refused.value)
-    assert sentence.startswith("compile 'yes' is not available, torch.compile fails (No working C++")
-    assert sentence.endswith("): set compile=no")
+    assert sentence.startswith("compile 'yes' is not available: torch.compile failed (No working C++")
+    assert sentence.endswith("): use no")
     assert "\n" not in sentence
 
 
@@ -83,7 +83,7 @@ def test_a_model_that_cannot_be_compiled_trains_uncompiled(noise_dataset, monkey
     before = {name: tensor.clone() for name, tensor in parts.net.state_dict().items()}
     steps.prepare(lambda: False)
     (sentence,) = logged
-    assert sentence.startswith("training uncompiled: torch.compile fails (No working C++ compiler")
+    assert sentence.startswith("torch.compile failed (No working C++ compiler")
     assert all(torch.equal(tensor, before[name]) for name, tensor in parts.net.state_dict().items())
     assert all(parameter.grad is None for parameter in parts.net.parameters())
     (result,) = steps.run(torch.arange(84), step=0, max_steps=lambda: 1)

@@ -1,4 +1,4 @@
-"""The compiled steps beside the eager ones: the same updates, to within the rounding of float32."""
+"""numba's steps beside PyTorch's: the same updates, to within the rounding of float32."""
 
 import math
 import os

@@ -29,7 +29,7 @@ def test_numba_runs_the_tutorial_on_the_whole_set():
     choice = chosen()
     assert choice.backend.name == "numba"
     assert choice.identity.startswith("numba 0.")
-    assert choice.sentence() == f"compiled steps ({choice.identity}): 100,000 images"
+    assert choice.sentence() == f"backend {choice.identity}: fastest for 100,000 images"
 
 
 def test_frequent_chart_points_and_log_lines_are_an_obstacle_to_graphs_only():
@@ -38,7 +38,7 @@ def test_frequent_chart_points_and_log_lines_are_an_obstacle_to_graphs_only():
 
 
 def test_on_a_gpu_cuda_graphs_run_it():
-    assert chosen(device=CUDA).sentence() == "CUDA graphs (cuda_graph): 100,000 images"
+    assert chosen(device=CUDA).sentence() == "backend cuda_graph: fastest for 100,000 images"
     assert chosen(device=CUDA, images=1, resumed="cuda_graph").backend.name == "cuda_graph"
     assert chosen(device=CUDA, backend="cuda_graph", images=1).backend.name == "cuda_graph"
 
@@ -46,23 +46,23 @@ def test_on_a_gpu_cuda_graphs_run_it():
 @pytest.mark.parametrize(
     ("settings", "reason"),
     [
-        ({"images": 2880}, "2,880 images are too few for numba to pay"),
+        ({"images": 2880}, "numba does not pay off for only 2,880 images"),
         ({"images": 2880, "model": "airbench-tiny"}, "numba does not support model airbench-tiny"),
-        ({"backend": "eager"}, "backend is eager"),
-        ({"batch_size": 128}, "numba pays for batches of up to 64 images"),
+        ({"backend": "eager"}, "set with backend=eager"),
+        ({"batch_size": 128}, "numba only pays off up to batch size 64"),
         ({"device": torch.device("mps")}, "no other backend runs on mps"),
-        ({"device": CUDA, "images": 9_000}, "9,000 images are too few for cuda_graph to pay"),
-        ({"device": CUDA, "backend": "eager"}, "backend is eager"),
+        ({"device": CUDA, "images": 9_000}, "cuda_graph does not pay off for only 9,000 images"),
+        ({"device": CUDA, "backend": "eager"}, "set with backend=eager"),
         ({"device": CUDA, "lr_schedule": "cosine"}, "cuda_graph does not support lr_schedule cosine"),
-        ({"device": CUDA, "chart_every": 24}, "a CUDA graph has 25 steps and chart_every is 24"),
-        ({"device": CUDA, "log_every": 10}, "a CUDA graph has 25 steps and log_every is 10"),
+        ({"device": CUDA, "chart_every": 24}, "a CUDA graph spans 25 steps, but chart_every is 24"),
+        ({"device": CUDA, "log_every": 10}, "a CUDA graph spans 25 steps, but log_every is 10"),
         ({"device": CUDA, "resumed": "numba 0.68.1"}, "numba does not run on cuda"),
         ({"resumed": "cuda_graph"}, "cuda_graph does not run on cpu"),
-        ({"resumed": "eager"}, "as the run began"),
+        ({"resumed": "eager"}, "same as before the resume"),
     ],
 )
 def test_eager_runs_what_the_others_cannot_or_need_not(settings, reason):
-    assert chosen(**settings).sentence() == f"eager steps (eager): {reason}"
+    assert chosen(**settings).sentence() == f"backend eager: {reason}"
 
 
 def test_a_backend_that_cannot_run_the_settings_is_refused():
@@ -97,7 +97,7 @@ def test_a_new_setting_is_refused_by_backends_that_do_not_name_it(monkeypatch, n
     config = config_with(monkeypatch, made_up=5)
     assert get_backend(name).obstacle_to(config, device) == f"{name} does not support made_up 5"
     choice = resolve_backend(config, device, images=100_000)
-    assert choice.sentence() == f"eager steps (eager): {name} does not support made_up 5"
+    assert choice.sentence() == f"backend eager: {name} does not support made_up 5"
     unchanged = config_with(monkeypatch, made_up=0)
     assert resolve_backend(unchanged, device, images=100_000).backend.name == name, "the default adds nothing"
 
@@ -120,7 +120,7 @@ def train(image_folder, folder, *, resume_from=None, stop=False, config=None, **
 
 def test_a_setting_that_nothing_follows_is_a_defect_and_not_ignored(image_folder, tmp_path, monkeypatch):
     places = {"data": str(image_folder), "data_dir": str(tmp_path), "device": "cpu", "epochs": 1}
-    with pytest.raises(AssertionError, match=r"^nothing follows the setting made_up 5$"):
+    with pytest.raises(AssertionError, match=r"^setting made_up=5 has no effect: nothing reads it$"):
         train(image_folder, tmp_path / "run", config=config_with(monkeypatch, made_up=5, **places))
     config = config_with(monkeypatch, made_up=0, **places)
     events, _ = train(image_folder, tmp_path / "run", config=config)
@@ -130,9 +130,9 @@ def test_a_setting_that_nothing_follows_is_a_defect_and_not_ignored(image_folder
 def test_a_resumed_run_keeps_its_backend(image_folder, tmp_path, monkeypatch):
     events, state = train(image_folder, tmp_path / "run", stop=True, backend="numba")
     (started,) = [event for event in events if isinstance(event, TrainingStarted)]
-    assert started.backend == "compiled steps"
+    assert started.backend == "numba"
     logged = [event.text for event in events if isinstance(event, Message)]
-    assert f"compiled steps ({state['provenance']['backend']}): backend is numba" in logged
+    assert f"backend {state['provenance']['backend']}: set with backend=numba" in logged
     events, resumed = train(image_folder, tmp_path / "run", resume_from=state)
     assert not [event for event in events if isinstance(event, Alert)]
     _, alone = train(image_folder, tmp_path / "alone", backend="numba")
@@ -152,8 +152,8 @@ def test_log_and_checkpoint_of_a_run_name_the_backend_that_ran(image_folder, tmp
     monkeypatch.setattr("cifar_tui.engine.steps.cuda_graph.CudaGraphSteps._record", fail)
     monkeypatch.setattr("cifar_tui.engine.session.resolve_backend", lambda *_, **__: choice_of("cuda_graph"))
     events, state = train(image_folder, tmp_path / "run", epochs=1)
-    sentence = "eager steps (eager): no CUDA graph can be recorded (operation not permitted)"
+    sentence = "backend eager: CUDA graph capture failed (operation not permitted)"
     assert sentence in [event.text for event in events if isinstance(event, Message)]
     (started,) = [event for event in events if isinstance(event, TrainingStarted)]
-    assert started.backend == "eager steps"
+    assert started.backend == "PyTorch"
     assert state["provenance"]["backend"] == "eager"

@@ -78,9 +78,7 @@ def test_a_backend_that_cannot_be_prepared_gives_way_to_eager_steps(noise_datase
     monkeypatch.setattr(CudaGraphSteps, "_record", fail_to_record)
     setup = build_setup(noise_dataset, backend="cuda_graph")
     assert setup.choice.backend.name == "eager"
-    assert setup.choice.sentence() == (
-        "eager steps (eager): no CUDA graph can be recorded (operation not permitted)"
-    )
+    assert setup.choice.sentence() == ("backend eager: CUDA graph capture failed (operation not permitted)")
     expected = losses(build_setup(noise_dataset).runner, torch.arange(100))
     assert torch.equal(losses(setup.runner, torch.arange(100)), expected)
 
@@ -96,7 +94,9 @@ def test_a_backend_that_was_asked_for_and_cannot_be_prepared_is_refused(noise_da
         log=print,
         cancelled=lambda: False,
     )
-    with pytest.raises(ConfigError, match=r"^backend 'cuda_graph' is not available: no") as refused:
+    with pytest.raises(
+        ConfigError, match=r"^backend 'cuda_graph' is not available: CUDA graph capture failed"
+    ) as refused:
         build()
     assert refused.value.field == "backend"
     assert isinstance(refused.value.__cause__, BackendFailedError)

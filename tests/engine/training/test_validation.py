@@ -91,5 +91,5 @@ def test_what_is_held_out_is_drawn_by_the_seed_and_not_trained_on(noise_dataset)
 
 
 def test_some_images_must_be_left_to_train_on(noise_dataset):
-    with pytest.raises(ConfigError, match="leaves none of the 840 training images"):
+    with pytest.raises(ConfigError, match="must be below the number of training images, 840"):
         split_validation(noise_dataset.train, 840, seed=0)

@@ -17,13 +17,13 @@ def _create(parts: StepParts) -> StepRunner:
 
 def _obstacle(config: TrainConfig) -> str | None:
     if config.batch_size > _MAX_BATCH_SIZE:
-        return f"numba pays for batches of up to {_MAX_BATCH_SIZE} images"
+        return f"numba only pays off up to batch size {_MAX_BATCH_SIZE}"
     if importlib.util.find_spec("numba") is None:
         return "numba is not installed (pip install numba)"
     try:
         importlib.import_module("numba")
     except ImportError as error:
-        return f"numba does not load ({str(error).splitlines()[0]})"
+        return f"importing numba failed ({str(error).splitlines()[0]})"
     return None
 
 
@@ -33,7 +33,7 @@ def _version() -> str:
 
 BACKEND = StepBackend(
     name="numba",
-    label="compiled steps",
+    label="numba",
     create=_create,
     device_type="cpu",
     supports=frozenset({"batch_size", "learning_rate", "momentum", "weight_decay"}),

@@ -23,8 +23,8 @@ _CHART_IMAGES = 600
 class NumbaSteps:
     """The steps of `EagerSteps` to within float32 rounding, on one core and without the GIL.
 
-    They work in the memory of the model's parameters and the optimizer's momentum, so whatever reads these
-    between two results finds what `EagerSteps` would have left. How many steps make a result changes no bit.
+    Updates parameters and momentum in place, so whatever reads these between two results finds what
+    `EagerSteps` would have left. The number of steps per result does not affect the values.
     """
 
     def __init__(self, parts: StepParts) -> None:
