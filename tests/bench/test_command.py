@@ -5,7 +5,6 @@ import signal
 
 import pytest
 
-from cifar_tui.bench import command
 from cifar_tui.bench.command import BENCHMARKS, run_benchmarks
 from cifar_tui.bench.options import BenchOptions, arguments_of
 from cifar_tui.bench.report import Measurement, Report
@@ -80,7 +79,9 @@ def test_sighup_stays_ignored_under_nohup():
 
 def test_command_line_needs_no_name(monkeypatch):
     calls = []
-    monkeypatch.setattr(command, "run_benchmarks", lambda names, options, **_: calls.append((names, options)))
+    monkeypatch.setattr(
+        "cifar_tui.cli.bench.run_benchmarks", lambda names, options, **_: calls.append((names, options))
+    )
     main(["bench"])
     main(["bench", "tutorial", "presets", "-n", "4"])
     assert calls == [([], BenchOptions()), (["tutorial", "presets"], BenchOptions(runs=4))]
