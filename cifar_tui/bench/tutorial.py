@@ -65,10 +65,11 @@ def measure_tutorial(
         title=f"The tutorial on {default.device}, default backend: {default.backend}",
         rows=(
             Measurement(name="the tutorial's own loop", values=of_loop, unit="steps/s", digits=0),
-            Measurement(name="eager PyTorch", values=of_eager, unit="steps/s", digits=0),
+            Measurement(name="eager backend", values=of_eager, unit="steps/s", digits=0),
             Measurement(name="default backend", values=of_default, unit="steps/s", digits=0),
             Measurement(
-                name="speedup of eager PyTorch over the tutorial's loop", values=_ratios(of_eager, of_loop)
+                name="speedup of the eager backend over the tutorial's loop",
+                values=_ratios(of_eager, of_loop),
             ),
             Measurement(
                 name="speedup of the default backend over the tutorial's loop",

@@ -112,14 +112,14 @@ def loss_chart(curves: Curves, options: ChartOptions) -> Text:
     finite = _finite(curves.loss)
     points = [point for point in finite if point[1] > 0] if options.log_scale else finite
     if finite and not points:
-        return _placeholder("Loss", "No positive loss to plot on a log scale (l: linear)", options)
+        return _placeholder("Loss", "No positive loss to plot on a log scale (press l for linear)", options)
     if len(points) < 2:
         return _placeholder("Loss", _single_point(points, "loss {:.3f}"), options)
     first, last = _step_range(curves, options.zoom)
     raw, *average = _training_series(points, first, palette.loss, palette.loss_raw, options.smoothing)
     latest = loss_figure((average or [raw])[0].points[-1][1])
     if average:
-        legend = [(average[0], "smoothed", f"{options.smoothing:g}, now {latest}"), (raw, "raw", "")]
+        legend = [(average[0], f"smoothed (EMA {options.smoothing:g})", latest), (raw, "raw", "")]
     else:
         legend = [(raw, "raw", latest)]
     values = [value for _, value in raw.points]

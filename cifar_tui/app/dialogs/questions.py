@@ -51,7 +51,7 @@ class RecapDialog(Question):
     """Shows `lines` until any answer."""
 
     def __init__(self, lines: list[str]) -> None:
-        close = Answer(id="close", keys="escape,q,space", label="enter continue", harmless=True)
+        close = Answer(id="close", keys="escape,q,space", label="enter close", harmless=True)
         super().__init__("While you were away", "\n".join(lines), (close,))
 
 

@@ -128,7 +128,7 @@ class TrainConfig:
     )
     tta: str = choice(
         "none",
-        "test-time augmentation: average over the mirrored image, and over one-pixel shifts",
+        "test-time augmentation: average over mirror image, and one-pixel shifts with mirror+translate",
         ("none", "mirror", "mirror+translate"),
         in_step=False,
         resumable=True,

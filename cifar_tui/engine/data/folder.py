@@ -14,6 +14,7 @@ from cifar_tui.engine.data.scan import EXPECTED_LAYOUT, FoundFolder, printable, 
 from cifar_tui.engine.errors import DataUnavailableError
 
 _IMAGES_PER_TEST_IMAGE = 6  # the split of CIFAR-10: 50,000 to 10,000
+_SPLIT_HINT = "one image in six of each class becomes a test image, so a class needs at least two images"
 
 
 def load_folder(root: Path, *, data_dir: Path, seed: int, progress: Progress) -> Dataset:
@@ -41,7 +42,7 @@ def load_folder(root: Path, *, data_dir: Path, seed: int, progress: Progress) ->
     test = decoded.test if found.has_split else choose_test_images(decoded.targets, seed=seed)
     if not test.any() or test.all():
         part, kind = ("train", "training") if test.all() else ("test", "test")
-        hint = f"add images to {part}/" if found.has_split else "at least one class needs two images"
+        hint = f"add images to {part}/" if found.has_split else _SPLIT_HINT
         raise DataUnavailableError(f"the folder '{printable(str(root))}' has no {kind} images: {hint}")
     return Dataset(
         title=f"folder {printable(str(root))}",

@@ -192,7 +192,7 @@ def _mark_on_cuda() -> _Launched:
 def _obstacle(config: TrainConfig) -> str | None:
     for name, value in (("chart_every", config.chart_every), ("log_every", config.log_every)):
         if 0 < value < STEPS_PER_GRAPH:
-            return f"a CUDA graph spans {STEPS_PER_GRAPH} steps, but {name} is {value}"
+            return f"CUDA graphs run {STEPS_PER_GRAPH} steps at a time: {name} is only {value}"
     if config.batch_size > _MAX_BATCH_SIZE:
         return f"CUDA graphs only pay off up to batch size {_MAX_BATCH_SIZE}"
     return None

@@ -196,4 +196,4 @@ def _result(steps: Sequence[tuple[Tensor, Tensor, Tensor]]) -> StepResult:
     return StepResult(losses=torch.stack(losses), correct=correct, images=len(all_targets))
 
 
-BACKEND = StepBackend(name="eager", label="PyTorch", create=EagerSteps)
+BACKEND = StepBackend(name="eager", label="eager", create=EagerSteps)

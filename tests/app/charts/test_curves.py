@@ -107,7 +107,7 @@ def test_a_spike_of_one_point_among_thousands_is_seen() -> None:
 def test_raw_and_smoothed_differ_in_shape_and_the_legend_names_both() -> None:
     chart = loss_chart(curves(), width=88, height=15, smoothing=0.9)
     legend, body = rows(chart)[0], "".join(rows(chart)[1:])
-    assert "smoothed 0.9" in legend
+    assert "smoothed (EMA 0.9)" in legend
     assert "raw" in legend
     assert set(body) & set("▀▄▚▞▌▐█")
     assert any("\u2800" < character <= "\u28ff" for character in body)

@@ -150,7 +150,7 @@ async def test_the_view_of_the_charts_changes() -> None:
         pane.cycle_smoothing()
         pane.zoom_in()
         await until(pilot, lambda: "Loss, log, steps 2.5k–5k" in chart.plain)
-        assert "smoothed 0.98" in chart.plain
+        assert "smoothed (EMA 0.98)" in chart.plain
         pane.cycle_smoothing()
         pane.zoom_out()
         pane.zoom_out()
