@@ -18,10 +18,15 @@ from cifar_tui.engine.models.net import Net
 SIZES = [(80, 24), (120, 40), (200, 50)]
 
 
+def hint(setting):
+    """A pattern of what the form says about the setting that has the focus."""
+    return r"\s+".join(SETTINGS[setting].metadata["description"].split()[:3])
+
+
 def enter_form(terminal):
     """Move into the first field; the form then says what it is about."""
     terminal.press("1")
-    terminal.until(r"\s+".join(SETTINGS["preset"].metadata["description"].split()[:3]))
+    terminal.until(hint("preset"))
 
 
 def replace(terminal, label, text):
@@ -98,15 +103,14 @@ def test_configure_train_pause_resume_evaluate_page_help_palette_and_quit(
 
 
 SHOUT = """
-import os, threading
-def shout():
-    os.write(2, b'NATIVE NOISE\\n')
-    timer = threading.Timer(0.05, shout)
-    timer.daemon = True  # it must not keep the program from ending
-    timer.start()
+import os, threading, time
 import cifar_tui.runs.live as live
+def shout():
+    while True:
+        os.write(2, b'NATIVE NOISE\\n')
+        time.sleep(0.05)
 start = live.LiveRun.start_training
-def shouting(run): shout(); start(run)
+def shouting(run): threading.Thread(target=shout, daemon=True).start(); start(run)
 live.LiveRun.start_training = shouting
 """
 """A sitecustomize that writes to descriptor 2, as native code does, from the start of the run on."""
@@ -138,11 +142,10 @@ def test_a_whole_training_stays_on_the_screen_in_every_size_and_colour(
     terminal.until("Accuracy for class: red")
     terminal.press("2")
     terminal.until("Epoch 5 of 5")
+    drawn = bytes(terminal.received)
     terminal.press("ctrl+c")  # no run is active any more
     assert terminal.wait_for_exit() == 0
     assert terminal.left_clean()
-
-    drawn = bytes(terminal.received)
     assert b"NATIVE NOISE" not in drawn
     (folder,) = (tmp_path / "checkpoints").iterdir()
     assert "NATIVE NOISE" in (folder / "run.log").read_text()
@@ -211,7 +214,9 @@ def test_keys_are_text_in_a_field_and_a_wrong_value_is_said_when_it_is_left(open
     replace(terminal, "batch size", 0)
     terminal.press("tab")
     terminal.until("✗ .*must be a whole number from 1")
-    leave_field(terminal)
+    terminal.until(hint("optimizer"))  # a list: the footer stays the same when it is left
+    terminal.press("escape")
+    terminal.until_gone(hint("optimizer"))
     terminal.press("t")
     terminal.until("Fix the highlighted field")
     assert "─ 1 Settings" in terminal.text(), "otherwise Training would be in front"

@@ -58,7 +58,8 @@ class Question(Dialog[str]):
         self._text = text
         self._answers = tuple(answers)
         for answer in self._answers:
-            self._bindings.bind(answer.keys, f"answer({answer.id!r})", answer.label)
+            # with priority, so that keys typed ahead reach what the answer focuses
+            self._bindings.bind(answer.keys, f"answer({answer.id!r})", answer.label, priority=True)
         self._bindings.bind("left,up", "app.focus_previous", "Previous answer")
         self._bindings.bind("right,down", "app.focus_next", "Next answer")
 

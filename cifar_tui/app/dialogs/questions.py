@@ -78,6 +78,10 @@ class DataDialog(Question):
         yield Label("Folder with train/<class>/… and test/<class>/…:")
         yield Input(placeholder="folder path, then press enter", compact=True, id="data-folder")
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Take letters for text while the folder is typed."""
+        return action != "answer" or parameters == ("cancel",) or not isinstance(self.focused, Input)
+
     def on_input_submitted(self) -> None:
         self.action_answer("folder")
 
@@ -94,4 +98,4 @@ class DataDialog(Question):
                 if field.value.strip():
                     self.dismiss(field.value.strip())
                 else:
-                    field.focus()
+                    self.set_focus(field)

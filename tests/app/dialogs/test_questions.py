@@ -1,10 +1,12 @@
 """The questions: keys, arrows and the answer that enter gives."""
 
 import pytest
+from textual.events import Key
 from textual.widgets import Button, Input
 
 from cifar_tui.app.dialogs.help import HelpScreen
 from cifar_tui.app.dialogs.questions import DataDialog, DeleteDialog, QuitDialog, RecapDialog
+from tests.app.views.runs_app import until
 
 
 def data_dialog():
@@ -65,6 +67,19 @@ async def answer_to(app, dialog, *keys):
 )
 async def test_every_answer_has_a_key_and_arrows_reach_it(app, dialog, keys, answer):
     assert await answer_to(app, dialog(), *keys) == [answer]
+
+
+async def test_a_folder_typed_ahead_reaches_its_field(app):
+    answers = []
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        app.push_screen(data_dialog(), answers.append)
+        await pilot.pause()
+        for character in "f/srf":
+            app.post_message(Key(character, character))
+        await until(pilot, lambda: app.screen.query_one(Input).value == "/srf")
+        await pilot.press("escape")
+        assert answers == [None]
 
 
 async def test_a_run_without_a_folder_cannot_be_detached(app):

@@ -51,7 +51,10 @@ def test_on_a_gpu_cuda_graphs_run_it():
         ({"backend": "eager"}, "set with backend=eager"),
         ({"batch_size": 128}, "numba only pays off up to batch size 64"),
         ({"device": torch.device("mps")}, "no other backend runs on mps"),
-        ({"device": CUDA, "images": 9_000}, "cuda_graph does not pay off for only 9,000 images over all epochs"),
+        (
+            {"device": CUDA, "images": 9_000},
+            "cuda_graph does not pay off for only 9,000 images over all epochs",
+        ),
         ({"device": CUDA, "backend": "eager"}, "set with backend=eager"),
         ({"device": CUDA, "lr_schedule": "cosine"}, "cuda_graph does not support lr_schedule cosine"),
         ({"device": CUDA, "chart_every": 24}, "CUDA graphs run 25 steps at a time: chart_every is only 24"),
