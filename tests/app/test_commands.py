@@ -82,7 +82,7 @@ def test_what_is_enabled_follows_the_run(monkeypatch, tmp_path):
     assert enabled(run) == {Request.STOP, "detach", "runs"}, "the last evaluation runs"
     monkeypatch.setattr(LiveRun, "live", False)
     assert enabled(run) == {"train", "resume_run", "runs"}
-    run._emit(CheckpointSaved(path="", step=1, epoch=1, reason="end"))
+    run._emit(CheckpointSaved(path="", step=1, reason="end"))
     assert enabled(run) == {"train", "resume_run", "runs", Request.EVALUATE}
 
 

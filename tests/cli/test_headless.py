@@ -95,7 +95,7 @@ def test_settings_come_from_a_file_and_are_overridden_by_options(cli, image_fold
         (["--device", "gpu"], ["device", "must be auto, cpu, cuda"]),
         (["--batch-size", "0"], ["batch_size", "from 1"]),
         (["--lr", "-1"], ["learning_rate", "above 0"]),
-        (["--lr", "1e6"], ["learning_rate", "to 100"]),
+        (["--lr", "1e6"], ["learning_rate", "at most 100"]),
         (["--epochs", "two"], ["epochs", "whole number"]),
         (["--config", "none.toml"], ["none.toml", "cannot read"]),
     ],

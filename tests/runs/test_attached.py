@@ -151,7 +151,7 @@ def test_a_folder_that_is_no_run_is_refused_in_a_sentence(folder, missing):
 
 def test_settings_that_cannot_be_read_are_refused_in_a_sentence(folder):
     (folder / "config.toml").write_text("epochs = ")
-    with pytest.raises(ConfigError, match=r"config\.toml is not a TOML file"):
+    with pytest.raises(ConfigError, match=r"config\.toml' is not a TOML file"):
         AttachedRun(folder)
 
 
