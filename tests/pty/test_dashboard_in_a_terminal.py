@@ -245,14 +245,14 @@ def test_a_failed_download_opens_a_dialog_with_every_way_out(open_terminal, imag
     proxy, answers = broken_proxy
     terminal = open_terminal("train", https_proxy=proxy, http_proxy=proxy)
     answers.set()
-    terminal.until("CIFAR-10 could not be downloaded")
+    terminal.until("CIFAR-10 is not available")
     for way in ("r Retry", "f Choose a folder", "s Use synthetic images", "esc Cancel"):
         terminal.until(way)
     answers.clear()
     terminal.press("r")
-    terminal.until_gone("CIFAR-10 could not be downloaded")
+    terminal.until_gone("CIFAR-10 is not available")
     answers.set()
-    terminal.until("CIFAR-10 could not be downloaded")
+    terminal.until("CIFAR-10 is not available")
     terminal.press("f")
     terminal.press(*str(image_folder), "enter")
     terminal.until("✓ done")

@@ -64,7 +64,7 @@ class DataDialog(Question):
     """
 
     def __init__(self, reason: str, data: str) -> None:
-        title = "CIFAR-10 could not be downloaded" if data in _DOWNLOADED else "No images found"
+        title = "CIFAR-10 is not available" if data in _DOWNLOADED else "These images cannot be used"
         answers = (
             Answer(id="retry", keys="r", label="r Retry", harmless=True),
             Answer(id="folder", keys="f", label="f Choose a folder"),

@@ -83,7 +83,7 @@ def schedule_differences(old: Any, config: TrainConfig) -> list[str]:  # noqa: A
     if config.lr_schedule != "constant" or config.warmup_fraction:
         differences.append(f"learning rate schedule over {now} epochs instead of {before}")
     if config.weight_averaging == "lookahead":
-        differences.append(f"lookahead average over {now} epochs instead of {before}")
+        differences.append(f"lookahead decay schedule over {now} epochs instead of {before}")
     low_res, low_res_now = (low_res_epochs(config.low_res_fraction, epochs) for epochs in (before, now))
     if low_res != low_res_now:
         differences.append(f"{low_res_now} low-resolution epochs instead of {low_res}")

@@ -16,7 +16,7 @@ from cifar_tui.engine.config.schema import TrainConfig
 from cifar_tui.engine.data.dataset import ImageSplit
 
 RATE = "learning rate schedule over 5 epochs instead of 3"
-AVERAGE = "lookahead average over 5 epochs instead of 3"
+AVERAGE = "lookahead decay schedule over 5 epochs instead of 3"
 LOW_RES = "2 low-resolution epochs instead of 1"
 
 
