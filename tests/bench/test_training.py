@@ -15,7 +15,7 @@ from cifar_tui.engine.models.registry import create_model
 from cifar_tui.runs.disk.event_log import EventLog
 from tests.bench.loss_points import loss_points
 
-FALLING = [2.3 - 0.02 * number for number in range(80)]
+FALLING = [2.3 - 0.004 * number for number in range(500)]
 
 STUBBORN = """
 import os, signal, sys
