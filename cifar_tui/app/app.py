@@ -283,7 +283,7 @@ class CifarApp(ViewActions):
     # Follow it
 
     def _poll(self) -> None:
-        """Act on alerts, on the end of the run and on what may be done now."""
+        """Show alerts, handle the end of the run, and update which keys are enabled."""
         if not self.is_running:  # timers still tick while the screens close
             return
         self.polled_at = time.monotonic()

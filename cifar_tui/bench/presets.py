@@ -86,7 +86,7 @@ def _measure_full_runs(options: BenchOptions, preset: str) -> list[Measurement]:
 
 
 def images_per_second(points: Sequence[LossPoint], parts: int) -> list[float]:
-    """Return the speed between the points, in at most `parts` parts of about as many points."""
+    """Return the speed between the points, in at most `parts` parts with about the same number of points."""
     if len(points) < 2:
         raise RunFailedError("too few steps to measure the training speed")
     parts = min(parts, len(points) - 1)

@@ -125,7 +125,7 @@ class Training(ABC):
 
     @property
     def startup_seconds(self) -> float:
-        """The time from the start of its process until the first step was next."""
+        """Seconds from the start of its process until it was ready for the first step."""
         return self.started.time - self._launched if self.started else math.nan
 
     def stop(self) -> Path:

@@ -10,10 +10,10 @@ from cifar_tui.bench.training import Training, check_learned, check_points, head
 from cifar_tui.bench.turns import measure_in_turns
 
 LIMIT_RATIO = 20.0
-"""The default backend makes at least this many times the steps of the tutorial's own loop."""
+"""Speedup of the default backend over the tutorial's own loop, at least."""
 
 _STEPS_TO_LEARN = 1000
-"""After so many steps the accuracy is well above that of guessing."""
+"""After this many steps the accuracy is well above that of guessing."""
 
 
 def measure_tutorial(

@@ -22,7 +22,7 @@ _BENCH_EPILOG = """\
 tutorial   steps/s of the tutorial's own loop, the eager backend and the default backend
 presets    images/s of every preset; with --full, also accuracy and time of full training runs
 
-exit codes: 0 every measurement within its limit; 1 one outside; others as for cifar-tui
+exit codes: 0 all limits met; 1 a limit missed; others as for cifar-tui
 """
 
 _BENCHMARKS = ("tutorial", "presets")

@@ -308,7 +308,7 @@ class Session:
     def _validation(
         self, net: nn.Module, held_out: ImageSplit | None, device: torch.device
     ) -> Callable[[], EvalReport | None] | None:
-        """What evaluates `net` on the held-out images, to None if a stop cancels it; None without images."""
+        """Return what evaluates `net` on the held-out images, if any; it returns None when cancelled."""
         if held_out is None or self.dataset is None:
             return None
         split, class_names = _on_device(held_out, device), self.dataset.class_names

@@ -282,7 +282,7 @@ class LiveRun:
         except OSError as error:
             if not self._log_failed:
                 self._log_failed = True
-                text = f"cannot write the event log: {error.strerror}. Training continues; retrying"
+                text = f"cannot write the event log: {error.strerror}. The run continues; retrying"
                 self._state.apply(Alert(text=text))
         else:
             self._log_failed = self._log_failed and self._writer.behind

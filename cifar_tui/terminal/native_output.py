@@ -68,7 +68,7 @@ class NativeOutput:
                 stream.lose()
 
     def leave_terminal(self) -> None:
-        """Keep descriptors 1 and 2 redirected on exit, and read end-of-file from standard input."""
+        """Keep descriptors 1 and 2 redirected on exit, and redirect stdin from /dev/null."""
         for number, descriptor in self._kept.items():
             os.close(descriptor)
             self._kept[number] = -1
@@ -82,7 +82,7 @@ def redirect_native_output(log: Path) -> None:
 
 
 def detach_standard_streams(log: Path | None) -> None:
-    """Append stdout and stderr to `log`, or discard them without one; read end-of-file from stdin."""
+    """Append stdout and stderr to `log`, or discard them without one; redirect stdin from /dev/null."""
     try:
         _redirect(log or os.devnull, [STDOUT, STDERR], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     except OSError:  # a full disk must not end the run

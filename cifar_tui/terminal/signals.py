@@ -1,7 +1,7 @@
 """What SIGHUP, SIGINT, SIGTERM and the end of the terminal do to the dashboard.
 
 SIGINT and SIGTERM: the app stops its run, saves and exits (`CifarApp.on_signal`). SIGHUP, or a terminal that
-is gone: the screen exits and the run continues. If the screen hangs, this gets out of it.
+is gone: the screen exits and the run continues. If the screen hangs, the watching thread takes over.
 """
 
 import select

@@ -81,7 +81,7 @@ def step_label(step: float, digits: int = 6) -> str:
 
 
 def step_range_label(first: float, last: float) -> str:
-    """Format a range of steps, as in `73.8k–75k`, with no more digits than tell its ends apart."""
+    """Format a range of steps, as in `73.8k–75k`, with as few digits as tell its ends apart."""
     labels = (step_label(first), step_label(last))
     for digits in (5, 4, 3):
         shorter = (step_label(first, digits), step_label(last, digits))

@@ -17,7 +17,7 @@ from cifar_tui.runs.series import decimate
 from cifar_tui.runs.state import Curves
 
 SMOOTHING_LEVELS = (0.0, 0.6, 0.9, 0.98)
-"""Weights of the past in the moving average; 0 draws no average."""
+"""Decays of the moving average that a key cycles through; 0 draws no average."""
 
 MAX_ZOOM = 8
 
@@ -79,7 +79,7 @@ class ChartOptions:
     Attributes:
         width: columns, including the axis.
         height: rows, including the legend and the axis.
-        smoothing: weight (0 ≤ w < 1) of the past in the moving average; 0 draws no average.
+        smoothing: decay (0 ≤ d < 1) of the moving average; 0 draws no average.
         zoom: draw only the last 1 / 2**zoom of the steps.
         log_scale: draw the loss on a logarithmic axis, without losses that are not above 0.
     """
@@ -149,13 +149,13 @@ def accuracy_chart(curves: Curves, options: ChartOptions) -> Text:
     return _chart("Accuracy", [*series, marks], legend, (first, last), y_axis, options)
 
 
-def smoothed(points: Sequence[tuple[float, float]], weight: float) -> Points:
-    """Compute the exponential moving average of `points`, corrected for its start at 0."""
+def smoothed(points: Sequence[tuple[float, float]], decay: float) -> Points:
+    """Compute the bias-corrected exponential moving average of `points`."""
     average, total = 0.0, 0.0
     result = []
     for x, y in points:
-        average = weight * average + (1 - weight) * y
-        total = weight * total + (1 - weight)
+        average = decay * average + (1 - decay) * y
+        total = decay * total + (1 - decay)
         result.append((x, average / total))
     return result
 

@@ -47,7 +47,7 @@ class Saver:
         self._writer = CheckpointWriter(folder, on_written=self._report_saved, on_failed=self._report_failed)
         self._due_at = time.monotonic() + self._interval
         self._failure = ""
-        self._next_action = "Training continues; retrying"
+        self._next_action = "The run continues; retrying"
 
     @property
     def due(self) -> bool:

@@ -25,7 +25,7 @@ def setting(
 
     Args:
         default: the tutorial's value, a no-op.
-        description: for the form, after "learning rate: ".
+        description: for the form, which shows it while the field has the focus.
         check: of a value.
         choices: the values, where there are few.
         suggestions: values that the form suggests.

@@ -8,18 +8,19 @@ tutorial
 quick
     Over 80 % in about a minute on two CPU cores. airbench-tiny has a narrow first block, which sees the most
     pixels and so takes the most time, and ReLU instead of GELU. Four epochs of batches of 512; Muon with a
-    learning rate of 0.12, which gets further than SGD in so few steps; otherwise the recipe of speedrun with
-    learning rates for this batch size. The first two epochs train on images of 3/4 the size in little more
-    than half the time. bf16 if it is faster. With five minutes, airbench-small (twice as wide, eight
-    epochs) gets further. Sources: those of speedrun; low resolution first: Howard,
+    learning rate of 0.12, which gets further than SGD in so few steps; otherwise the recipe of speedrun, with
+    learning rates and weight decay for this batch size and only the mirror image as test-time augmentation.
+    The first two epochs train on images of 3/4 the size in little more than half the time. bf16 if it is
+    faster. With five minutes, airbench-small (twice as wide, eight epochs) gets further. Sources: those of
+    speedrun; low resolution first: Howard,
     https://www.fast.ai/posts/2018-08-10-fastai-diu-imagenet.html
 
 speedrun
     The fastest recipe to 94 % on the lossless CIFAR-10, after airbench94_muon: eight epochs of batches of
     2,000; Muon with learning rate 0.24 and momentum 0.6 for convolution filters, Nesterov momentum 0.85 for
     the rest; linear decay to 0, label smoothing 0.2, random translation by 2 pixels, alternating flip, six
-    views of each test image; bf16, not compiled (compiled, the second
-    loss was not finite on an H200 with PyTorch 2.11). Charts get one point per epoch and the test set is
+    views of each test image; bf16, not compiled (compiled, the second loss was not finite on an H200 with
+    PyTorch 2.11). Charts get one point per epoch and the test set is
     evaluated only at the end, to avoid interrupting the steps. The original sums the loss over a batch
     where this is the mean, so its learning rates of biases (0.053) and head (0.67, for weights of norm 1 and
     logits divided by 256) are 106 and 1.66 here. Sources: Jordan, https://arxiv.org/abs/2404.00498;

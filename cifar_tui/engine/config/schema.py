@@ -128,7 +128,7 @@ class TrainConfig:
     )
     tta: str = choice(
         "none",
-        "test-time augmentation: average over mirror image, and one-pixel shifts with mirror+translate",
+        "test-time augmentation: average with the mirror image; mirror+translate: and with one-pixel shifts",
         ("none", "mirror", "mirror+translate"),
         in_step=False,
         resumable=True,

@@ -15,7 +15,7 @@ from typing import BinaryIO, TypeVar
 from cifar_tui.engine.data.registry import Progress
 
 RETRY_PAUSES = (1.0, 2.0, 4.0, 8.0)
-"""Seconds to wait before each retry; the list starts over whenever a retry has brought new bytes."""
+"""Seconds to wait before each retry; the list starts over whenever a retry has received new data."""
 
 _TIMEOUT_SECONDS = 20.0
 _POLL_SECONDS = 0.1
@@ -38,9 +38,8 @@ def download(
 ) -> None:
     """Download `url` into `part`, after the bytes that `part` already holds.
 
-    A connection that breaks after it brought bytes is resumed. Without any bytes the download fails at once,
-    which is what happens without a network. What arrived stays in `part` in any case. The caller checks the
-    content.
+    A connection that breaks after receiving data is resumed. If no data arrives at all, as without a network,
+    the download fails at once. What arrived stays in `part` in any case. The caller checks the content.
 
     Args:
         url: what to download; the proxies of the environment are used.

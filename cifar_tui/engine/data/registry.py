@@ -26,7 +26,7 @@ class Progress:
     """Reports the progress of loading, at most ten times a second, and cancels it on request.
 
     Args:
-        report: called on the calling thread only; the last report of a stage with a total always comes.
+        report: called on the calling thread only; a stage with a known total never skips its last report.
         cancelled: whether the user requested a stop; checked often.
 
     Attributes:

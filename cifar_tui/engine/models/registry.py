@@ -15,7 +15,7 @@ class ModelSpec:
     Attributes:
         factory: `module:name` of what builds it, called with `num_classes`.
         image_size: the only height and width it accepts, in pixels; None for any.
-        fp16: whether it trains stably in half precision.
+        fp16: whether it trains stably in fp16.
     """
 
     factory: str

@@ -103,7 +103,7 @@ class StepBackend:
         supports: the step settings that it follows, whatever their values; any other must have its default.
             None: all.
         min_images: minimum training images (all epochs) for the setup to pay off.
-        obstacle: says why it cannot run these settings here, None if it can; None: it always can.
+        obstacle: returns why it cannot run these settings here, None if it can; without one it always can.
         version: version of the library its results depend on; None if there is none.
     """
 

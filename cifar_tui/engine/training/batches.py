@@ -77,8 +77,8 @@ def augmented_batches(
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield the images of `train` in `order`, augmented and normalized; the last batch may be smaller.
 
-    Many small batches are prepared together: the same bits in fewer calls. The other backends make their own
-    batches: what is added here has to be a setting that they do not support.
+    Many small batches are prepared together: the same bits in fewer calls. Other backends make their own
+    batches: a setting that acts here must not be in their `supports`.
 
     Args:
         train: the training images.

@@ -146,11 +146,11 @@ def _resolve_precision(
 
 
 def _log_what_settings_hide(config: TrainConfig, log: Callable[[str], None]) -> None:
-    """Say where two settings together do nothing."""
+    """Log when a setting has no effect because of another."""
     if config.low_res_fraction and not low_res_epochs(config.low_res_fraction, config.epochs):
         log(
-            f"all epochs train on full-size images: low_res_fraction {config.low_res_fraction} of "
-            f"{config.epochs} epochs is less than one epoch"
+            f"all epochs train on full-size images: low_res_fraction {config.low_res_fraction} with "
+            f"epochs {config.epochs} is less than one epoch"
         )
     if config.lr_schedule == "one-cycle" and not config.warmup_fraction:
         log("lr_schedule one-cycle without warmup_fraction is the same as cosine")

@@ -27,7 +27,7 @@ from cifar_tui.engine.errors import ConfigError
 _HINT = "tab next field · esc leave the field · t train"
 _LOCKED = "Settings are fixed while training"
 _FIRST_ROWS = 16
-"""Rows to mount with the first frame, which would be visibly later with all of them."""
+"""Rows mounted with the first frame; mounting all of them would visibly delay it."""
 
 
 class ChoiceField(Select[str]):

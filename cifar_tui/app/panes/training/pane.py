@@ -107,7 +107,7 @@ class TrainingPane(Pane, can_focus=True):
         self.log_scale = not self.log_scale
 
     def cycle_smoothing(self) -> None:
-        """Smooth more; after the most, not at all."""
+        """Cycle smoothing; after the strongest comes none."""
         self.smoothing_level = (self.smoothing_level + 1) % len(SMOOTHING_LEVELS)
 
     def zoom_in(self) -> None:

@@ -128,32 +128,32 @@ def convolve2(maps, first_map, weights, biases, pooled, winners, first):
 
 @kernel
 def convolve2_backward(space, image):
-    """Add one image to the gradients of conv2, and compute the slopes of `maps1`."""
-    routed, slope_maps, gradient, weights = (
+    """Add one image to the gradients of conv2, and compute those of `maps1`."""
+    routed, grad_maps, gradient, weights = (
         space.routed2,
-        space.slope_maps1,
-        space.gradient2,
+        space.grad_maps1,
+        space.weight_grad2,
         space.backward2,
     )
-    slopes, first = space.slope0, image * 400
+    grads, first = space.grad0, image * 400
     maps, first_map = space.maps1, image * 1176
     zero = spread(_ZERO)
-    bias = load(space.gradient_biases, 16)
+    bias = load(space.bias_grad, 16)
     for window in range(25):
         at = (image * 25 + window) * LANES
         for channel in range(16):
-            routed[1600 + channel] = slopes[first + channel * 25 + window]
-        slope = load(routed, 1600)
-        bias = add(bias, slope)
+            routed[1600 + channel] = grads[first + channel * 25 + window]
+        grad = load(routed, 1600)
+        bias = add(bias, grad)
         winner = load(space.winners2, at)
         corner = window // 5 * 20 + window % 5 * 2
-        store(routed, corner * LANES, choose(equal(winner, zero), slope, zero))
-        store(routed, (corner + 1) * LANES, choose(equal(winner, spread(_ONE)), slope, zero))
-        store(routed, (corner + 10) * LANES, choose(equal(winner, spread(np.float32(2))), slope, zero))
-        store(routed, (corner + 11) * LANES, choose(equal(winner, spread(np.float32(3))), slope, zero))
-    store(space.gradient_biases, 16, bias)
+        store(routed, corner * LANES, choose(equal(winner, zero), grad, zero))
+        store(routed, (corner + 1) * LANES, choose(equal(winner, spread(_ONE)), grad, zero))
+        store(routed, (corner + 10) * LANES, choose(equal(winner, spread(np.float32(2))), grad, zero))
+        store(routed, (corner + 11) * LANES, choose(equal(winner, spread(np.float32(3))), grad, zero))
+    store(space.bias_grad, 16, bias)
     for at in range(0, 1176, 16):
-        store(slope_maps, at, zero)
+        store(grad_maps, at, zero)
     for position in range(100):
         channels = bits(unequal(load(routed, position * LANES), zero))
         if channels == 0:
@@ -165,52 +165,52 @@ def convolve2_backward(space, image):
         x4, x5 = load(maps, patch + 168), load(maps, patch + 184)
         x6, x7 = load(maps, patch + 252), load(maps, patch + 268)
         x8, x9 = load(maps, patch + 336), load(maps, patch + 352)
-        s0, s1 = load(slope_maps, corner), load(slope_maps, corner + 16)
-        s2, s3 = load(slope_maps, corner + 84), load(slope_maps, corner + 100)
-        s4, s5 = load(slope_maps, corner + 168), load(slope_maps, corner + 184)
-        s6, s7 = load(slope_maps, corner + 252), load(slope_maps, corner + 268)
-        s8, s9 = load(slope_maps, corner + 336), load(slope_maps, corner + 352)
+        s0, s1 = load(grad_maps, corner), load(grad_maps, corner + 16)
+        s2, s3 = load(grad_maps, corner + 84), load(grad_maps, corner + 100)
+        s4, s5 = load(grad_maps, corner + 168), load(grad_maps, corner + 184)
+        s6, s7 = load(grad_maps, corner + 252), load(grad_maps, corner + 268)
+        s8, s9 = load(grad_maps, corner + 336), load(grad_maps, corner + 352)
         while channels != 0:
             channel = lowest_bit(channels)
             channels &= channels - 1
-            slope = spread(routed[position * LANES + channel])
+            grad = spread(routed[position * LANES + channel])
             at = channel * 160
-            s0 = add_product(slope, load(weights, at), s0)
-            s1 = add_product(slope, load(weights, at + 16), s1)
-            s2 = add_product(slope, load(weights, at + 32), s2)
-            s3 = add_product(slope, load(weights, at + 48), s3)
-            s4 = add_product(slope, load(weights, at + 64), s4)
-            s5 = add_product(slope, load(weights, at + 80), s5)
-            s6 = add_product(slope, load(weights, at + 96), s6)
-            s7 = add_product(slope, load(weights, at + 112), s7)
-            s8 = add_product(slope, load(weights, at + 128), s8)
-            s9 = add_product(slope, load(weights, at + 144), s9)
-            store(gradient, at, add_product(slope, x0, load(gradient, at)))
-            store(gradient, at + 16, add_product(slope, x1, load(gradient, at + 16)))
-            store(gradient, at + 32, add_product(slope, x2, load(gradient, at + 32)))
-            store(gradient, at + 48, add_product(slope, x3, load(gradient, at + 48)))
-            store(gradient, at + 64, add_product(slope, x4, load(gradient, at + 64)))
-            store(gradient, at + 80, add_product(slope, x5, load(gradient, at + 80)))
-            store(gradient, at + 96, add_product(slope, x6, load(gradient, at + 96)))
-            store(gradient, at + 112, add_product(slope, x7, load(gradient, at + 112)))
-            store(gradient, at + 128, add_product(slope, x8, load(gradient, at + 128)))
-            store(gradient, at + 144, add_product(slope, x9, load(gradient, at + 144)))
-        store(slope_maps, corner, s0)
-        store(slope_maps, corner + 16, s1)
-        store(slope_maps, corner + 84, s2)
-        store(slope_maps, corner + 100, s3)
-        store(slope_maps, corner + 168, s4)
-        store(slope_maps, corner + 184, s5)
-        store(slope_maps, corner + 252, s6)
-        store(slope_maps, corner + 268, s7)
-        store(slope_maps, corner + 336, s8)
-        store(slope_maps, corner + 352, s9)
+            s0 = add_product(grad, load(weights, at), s0)
+            s1 = add_product(grad, load(weights, at + 16), s1)
+            s2 = add_product(grad, load(weights, at + 32), s2)
+            s3 = add_product(grad, load(weights, at + 48), s3)
+            s4 = add_product(grad, load(weights, at + 64), s4)
+            s5 = add_product(grad, load(weights, at + 80), s5)
+            s6 = add_product(grad, load(weights, at + 96), s6)
+            s7 = add_product(grad, load(weights, at + 112), s7)
+            s8 = add_product(grad, load(weights, at + 128), s8)
+            s9 = add_product(grad, load(weights, at + 144), s9)
+            store(gradient, at, add_product(grad, x0, load(gradient, at)))
+            store(gradient, at + 16, add_product(grad, x1, load(gradient, at + 16)))
+            store(gradient, at + 32, add_product(grad, x2, load(gradient, at + 32)))
+            store(gradient, at + 48, add_product(grad, x3, load(gradient, at + 48)))
+            store(gradient, at + 64, add_product(grad, x4, load(gradient, at + 64)))
+            store(gradient, at + 80, add_product(grad, x5, load(gradient, at + 80)))
+            store(gradient, at + 96, add_product(grad, x6, load(gradient, at + 96)))
+            store(gradient, at + 112, add_product(grad, x7, load(gradient, at + 112)))
+            store(gradient, at + 128, add_product(grad, x8, load(gradient, at + 128)))
+            store(gradient, at + 144, add_product(grad, x9, load(gradient, at + 144)))
+        store(grad_maps, corner, s0)
+        store(grad_maps, corner + 16, s1)
+        store(grad_maps, corner + 84, s2)
+        store(grad_maps, corner + 100, s3)
+        store(grad_maps, corner + 168, s4)
+        store(grad_maps, corner + 184, s5)
+        store(grad_maps, corner + 252, s6)
+        store(grad_maps, corner + 268, s7)
+        store(grad_maps, corner + 336, s8)
+        store(grad_maps, corner + 352, s9)
 
 
 @kernel
 def convolve1_backward(space, image):
     """Add one image to the gradients of conv1."""
-    gradient, pixels, pooled, winners = space.gradient1, space.pixels, space.pooled1, space.winners1
+    gradient, pixels, pooled, winners = space.weight_grad1, space.pixels, space.pooled1, space.winners1
     first = image * 1344
     for channel in range(6):
         at = channel * 80
@@ -223,9 +223,9 @@ def convolve1_backward(space, image):
             while columns != 0:
                 column = lowest_bit(columns)
                 columns &= columns - 1
-                slope = space.slope_maps1[(row * 14 + column) * 6 + channel]
-                bias += slope
-                lanes = spread(slope)
+                grad = space.grad_maps1[(row * 14 + column) * 6 + channel]
+                bias += grad
+                lanes = spread(grad)
                 patch = image * 3072 + (row * 64 + column * 2) * 3 + np.int64(winners[line + column])
                 g0 = add_product(lanes, load(pixels, patch), g0)
                 g1 = add_product(lanes, load(pixels, patch + 96), g1)
@@ -237,7 +237,7 @@ def convolve1_backward(space, image):
         store(gradient, at + 32, g2)
         store(gradient, at + 48, g3)
         store(gradient, at + 64, g4)
-        space.gradient_biases[channel] += bias
+        space.bias_grad[channel] += bias
 
 
 @kernel

@@ -43,8 +43,8 @@ def dense(weights, biases, inputs, outputs, width, height, rows, rectify):
 
 
 @kernel
-def dense_backward(weights, slopes, inputs, slopes_below, width, height, rows):
-    """The slopes of the inputs; 0 where the preceding ReLU was 0."""
+def dense_backward(weights, grads, inputs, grads_below, width, height, rows):
+    """The gradients of the inputs; 0 where the preceding ReLU was 0."""
     for row in range(0, rows, ROWS):
         y = row * height
         for at in range(0, width, LANES):
@@ -52,20 +52,20 @@ def dense_backward(weights, slopes, inputs, slopes_below, width, height, rows):
             count = width - at
             for output in range(height):
                 w = load_first(weights, output * width + at, count)
-                a = add_product(spread(slopes[y + output]), w, a)
-                b = add_product(spread(slopes[y + output + height]), w, b)
-                c = add_product(spread(slopes[y + output + 2 * height]), w, c)
-                d = add_product(spread(slopes[y + output + 3 * height]), w, d)
+                a = add_product(spread(grads[y + output]), w, a)
+                b = add_product(spread(grads[y + output + height]), w, b)
+                c = add_product(spread(grads[y + output + 2 * height]), w, c)
+                d = add_product(spread(grads[y + output + 3 * height]), w, d)
             values = (a, b, c, d)
             for number in range(ROWS):
                 place = (row + number) * width + at
                 alive = greater_or_nan(load_first(inputs, place, count), spread(_ZERO))
-                store_first(slopes_below, place, choose(alive, values[number], spread(_ZERO)), count)
+                store_first(grads_below, place, choose(alive, values[number], spread(_ZERO)), count)
 
 
 @kernel
 def dense_update(
-    weights, biases, buffer, bias_buffer, slopes, inputs, width, height, batch, rate, momentum, decay
+    weights, biases, buffer, bias_buffer, grads, inputs, width, height, batch, rate, momentum, decay
 ):
     """Compute the gradients of a linear layer and update it in one pass."""
     for output in range(height):
@@ -75,23 +75,23 @@ def dense_update(
             w = load_first(weights, place, count)
             gradient = spread(_ZERO)
             for row in range(batch):
-                slope = spread(slopes[row * height + output])
-                gradient = add_product(slope, load(inputs, row * width + at), gradient)
+                grad = spread(grads[row * height + output])
+                gradient = add_product(grad, load(inputs, row * width + at), gradient)
             if decay != 0:
                 gradient = add_product(spread(decay), w, gradient)
             if momentum != 0:
                 gradient = add_product(spread(momentum), load_first(buffer, place, count), gradient)
             store_first(buffer, place, gradient, count)
             store_first(weights, place, add_product(spread(-rate), gradient, w), count)
-        slope = _ZERO
+        grad = _ZERO
         for row in range(batch):
-            slope += slopes[row * height + output]
-        update(biases, bias_buffer, output, slope, rate, momentum, decay)
+            grad += grads[row * height + output]
+        update(biases, bias_buffer, output, grad, rate, momentum, decay)
 
 
 @kernel
-def cross_entropy(logits, slopes, classes, labels, batch):
-    """The mean loss of a batch, its number of correct images, and the slopes of the logits."""
+def cross_entropy(logits, grads, classes, labels, batch):
+    """The mean loss of a batch, its number of correct images, and the gradients of the logits."""
     loss = np.float64(0)
     correct = 0
     count = len(batch)
@@ -110,5 +110,5 @@ def cross_entropy(logits, slopes, classes, labels, batch):
         loss += np.log(summed) - np.float64(logits[first + target] - highest)
         for index in range(classes):
             share = np.exp(np.float64(logits[first + index] - highest)) / summed
-            slopes[first + index] = np.float32((share - (index == target)) / count)
+            grads[first + index] = np.float32((share - (index == target)) / count)
     return np.float32(loss / count), correct

@@ -15,8 +15,9 @@ Layouts, per image unless stated otherwise; "lanes" are the 16 of `vectors`:
 - `pooled2` and `winners2`: (25, 16), lanes are output channels; winners by their number in the window.
 - `hidden` and `logits`: (N, features) with N rounded up to 4; rows beyond the batch are undefined.
 
-A `slope` is a gradient of the loss with respect to an activation. All arrays are flat. Loading lanes reads up
-to 15 floats past the end of the data, so every buffer is longer by that much.
+A `grad` is the gradient of the loss with respect to an activation, a `weight_grad` or `bias_grad` that with
+respect to parameters. All arrays are flat. Loading lanes reads up to 15 floats past the end of the data, so
+every buffer is longer by that much.
 """
 
 import zlib
@@ -58,17 +59,17 @@ class Workspace(NamedTuple):
     hidden1: Any
     hidden2: Any
     logits: Any
-    slope0: Any
-    slope1: Any
-    slope2: Any
-    slope3: Any
+    grad0: Any
+    grad1: Any
+    grad2: Any
+    grad3: Any
     routed2: Any
-    slope_maps1: Any
+    grad_maps1: Any
     forward2: Any
     backward2: Any
-    gradient1: Any
-    gradient2: Any
-    gradient_biases: Any
+    weight_grad1: Any
+    weight_grad2: Any
+    bias_grad: Any
 
 
 def make_workspace(batch_size: int, classes: int) -> Workspace:
@@ -86,17 +87,17 @@ def make_workspace(batch_size: int, classes: int) -> Workspace:
         "hidden1": rows * 120,
         "hidden2": rows * 84,
         "logits": rows * classes,
-        "slope0": rows * 400,
-        "slope1": rows * 120,
-        "slope2": rows * 84,
-        "slope3": rows * classes,
+        "grad0": rows * 400,
+        "grad1": rows * 120,
+        "grad2": rows * 84,
+        "grad3": rows * classes,
         "routed2": 100 * LANES,
-        "slope_maps1": 14 * 14 * 6,
+        "grad_maps1": 14 * 14 * 6,
         "forward2": 150 * LANES,
         "backward2": 16 * 5 * 32,
-        "gradient1": 6 * 5 * LANES,
-        "gradient2": 16 * 5 * 32,
-        "gradient_biases": 32,
+        "weight_grad1": 6 * 5 * LANES,
+        "weight_grad2": 16 * 5 * 32,
+        "bias_grad": 32,
     }
     return Workspace(**{name: _aligned(size + 2 * LANES) for name, size in sizes.items()})
 
@@ -125,20 +126,20 @@ def _train_step(images, labels, batch, values, weights, buffers, space, classes,
     dense(w3, b3, space.hidden0, space.hidden1, 400, 120, rows, True)
     dense(w4, b4, space.hidden1, space.hidden2, 120, 84, rows, True)
     dense(w5, b5, space.hidden2, space.logits, 84, classes, rows, False)
-    loss, correct = cross_entropy(space.logits, space.slope3, classes, labels, batch)
-    dense_backward(w5, space.slope3, space.hidden2, space.slope2, 84, classes, rows)
-    dense_backward(w4, space.slope2, space.hidden1, space.slope1, 120, 84, rows)
-    dense_backward(w3, space.slope1, space.hidden0, space.slope0, 400, 120, rows)
-    dense_update(w5, b5, v5, c5, space.slope3, space.hidden2, 84, classes, count, rate, momentum, decay)
-    dense_update(w4, b4, v4, c4, space.slope2, space.hidden1, 120, 84, count, rate, momentum, decay)
-    dense_update(w3, b3, v3, c3, space.slope1, space.hidden0, 400, 120, count, rate, momentum, decay)
+    loss, correct = cross_entropy(space.logits, space.grad3, classes, labels, batch)
+    dense_backward(w5, space.grad3, space.hidden2, space.grad2, 84, classes, rows)
+    dense_backward(w4, space.grad2, space.hidden1, space.grad1, 120, 84, rows)
+    dense_backward(w3, space.grad1, space.hidden0, space.grad0, 400, 120, rows)
+    dense_update(w5, b5, v5, c5, space.grad3, space.hidden2, 84, classes, count, rate, momentum, decay)
+    dense_update(w4, b4, v4, c4, space.grad2, space.hidden1, 120, 84, count, rate, momentum, decay)
+    dense_update(w3, b3, v3, c3, space.grad1, space.hidden0, 400, 120, count, rate, momentum, decay)
     for image in range(count):
         convolve2_backward(space, image)
         convolve1_backward(space, image)
-    convolution_update(w2, v2, space.gradient2, 16, 6, 32, rate, momentum, decay)
-    convolution_update(w1, v1, space.gradient1, 6, 3, 16, rate, momentum, decay)
-    biases_update(b2, c2, space.gradient_biases, 16, 16, rate, momentum, decay)
-    biases_update(b1, c1, space.gradient_biases, 0, 6, rate, momentum, decay)
+    convolution_update(w2, v2, space.weight_grad2, 16, 6, 32, rate, momentum, decay)
+    convolution_update(w1, v1, space.weight_grad1, 6, 3, 16, rate, momentum, decay)
+    biases_update(b2, c2, space.bias_grad, 16, 16, rate, momentum, decay)
+    biases_update(b1, c1, space.bias_grad, 0, 6, rate, momentum, decay)
     return loss, correct
 
 

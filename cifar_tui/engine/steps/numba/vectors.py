@@ -12,7 +12,7 @@ from numba.extending import intrinsic, models, register_model
 LANES = 16
 
 kernel = njit(nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
-"""Decorates a function that is compiled into its callers."""
+"""Compiles a function that only compiled functions call."""
 
 _LANES_IR = ir.VectorType(ir.FloatType(), LANES)
 _MASK_IR = ir.VectorType(ir.IntType(1), LANES)
