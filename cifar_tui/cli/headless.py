@@ -24,7 +24,13 @@ from cifar_tui.runs.disk.store import attach_hint
 from cifar_tui.runs.format import duration
 from cifar_tui.runs.live import LiveRun
 from cifar_tui.runs.state import RunSnapshot
-from cifar_tui.terminal.native_output import STDERR, STDOUT, detach_standard_streams, redirect_to_devnull
+from cifar_tui.terminal.native_output import (
+    STDERR,
+    STDOUT,
+    TerminalStream,
+    detach_standard_streams,
+    redirect_to_devnull,
+)
 from cifar_tui.terminal.process_tuning import keep_freed_memory
 from cifar_tui.terminal.supervisor import SIGNAL_DEBOUNCE_SECONDS, ParentLink
 
@@ -161,10 +167,10 @@ def _follow(run: LiveRun, terminal: _Terminal, *, results_to_stderr: bool, bar: 
         stack.enter_context(progress)
         while not ended:
             ended = run.wait(_POLL_SECONDS)
-            if terminal.left:
-                stack.close()  # no bar in a log file
             snapshot = run.snapshot()
             for line in run.log_since(printed):
+                if terminal.left:
+                    stack.close()  # lines go to the log, and no longer above a bar
                 printed = line.number + 1
                 if line.earlier:
                     continue
@@ -214,12 +220,14 @@ class _Bar:
     """Progress for a terminal: a bar on stderr below the lines of the log."""
 
     def __init__(self) -> None:
+        # another descriptor: what is half drawn when the terminal hangs up must not end in the log
+        self._stream = TerminalStream(STDERR)
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=None),
             TextColumn("{task.percentage:>3.0f} %"),
             TextColumn("{task.fields[detail]}"),
-            console=Console(stderr=True),
+            console=Console(file=self._stream),
             transient=True,
             expand=True,
             # rich moves the bar below each line of a terminal; a file gets its lines unchanged
@@ -233,6 +241,7 @@ class _Bar:
 
     def __exit__(self, *_: object) -> None:
         self._progress.stop()
+        self._stream.close()
 
     def show(self, snapshot: RunSnapshot) -> None:
         """Update the bar."""

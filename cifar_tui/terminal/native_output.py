@@ -13,7 +13,16 @@ STDIN, STDOUT, STDERR = 0, 1, 2
 
 
 class TerminalStream(io.TextIOWrapper):
-    """A stream to the terminal that discards its output instead of failing once the terminal is gone."""
+    """A stream to the terminal that discards its output instead of failing once the terminal is gone.
+
+    Args:
+        number: descriptor of the terminal; it is duplicated, so that redirecting it later does not redirect
+            this stream.
+    """
+
+    def __init__(self, number: int) -> None:
+        raw = os.fdopen(os.dup(number), "wb", buffering=0)
+        super().__init__(io.BufferedWriter(raw), encoding="utf-8", errors="replace", line_buffering=False)
 
     def write(self, text: str) -> int:
         """Write `text`."""
@@ -45,7 +54,7 @@ class NativeOutput:
     def __enter__(self) -> Self:
         self._kept = {number: os.dup(number) for number in (STDOUT, STDERR)}
         self._streams = sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__
-        self._terminal = [_terminal_stream(number) for number in (STDOUT, STDERR)]
+        self._terminal = [TerminalStream(number) for number in (STDOUT, STDERR)]
         _replace_streams(*self._terminal, *self._terminal)
         with tempfile.TemporaryFile() as file:
             for number in (STDOUT, STDERR):
@@ -96,11 +105,6 @@ def redirect_to_devnull(*descriptors: int) -> None:
     After a broken pipe the interpreter must have nothing left to flush when it exits.
     """
     _redirect(os.devnull, descriptors, os.O_WRONLY)
-
-
-def _terminal_stream(number: int) -> TerminalStream:
-    raw = os.fdopen(os.dup(number), "wb", buffering=0)
-    return TerminalStream(io.BufferedWriter(raw), encoding="utf-8", errors="replace", line_buffering=False)
 
 
 def _replace_streams(*streams: object) -> None:

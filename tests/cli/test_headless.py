@@ -2,6 +2,7 @@
 
 import json
 import os
+import pty
 import re
 import signal
 import subprocess
@@ -9,7 +10,8 @@ import subprocess
 import pytest
 import torch
 
-from cifar_tui.cli.headless import _training_results
+from cifar_tui.cli import headless
+from cifar_tui.cli.headless import _Bar, _training_results
 from cifar_tui.engine.config.schema import TrainConfig
 from cifar_tui.engine.errors import CancelledError
 from cifar_tui.engine.session import Session
@@ -233,3 +235,18 @@ def test_results_reach_stdout_when_the_reader_of_stderr_is_gone(image_folder, tm
     assert process.wait(60) == 0
     (folder,) = (tmp_path / "checkpoints").iterdir()
     assert (folder / "report.json").exists()
+
+
+def test_a_bar_is_drawn_on_its_terminal_and_never_in_the_log_that_takes_its_place(tmp_path, monkeypatch):
+    ours, its = pty.openpty()
+    monkeypatch.setattr(headless, "STDERR", its)
+    log = tmp_path / "run.log"
+    with log.open("w") as file, _Bar() as bar:
+        bar._progress.refresh()
+        assert b"loading" in os.read(ours, 65536)
+        os.close(ours)
+        bar._progress.console.print("half a bar", end="")
+        os.dup2(file.fileno(), its)  # as when the output goes to the log
+        bar._progress.console.print("the other half")
+    os.close(its)
+    assert log.read_text() == ""
