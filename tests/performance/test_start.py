@@ -1,4 +1,4 @@
-"""How soon the dashboard is drawn, a first step is trained, and as many images as CIFAR-10 has are loaded."""
+"""How soon help and the dashboard are shown, a first step is trained, and 60,000 images are loaded."""
 
 import subprocess
 import sys
@@ -12,6 +12,7 @@ from cifar_tui.bench.options import arguments_of
 from cifar_tui.bench.report import Measurement
 from tests.performance.terminal import DashboardTraining, idle_dashboard
 
+HELP_RATIO = 0.15
 FIRST_FRAME_RATIO = 0.4
 FIRST_STEP_RATIO = 1.6
 CACHED_LOADING_SECONDS = 1.0
@@ -35,9 +36,9 @@ assert (len(dataset.train), len(dataset.test)) == (50_000, 10_000)
 """
 
 
-def seconds_of(*code):
+def seconds_of(*arguments):
     start = time.monotonic()
-    subprocess.run([sys.executable, "-c", *code], check=True, capture_output=True)
+    subprocess.run([sys.executable, *arguments], check=True, capture_output=True)
     return time.monotonic() - start
 
 
@@ -65,10 +66,20 @@ def images(tmp_path_factory):
     return folder
 
 
+def test_help_takes_a_small_part_of_the_time_to_import_torch(check):
+    imports = [seconds_of("-c", "import torch") for _ in range(ROUNDS)]
+    helps = [seconds_of("-m", "cifar_tui", "--help") for _ in range(ROUNDS)]
+    check(
+        Measurement(
+            name="--help, over import torch", values=ratios(helps, imports), digits=3, at_most=HELP_RATIO
+        )
+    )
+
+
 def test_first_frame_is_drawn_long_before_torch_is_imported(check, tmp_path):
     frames, imports = [], []
     for _ in range(ROUNDS):
-        imports.append(seconds_of("import torch"))
+        imports.append(seconds_of("-c", "import torch"))
         with idle_dashboard(["--checkpoints", str(tmp_path)], SIZE) as terminal:
             terminal.until(FIRST_FRAME)
             frames.append(time.monotonic() - terminal.started)
@@ -97,7 +108,7 @@ def test_first_step_follows_soon_after_the_imports(check, steady_config, images,
     config = steady_config("tutorial", data=str(images), data_dir=str(tmp_path), epochs=2, chart_every=1)
     steps, imports = [], []
     for number in range(ROUNDS):
-        imports.append(seconds_of("import torch, torchvision"))
+        imports.append(seconds_of("-c", "import torch, torchvision"))
         folder = tmp_path / str(number)
         with idle_dashboard([*arguments_of(config), "--checkpoints", str(folder)], SIZE) as terminal:
             training = DashboardTraining(terminal, folder)

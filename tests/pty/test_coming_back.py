@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -29,14 +30,17 @@ def train(image_folder, tmp_path):
 
 @pytest.fixture
 def crashed_run(train, tmp_path):
-    """The folder of a run whose process was killed."""
+    """The folder of a run whose process was killed after its first checkpoint."""
     process = train("--epochs", "100000")
     for line in process.stderr:
         if line.startswith("cifar-tui: epoch 2:"):
             break
+    (folder,) = (tmp_path / "checkpoints").iterdir()
+    while not (folder / "last.pt").exists():  # it is written in the background
+        assert process.poll() is None
+        time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
     process.communicate()
-    (folder,) = (tmp_path / "checkpoints").iterdir()
     assert owner_of(folder).crashed
     return folder
 

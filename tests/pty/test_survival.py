@@ -27,8 +27,7 @@ from cifar_tui.runs.disk.event_log import EventReader
 from cifar_tui.runs.disk.run_lock import owner_of
 from cifar_tui.runs.disk.summary import read_summary
 
-SECONDS = float(os.environ.get("CIFAR_TUI_SURVIVAL_SECONDS", "3"))
-pytestmark = pytest.mark.alone
+SECONDS = float(os.environ.get("CIFAR_TUI_SURVIVAL_SECONDS", "2"))
 
 PROGRAM = f"{sys.executable} -m cifar_tui"
 
@@ -195,6 +194,7 @@ def pause_for_a_moment():
     time.sleep(0.05)
 
 
+@pytest.mark.alone
 def test_a_killed_ssh_client(open_terminal, ssh, image_folder, tmp_path):
     terminal = open_terminal(command=ssh(f"{PROGRAM} {arguments(image_folder)}"))
     run = start_training(terminal, tmp_path)
@@ -204,6 +204,7 @@ def test_a_killed_ssh_client(open_terminal, ssh, image_folder, tmp_path):
     come_back_and_stop(open_terminal(command=ssh(f"{PROGRAM} attach")), run)
 
 
+@pytest.mark.alone
 def test_a_closed_window(open_terminal, image_folder, tmp_path):
     terminal = open_terminal(*arguments(image_folder).split())
     run = start_training(terminal, tmp_path)
@@ -213,6 +214,7 @@ def test_a_closed_window(open_terminal, image_folder, tmp_path):
     stop(run)
 
 
+@pytest.mark.alone
 def test_a_terminal_that_nobody_reads(open_terminal, image_folder, tmp_path):
     terminal = open_terminal(*arguments(image_folder).split())
     run = start_training(terminal, tmp_path)
@@ -221,6 +223,7 @@ def test_a_terminal_that_nobody_reads(open_terminal, image_folder, tmp_path):
     stop(run)
 
 
+@pytest.mark.alone
 def test_a_killed_tmux_server(open_terminal, image_folder, tmp_path):
     if shutil.which("tmux") is None:
         pytest.skip("there is no tmux here")
@@ -259,6 +262,7 @@ def test_a_detached_run_is_attached_again_and_a_signal_ends_only_the_screen(
     come_back_and_stop(open_terminal(*command[1].split()), run)
 
 
+@pytest.mark.alone
 def test_a_terminal_that_ends_without_a_signal(open_terminal, image_folder, tmp_path):
     ignoring = (
         "import os, signal, sys; signal.signal(signal.SIGHUP, signal.SIG_IGN);"

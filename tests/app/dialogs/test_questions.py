@@ -25,48 +25,49 @@ def recap_dialog():
     return RecapDialog(["a line"])
 
 
-async def answer_to(app, dialog, *keys):
+async def answer_to(pilot, dialog, *keys):
     """Open `dialog`, press `keys`, and return what it was dismissed with."""
-    answers = []
-    async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.pause()
-        app.push_screen(dialog, answers.append)
-        await pilot.pause()
-        await pilot.press(*keys)
-        await pilot.pause()
-        assert app.is_running
-        assert (app.screen is app.dashboard) == bool(answers)
+    app, answers = pilot.app, []
+    app.push_screen(dialog, answers.append)
+    await pilot.pause()
+    await pilot.press(*keys)
+    await pilot.pause()
+    assert app.is_running
+    assert (app.screen is app.dashboard) == bool(answers)
     return answers
 
 
-@pytest.mark.parametrize(
-    ("dialog", "keys", "answer"),
-    [
-        (quit_dialog, ["y"], "stop"),
-        (quit_dialog, ["d"], "detach"),
-        (quit_dialog, ["escape"], "stay"),
-        (quit_dialog, ["enter"], "stay"),
-        (quit_dialog, ["left", "enter"], "stop"),
-        (quit_dialog, ["right", "enter"], "detach"),
-        (quit_dialog, ["ctrl+c"], "stop"),
-        (delete_dialog, ["y"], "delete"),
-        (delete_dialog, ["enter"], "keep"),
-        (delete_dialog, ["up", "enter"], "delete"),
-        (delete_dialog, ["ctrl+c"], None),
-        (recap_dialog, ["space"], "close"),
-        (recap_dialog, ["ctrl+c"], None),
-        (data_dialog, ["r"], "auto"),
-        (data_dialog, ["enter"], "auto"),
-        (data_dialog, ["s"], "synthetic"),
-        (data_dialog, ["escape"], None),
-        (data_dialog, ["ctrl+c"], None),
-        (data_dialog, ["f", *"rs", "enter"], "rs"),
-        (data_dialog, ["up", *"rs", "down", "down", "enter"], "rs"),
-        (HelpScreen, ["ctrl+c"], None),
-    ],
-)
-async def test_every_answer_has_a_key_and_arrows_reach_it(app, dialog, keys, answer):
-    assert await answer_to(app, dialog(), *keys) == [answer]
+ANSWERS = [
+    (quit_dialog, ["y"], "stop"),
+    (quit_dialog, ["d"], "detach"),
+    (quit_dialog, ["escape"], "stay"),
+    (quit_dialog, ["enter"], "stay"),
+    (quit_dialog, ["left", "enter"], "stop"),
+    (quit_dialog, ["right", "enter"], "detach"),
+    (quit_dialog, ["ctrl+c"], "stop"),
+    (delete_dialog, ["y"], "delete"),
+    (delete_dialog, ["enter"], "keep"),
+    (delete_dialog, ["up", "enter"], "delete"),
+    (delete_dialog, ["ctrl+c"], None),
+    (recap_dialog, ["space"], "close"),
+    (recap_dialog, ["ctrl+c"], None),
+    (data_dialog, ["r"], "auto"),
+    (data_dialog, ["enter"], "auto"),
+    (data_dialog, ["s"], "synthetic"),
+    (data_dialog, ["escape"], None),
+    (data_dialog, ["ctrl+c"], None),
+    (data_dialog, ["f", *"rs", "enter"], "rs"),
+    (data_dialog, ["up", *"rs", "down", "down", "enter"], "rs"),
+    (HelpScreen, ["ctrl+c"], None),
+]
+
+
+async def test_every_answer_has_a_key_and_arrows_reach_it(app, subtests):
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        for dialog, keys, answer in ANSWERS:
+            with subtests.test(dialog=dialog.__name__, keys=keys):
+                assert await answer_to(pilot, dialog(), *keys) == [answer]
 
 
 async def test_a_folder_typed_ahead_reaches_its_field(app):
@@ -83,23 +84,33 @@ async def test_a_folder_typed_ahead_reaches_its_field(app):
 
 
 async def test_a_run_without_a_folder_cannot_be_detached(app):
-    assert await answer_to(app, QuitDialog(can_detach=False), "d") == []
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        assert await answer_to(pilot, QuitDialog(can_detach=False), "d") == []
+
+
+HARMLESS = [(quit_dialog, "stay"), (delete_dialog, "keep"), (recap_dialog, "close"), (data_dialog, "retry")]
 
 
 @pytest.mark.parametrize("in_front", [True, False])
-@pytest.mark.parametrize(
-    ("dialog", "harmless"),
-    [(quit_dialog, "stay"), (delete_dialog, "keep"), (recap_dialog, "close"), (data_dialog, "retry")],
-)
-async def test_only_the_harmless_answer_has_the_focus_at_first(app, monkeypatch, dialog, harmless, in_front):
+async def test_only_the_harmless_answer_has_the_focus_at_first(app, monkeypatch, subtests, in_front):
     focused = []
-    monkeypatch.setattr(Button, "watch_has_focus", lambda button, has: focused.append((button.id, has)))
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.pause()
         app.app_focus = in_front  # whether the terminal is in the foreground
-        app.push_screen(dialog())
-        await pilot.pause()
-        assert focused == [(harmless, True)]
+        for make_dialog, harmless in HARMLESS:
+            with subtests.test(dialog=make_dialog.__name__):
+                dialog = make_dialog()
+                with monkeypatch.context() as watching:
+                    watching.setattr(
+                        Button, "watch_has_focus", lambda button, has: focused.append((button.id, has))
+                    )
+                    app.push_screen(dialog)
+                    await pilot.pause()
+                assert focused == [(harmless, True)]
+                focused.clear()
+                dialog.dismiss(None)
+                await pilot.pause()
 
 
 async def test_all_answers_are_visible_in_a_small_terminal(app):

@@ -122,7 +122,7 @@ def test_a_cancelled_evaluation_follows_when_the_run_is_resumed(dataset, tmp_pat
 EVERYTHING = {
     "epochs": 5,
     "model": "airbench-tiny",
-    "batch_size": 8,
+    "batch_size": 4,
     "optimizer": "muon",
     "learning_rate": 0.1,
     "bias_lr": 1.0,
@@ -144,7 +144,7 @@ EVERYTHING = {
 def test_a_recipe_with_everything_on_is_the_same_too(noise_dataset, tmp_path, monkeypatch, averaging):
     monkeypatch.setattr("cifar_tui.engine.training.build.select_precision", lambda *_: ("bf16", None))
     settings = {**EVERYTHING, "weight_averaging": averaging, "ema_decay": 0.9}
-    dataset = first_images(noise_dataset, 72)
+    dataset = first_images(noise_dataset, 36)
     uninterrupted = Training(dataset, tmp_path / "uninterrupted", **settings)
     assert uninterrupted.finished.step == 45
     first = Training(dataset, tmp_path / "run", stop_at=3, **settings)
