@@ -17,7 +17,7 @@ from cifar_tui.app.commands import COMMANDS, bindings, is_enabled, notice_of
 from cifar_tui.app.dialogs.dialog import Dialog
 from cifar_tui.app.launch import Attach, Evaluate, Idle, Launch, Resume, Train
 from cifar_tui.app.view_actions import ViewActions
-from cifar_tui.app.views.train import PANES, Dashboard
+from cifar_tui.app.views.train import Dashboard
 from cifar_tui.engine.errors import DataUnavailableError, UserError
 from cifar_tui.engine.events import Alert, Phase
 from cifar_tui.engine.layout import LOG_FILE
@@ -50,13 +50,7 @@ class CifarApp(ViewActions):
     """
 
     TITLE = "cifar-tui"
-    CSS_PATH: ClassVar = [
-        "app.tcss",
-        "widgets/pane.tcss",
-        *(f"panes/{name}/pane.tcss" for name in PANES),
-        "views/train.tcss",
-        "views/runs.tcss",
-    ]
+    CSS_PATH: ClassVar = ["app.tcss", "views/train.tcss", "views/runs.tcss"]
     BINDINGS: ClassVar[list[BindingType]] = [*bindings()]
 
     theme = Reactive("tokyo-night")  # set here: a theme set later rebuilds all styles before the first frame

@@ -4,7 +4,7 @@ import pytest
 
 from cifar_tui.app.app import CifarApp
 from cifar_tui.app.launch import Evaluate, Idle, Resume, Train
-from cifar_tui.app.panes.settings.pane import SettingRow
+from cifar_tui.app.panes.settings import SettingRow
 from cifar_tui.engine.config.schema import TrainConfig
 from cifar_tui.engine.events import Phase, PhaseChanged, RunEnded
 from tests.app.views.runs_app import until

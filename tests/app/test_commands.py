@@ -7,7 +7,7 @@ from textual.widgets import Static
 
 from cifar_tui.app.commands import COMMAND_GROUPS, COMMANDS, is_enabled, palette_commands
 from cifar_tui.app.dialogs.help import HelpScreen
-from cifar_tui.app.panes.settings.pane import SettingRow
+from cifar_tui.app.panes.settings import SettingRow
 from cifar_tui.app.widgets.footer import Footer
 from cifar_tui.engine.config.schema import TrainConfig
 from cifar_tui.engine.events import CheckpointSaved, Phase, PhaseChanged, TrainingFinished

@@ -1,1 +1,1 @@
-"""The panes, a folder each."""
+"""The panes: a module each, with its styles."""

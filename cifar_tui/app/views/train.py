@@ -6,11 +6,11 @@ from textual.geometry import Size
 from textual.screen import Screen
 from textual.widgets import Static
 
-from cifar_tui.app.panes.log.pane import LogPane
-from cifar_tui.app.panes.samples.pane import SamplesPane
-from cifar_tui.app.panes.settings.pane import SettingsPane
-from cifar_tui.app.panes.summary.pane import SummaryPane
-from cifar_tui.app.panes.training.pane import TrainingPane
+from cifar_tui.app.panes.log import LogPane
+from cifar_tui.app.panes.samples import SamplesPane
+from cifar_tui.app.panes.settings import SettingsPane
+from cifar_tui.app.panes.summary import SummaryPane
+from cifar_tui.app.panes.training import TrainingPane
 from cifar_tui.app.widgets.footer import Footer
 from cifar_tui.app.widgets.header import PaneTabs, RunHeader
 from cifar_tui.app.widgets.pane import Pane

@@ -1,1 +1,1 @@
-"""Widgets that several panes or screens use."""
+"""The widgets that panes and screens are made of."""

@@ -7,6 +7,10 @@ from textual.widgets import Static
 class Line(Static):
     """Text on one row unless a style says otherwise; repainted only when it changes."""
 
+    DEFAULT_CSS = """
+    Line { height: 1; text-wrap: nowrap; text-overflow: ellipsis; }
+    """
+
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
         self._shown = Content()

@@ -27,6 +27,39 @@ class Pane(Container):
     class `-filled`, which in turn shows the widgets of the class `content`.
     """
 
+    DEFAULT_CSS = """
+    Pane {
+        border: round $foreground 30%;
+        border-title-color: $foreground 70%;
+        border-subtitle-color: $foreground 60%;
+        padding: 0 1;
+        width: 1fr;
+        height: 1fr;
+
+        &:focus-within, &:focus {
+            border: round $accent;
+            border-title-color: $text-accent;
+            border-title-style: bold;
+        }
+
+        .empty { height: 1fr; content-align: center middle; text-align: center; color: $foreground 60%; }
+        .content { display: none; }
+        &.-filled {
+            .empty { display: none; }
+            .content { display: block; }
+        }
+    }
+
+    Pane, Pane * {
+        scrollbar-color: $foreground 30%;
+        scrollbar-color-hover: $foreground 50%;
+        scrollbar-color-active: $foreground 50%;
+        scrollbar-background: transparent;
+        scrollbar-background-hover: transparent;
+        scrollbar-background-active: transparent;
+    }
+    """
+
     EMPTY_TEXT: ClassVar[ContentType] = ""
     _border_only = False
 
@@ -61,5 +94,9 @@ class Pane(Container):
 
 class ScrollPane(Pane, can_focus=True):
     """A pane that scrolls as a whole."""
+
+    DEFAULT_CSS = """
+    ScrollPane { overflow: hidden auto; scrollbar-size-vertical: 1; }
+    """
 
     BINDINGS: ClassVar[list[BindingType]] = [*VerticalScroll.BINDINGS, *SCROLL_KEYS]

@@ -2,16 +2,12 @@
 
 import math
 from collections.abc import Callable
-from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
 import pytest
 from textual.app import App, ComposeResult
 from textual.pilot import Pilot
 
-import cifar_tui
-from cifar_tui.app.commands import PANES
 from cifar_tui.app.widgets.pane import Pane
 from cifar_tui.engine.data.synthetic import TITLE as SYNTHETIC_TITLE
 from cifar_tui.engine.events import (
@@ -29,20 +25,12 @@ from cifar_tui.engine.events import (
 from cifar_tui.runs.source import Sample, SampleBatch
 from cifar_tui.runs.state import RunState
 
-STYLES = Path(cifar_tui.__file__).parent / "app"
 CLASSES = ("plane", "car", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
 
 class PaneApp(App[None]):
     """Shows one pane that fills the screen."""
 
-    CSS_PATH: ClassVar = [
-        STYLES / f"{name}.tcss"
-        for name in (
-            "widgets/pane",
-            *(f"panes/{pane}/pane" for pane in PANES),
-        )
-    ]
     animation_level = "none"
 
     def __init__(self, pane: Pane) -> None:

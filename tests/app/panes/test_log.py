@@ -5,7 +5,7 @@ import time
 import pytest
 from textual.pilot import Pilot
 
-from cifar_tui.app.panes.log.pane import SIGNS, LogPane, LogView, printable, wrapped
+from cifar_tui.app.panes.log import SIGNS, LogPane, LogView, printable, wrapped
 from cifar_tui.runs.state import LogLine
 from tests.app.panes.pane_app import PaneApp, count_layouts, settled
 

@@ -6,7 +6,7 @@ import pytest
 from textual.coordinate import Coordinate
 from textual.pilot import Pilot
 
-from cifar_tui.app.panes.samples.pane import SamplesPane, SampleTable, arrange
+from cifar_tui.app.panes.samples import SamplesPane, SampleTable, arrange
 from cifar_tui.app.widgets.strip_view import StripView
 from cifar_tui.runs.source import SampleBatch
 from tests.app.panes.pane_app import PaneApp, batch, settled, until

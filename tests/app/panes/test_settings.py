@@ -3,8 +3,8 @@
 import pytest
 from textual.widgets import Input, Label, Select
 
-from cifar_tui.app.panes.settings import pane as module
-from cifar_tui.app.panes.settings.pane import SettingRow, SettingsPane
+from cifar_tui.app.panes import settings as module
+from cifar_tui.app.panes.settings import SettingRow, SettingsPane
 from cifar_tui.engine.config.schema import SETTINGS, TrainConfig, parse_setting
 from tests.app.panes.pane_app import PaneApp, settled
 

@@ -3,7 +3,7 @@
 import pytest
 from textual.pilot import Pilot
 
-from cifar_tui.app.panes.summary.pane import SummaryPane, class_bars
+from cifar_tui.app.panes.summary import SummaryPane, class_bars
 from cifar_tui.engine.events import ClassAccuracy, Event
 from tests.app.panes.pane_app import CLASSES, PaneApp, done, evaluated, settled, state, trained, until
 

@@ -6,9 +6,9 @@ from textual.renderables.digits import Digits as DigitsRenderable
 from textual.widget import Widget
 from textual.widgets import Digits
 
-from cifar_tui.app.panes.training.figures import FigureRows
-from cifar_tui.app.panes.training.pane import Chart, TrainingPane
-from cifar_tui.app.panes.training.state_line import SIGNS
+from cifar_tui.app.panes.training import Chart, TrainingPane
+from cifar_tui.app.widgets.figures import FigureRows
+from cifar_tui.app.widgets.state_line import SIGNS
 from cifar_tui.engine.events import (
     EvaluationProgress,
     Event,

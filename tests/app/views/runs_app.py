@@ -15,7 +15,7 @@ OLD, STOPPED, NEW = "20260101-100000", "20260102-100000", "20260103-100000"
 class RunsApp(App[None]):
     """Shows the screen, and keeps what was chosen."""
 
-    CSS_PATH: ClassVar = [STYLES / f"{name}.tcss" for name in ("app", "widgets/pane", "views/runs")]
+    CSS_PATH: ClassVar = [STYLES / f"{name}.tcss" for name in ("app", "views/runs")]
     BINDINGS: ClassVar = [("t,space,s,e,q,r,h", "forbidden", "Of the dashboard")]
 
     def __init__(self, checkpoints: Path) -> None:

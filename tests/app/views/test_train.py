@@ -5,7 +5,7 @@ from textual.widgets import Input, Static
 
 from cifar_tui.app.app import CifarApp
 from cifar_tui.app.launch import Idle
-from cifar_tui.app.panes.settings.pane import SettingRow, SettingsPane
+from cifar_tui.app.panes.settings import SettingRow, SettingsPane
 from cifar_tui.app.views.train import PANES
 from cifar_tui.engine.config.schema import SETTINGS, TrainConfig, preset_values
 from tests.app.views.runs_app import until

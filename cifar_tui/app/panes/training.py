@@ -17,11 +17,11 @@ from cifar_tui.app.charts.curves import (
     accuracy_chart,
     loss_chart,
 )
-from cifar_tui.app.panes.training.figures import FigureRows, RunFigures
-from cifar_tui.app.panes.training.loading import LoadingView
-from cifar_tui.app.panes.training.state_line import state_line
+from cifar_tui.app.widgets.figures import FigureRows, RunFigures
 from cifar_tui.app.widgets.line import Line
+from cifar_tui.app.widgets.loading import LoadingView
 from cifar_tui.app.widgets.pane import Pane
+from cifar_tui.app.widgets.state_line import state_line
 from cifar_tui.app.widgets.strip_view import StripView
 from cifar_tui.engine.events import Phase
 from cifar_tui.runs.state import Curves, RunSnapshot
@@ -57,6 +57,49 @@ class Chart(StripView):
 
 class TrainingPane(Pane, can_focus=True):
     """State, figures and charts of a run."""
+
+    DEFAULT_CSS = """
+    TrainingPane {
+        layout: vertical;
+
+        #state { height: auto; max-height: 3; text-wrap: wrap; text-overflow: ellipsis; }
+        #loading, #figures, #charts { display: none; }
+        &.-loading #loading { display: block; height: 1fr; align: center middle; padding: 1 2; }
+        &.-started {
+            #figures, #charts { display: block; }
+        }
+
+        #figures { height: 3; layout: horizontal; margin-bottom: 0; }
+        #loss { display: none; width: auto; margin-right: 1; }
+        #loss-label { display: none; width: auto; }
+        /* as wide as six characters, so that what is beside it rarely moves */
+        #loss-digits { width: auto; min-width: 16; color: $text-accent; }
+        FigureRows { width: 1fr; }
+        #accuracy { display: none; }
+        &.-digits #loss { display: block; }
+        &.-tall {
+            #figures { height: 4; margin-bottom: 1; }
+            #loss-label, #accuracy { display: block; }
+        }
+
+        /* One chart, unless the pane is large enough for two. */
+        #charts { height: 1fr; layout: vertical; }
+        Chart { width: 1fr; height: 1fr; }
+        #accuracy-chart { display: none; }
+        &.-accuracy-first {
+            #loss-chart { display: none; }
+            #accuracy-chart { display: block; }
+        }
+        &.-pair, &.-stacked {
+            #loss-chart, #accuracy-chart { display: block; }
+        }
+        &.-pair {
+            #charts { layout: horizontal; }
+            #loss-chart { margin-right: 2; }
+        }
+        &.-stacked #accuracy-chart { margin-top: 1; }
+    }
+    """
 
     BORDER_TITLE = "2 Training"
     EMPTY_TEXT = Content.assemble(

@@ -41,6 +41,24 @@ class SampleTable(DataTable[Content | str]):
 class SamplesPane(Pane):
     """A batch of test images above a table of their labels and predictions."""
 
+    DEFAULT_CSS = """
+    SamplesPane {
+        layout: vertical;
+        align: center middle;
+        padding: 0;
+
+        #pictures { color: $foreground 60%; }
+        #labels { height: auto; max-height: 1fr; width: auto; background: transparent; }
+        /* words must stay readable on the row that has the cursor, with and without colours */
+        #labels > .datatable--cursor, #labels:focus > .datatable--cursor {
+            background: $foreground 20%;
+            color: $foreground;
+            text-style: bold;
+        }
+        #labels > .datatable--header { background: transparent; text-style: bold; color: $foreground 60%; }
+    }
+    """
+
     BORDER_TITLE = "3 Samples"
     EMPTY_TEXT = "Test images appear when training starts"
 

@@ -104,6 +104,25 @@ class SettingRow(Vertical):
 class SettingsPane(ScrollPane):
     """All settings of the next run, fixed during a run."""
 
+    DEFAULT_CSS = """
+    SettingsPane {
+        SettingRow, SettingRow Horizontal { height: auto; }
+        .setting-label { width: 45%; min-width: 17; max-width: 25; padding-right: 1; color: $foreground 70%; }
+        SettingRow Input, SettingRow Select { width: 1fr; }
+        /* so grey that it stays grey among 256 colours */
+        SettingRow Input, SettingRow SelectCurrent { background: grey 15%; }
+        SettingRow.-wrong .setting-label { text-style: bold; }
+        .setting-error { width: 1fr; color: $text-error; }
+        #settings-hint {
+            dock: bottom;
+            height: auto;
+            max-height: 3;
+            color: $foreground 60%;
+            background: $background;
+        }
+    }
+    """
+
     BORDER_TITLE = "1 Settings"
     locked = reactive(default=False, init=False)
 

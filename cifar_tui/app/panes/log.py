@@ -153,6 +153,18 @@ class LogView(ScrollView, can_focus=True):
 class LogPane(Pane):
     """The log with times."""
 
+    DEFAULT_CSS = """
+    LogPane {
+        padding: 0 0 0 1;
+        LogView { height: 1fr; scrollbar-size-vertical: 1; scrollbar-gutter: stable; overflow-x: hidden; }
+        .log--time { color: $foreground 50%; }
+        .log--printed { color: $foreground; }
+        .log--message { color: $foreground 70%; }
+        .log--alert { color: $text-warning; text-style: bold; }
+        .log--error { color: $text-error; text-style: bold; }
+    }
+    """
+
     BORDER_TITLE = "5 Log"
     EMPTY_TEXT = "Nothing logged yet"
 

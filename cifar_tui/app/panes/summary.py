@@ -20,6 +20,14 @@ FIXED_WIDTH = len("    100.0 % ▼ worst")
 class SummaryPane(ScrollPane):
     """Overall figures and a bar per class."""
 
+    DEFAULT_CSS = """
+    SummaryPane {
+        padding: 0 0 0 1;
+        scrollbar-gutter: stable;
+        #summary { height: auto; }
+    }
+    """
+
     BORDER_TITLE = "4 Summary"
     EMPTY_TEXT = Content.assemble(
         "Accuracy per class appears after the first evaluation\n\nPress ",
