@@ -169,7 +169,7 @@ class Session:
             finished = trainer.fit()
         if finished.completed:
             # 5. test
-            self._evaluate_saved(folder, dataset, device, step=finished.step)
+            self.evaluate_file(folder / WEIGHTS_FILE, step=finished.step, report_to=folder / REPORT_FILE)
         return finished
 
     def _build(
@@ -267,17 +267,6 @@ class Session:
         )
         self.dataset = dataset
         return dataset
-
-    def _evaluate_saved(self, folder: Path, dataset: Dataset, device: torch.device, *, step: int) -> None:
-        """Load the saved weights into a fresh model and evaluate it on the whole test set."""
-        net = create_model(self.config.model, num_classes=len(dataset.class_names))
-        path = folder / WEIGHTS_FILE
-        load_into(net, load_weights(path), path)
-        with _out_of_memory_explained():
-            predictor = create_predictor(net.to(device), self.config)
-            report = self._evaluate(predictor, step=step, final=True)
-        write_report(folder / REPORT_FILE, report, step=step)
-        self._log_results(dataset, report)
 
     def _evaluate(self, net: nn.Module, *, step: int, final: bool) -> EvalReport:
         dataset, test = self.dataset, self._test

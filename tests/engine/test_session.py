@@ -226,12 +226,12 @@ def test_the_device_is_the_threads_own_while_it_trains_and_while_it_evaluates(
 
     def look(run, event):
         if isinstance(event, PhaseChanged | TrainingStarted | Evaluated):
-            seen.setdefault(type(event), set()).add(tuple(made_current))
+            seen.setdefault(type(event), set()).add(made_current[-1])
 
     run = Run(tmp_path, data=image_folder, epochs=1, on_event=look)
     run.train()
     run.session.evaluate_file(run.folder / "cifar_net.pth")
-    assert seen == {PhaseChanged: {("cpu",)}, TrainingStarted: {("cpu",)}, Evaluated: {("cpu",)}}
+    assert seen == {PhaseChanged: {"cpu"}, TrainingStarted: {"cpu"}, Evaluated: {"cpu"}}
     assert made_current == []
 
 
