@@ -159,7 +159,7 @@ def test_the_first_epochs_may_train_on_smaller_images(noise_dataset):
             {"epochs": 1, "model": "airbench-tiny", "low_res_fraction": 0.67},
             [
                 (
-                    "all epochs train on full-size images: low_res_fraction 0.67 of 1 epochs "
+                    "all epochs train on full-size images: low_res_fraction 0.67 with epochs 1 "
                     "is less than one epoch"
                 )
             ],
