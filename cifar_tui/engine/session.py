@@ -3,7 +3,7 @@
 import dataclasses
 import json
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
@@ -25,11 +25,10 @@ from cifar_tui.engine.control import RunControl
 from cifar_tui.engine.data.dataset import Dataset, ImageSplit, split_validation
 from cifar_tui.engine.data.sources import load_dataset
 from cifar_tui.engine.device.capabilities import check_compiler_cache, check_device, compiles
-from cifar_tui.engine.device.precision import matrix_precision, precision_of
+from cifar_tui.engine.device.precision import precision_of
 from cifar_tui.engine.device.select import (
     current_device,
     describe_device,
-    fastest_convolutions,
     intra_op_threads,
     select_device,
     training_threads,
@@ -52,7 +51,12 @@ from cifar_tui.engine.layout import LAST_FILE, REPORT_FILE, WEIGHTS_FILE
 from cifar_tui.engine.models.classifier import infer_num_classes
 from cifar_tui.engine.models.registry import create_model
 from cifar_tui.engine.steps.select import BackendChoice, resolve_backend
-from cifar_tui.engine.training.build import TrainingSetup, build_training, create_predictor
+from cifar_tui.engine.training.build import (
+    TrainingSetup,
+    build_training,
+    create_predictor,
+    training_arithmetic,
+)
 from cifar_tui.engine.training.trainer import RunContext, Trainer
 from cifar_tui.terminal.process_tuning import gc_frozen
 
@@ -130,12 +134,10 @@ class Session:
         )
         folder = create_folder()
         threads = training_threads(device, config.batch_size)
-        with _out_of_memory_explained(), intra_op_threads(threads), ExitStack() as computing:
+        with _out_of_memory_explained(), intra_op_threads(threads):
             # 2. define the network, 3. the loss and the optimizer
             torch.manual_seed(config.seed)
             setup = self._build(config, choice, train, resumed)
-            computing.enter_context(matrix_precision(setup.precision))
-            computing.enter_context(fastest_convolutions(device))
             provenance = describe_provenance(dataset, describe_device(device), threads, setup.choice.identity)
             trainer = Trainer(
                 config,
@@ -166,7 +168,8 @@ class Session:
                 )
             )
             # 4. train
-            finished = trainer.fit()
+            with training_arithmetic(config, setup.precision, device):
+                finished = trainer.fit()
         if finished.completed:
             # 5. test
             self.evaluate_file(folder / WEIGHTS_FILE, step=finished.step, report_to=folder / REPORT_FILE)

@@ -12,6 +12,7 @@ from cifar_tui.engine.errors import CancelledError, ConfigError, DataUnavailable
 from cifar_tui.engine.events import (
     Alert,
     DataLoaded,
+    EpochFinished,
     Evaluated,
     Message,
     Phase,
@@ -195,7 +196,7 @@ def test_matrix_products_are_rounded_as_the_precision_says_that_a_resumed_run_ke
     rounded = []
 
     def look(run, event):
-        if isinstance(event, TrainingStarted):
+        if isinstance(event, EpochFinished):
             rounded.append(torch.backends.cudnn.conv.fp32_precision)
 
     for precision in ("fp32", "tf32"):
