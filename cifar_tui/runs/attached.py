@@ -202,7 +202,8 @@ class AttachedRun:
     def _check_owner(self) -> None:
         owner = owner_of(self.folder)
         if owner != self._owner:
-            self._read()  # the last events of the former owner
+            if self.live:
+                self._read()  # the last events of the former owner
             self._owner = owner
             if owner.crashed:
                 self._state.apply(Alert(text="the training process died"))

@@ -21,6 +21,7 @@ from cifar_tui.engine.events import (
     Resumed,
     RunEnded,
     TrainingFinished,
+    event_to_dict,
 )
 from cifar_tui.runs.attached import AttachedRun
 from cifar_tui.runs.disk.run_lock import RunLock
@@ -126,6 +127,22 @@ def test_a_run_that_another_process_resumes_is_never_called_crashed(attach, fold
     wait_until(loading_and_live)
     assert phases <= {Phase.DONE, Phase.LOADING}
     wait_until(lambda: "another process resumed this run" in texts(run))
+    lock.release()
+
+
+def test_what_another_process_logs_before_it_is_noticed_is_shown_once_and_in_order(
+    attach, folder, monkeypatch
+):
+    monkeypatch.setattr("cifar_tui.runs.attached._OWNER_SECONDS", 60.0)
+    log(folder, PhaseChanged(phase=Phase.DONE))
+    run = attach(folder)
+    lock = RunLock(folder)
+    lock.acquire()
+    lines = [json.dumps(event_to_dict(Message(text=text))) + "\n" for text in "abc"]
+    with (folder / "events.jsonl").open("a") as file:
+        file.write("".join(lines))
+    wait_until(lambda: {"a", "b", "c"} <= set(texts(run)), seconds=5)
+    assert texts(run) == ["another process resumed this run", "a", "b", "c"]
     lock.release()
 
 
