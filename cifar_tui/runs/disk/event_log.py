@@ -13,6 +13,7 @@ from cifar_tui.runs.disk.downsample import Downsampler
 
 SCHEMA_VERSION = 1
 
+_BLOCK_BYTES = 1 << 20
 _FLUSH_SECONDS = 1.0
 _MAX_PENDING_LINES = 50_000
 
@@ -35,8 +36,7 @@ class EventLog:
         self._downsampler = Downsampler()
         self._descriptor = os.open(folder / EVENTS_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
-            content = os.pread(self._descriptor, os.fstat(self._descriptor).st_size, 0)
-            self._end = content.rfind(b"\n") + 1
+            self._end = _end_of_last_line(self._descriptor)
             os.ftruncate(self._descriptor, self._end)  # a crash may have torn the last line
             if self._end == 0:
                 self._pending.append(_line({"schema": SCHEMA_VERSION}))
@@ -138,6 +138,18 @@ def _line(values: dict[str, object]) -> bytes:
 
 def _event_line(event: Event) -> bytes:
     return _line(event_to_dict(event))
+
+
+def _end_of_last_line(descriptor: int) -> int:
+    """Return where the last whole line of a file ends; reads backwards, and little of a long file."""
+    end = os.fstat(descriptor).st_size
+    while end > 0:
+        start = max(0, end - _BLOCK_BYTES)
+        newline = os.pread(descriptor, end - start, start).rfind(b"\n")
+        if newline >= 0:
+            return start + newline + 1
+        end = start
+    return 0
 
 
 def _parse(line: bytes) -> Event | None:
