@@ -181,6 +181,7 @@ DAMAGED = [
         | {"accuracy": 1.0, "learning_rate": 1.0, "images": 1}
         | {"train_seconds": "a while"}
     ).encode(),
+    json.dumps(event_to_dict(point(1)) | {"step": 10**400}).encode(),
     b'{"event":"Evaluated","step":1,"final":true,"correct":0,"total":0,"loss":1,"per_class":[]}',
 ]
 

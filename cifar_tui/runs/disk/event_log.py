@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from cifar_tui.engine.events import CheckpointSaved, Event, LossPoint, event_from_dict, event_to_dict
 from cifar_tui.engine.layout import EVENTS_FILE
@@ -16,6 +17,10 @@ SCHEMA_VERSION = 1
 _BLOCK_BYTES = 1 << 20
 _FLUSH_SECONDS = 1.0
 _MAX_PENDING_LINES = 50_000
+_LARGEST = 1e300
+"""Larger numbers overflow where a screen computes with them."""
+_MOST_SECONDS = 1e11
+"""Later than year 5000: no clock shows such a time."""
 
 
 class EventLog:
@@ -152,9 +157,25 @@ def _end_of_last_line(descriptor: int) -> int:
     return 0
 
 
+def _in_range(values: dict[str, Any]) -> bool:
+    """Check that numbers are small enough to compute with, and times and durations are known.
+
+    Raises:
+        TypeError: a time is None or no number.
+    """
+    numbers = (value for value in values.values() if isinstance(value, int | float))
+    seconds = (values[name] for name in ("time", "train_seconds") if name in values)
+    return all(-_LARGEST <= number <= _LARGEST for number in numbers) and all(
+        0 <= span <= _MOST_SECONDS for span in seconds
+    )
+
+
 def _parse(line: bytes) -> Event | None:
     try:
         values = json.loads(line.decode())  # given bytes, it would detect the encoding first
-        return event_from_dict(values) if "event" in values else None
+        if "event" not in values:
+            return None
+        event = event_from_dict(values)
+        return event if _in_range(values) else None
     except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
         return None
