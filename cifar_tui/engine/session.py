@@ -127,10 +127,12 @@ class Session:
         dataset = self._load_data(config)
         kept, held_out = split_validation(dataset.train, config.val_size, seed=config.seed)
         train, self._test = _on_device(kept, device), _on_device(dataset.test, device)
-        old = {} if resumed is None else resumed["provenance"]
         # bypass `reads`: comparing settings with their defaults must not mark them as read
         choice = resolve_backend(
-            self.config, device, images=config.epochs * len(train), resumed=old.get("backend")
+            self.config,
+            device,
+            images=config.epochs * len(train),
+            resumed=None if resumed is None else resumed["provenance"]["backend"],
         )
         folder = create_folder()
         threads = training_threads(device, config.batch_size)

@@ -15,7 +15,16 @@ from cifar_tui.engine.atomic import write_atomically
 from cifar_tui.engine.errors import ConfigError, RunFailedError
 from cifar_tui.engine.layout import BEST_FILE, LAST_FILE, WEIGHTS_FILE
 
-REQUIRED_STATE = {"model", "optimizer", "config", "step", "epoch", "batch", "epoch_rng_state", "rng_state"}
+_MAPPINGS = {"config", "provenance", "steps"}
+REQUIRED_STATE = _MAPPINGS | {
+    "model",
+    "optimizer",
+    "step",
+    "epoch",
+    "batch",
+    "epoch_rng_state",
+    "rng_state",
+}
 """The keys that every `last.pt` must have."""
 
 
@@ -79,9 +88,14 @@ def load_training_state(path: Path) -> dict[str, Any]:
         ConfigError: the file cannot be read, is not a training checkpoint, is damaged, or could run code.
     """
     loaded = _load(path)
-    if not isinstance(loaded, dict) or not loaded.keys() >= REQUIRED_STATE:
+    if not isinstance(loaded, dict) or not _is_training_state(loaded):
         raise ConfigError(f"'{path}' is not a training checkpoint; resuming needs the last.pt of a run")
     return loaded
+
+
+def _is_training_state(state: Mapping[str, Any]) -> bool:
+    complete = state.keys() >= REQUIRED_STATE and all(isinstance(state[name], dict) for name in _MAPPINGS)
+    return complete and isinstance(state["provenance"].get("backend"), str)
 
 
 def load_weights(path: Path) -> dict[str, Tensor]:
