@@ -255,3 +255,22 @@ def test_closing_ends_everything_and_leaves_no_file(make_server):
 def test_a_server_that_was_never_started_can_be_closed(tmp_path):
     ControlServer(tmp_path, lambda request: None).close()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_end_does_not_wait_for_a_disk_that_hangs(make_server, monkeypatch):
+    monkeypatch.setattr(server_module, "_CLOSE_SECONDS", 0.2, raising=False)
+    hanging, responds = threading.Event(), threading.Event()
+
+    def beat():
+        hanging.set()
+        responds.wait(60)
+
+    server = make_server(beat=beat, beat_seconds=0.01)
+    assert hanging.wait(10)
+    closing = threading.Thread(target=server.close, daemon=True)
+    closing.start()
+    closing.join(5)
+    ended = not closing.is_alive()
+    responds.set()
+    assert ended
+    assert not (server.folder / "control.sock").exists()
