@@ -7,8 +7,8 @@ from textual.widgets import Static
 class Line(Static):
     """Text on one row unless a style says otherwise; repainted only when it changes."""
 
-    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
-        super().__init__(id=id, classes=classes)
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
         self._shown = Content()
 
     def show(self, content: Content) -> None:

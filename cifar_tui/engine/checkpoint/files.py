@@ -43,7 +43,6 @@ class Checkpoint:
     weights: bytes
     best: bytes | None = None
     step: int
-    epoch: int
     reason: str
 
 

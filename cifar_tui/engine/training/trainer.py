@@ -302,7 +302,6 @@ class Trainer:
             weights=self._weights(),
             best=None if self._best is None else self._best.take_unsaved(),
             step=self.step,
-            epoch=self.epoch,
             reason=reason,
         )
 

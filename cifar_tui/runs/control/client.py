@@ -21,13 +21,9 @@ _RETRY_SECONDS = 0.02
 class RunUnreachableError(UserError):
     """The process that owns the run does not answer, or there is none."""
 
-    exit_code = 4
-
 
 class RequestRefusedError(UserError):
     """The process that owns the run refused a request; the message is its reason."""
-
-    exit_code = 4
 
 
 def send_request(folder: Path, request: Request, *, timeout: float = 2.0) -> None:

@@ -55,8 +55,8 @@ class ControlServer(socketserver.ThreadingUnixStreamServer):
         folder: Path,
         handle: Callable[[Request], str | None],
         *,
-        beat: Callable[[], None] = lambda: None,
-        beat_seconds: float = 5.0,
+        beat: Callable[[], None],
+        beat_seconds: float,
     ) -> None:
         self._path = socket_path(folder)
         self._handle = handle

@@ -147,9 +147,7 @@ def test_another_net_is_rejected(net, tmp_path):
 
 def test_a_folder_that_cannot_be_written_is_one_sentence(net, tmp_path):
     with pytest.raises(RunFailedError, match=r"cannot save .*No such file"):
-        write_checkpoint(
-            tmp_path / "none", Checkpoint(state=b"", weights=b"", step=1, epoch=1, reason="a test")
-        )
+        write_checkpoint(tmp_path / "none", Checkpoint(state=b"", weights=b"", step=1, reason="a test"))
 
 
 STATE = dict.fromkeys(REQUIRED_STATE, 0) | {"config": {}, "steps": {}, "provenance": {"backend": "eager"}}

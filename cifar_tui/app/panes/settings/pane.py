@@ -107,8 +107,8 @@ class SettingsPane(ScrollPane):
     BORDER_TITLE = "1 Settings"
     locked = reactive(default=False, init=False)
 
-    def __init__(self, config: TrainConfig, *, id: str, classes: str = "") -> None:
-        super().__init__(id=id, classes=classes)
+    def __init__(self, config: TrainConfig, *, id: str) -> None:
+        super().__init__(id=id)
         self._values: dict[str, Setting | None] = dataclasses.asdict(config)
         self._preset = config.preset
 
@@ -200,11 +200,11 @@ def _row_of(widget: Widget) -> SettingRow | None:
 def _field(setting: str, value: Setting | None) -> "Input | Select[str]":
     """Build the widget for a setting: a list of its choices, or a text field that completes suggestions."""
     metadata = SETTINGS[setting].metadata
-    if metadata.get("choices"):
+    if metadata["choices"]:
         return ChoiceField.from_values(
             metadata["choices"], value=_text(value), allow_blank=False, compact=True
         )
-    suggestions = metadata.get("suggestions")
+    suggestions = metadata["suggestions"]
     return Input(_text(value), compact=True, suggester=SuggestFromList(suggestions) if suggestions else None)
 
 

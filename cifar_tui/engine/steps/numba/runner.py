@@ -60,12 +60,10 @@ class NumbaSteps:
     def run(self, order: Tensor, *, step: int, max_steps: Callable[[], int]) -> Iterator[StepResult]:
         """Train on the images in `order`, as many steps to a result as `max_steps` and the time allow."""
         del step  # every step has the same learning rate
-        buffers = None
+        buffers = self._buffers()
+        self._keep(buffers)
         first = 0
         while first < len(order):
-            if buffers is None:
-                buffers = self._buffers()
-                self._keep(buffers)
             steps = max(1, min(max_steps(), int(_CALL_SECONDS / self._step_seconds)))
             batch = order[first : first + steps * self._batch_size]
             first += len(batch)
