@@ -10,7 +10,7 @@ from typing import Any, cast
 import torch
 from torch import nn
 
-from cifar_tui.engine.atomic import write_text_atomically
+from cifar_tui.engine.atomic import disk_errors_explained, write_text_atomically
 from cifar_tui.engine.checkpoint.files import load_into, load_weights
 from cifar_tui.engine.checkpoint.provenance import (
     describe_provenance,
@@ -36,6 +36,7 @@ from cifar_tui.engine.device.select import (
 from cifar_tui.engine.errors import CancelledError, ConfigError, RunFailedError
 from cifar_tui.engine.evaluation.evaluate import EvalReport, evaluate
 from cifar_tui.engine.events import (
+    SAMPLE_IMAGES,
     Alert,
     DataLoaded,
     EvaluationProgress,
@@ -62,8 +63,6 @@ from cifar_tui.terminal.process_tuning import gc_frozen
 
 _TUTORIAL_BATCH = 4
 _NAMED_FILES = 20
-_SAMPLE_IMAGES = 64
-"""Number of test images re-predicted during training."""
 
 
 class Session:
@@ -152,7 +151,7 @@ class Session:
                     settings=dataclasses.asdict(self.config),
                     provenance=provenance,
                 ),
-                samples=self._test.images[:_SAMPLE_IMAGES],
+                samples=self._test.images[:SAMPLE_IMAGES],
                 evaluate=lambda step: self._evaluate_while_training(setup.predictor, step),
                 validate=self._validation(setup.predictor, held_out, device),
             )
@@ -352,12 +351,8 @@ def write_report(path: Path, report: EvalReport, *, step: int) -> None:
         "predicted": report.predicted.tolist(),
         "confidences": [round(confidence, 6) for confidence in report.confidences.tolist()],
     }
-    try:
+    with disk_errors_explained(f"write the report '{path}'"):
         write_text_atomically(path, json.dumps(finite_or_none(content), allow_nan=False))
-    except OSError as error:
-        raise RunFailedError(
-            f"cannot write the report '{path}': {error.strerror}; free disk space or make the folder writable"
-        ) from error
 
 
 def _check_num_classes(state_dict: Mapping[str, torch.Tensor], dataset: Dataset, path: Path) -> None:

@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from cifar_tui.engine.atomic import write_atomically
-from cifar_tui.engine.errors import ConfigError, RunFailedError
+from cifar_tui.engine.atomic import disk_errors_explained, write_atomically
+from cifar_tui.engine.errors import ConfigError
 from cifar_tui.engine.layout import BEST_FILE, LAST_FILE, WEIGHTS_FILE
 
 _MAPPINGS = {"config", "provenance", "steps"}
@@ -71,13 +71,8 @@ def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
     if checkpoint.best is not None:
         files.insert(0, (BEST_FILE, checkpoint.best))
     for name, content in files:
-        try:
+        with disk_errors_explained(f"save '{folder / name}'"):
             write_atomically(folder / name, content)
-        except OSError as error:
-            raise RunFailedError(
-                f"cannot save '{folder / name}': {error.strerror}; "
-                "free disk space or make the folder writable"
-            ) from error
 
 
 def load_training_state(path: Path) -> dict[str, Any]:
