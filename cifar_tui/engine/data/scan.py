@@ -10,6 +10,7 @@ from pathlib import Path
 
 from cifar_tui.engine.data.registry import SOURCES, Progress
 from cifar_tui.engine.errors import DataUnavailableError
+from cifar_tui.engine.text import printable
 
 EXPECTED_LAYOUT = (
     "it must contain one folder of images per class (two or more), directly or in train/ and test/"
@@ -51,13 +52,6 @@ class FoundFolder:
     files: tuple[FoundFile, ...]
     has_split: bool
     fingerprint: str
-
-
-def printable(text: str) -> str:
-    """Replace the characters of `text` that a terminal would interpret or an encoder would refuse."""
-    return "".join(
-        character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text
-    )
 
 
 def scan_folder(root: Path, progress: Progress) -> FoundFolder:
