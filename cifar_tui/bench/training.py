@@ -152,13 +152,13 @@ class _ProcessTraining(Training):
         self._stderr = stderr
 
     def wait(self, seconds: float) -> None:
-        with contextlib.suppress(subprocess.TimeoutExpired):
+        with contextlib.suppress(subprocess.TimeoutExpired):  # it still trains
             exit_code = self._process.wait(seconds)
             self.read()
             if not self.ended or exit_code == RunFailedError.exit_code:
                 self._stderr.seek(0)
                 raise _error_of(self._stderr.read().decode(errors="replace"), exit_code)
-            time.sleep(seconds)
+            time.sleep(seconds)  # it ended well, and the caller reads its log again
 
 
 def headless_training(config: TrainConfig, folder: Path) -> contextlib.AbstractContextManager[Training]:

@@ -96,8 +96,8 @@ class Session:
         """Load, train, save, load the saved weights again and evaluate them.
 
         Args:
-            create_folder: makes the run's folder; called once the images are loaded, so a run that cannot
-                start leaves nothing behind.
+            create_folder: makes the run's folder; called once the images are loaded, so a run without any
+                leaves nothing behind, and before anything is compiled, so that others can follow and stop it.
             interactive: whether somebody can resume a run that paused itself; if not, it fails instead.
             resume_from: the content of the run's `last.pt` to continue from.
 

@@ -46,7 +46,7 @@ class NumbaSteps:
             with event.install_listener("numba:compile", listener):
                 self._call(torch.empty(0, dtype=torch.int64), self._buffers())
         except CancelledError:
-            pass
+            pass  # the trainer stops before its first step
         except OSError:  # compiled, but the cache has no room for it
             self._call(torch.empty(0, dtype=torch.int64), self._buffers())
 
