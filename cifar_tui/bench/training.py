@@ -75,7 +75,7 @@ class Training(ABC):
         self.wait_for(lambda: len(self.points) > 1 and self.points[-1].train_seconds >= seconds)
         self.suspend()
 
-    def wait_for(self, condition: Callable[[], bool], poll_seconds: float = _POLL_SECONDS) -> None:
+    def wait_for(self, condition: Callable[[], bool]) -> None:
         """Read the log until `condition` holds.
 
         Raises:
@@ -87,7 +87,7 @@ class Training(ABC):
         while not condition():
             if time.monotonic() > give_up:
                 raise RunFailedError("a run stopped logging; is the machine overloaded?")
-            self.wait(poll_seconds)
+            self.wait(_POLL_SECONDS)
             if self.read():
                 give_up = time.monotonic() + _SILENCE_SECONDS
 
@@ -152,13 +152,13 @@ class _ProcessTraining(Training):
         self._stderr = stderr
 
     def wait(self, seconds: float) -> None:
-        with contextlib.suppress(subprocess.TimeoutExpired):
+        with contextlib.suppress(subprocess.TimeoutExpired):  # it still trains
             exit_code = self._process.wait(seconds)
             self.read()
             if not self.ended or exit_code == RunFailedError.exit_code:
                 self._stderr.seek(0)
                 raise _error_of(self._stderr.read().decode(errors="replace"), exit_code)
-            time.sleep(seconds)
+            time.sleep(seconds)  # it ended well, and the caller reads its log again
 
 
 def headless_training(config: TrainConfig, folder: Path) -> contextlib.AbstractContextManager[Training]:

@@ -29,16 +29,24 @@ _BENCHMARKS = ("tutorial", "presets")
 _RUN = "run ID, unique prefix, or latest"
 _SETTINGS = ("preset", "data", "data_dir", "device", "seed", "epochs", "batch_size", "learning_rate")
 """The settings with a dedicated option."""
+_SHARED = {"checkpoints", "config", "set", *_SETTINGS}
+"""The options that may also stand before the command."""
+_TAKEN = {
+    "attach": {"checkpoints"},
+    "runs": {"checkpoints"},
+    "bench": {"data", "data_dir", "device", "preset"},
+}
+"""Those that a command takes; the commands that train or evaluate take all of them."""
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
     """Parse the command line; exits with code 2 on bad usage."""
     parser = _build_parser()
     options = parser.parse_args(arguments)
-    if options.command in {"attach", "runs"}:
-        for name in {"config", "set", *_SETTINGS} & vars(options).keys():
-            option = "lr" if name == "learning_rate" else name.replace("_", "-")
-            parser.error(f"'{options.command}' takes no --{option}")
+    taken = _TAKEN.get(options.command, _SHARED)
+    for name in sorted(_SHARED & vars(options).keys() - taken):
+        option = "lr" if name == "learning_rate" else name.replace("_", "-")
+        parser.error(f"'{options.command}' takes no --{option}")
     return options
 
 

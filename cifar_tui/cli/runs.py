@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from cifar_tui.engine.text import printable
 from cifar_tui.runs.disk.store import find_run
 from cifar_tui.runs.disk.summary import RunSummary
 from cifar_tui.runs.listing import (
@@ -18,13 +19,13 @@ from cifar_tui.runs.listing import (
     TEXT_COLUMNS,
     Comparison,
     ListedRun,
+    column_widths,
     compare_runs,
     fitting_columns,
     list_run,
     list_runs,
-    printable,
     run_cells,
-    setting_text,
+    setting_cell,
 )
 from cifar_tui.terminal.native_output import STDOUT, redirect_to_devnull
 
@@ -94,10 +95,7 @@ def _run_as_json(run: ListedRun) -> dict[str, Any]:
 
 def _runs_table(runs: list[ListedRun]) -> Table:
     cells = [run_cells(run) for run in runs]
-    widths = {
-        name: max(cell_len(heading), *(cell_len(row[name]) for row in cells))
-        for name, heading in COLUMNS.items()
-    }
+    widths = column_widths(cells, cell_len)
     columns, gap = list(COLUMNS), _GAP
     if sys.stdout.isatty() and fitting_columns(widths, Console().width, gap=_GAP) != columns:
         gap = _NARROW_GAP
@@ -118,7 +116,7 @@ def _comparison_table(comparison: Comparison) -> Table:
     for name in comparison.names:
         table.add_column(Text(printable(name)), overflow="fold", min_width=cell_len(printable(name)))
     for setting, values in comparison.settings.items():
-        table.add_row(Text(printable(setting)), *(Text(setting_text(value)) for value in values))
+        table.add_row(Text(printable(setting)), *(Text(setting_cell(value)) for value in values))
     if comparison.settings:
         table.add_row()
     for result, texts in comparison.results.items():

@@ -3,7 +3,11 @@
 import errno
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from cifar_tui.engine.errors import RunFailedError
 
 _NO_FOLDER_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EBADF}
 """Errors of network file systems that cannot fsync a folder."""
@@ -53,6 +57,21 @@ def write_atomically(path: Path, content: bytes, *, durable: bool = True) -> Non
 def write_text_atomically(path: Path, text: str) -> None:
     """Replace `path` with `text` in UTF-8; see `write_atomically`."""
     write_atomically(path, text.encode())
+
+
+@contextmanager
+def disk_errors_explained(action: str) -> Iterator[None]:
+    """Turn an OSError of a block that cannot `action` into the error of a run.
+
+    Raises:
+        RunFailedError: with the reason, and what to do.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise RunFailedError(
+            f"cannot {action}: {error.strerror}; free disk space or make the folder writable"
+        ) from error
 
 
 def remove_leftovers(folder: Path) -> None:

@@ -55,7 +55,7 @@ class RunControl:
         with self._changed:
             return self._changed.wait_for(lambda: self.stops > stops, seconds)
 
-    def wait_while_paused(self, seconds: float | None = None) -> bool:
+    def wait_while_paused(self, seconds: float) -> bool:
         """Wait until training is resumed or something else is requested: true; false after `seconds`."""
         with self._changed:
             return self._changed.wait_for(

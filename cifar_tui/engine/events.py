@@ -13,6 +13,9 @@ from enum import StrEnum
 from types import UnionType
 from typing import Any, ClassVar, TypeVar, get_args, get_origin
 
+SAMPLE_IMAGES = 64
+"""The first test images, whose predictions are reported while training."""
+
 _T = TypeVar("_T")
 
 
@@ -173,7 +176,7 @@ class TrainingFinished(Event):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SamplesPredicted(Event):
-    """Predictions at `step` for the first test images, in test set order.
+    """Predictions at `step` for the first `SAMPLE_IMAGES` test images, in test set order.
 
     `predicted` are class indices, `confidences` their softmax probabilities (0-1).
     """

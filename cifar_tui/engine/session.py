@@ -3,14 +3,14 @@
 import dataclasses
 import json
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
 import torch
 from torch import nn
 
-from cifar_tui.engine.atomic import write_text_atomically
+from cifar_tui.engine.atomic import disk_errors_explained, write_text_atomically
 from cifar_tui.engine.checkpoint.files import load_into, load_weights
 from cifar_tui.engine.checkpoint.provenance import (
     describe_provenance,
@@ -25,11 +25,10 @@ from cifar_tui.engine.control import RunControl
 from cifar_tui.engine.data.dataset import Dataset, ImageSplit, split_validation
 from cifar_tui.engine.data.sources import load_dataset
 from cifar_tui.engine.device.capabilities import check_compiler_cache, check_device, compiles
-from cifar_tui.engine.device.precision import matrix_precision, precision_of
+from cifar_tui.engine.device.precision import precision_of
 from cifar_tui.engine.device.select import (
     current_device,
     describe_device,
-    fastest_convolutions,
     intra_op_threads,
     select_device,
     training_threads,
@@ -37,6 +36,7 @@ from cifar_tui.engine.device.select import (
 from cifar_tui.engine.errors import CancelledError, ConfigError, RunFailedError
 from cifar_tui.engine.evaluation.evaluate import EvalReport, evaluate
 from cifar_tui.engine.events import (
+    SAMPLE_IMAGES,
     Alert,
     DataLoaded,
     EvaluationProgress,
@@ -52,14 +52,17 @@ from cifar_tui.engine.layout import LAST_FILE, REPORT_FILE, WEIGHTS_FILE
 from cifar_tui.engine.models.classifier import infer_num_classes
 from cifar_tui.engine.models.registry import create_model
 from cifar_tui.engine.steps.select import BackendChoice, resolve_backend
-from cifar_tui.engine.training.build import TrainingSetup, build_training, create_predictor
+from cifar_tui.engine.training.build import (
+    TrainingSetup,
+    build_training,
+    create_predictor,
+    training_arithmetic,
+)
 from cifar_tui.engine.training.trainer import RunContext, Trainer
 from cifar_tui.terminal.process_tuning import gc_frozen
 
 _TUTORIAL_BATCH = 4
 _NAMED_FILES = 20
-_SAMPLE_IMAGES = 64
-"""Number of test images re-predicted during training."""
 
 
 class Session:
@@ -93,8 +96,8 @@ class Session:
         """Load, train, save, load the saved weights again and evaluate them.
 
         Args:
-            create_folder: makes the run's folder; called once the images are loaded, so a run that cannot
-                start leaves nothing behind.
+            create_folder: makes the run's folder; called once the images are loaded, so a run without any
+                leaves nothing behind, and before anything is compiled, so that others can follow and stop it.
             interactive: whether somebody can resume a run that paused itself; if not, it fails instead.
             resume_from: the content of the run's `last.pt` to continue from.
 
@@ -123,19 +126,19 @@ class Session:
         dataset = self._load_data(config)
         kept, held_out = split_validation(dataset.train, config.val_size, seed=config.seed)
         train, self._test = _on_device(kept, device), _on_device(dataset.test, device)
-        old = {} if resumed is None else resumed["provenance"]
         # bypass `reads`: comparing settings with their defaults must not mark them as read
         choice = resolve_backend(
-            self.config, device, images=config.epochs * len(train), resumed=old.get("backend")
+            self.config,
+            device,
+            images=config.epochs * len(train),
+            resumed=None if resumed is None else resumed["provenance"]["backend"],
         )
         folder = create_folder()
         threads = training_threads(device, config.batch_size)
-        with _out_of_memory_explained(), intra_op_threads(threads), ExitStack() as computing:
+        with _out_of_memory_explained(), intra_op_threads(threads):
             # 2. define the network, 3. the loss and the optimizer
             torch.manual_seed(config.seed)
             setup = self._build(config, choice, train, resumed)
-            computing.enter_context(matrix_precision(setup.precision))
-            computing.enter_context(fastest_convolutions(device))
             provenance = describe_provenance(dataset, describe_device(device), threads, setup.choice.identity)
             trainer = Trainer(
                 config,
@@ -148,7 +151,7 @@ class Session:
                     settings=dataclasses.asdict(self.config),
                     provenance=provenance,
                 ),
-                samples=self._test.images[:_SAMPLE_IMAGES],
+                samples=self._test.images[:SAMPLE_IMAGES],
                 evaluate=lambda step: self._evaluate_while_training(setup.predictor, step),
                 validate=self._validation(setup.predictor, held_out, device),
             )
@@ -166,10 +169,11 @@ class Session:
                 )
             )
             # 4. train
-            finished = trainer.fit()
+            with training_arithmetic(config, setup.precision, device):
+                finished = trainer.fit()
         if finished.completed:
             # 5. test
-            self._evaluate_saved(folder, dataset, device, step=finished.step)
+            self.evaluate_file(folder / WEIGHTS_FILE, step=finished.step, report_to=folder / REPORT_FILE)
         return finished
 
     def _build(
@@ -268,17 +272,6 @@ class Session:
         self.dataset = dataset
         return dataset
 
-    def _evaluate_saved(self, folder: Path, dataset: Dataset, device: torch.device, *, step: int) -> None:
-        """Load the saved weights into a fresh model and evaluate it on the whole test set."""
-        net = create_model(self.config.model, num_classes=len(dataset.class_names))
-        path = folder / WEIGHTS_FILE
-        load_into(net, load_weights(path), path)
-        with _out_of_memory_explained():
-            predictor = create_predictor(net.to(device), self.config)
-            report = self._evaluate(predictor, step=step, final=True)
-        write_report(folder / REPORT_FILE, report, step=step)
-        self._log_results(dataset, report)
-
     def _evaluate(self, net: nn.Module, *, step: int, final: bool) -> EvalReport:
         dataset, test = self.dataset, self._test
         if dataset is None or test is None:
@@ -358,12 +351,8 @@ def write_report(path: Path, report: EvalReport, *, step: int) -> None:
         "predicted": report.predicted.tolist(),
         "confidences": [round(confidence, 6) for confidence in report.confidences.tolist()],
     }
-    try:
+    with disk_errors_explained(f"write the report '{path}'"):
         write_text_atomically(path, json.dumps(finite_or_none(content), allow_nan=False))
-    except OSError as error:
-        raise RunFailedError(
-            f"cannot write the report '{path}': {error.strerror}; free disk space or make the folder writable"
-        ) from error
 
 
 def _check_num_classes(state_dict: Mapping[str, torch.Tensor], dataset: Dataset, path: Path) -> None:

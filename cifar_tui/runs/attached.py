@@ -13,7 +13,7 @@ from cifar_tui.engine.layout import CONFIG_FILE, EVENTS_FILE, LAST_FILE, SAMPLES
 from cifar_tui.runs.control.client import send_request
 from cifar_tui.runs.control.protocol import Request
 from cifar_tui.runs.disk.event_log import EventReader
-from cifar_tui.runs.disk.run_lock import Owner, owner_of
+from cifar_tui.runs.disk.run_lock import owner_of
 from cifar_tui.runs.disk.samples import read_samples
 from cifar_tui.runs.recap import Recap, last_seen
 from cifar_tui.runs.source import SampleBatch, build_sample_batch
@@ -72,11 +72,6 @@ class AttachedRun:
     def live(self) -> bool:
         """Whether a process owns the run."""
         return self._owner.live
-
-    @property
-    def owner(self) -> Owner:
-        """The run's owner, checked once a second."""
-        return self._owner
 
     @property
     def ownership(self) -> str:
@@ -202,7 +197,8 @@ class AttachedRun:
     def _check_owner(self) -> None:
         owner = owner_of(self.folder)
         if owner != self._owner:
-            self._read()  # the last events of the former owner
+            if self.live:
+                self._read()  # the last events of the former owner
             self._owner = owner
             if owner.crashed:
                 self._state.apply(Alert(text="the training process died"))

@@ -2,14 +2,16 @@
 
 import time
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from cifar_tui.engine.data.registry import DOWNLOADED
 from cifar_tui.engine.errors import ConfigError, RunFailedError
 from cifar_tui.engine.events import Phase
 from cifar_tui.engine.layout import CONFIG_FILE
+from cifar_tui.engine.text import printable
 from cifar_tui.runs.disk.run_lock import Owner, owner_of
 from cifar_tui.runs.disk.store import is_run, run_folders
 from cifar_tui.runs.disk.summary import RunSummary, read_summary
@@ -47,7 +49,6 @@ TEXT_COLUMNS = frozenset({"run", "state", "preset", "data"})
 
 _LEAST_IMPORTANT = ("loss", "preset", "last", "data", "time", "age", "epoch", "best")
 _LONGEST_NAME = 14
-_DOWNLOADED = ("auto", "cifar10")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -166,7 +167,7 @@ def run_cells(run: ListedRun) -> dict[str, str]:
     """Format the table cells of `run` by column, in printable characters only."""
     summary, config = run.summary or RunSummary(), run.config or {}
     data = str(config.get("data", ""))
-    if data in _DOWNLOADED and summary.data_title:
+    if data in DOWNLOADED and summary.data_title:
         data = summary.data_title
     began = summary.started or summary.updated
     return {
@@ -174,12 +175,19 @@ def run_cells(run: ListedRun) -> dict[str, str]:
         "state": f"{SIGNS[run.state]} {run.state}",
         "preset": _shortened(str(config.get("preset", ""))),
         "data": _shortened(Path(data).name or data),
-        "epoch": f"{summary.epoch}/{setting_text(config.get('epochs'))}" if run.summary else UNKNOWN,
+        "epoch": f"{summary.epoch}/{setting_cell(config.get('epochs'))}" if run.summary else UNKNOWN,
         "best": _percent(summary.best_accuracy),
         "last": _percent(summary.last_accuracy),
         "loss": UNKNOWN if summary.loss is None else loss_figure(summary.loss),
         "time": duration(summary.train_seconds) if run.summary else UNKNOWN,
         "age": age(time.time() - began) if began else UNKNOWN,
+    }
+
+
+def column_widths(rows: Sequence[Mapping[str, str]], measure: Callable[[str], int]) -> dict[str, int]:
+    """Return the width of each column of a table with `rows`, where `measure` gives that of a text."""
+    return {
+        name: max(map(measure, (heading, *(row[name] for row in rows)))) for name, heading in COLUMNS.items()
     }
 
 
@@ -200,12 +208,7 @@ def fitting_columns(widths: Mapping[str, int], room: int, *, gap: int) -> list[s
     return columns
 
 
-def printable(text: str) -> str:
-    """Replace control characters in `text`, which could garble the screen."""
-    return "".join(character if character.isprintable() else "�" for character in text)
-
-
-def setting_text(value: object) -> str:
+def setting_cell(value: object) -> str:
     """Format the value of a setting for a table."""
     return UNKNOWN if value is None else printable(str(value))
 

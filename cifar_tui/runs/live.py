@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from cifar_tui.engine.config.schema import TrainConfig
 from cifar_tui.engine.control import RunControl
-from cifar_tui.engine.errors import CancelledError, UserError
+from cifar_tui.engine.errors import CancelledError, RunFailedError, UserError
 from cifar_tui.engine.events import Alert, Event, Message, Phase, PhaseChanged, RunEnded
 from cifar_tui.engine.layout import LAST_FILE, LOG_FILE, REPORT_FILE, SAMPLES_FILE, WEIGHTS_FILE
 from cifar_tui.runs.control.protocol import Request, is_allowed
@@ -167,7 +167,7 @@ class LiveRun:
         except UserError as error:
             exit_code, message = error.exit_code, str(error)
         except Exception as error:  # noqa: BLE001 - a thread must not end silently
-            exit_code, message = 4, self._report_internal_error(error)
+            exit_code, message = RunFailedError.exit_code, self._report_internal_error(error)
         self._emit(PhaseChanged(phase=Phase.FAILED if exit_code else Phase.DONE, message=message))
         self._emit(RunEnded(exit_code=exit_code, error=message if exit_code else ""))
         self._release()

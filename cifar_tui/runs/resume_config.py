@@ -24,7 +24,7 @@ def config_to_resume(folder: Path, wanted: TrainConfig | None = None) -> TrainCo
         raise ConfigError(f"run {name}: no checkpoint to resume from")
     for setting, field in SETTINGS.items():
         before, after = getattr(own, setting), getattr(config, setting)
-        if before != after and not field.metadata.get("resumable", False):
+        if before != after and not field.metadata["resumable"]:
             raise ConfigError(
                 f"run {name} cannot be resumed with {setting} {after!r}: it was trained with {before!r}",
                 field=setting,

@@ -48,13 +48,12 @@ class TerminalWatch:
         self._stopped = threading.Event()
         self._deadline: float | None = None
         self._lost = threading.Event()
-        self._handlers: dict[int, object] = {}
 
     def start(self) -> None:
         """Install the handlers and start the thread; call it in the main thread."""
         for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
             if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
-                self._handlers[number] = signal.signal(number, self._handle)
+                signal.signal(number, self._handle)
         threading.Thread(target=self._watch, name="cifar-tui-watch", daemon=True).start()
 
     def stop(self) -> None:

@@ -1,10 +1,12 @@
 """When the dashboard draws: at fixed intervals, and at once for a key."""
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from cifar_tui.app.widgets.header import RunHeader
 from cifar_tui.app.widgets.line import Line
 from cifar_tui.engine.config.schema import TrainConfig
 from cifar_tui.engine.events import LossPoint, Message, Phase, PhaseChanged
@@ -13,6 +15,7 @@ from cifar_tui.runs.live import LiveRun
 from cifar_tui.runs.state import Curves
 from tests.app.panes.pane_app import trained
 from tests.app.views.runs_app import until
+from tests.runs.made_events import STARTED
 
 SLACK = 0.7
 """Seconds that a busy machine may take longer."""
@@ -53,6 +56,14 @@ async def test_numbers_and_log_are_drawn_within_a_second_and_charts_within_two(a
             await pilot.pause(0.02)
         assert drawn["show_run"] - began <= 0.5 + SLACK
         assert drawn["show_curves"] - began <= 2 + SLACK
+
+
+async def test_the_name_of_a_run_is_no_markup(app, run):
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        app.presenter.follow(run)
+        emit(run, [replace(STARTED, run="a[/b]c $title")])
+        await until(pilot, lambda: "a[/b]c $title" in app.dashboard.query_one(RunHeader).plain)
 
 
 async def test_a_key_of_the_charts_draws_them_at_once_from_the_latest_point(app, run):

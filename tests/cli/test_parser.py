@@ -31,12 +31,26 @@ def test_each_command_shows_only_its_own_options(capsys, command, shown):
     assert words & (TRAINING | RECIPE | IMAGES | {"--checkpoints"}) == shown
 
 
-@pytest.mark.parametrize("arguments", [["--epochs", "5", "attach"], ["--set", "seed=1", "runs"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--epochs", "5", "attach"],
+        ["--set", "seed=1", "runs"],
+        ["--epochs", "3", "bench"],
+        ["--checkpoints", "runs", "bench"],
+        ["--batch-size", "4", "--seed", "1", "--lr", "0.1", "bench"],
+    ],
+)
 def test_a_setting_that_a_command_would_ignore_is_bad_usage(capsys, arguments):
     with pytest.raises(SystemExit) as exit_:
         parse(arguments)
     assert exit_.value.code == 2
     assert f"takes no {arguments[0]}" in capsys.readouterr().err
+
+
+def test_the_options_of_the_benchmarks_may_stand_before_the_command():
+    options = parse(["--preset", "quick", "--device", "cpu", "--data", "cifar10", "bench", "presets"])
+    assert (options.preset, options.device, options.data) == ("quick", "cpu", "cifar10")
 
 
 def test_options_before_and_after_the_command_are_the_same():

@@ -110,7 +110,7 @@ class MadeTraining:
                 control=self.control,
                 interactive=interactive,
                 settings={},
-                provenance={},
+                provenance={"backend": setup.choice.identity},
             ),
             samples=dataset.test.images[:8],
             evaluate=self.evaluate,

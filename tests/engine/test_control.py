@@ -10,7 +10,7 @@ from cifar_tui.engine.control import RunControl
 def test_nothing_is_pending_at_first():
     control = RunControl()
     assert not control.pending
-    assert control.wait_while_paused()
+    assert control.wait_while_paused(0)
 
 
 def test_a_request_is_taken_once():
@@ -48,7 +48,7 @@ def test_the_toggle_pauses_and_resumes():
 def test_a_pause_is_interrupted_by_any_request(request_):
     control = RunControl()
     control.request("pause")
-    waiting = threading.Thread(target=control.wait_while_paused)
+    waiting = threading.Thread(target=control.wait_while_paused, args=(60,))
     waiting.start()
     assert waiting.is_alive()
     control.request(request_)

@@ -12,6 +12,7 @@ from cifar_tui.engine.errors import CancelledError, ConfigError, DataUnavailable
 from cifar_tui.engine.events import (
     Alert,
     DataLoaded,
+    EpochFinished,
     Evaluated,
     Message,
     Phase,
@@ -195,7 +196,7 @@ def test_matrix_products_are_rounded_as_the_precision_says_that_a_resumed_run_ke
     rounded = []
 
     def look(run, event):
-        if isinstance(event, TrainingStarted):
+        if isinstance(event, EpochFinished):
             rounded.append(torch.backends.cudnn.conv.fp32_precision)
 
     for precision in ("fp32", "tf32"):
@@ -226,12 +227,12 @@ def test_the_device_is_the_threads_own_while_it_trains_and_while_it_evaluates(
 
     def look(run, event):
         if isinstance(event, PhaseChanged | TrainingStarted | Evaluated):
-            seen.setdefault(type(event), set()).add(tuple(made_current))
+            seen.setdefault(type(event), set()).add(made_current[-1])
 
     run = Run(tmp_path, data=image_folder, epochs=1, on_event=look)
     run.train()
     run.session.evaluate_file(run.folder / "cifar_net.pth")
-    assert seen == {PhaseChanged: {("cpu",)}, TrainingStarted: {("cpu",)}, Evaluated: {("cpu",)}}
+    assert seen == {PhaseChanged: {"cpu"}, TrainingStarted: {"cpu"}, Evaluated: {"cpu"}}
     assert made_current == []
 
 

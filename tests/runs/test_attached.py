@@ -21,6 +21,7 @@ from cifar_tui.engine.events import (
     Resumed,
     RunEnded,
     TrainingFinished,
+    event_to_dict,
 )
 from cifar_tui.runs.attached import AttachedRun
 from cifar_tui.runs.disk.run_lock import RunLock
@@ -108,7 +109,7 @@ def test_a_run_whose_process_died_is_crashed_and_says_where(attach, folder):
     assert not run.can_evaluate_saved
     assert snapshot.seconds_left is None
     assert not run.live
-    assert run.owner.crashed
+    assert run.ownership.startswith("crashed")
 
 
 def test_a_run_that_another_process_resumes_is_never_called_crashed(attach, folder):
@@ -126,6 +127,22 @@ def test_a_run_that_another_process_resumes_is_never_called_crashed(attach, fold
     wait_until(loading_and_live)
     assert phases <= {Phase.DONE, Phase.LOADING}
     wait_until(lambda: "another process resumed this run" in texts(run))
+    lock.release()
+
+
+def test_what_another_process_logs_before_it_is_noticed_is_shown_once_and_in_order(
+    attach, folder, monkeypatch
+):
+    monkeypatch.setattr("cifar_tui.runs.attached._OWNER_SECONDS", 60.0)
+    log(folder, PhaseChanged(phase=Phase.DONE))
+    run = attach(folder)
+    lock = RunLock(folder)
+    lock.acquire()
+    lines = [json.dumps(event_to_dict(Message(text=text))) + "\n" for text in "abc"]
+    with (folder / "events.jsonl").open("a") as file:
+        file.write("".join(lines))
+    wait_until(lambda: {"a", "b", "c"} <= set(texts(run)), seconds=5)
+    assert texts(run) == ["another process resumed this run", "a", "b", "c"]
     lock.release()
 
 
@@ -164,6 +181,7 @@ DAMAGED = [
         | {"accuracy": 1.0, "learning_rate": 1.0, "images": 1}
         | {"train_seconds": "a while"}
     ).encode(),
+    json.dumps(event_to_dict(point(1)) | {"step": 10**400}).encode(),
     b'{"event":"Evaluated","step":1,"final":true,"correct":0,"total":0,"loss":1,"per_class":[]}',
 ]
 

@@ -34,7 +34,7 @@ def live_process(tmp_path, image_folder):
 def test_several_watch_a_live_run_and_each_steers_it(attach, live_process):
     process, folder = live_process
     first, second = attach(folder), attach(folder)
-    assert first.owner.pid == process.pid
+    assert first.ownership == f"attached to process {process.pid}"
     wait_until(lambda: first.snapshot().step and second.snapshot().step)
     assert first.live
     first.request(Request.PAUSE)

@@ -4,17 +4,16 @@ import pytest
 
 from cifar_tui.engine.events import Phase, PhaseChanged, RunEnded
 from cifar_tui.runs.control.protocol import Request
-from cifar_tui.runs.control.server import ControlServer
 from cifar_tui.runs.disk.run_lock import RunLock
 from cifar_tui.runs.state import PendingRequest
-from tests.runs.control.helpers import log, texts, wait_until
+from tests.runs.control.helpers import log, make_control_server, texts, wait_until
 
 
 @pytest.fixture
 def accepted(folder):
     """The requests that the owner of `folder` has accepted."""
     requests = []
-    lock, server = RunLock(folder), ControlServer(folder, requests.append)
+    lock, server = RunLock(folder), make_control_server(folder, requests.append)
     lock.acquire()
     server.start()
     yield requests
@@ -33,7 +32,7 @@ def test_a_request_to_a_run_that_has_ended_becomes_an_alert(attach, folder):
 
 def test_a_refusal_becomes_an_alert_with_its_reason(attach, folder):
     log(folder, PhaseChanged(phase=Phase.LOADING))
-    server = ControlServer(folder, lambda request: f"the run is loading: no {request}")
+    server = make_control_server(folder, lambda request: f"the run is loading: no {request}")
     server.start()
     run = attach(folder)
     run.request(Request.PAUSE)

@@ -56,6 +56,14 @@ def make_run(tmp_path):
     return make
 
 
+def test_a_run_with_a_damaged_summary_does_not_hide_the_others(tmp_path, make_run):
+    make_run("a", over())
+    damaged = make_run("b", over()) / SUMMARY_FILE
+    expected = [run_cells(run)["time"] for run in list_runs(tmp_path)]
+    damaged.write_text(damaged.read_text().replace('"train_seconds": 3.0', '"train_seconds": Infinity'))
+    assert [run_cells(run)["time"] for run in list_runs(tmp_path)] == expected
+
+
 @pytest.mark.parametrize(
     ("events", "state"),
     [

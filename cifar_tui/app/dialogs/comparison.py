@@ -10,7 +10,8 @@ from textual.content import Content
 from textual.widgets import DataTable
 
 from cifar_tui.app.dialogs.dialog import Dialog
-from cifar_tui.runs.listing import ListedRun, compare_runs, printable, setting_text
+from cifar_tui.engine.text import printable
+from cifar_tui.runs.listing import ListedRun, compare_runs, setting_cell
 
 
 class ComparisonTable(DataTable[Content]):
@@ -42,7 +43,7 @@ class ComparisonScreen(Dialog[None]):
     def on_mount(self) -> None:
         table, comparison = self.query_one(ComparisonTable), self._comparison
         settings = {
-            printable(name): [setting_text(value) for value in values]
+            printable(name): [setting_cell(value) for value in values]
             for name, values in comparison.settings.items()
         } or {"settings": ["identical"] * len(comparison.names)}
         lines = [

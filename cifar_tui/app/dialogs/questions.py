@@ -6,9 +6,8 @@ from textual.widget import Widget
 from textual.widgets import Input, Label
 
 from cifar_tui.app.dialogs.dialog import Answer, Question
-from cifar_tui.runs.listing import printable
-
-_DOWNLOADED = ("auto", "cifar10")
+from cifar_tui.engine.data.registry import DOWNLOADED
+from cifar_tui.engine.text import printable
 
 
 class QuitDialog(Question):
@@ -64,7 +63,7 @@ class DataDialog(Question):
     """
 
     def __init__(self, reason: str, data: str) -> None:
-        title = "CIFAR-10 is not available" if data in _DOWNLOADED else "These images cannot be used"
+        title = "CIFAR-10 is not available" if data in DOWNLOADED else "These images cannot be used"
         answers = (
             Answer(id="retry", keys="r", label="r Retry", harmless=True),
             Answer(id="folder", keys="f", label="f Choose a folder"),

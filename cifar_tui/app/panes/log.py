@@ -22,6 +22,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from cifar_tui.app.widgets.pane import SCROLL_KEYS, Pane
+from cifar_tui.engine.text import printable
 from cifar_tui.runs.state import LOG_LINES, LogLine
 
 SIGNS = {"printed": " ", "message": "·", "alert": "!", "error": "✗"}
@@ -117,7 +118,7 @@ class LogView(ScrollView, can_focus=True):
 
     def _wrap(self, number: int, line: LogLine) -> list[_Row]:
         width = max(MIN_TEXT_WIDTH, self._wrap_width - TIME_WIDTH - SIGN_WIDTH)
-        parts = [part for piece in printable(line.text) for part in wrapped(piece, width)]
+        parts = [part for piece in printable_lines(line.text) for part in wrapped(piece, width)]
         return [_Row(number, line, part, index == 0) for index, part in enumerate(parts)]
 
     def _first_row(self, number: int) -> int:
@@ -190,10 +191,9 @@ class LogPane(Pane):
         self.write_border(subtitle=Content(f"↓ {rows:,} more below · press end to follow" if rows else ""))
 
 
-def printable(text: str) -> list[str]:
+def printable_lines(text: str) -> list[str]:
     """Split `text` into lines (at least one) and replace control characters, which would break the screen."""
-    lines = text.expandtabs(4).splitlines() or [""]
-    return ["".join(character if character.isprintable() else "�" for character in line) for line in lines]
+    return [printable(line) for line in text.expandtabs(4).splitlines() or [""]]
 
 
 def wrapped(text: str, width: int) -> list[str]:

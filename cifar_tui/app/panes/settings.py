@@ -21,6 +21,7 @@ from cifar_tui.engine.config.schema import (
     build_config,
     parse_setting,
     preset_values,
+    setting_text,
 )
 from cifar_tui.engine.errors import ConfigError
 
@@ -46,7 +47,7 @@ class SettingRow(Vertical):
         field: the widget that holds the value.
     """
 
-    def __init__(self, name: str, value: Setting | None) -> None:
+    def __init__(self, name: str, value: Setting) -> None:
         super().__init__(id=f"setting-{name}")
         self.setting = name
         self._initial = value
@@ -66,7 +67,7 @@ class SettingRow(Vertical):
         """Sort by the order of the settings: a row without a position on the screen yet would come first."""
         return list(SETTINGS).index(self.setting), 0
 
-    def read(self) -> Setting | None:
+    def read(self) -> Setting:
         """Parse the value in the field.
 
         Raises:
@@ -76,9 +77,9 @@ class SettingRow(Vertical):
             return self._initial
         return parse_setting(self.setting, str(self.field.value))
 
-    def write(self, value: Setting | None) -> None:
+    def write(self, value: Setting) -> None:
         """Put `value` into the field."""
-        self.field.value = _text(value)
+        self.field.value = setting_text(value)
         self.check()
 
     def check(self) -> bool:
@@ -126,9 +127,9 @@ class SettingsPane(ScrollPane):
     BORDER_TITLE = "1 Settings"
     locked = reactive(default=False, init=False)
 
-    def __init__(self, config: TrainConfig, *, id: str, classes: str = "") -> None:
-        super().__init__(id=id, classes=classes)
-        self._values: dict[str, Setting | None] = dataclasses.asdict(config)
+    def __init__(self, config: TrainConfig, *, id: str) -> None:
+        super().__init__(id=id)
+        self._values: dict[str, Setting] = dataclasses.asdict(config)
         self._preset = config.preset
 
     def compose(self) -> ComposeResult:
@@ -165,7 +166,7 @@ class SettingsPane(ScrollPane):
             row.field.focus()
             return None
 
-    def set(self, name: str, value: Setting | None) -> None:
+    def set(self, name: str, value: Setting) -> None:
         """Put `value` into the field of the setting `name`."""
         self._values[name] = value  # for a row that is mounted later
         for row in self.query(f"#setting-{name}").results(SettingRow):
@@ -216,19 +217,14 @@ def _row_of(widget: Widget) -> SettingRow | None:
     return next((node for node in widget.ancestors if isinstance(node, SettingRow)), None)
 
 
-def _field(setting: str, value: Setting | None) -> "Input | Select[str]":
+def _field(setting: str, value: Setting) -> "Input | Select[str]":
     """Build the widget for a setting: a list of its choices, or a text field that completes suggestions."""
     metadata = SETTINGS[setting].metadata
-    if metadata.get("choices"):
+    if metadata["choices"]:
         return ChoiceField.from_values(
-            metadata["choices"], value=_text(value), allow_blank=False, compact=True
+            metadata["choices"], value=setting_text(value), allow_blank=False, compact=True
         )
-    suggestions = metadata.get("suggestions")
-    return Input(_text(value), compact=True, suggester=SuggestFromList(suggestions) if suggestions else None)
-
-
-def _text(value: Setting | None) -> str:
-    """Format a value as the user writes it; None as an empty field."""
-    if value is None:
-        return ""
-    return ("no", "yes")[value] if isinstance(value, bool) else str(value)
+    suggestions = metadata["suggestions"]
+    return Input(
+        setting_text(value), compact=True, suggester=SuggestFromList(suggestions) if suggestions else None
+    )

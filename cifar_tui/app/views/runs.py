@@ -21,14 +21,15 @@ from cifar_tui.app.dialogs.questions import DeleteDialog
 from cifar_tui.app.widgets.footer import Footer
 from cifar_tui.app.widgets.line import Line
 from cifar_tui.engine.errors import UserError
+from cifar_tui.engine.text import printable
 from cifar_tui.runs.listing import (
     COLUMNS,
     TEXT_COLUMNS,
     ListedRun,
+    column_widths,
     delete_run,
     fitting_columns,
     list_runs,
-    printable,
     run_cells,
 )
 
@@ -297,10 +298,7 @@ class RunsScreen(ModalScreen[RunChoice | None]):
 
     def _columns(self, cells: list[dict[str, str]]) -> tuple[tuple[str, int], ...]:
         """Return the columns that fit, and their widths."""
-        widths = {
-            name: max([cell_len(heading), *(cell_len(row[name]) for row in cells)])
-            for name, heading in COLUMNS.items()
-        }
+        widths = column_widths(cells, cell_len)
         fitting = fitting_columns(widths, self.size.width - _MARGIN, gap=_GAP)
         return tuple((name, widths[name]) for name in fitting)
 

@@ -18,13 +18,14 @@ class RunHeader(Line):
         """Show the run of `snapshot`; `ownership` is "" for a run of this process."""
         parts = ["[b]cifar-tui[/b]"]
         if snapshot.started is not None:
-            parts.append(snapshot.started.run)
+            parts.append("$run")
         if ownership:
             parts.append("[b]$ownership[/b]")
         if snapshot.data is not None:
             parts.append("[b]SYNTHETIC IMAGES[/b]" if snapshot.data.synthetic else "$title")
+        run = snapshot.started.run if snapshot.started is not None else ""
         title = snapshot.data.title if snapshot.data is not None else ""
-        self.show(Content.from_markup(" · ".join(parts), title=title, ownership=ownership))
+        self.show(Content.from_markup(" · ".join(parts), run=run, title=title, ownership=ownership))
 
 
 class PaneTabs(Static):

@@ -11,11 +11,20 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from cifar_tui.engine.atomic import write_atomically
-from cifar_tui.engine.errors import ConfigError, RunFailedError
+from cifar_tui.engine.atomic import disk_errors_explained, write_atomically
+from cifar_tui.engine.errors import ConfigError
 from cifar_tui.engine.layout import BEST_FILE, LAST_FILE, WEIGHTS_FILE
 
-REQUIRED_STATE = {"model", "optimizer", "config", "step", "epoch", "batch", "epoch_rng_state", "rng_state"}
+_MAPPINGS = {"config", "provenance", "steps"}
+REQUIRED_STATE = _MAPPINGS | {
+    "model",
+    "optimizer",
+    "step",
+    "epoch",
+    "batch",
+    "epoch_rng_state",
+    "rng_state",
+}
 """The keys that every `last.pt` must have."""
 
 
@@ -34,7 +43,6 @@ class Checkpoint:
     weights: bytes
     best: bytes | None = None
     step: int
-    epoch: int
     reason: str
 
 
@@ -63,13 +71,8 @@ def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
     if checkpoint.best is not None:
         files.insert(0, (BEST_FILE, checkpoint.best))
     for name, content in files:
-        try:
+        with disk_errors_explained(f"save '{folder / name}'"):
             write_atomically(folder / name, content)
-        except OSError as error:
-            raise RunFailedError(
-                f"cannot save '{folder / name}': {error.strerror}; "
-                "free disk space or make the folder writable"
-            ) from error
 
 
 def load_training_state(path: Path) -> dict[str, Any]:
@@ -79,9 +82,14 @@ def load_training_state(path: Path) -> dict[str, Any]:
         ConfigError: the file cannot be read, is not a training checkpoint, is damaged, or could run code.
     """
     loaded = _load(path)
-    if not isinstance(loaded, dict) or not loaded.keys() >= REQUIRED_STATE:
+    if not isinstance(loaded, dict) or not _is_training_state(loaded):
         raise ConfigError(f"'{path}' is not a training checkpoint; resuming needs the last.pt of a run")
     return loaded
+
+
+def _is_training_state(state: Mapping[str, Any]) -> bool:
+    complete = state.keys() >= REQUIRED_STATE and all(isinstance(state[name], dict) for name in _MAPPINGS)
+    return complete and isinstance(state["provenance"].get("backend"), str)
 
 
 def load_weights(path: Path) -> dict[str, Tensor]:

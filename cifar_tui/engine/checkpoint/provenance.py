@@ -2,6 +2,7 @@
 
 import platform
 import zlib
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -46,10 +47,8 @@ def describe_provenance(dataset: Dataset, device: str, threads: int, backend: st
     }
 
 
-def provenance_differences(old: Any, new: dict[str, str]) -> list[str]:  # noqa: ANN401 - read from a file
+def provenance_differences(old: Mapping[str, str], new: Mapping[str, str]) -> list[str]:
     """Describe how the provenance in a checkpoint differs from the current one."""
-    if not isinstance(old, dict):
-        return ["the checkpoint does not record its images, versions and device"]
     return [
         difference.format(old=old.get(name, "unknown"), new=new[name])
         for name, difference in _DIFFERENCES.items()
@@ -57,9 +56,9 @@ def provenance_differences(old: Any, new: dict[str, str]) -> list[str]:  # noqa:
     ]
 
 
-def same_kind_of_device(old: Any, device: torch.device) -> bool:  # noqa: ANN401 - read from a file
+def same_kind_of_device(old: Mapping[str, str], device: torch.device) -> bool:
     """Return whether a checkpoint with the provenance `old` was trained on a device of the same type."""
-    return isinstance(old, dict) and str(old.get("device")).partition(":")[0] == device.type
+    return str(old.get("device")).partition(":")[0] == device.type
 
 
 def precision_differences(old: str | None, new: str) -> list[str]:
@@ -69,14 +68,13 @@ def precision_differences(old: str | None, new: str) -> list[str]:
     return [f"precision {new}, chosen for this device, instead of {old}"]
 
 
-def schedule_differences(old: Any, config: TrainConfig) -> list[str]:  # noqa: ANN401 - read from a file
+def schedule_differences(old: Mapping[str, Any], config: TrainConfig) -> list[str]:
     """Describe what changes if a run is resumed with another number of epochs than in its settings `old`.
 
     That is whatever depends on the progress of the whole run: the learning rate schedule, the lookahead
     average and the epochs on low-resolution images. The moving average depends on the steps done only.
     """
-    before = old.get("epochs") if isinstance(old, dict) else None
-    now = config.epochs
+    before, now = old.get("epochs"), config.epochs
     if not isinstance(before, int) or before == now:
         return []
     differences = []

@@ -23,7 +23,11 @@ Setting = int | float | str | bool | None
 """The value of a setting."""
 
 _MAX_SEED = 2**63 - 1
-_SWITCH_WORDS = {"yes": True, "true": True, "on": True, "1": True} | {
+_SWITCH_WORDS = {
+    "yes": True,
+    "true": True,
+    "on": True,
+    "1": True,
     "no": False,
     "false": False,
     "off": False,

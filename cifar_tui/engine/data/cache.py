@@ -17,6 +17,20 @@ from cifar_tui.engine.atomic import write_atomically
 
 _VERSION = f"1 {PIL.__version__}"  # another Pillow may decode to other pixels
 
+# What zipfile and torch.load raise on damaged files.
+_READ_ERRORS = (
+    OSError,
+    RuntimeError,
+    ValueError,
+    LookupError,
+    TypeError,
+    EOFError,
+    NotImplementedError,
+    pickle.UnpicklingError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class DecodedFolder:
@@ -48,9 +62,7 @@ def read_cache(path: Path, fingerprint: str) -> DecodedFolder | None:
             if archive.testzip() is not None:  # torch.load does not verify the checksums
                 return None
         content = torch.load(path, weights_only=True, mmap=True)
-    except (OSError, RuntimeError, ValueError, LookupError, TypeError, EOFError, NotImplementedError):
-        return None
-    except (pickle.UnpicklingError, zipfile.BadZipFile, zlib.error):
+    except _READ_ERRORS:
         return None
     if not isinstance(content, dict) or content.get("key") != [_VERSION, fingerprint]:
         return None

@@ -2,7 +2,6 @@
 
 import io
 import logging
-import os
 import struct
 import threading
 import warnings
@@ -16,6 +15,7 @@ import numpy.typing as npt
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from cifar_tui.engine.data.registry import Progress
+from cifar_tui.engine.device.select import available_threads
 
 SIDE = 32
 """Height and width of every image, in pixels."""
@@ -62,8 +62,7 @@ def thread_count(bytes_per_file: float) -> int:
     """Return how many threads to decode files of that mean size with."""
     if bytes_per_file < _SMALL_MEAN_BYTES:
         return 1
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(cores, _MAXIMUM_THREADS)
+    return min(available_threads(), _MAXIMUM_THREADS)
 
 
 def decode_files(paths: Sequence[Path], *, threads: int, progress: Progress) -> tuple[Pixels, dict[int, str]]:

@@ -41,8 +41,8 @@ class Archive:
 
 def fetch(
     archive: Archive, data_dir: Path, progress: Progress, *, retry_pauses: Sequence[float] = RETRY_PAUSES
-) -> Path:
-    """Return the folder of `archive` in `data_dir`, after downloading and unpacking what is missing.
+) -> None:
+    """Download and unpack what is missing of the folder of `archive` in `data_dir`.
 
     An archive that is already in `data_dir` is used if its MD5 is right. It is kept after unpacking, so that
     a damaged folder can be restored without a network.
@@ -57,7 +57,7 @@ def fetch(
         data_dir.mkdir(parents=True, exist_ok=True)
         with _locked(path, progress):
             if target.exists():  # another process unpacked it while this one waited for the lock
-                return target
+                return
             if not path.exists():
                 _download_archive(archive, path, progress, retry_pauses)
             elif (found := _md5(path)) != archive.md5:
@@ -66,7 +66,6 @@ def fetch(
                     f"to download it again, or {ALTERNATIVES}"
                 )
             _unpack(archive, path, target, progress)
-            return target
     except OSError as error:
         raise DataUnavailableError(_storage_sentence(data_dir, error)) from None
 

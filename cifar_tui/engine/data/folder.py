@@ -10,8 +10,9 @@ from cifar_tui.engine.data.cache import DecodedFolder, cache_path, read_cache, w
 from cifar_tui.engine.data.dataset import Dataset, ImageSplit
 from cifar_tui.engine.data.decode import decode_files, thread_count
 from cifar_tui.engine.data.registry import Progress
-from cifar_tui.engine.data.scan import EXPECTED_LAYOUT, FoundFolder, printable, scan_folder
+from cifar_tui.engine.data.scan import EXPECTED_LAYOUT, FoundFolder, scan_folder
 from cifar_tui.engine.errors import DataUnavailableError
+from cifar_tui.engine.text import printable
 
 _IMAGES_PER_TEST_IMAGE = 6  # the split of CIFAR-10: 50,000 to 10,000
 _SPLIT_HINT = "one image in six of each class becomes a test image, so a class needs at least two images"

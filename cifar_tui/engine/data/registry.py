@@ -16,6 +16,9 @@ SOURCES: dict[str, str] = {
 A loader takes `data_dir` (for downloads and caches), `seed` and `progress`, and returns a `Dataset`.
 """
 
+DOWNLOADED = ("auto", "cifar10")
+"""Those that are downloaded."""
+
 ALTERNATIVES = "use your own images (--data DIR) or synthetic ones (--data synthetic)"
 """What to do without the official files, for the end of an error message."""
 

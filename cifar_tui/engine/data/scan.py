@@ -4,11 +4,13 @@ import hashlib
 import os
 import stat
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from cifar_tui.engine.data.registry import SOURCES, Progress
 from cifar_tui.engine.errors import DataUnavailableError
+from cifar_tui.engine.text import printable
 
 EXPECTED_LAYOUT = (
     "it must contain one folder of images per class (two or more), directly or in train/ and test/"
@@ -50,13 +52,6 @@ class FoundFolder:
     files: tuple[FoundFile, ...]
     has_split: bool
     fingerprint: str
-
-
-def printable(text: str) -> str:
-    """Replace the characters of `text` that a terminal would interpret or an encoder would refuse."""
-    return "".join(
-        character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text
-    )
 
 
 def scan_folder(root: Path, progress: Progress) -> FoundFolder:
@@ -111,9 +106,21 @@ def _subfolders(folder: Path) -> list[str]:
 
 
 def _entries(folder: Path) -> list["os.DirEntry[str]"]:
+    with _errors_explained(folder), os.scandir(folder) as entries:
+        return [entry for entry in entries if not entry.name.startswith(".")]
+
+
+def _identity(folder: Path) -> tuple[int, int]:
+    """Return what two paths to the same folder have in common."""
+    with _errors_explained(folder):
+        status = folder.stat()
+    return status.st_dev, status.st_ino
+
+
+@contextmanager
+def _errors_explained(folder: Path) -> Iterator[None]:
     try:
-        with os.scandir(folder) as entries:
-            return [entry for entry in entries if not entry.name.startswith(".")]
+        yield
     except FileNotFoundError:
         reason = "no such folder:"
     except NotADirectoryError:
@@ -124,6 +131,8 @@ def _entries(folder: Path) -> list["os.DirEntry[str]"]:
         ) from None
     except ValueError:  # a null character
         reason = "not a path:"
+    else:
+        return
     raise DataUnavailableError(
         f"{reason} '{printable(str(folder))}'; --data takes {', '.join(SOURCES)} or the path of a folder"
     )
@@ -147,10 +156,10 @@ def _files(root: Path, class_folder: Path, progress: Progress) -> Iterator[tuple
     while waiting:
         folder = waiting.pop()
         progress.check()
-        here = (root / folder).stat()
-        if (here.st_dev, here.st_ino) in seen:
+        identity = _identity(root / folder)
+        if identity in seen:
             continue
-        seen.add((here.st_dev, here.st_ino))
+        seen.add(identity)
         for entry in _entries(root / folder):
             if _is_folder(entry):
                 waiting.append(folder / entry.name)

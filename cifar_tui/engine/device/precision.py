@@ -2,7 +2,7 @@
 
 import copy
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
@@ -44,9 +44,9 @@ def select_precision(wanted: str, net: nn.Module, images: Tensor) -> tuple[str, 
     return "fp32", f"training in fp32: {device} does not support bf16 natively"
 
 
-def precision_of(steps: Any) -> str | None:  # noqa: ANN401 - read from a file
+def precision_of(steps: Mapping[str, Any]) -> str | None:
     """Return the precision in the steps' state of a checkpoint; None if there is none."""
-    found = steps.get("precision") if isinstance(steps, dict) else None
+    found = steps.get("precision")
     return found if isinstance(found, str) and found in _PRECISIONS else None
 
 

@@ -1,6 +1,5 @@
 """Evaluate a model on a split: accuracy, accuracy per class, confusion matrix and every prediction."""
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,7 +27,6 @@ class EvalReport:
         confidences: float32 (N,), softmax probabilities of the predicted classes.
         confusion: int64 (C, C); rows are true, columns predicted classes.
         loss: mean cross-entropy in nats.
-        seconds: duration of the evaluation.
     """
 
     class_names: tuple[str, ...]
@@ -37,7 +35,6 @@ class EvalReport:
     confidences: Tensor
     confusion: Tensor
     loss: float
-    seconds: float
 
     @property
     def total(self) -> int:
@@ -114,7 +111,6 @@ def evaluate(
     Raises:
         CancelledError: the user requested a stop.
     """
-    started = time.perf_counter()
     logits = []
     loss_sum = 0.0
     with _evaluation_mode(net), intra_op_threads(available_threads()):
@@ -138,7 +134,6 @@ def evaluate(
         confidences=confidences,
         confusion=confusion.view(classes, classes),
         loss=loss_sum / len(split),
-        seconds=time.perf_counter() - started,
     )
 
 

@@ -42,6 +42,7 @@ class StepRunner(Protocol):
 
         Raises:
             BackendFailedError: it cannot be done here; model and optimizer are unchanged.
+            ConfigError: nor can what a setting requires, such as compile "yes".
         """
         ...
 

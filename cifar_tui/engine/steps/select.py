@@ -50,13 +50,13 @@ def resolve_backend(
         ConfigError: a new run requests a backend that cannot run it.
     """
     if resumed is not None:
-        backend = get_backend(resumed.partition(" ")[0])
-        obstacle = backend.obstacle_to(config, device)
-        return (
-            eager(obstacle)
-            if obstacle
-            else BackendChoice(backend=backend, reason="same as before the resume")
-        )
+        name = resumed.partition(" ")[0]
+        if name not in BACKENDS:
+            return eager(f"there is no backend {name!r}")
+        backend = get_backend(name)
+        if obstacle := backend.obstacle_to(config, device):
+            return eager(obstacle)
+        return BackendChoice(backend=backend, reason="same as before the resume")
     if config.backend != "auto":
         backend = get_backend(config.backend)
         if obstacle := backend.obstacle_to(config, device):

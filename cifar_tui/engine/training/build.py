@@ -1,6 +1,7 @@
 """Build the model, the optimizer and the step runner from the settings."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 
@@ -8,9 +9,10 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from cifar_tui.engine.config.schema import TrainConfig
+from cifar_tui.engine.config.schema import SETTINGS, TrainConfig
 from cifar_tui.engine.data.dataset import ImageSplit, normalize
-from cifar_tui.engine.device.precision import evaluation_precision, select_precision
+from cifar_tui.engine.device.precision import evaluation_precision, matrix_precision, select_precision
+from cifar_tui.engine.device.select import fastest_convolutions
 from cifar_tui.engine.evaluation.tta import TestTimeAugmentation
 from cifar_tui.engine.models.classifier import Classifier
 from cifar_tui.engine.models.registry import create_model
@@ -93,7 +95,8 @@ def build_training(
         log=log,
     )
     _log_what_settings_hide(config, log)
-    choice, runner = _prepared_runner(choice, parts, cancelled, may_refuse=not resumed)
+    with training_arithmetic(config, precision, train.targets.device):  # a recorded graph keeps it
+        choice, runner = _prepared_runner(choice, parts, cancelled, may_refuse=not resumed)
     evaluated = net if average is None else average.net
     return TrainingSetup(
         net=evaluated,
@@ -104,6 +107,21 @@ def build_training(
         predictor=create_predictor(evaluated, config),
         train=train,
     )
+
+
+@contextmanager
+def training_arithmetic(config: TrainConfig, precision: str, device: torch.device) -> Iterator[None]:
+    """Run a block that prepares or runs training steps with the arithmetic of `precision`.
+
+    The tutorial's model keeps the algorithms that cuDNN chooses: those that are timed may differ from run to
+    run, and with them the bits.
+    """
+    with matrix_precision(precision):
+        if config.model == SETTINGS["model"].default:
+            yield
+        else:
+            with fastest_convolutions(device):
+                yield
 
 
 def create_predictor(net: nn.Module, config: TrainConfig) -> nn.Module:

@@ -115,6 +115,7 @@ class Trainer:
             minutes=config.checkpoint_every_minutes,
         )
         self._resumed = False
+        self._pause_cause = ""
         self._epoch_done = False
         self._save_check_due = False
         self._validation_due = self._evaluation_due = False
@@ -262,10 +263,11 @@ class Trainer:
                     self._emit(PhaseChanged(phase=Phase.SAVING))
                     self._saver.try_save("paused", wait=True)
                 saved = True
-                self._emit(PhaseChanged(phase=Phase.PAUSED))
+                self._emit(PhaseChanged(phase=Phase.PAUSED, message=self._pause_cause))
                 while not self._control.wait_while_paused(_PAUSED_RETRY_SECONDS):
                     if self._saver.retry_due:
                         self._saver.try_save("paused")
+        self._pause_cause = ""
         self._emit(PhaseChanged(phase=Phase.TRAINING))
         if running:
             self._clock.start()
@@ -277,6 +279,7 @@ class Trainer:
                 f"{cause}; the last checkpoint is kept. Train again with a lower learning rate"
             )
         self._emit(Alert(text=f"{cause}; paused"))
+        self._pause_cause = f"{cause}; stop and train again with a lower one"
         self._control.request("pause")
 
     def _images_seen(self) -> int:
@@ -299,7 +302,6 @@ class Trainer:
             weights=self._weights(),
             best=None if self._best is None else self._best.take_unsaved(),
             step=self.step,
-            epoch=self.epoch,
             reason=reason,
         )
 

@@ -15,18 +15,15 @@ from cifar_tui.runs.control.protocol import (
 )
 
 _MAX_REPLY_BYTES = 65_536
+_RETRY_SECONDS = 0.02
 
 
 class RunUnreachableError(UserError):
     """The process that owns the run does not answer, or there is none."""
 
-    exit_code = 4
-
 
 class RequestRefusedError(UserError):
     """The process that owns the run refused a request; the message is its reason."""
-
-    exit_code = 4
 
 
 def send_request(folder: Path, request: Request, *, timeout: float = 2.0) -> None:
@@ -68,13 +65,23 @@ def _exchange(folder: Path, message: object, deadline: float) -> bytes:
         socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection,
         socket_address(folder) as address,
     ):
-        connection.settimeout(seconds_until(deadline))
-        connection.connect(address)
+        _connect(connection, address, deadline)
         connection.sendall(json.dumps(message).encode() + b"\n")
         reply = receive_line(connection, max_bytes=_MAX_REPLY_BYTES, deadline=deadline)
     if not reply:
         raise ConnectionResetError
     return reply
+
+
+def _connect(connection: socket.socket, address: str, deadline: float) -> None:
+    while True:
+        connection.settimeout(seconds_until(deadline))
+        try:
+            connection.connect(address)
+        except BlockingIOError:  # the owner's queue is full, and nothing tells when it no longer is
+            time.sleep(_RETRY_SECONDS)
+        else:
+            return
 
 
 def _unreachable(folder: Path, reason: str) -> RunUnreachableError:

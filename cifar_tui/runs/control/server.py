@@ -18,6 +18,7 @@ from cifar_tui.runs.control.protocol import Request, receive_line, socket_addres
 _MAX_REQUEST_BYTES = 4096
 _MAX_CLIENTS = 16
 _CLIENT_SECONDS = 2.0
+_CLOSE_SECONDS = 2.0
 _ACCEPT_INTERVAL = 0.005  # a client that connects in a loop must not take the CPU from training
 
 
@@ -54,8 +55,8 @@ class ControlServer(socketserver.ThreadingUnixStreamServer):
         folder: Path,
         handle: Callable[[Request], str | None],
         *,
-        beat: Callable[[], None] = lambda: None,
-        beat_seconds: float = 5.0,
+        beat: Callable[[], None],
+        beat_seconds: float,
     ) -> None:
         self._path = socket_path(folder)
         self._handle = handle
@@ -85,6 +86,14 @@ class ControlServer(socketserver.ThreadingUnixStreamServer):
         """Stop serving, end all connections and remove the socket; may be called again."""
         if self.fileno() < 0:
             return
+        # not for ever: a heartbeat may hang on a network file system
+        ending = threading.Thread(target=self._end, name="cifar-tui-control-end", daemon=True)
+        ending.start()
+        ending.join(_CLOSE_SECONDS)
+        with contextlib.suppress(OSError):  # the next owner replaces it
+            self._path.unlink()
+
+    def _end(self) -> None:
         if self._thread.is_alive():
             _disconnect(self.socket)  # wakes the thread on Linux; elsewhere it polls
             self.shutdown()
@@ -92,8 +101,6 @@ class ControlServer(socketserver.ThreadingUnixStreamServer):
         for client in list(self._clients):
             _disconnect(client)
         self.server_close()
-        with contextlib.suppress(OSError):  # the next owner replaces it
-            self._path.unlink()
 
     def answer(self, line: bytes) -> str | None:
         """Carry out the request in `line`; return the reason if it is refused."""

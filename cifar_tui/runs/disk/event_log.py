@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from cifar_tui.engine.events import CheckpointSaved, Event, LossPoint, event_from_dict, event_to_dict
 from cifar_tui.engine.layout import EVENTS_FILE
@@ -13,8 +14,13 @@ from cifar_tui.runs.disk.downsample import Downsampler
 
 SCHEMA_VERSION = 1
 
+_BLOCK_BYTES = 1 << 20
 _FLUSH_SECONDS = 1.0
 _MAX_PENDING_LINES = 50_000
+_LARGEST = 1e300
+"""Larger numbers overflow where a screen computes with them."""
+_MOST_SECONDS = 1e11
+"""Later than year 5000: no clock shows such a time."""
 
 
 class EventLog:
@@ -35,8 +41,7 @@ class EventLog:
         self._downsampler = Downsampler()
         self._descriptor = os.open(folder / EVENTS_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
-            content = os.pread(self._descriptor, os.fstat(self._descriptor).st_size, 0)
-            self._end = content.rfind(b"\n") + 1
+            self._end = _end_of_last_line(self._descriptor)
             os.ftruncate(self._descriptor, self._end)  # a crash may have torn the last line
             if self._end == 0:
                 self._pending.append(_line({"schema": SCHEMA_VERSION}))
@@ -140,9 +145,37 @@ def _event_line(event: Event) -> bytes:
     return _line(event_to_dict(event))
 
 
+def _end_of_last_line(descriptor: int) -> int:
+    """Return where the last whole line of a file ends; reads backwards, and little of a long file."""
+    end = os.fstat(descriptor).st_size
+    while end > 0:
+        start = max(0, end - _BLOCK_BYTES)
+        newline = os.pread(descriptor, end - start, start).rfind(b"\n")
+        if newline >= 0:
+            return start + newline + 1
+        end = start
+    return 0
+
+
+def _in_range(values: dict[str, Any]) -> bool:
+    """Check that numbers are small enough to compute with, and times and durations are known.
+
+    Raises:
+        TypeError: a time is None or no number.
+    """
+    numbers = (value for value in values.values() if isinstance(value, int | float))
+    seconds = (values[name] for name in ("time", "train_seconds") if name in values)
+    return all(-_LARGEST <= number <= _LARGEST for number in numbers) and all(
+        0 <= span <= _MOST_SECONDS for span in seconds
+    )
+
+
 def _parse(line: bytes) -> Event | None:
     try:
         values = json.loads(line.decode())  # given bytes, it would detect the encoding first
-        return event_from_dict(values) if "event" in values else None
+        if "event" not in values:
+            return None
+        event = event_from_dict(values)
+        return event if _in_range(values) else None
     except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
         return None

@@ -10,7 +10,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from cifar_tui.engine.errors import ConfigError, RunFailedError
+from cifar_tui.engine.atomic import disk_errors_explained
+from cifar_tui.engine.errors import ConfigError
 from cifar_tui.engine.layout import LOCK_FILE
 
 BEAT_SECONDS = 5.0
@@ -58,7 +59,7 @@ class RunLock:
         check_not_live(self._path.parent)
         content = json.dumps({"pid": os.getpid(), "host": socket.gethostname()}).encode()
         with contextlib.ExitStack() as undo:
-            try:
+            with disk_errors_explained(f"write the lock '{self._path}'"):
                 descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
                 undo.callback(os.close, descriptor)
                 for _ in range(_TRIES):  # `owner_of` in another process holds the lock for a moment
@@ -73,11 +74,6 @@ class RunLock:
                     )
                 os.ftruncate(descriptor, 0)
                 os.pwrite(descriptor, content, 0)
-            except OSError as error:
-                raise RunFailedError(
-                    f"cannot write the lock '{self._path}': {error.strerror}; "
-                    "free disk space or make the folder writable"
-                ) from error
             undo.pop_all()
         self._descriptor = descriptor
 

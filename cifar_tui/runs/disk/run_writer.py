@@ -6,8 +6,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from cifar_tui.engine.atomic import remove_leftovers
-from cifar_tui.engine.errors import RunFailedError
+from cifar_tui.engine.atomic import disk_errors_explained, remove_leftovers
 from cifar_tui.engine.events import (
     CheckpointSaved,
     Evaluated,
@@ -50,17 +49,12 @@ class RunWriter:
         self._lock.acquire()
         with contextlib.ExitStack() as undo:
             undo.callback(self._lock.release)
-            try:
+            with disk_errors_explained(f"write to '{folder}'"):
                 remove_leftovers(folder)
                 self._event_log = EventLog(folder)
                 undo.callback(self._event_log.close)
                 self._server = ControlServer(folder, answer, beat=self._lock.beat, beat_seconds=BEAT_SECONDS)
                 self._server.start()
-            except OSError as error:
-                raise RunFailedError(
-                    f"cannot write to '{folder}': {error.strerror}; "
-                    "free disk space or make the folder writable"
-                ) from error
             undo.pop_all()
 
     def append(self, event: Event) -> None:

@@ -5,17 +5,14 @@ import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cifar_tui.engine.atomic import write_atomically
-from cifar_tui.engine.errors import RunFailedError
+from cifar_tui.engine.atomic import disk_errors_explained, write_atomically
+from cifar_tui.engine.events import SAMPLE_IMAGES
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from cifar_tui.engine.data.dataset import Dataset
-
-SAMPLE_IMAGES = 64
-"""Number of test images kept."""
 
 
 def write_samples(path: Path, dataset: "Dataset") -> None:
@@ -32,12 +29,8 @@ def write_samples(path: Path, dataset: "Dataset") -> None:
         images=dataset.test.images[:SAMPLE_IMAGES].permute(0, 2, 3, 1).contiguous().numpy(),
         targets=dataset.test.targets[:SAMPLE_IMAGES].numpy(),
     )
-    try:
+    with disk_errors_explained(f"write '{path}'"):
         write_atomically(path, buffer.getvalue())
-    except OSError as error:
-        raise RunFailedError(
-            f"cannot write '{path}': {error.strerror}; free disk space or make the folder writable"
-        ) from error
 
 
 def read_samples(path: Path) -> "tuple[NDArray[np.uint8], NDArray[np.int64]] | None":

@@ -6,9 +6,9 @@ import tempfile
 from datetime import datetime
 from pathlib import Path
 
-from cifar_tui.engine.atomic import write_text_atomically
+from cifar_tui.engine.atomic import disk_errors_explained, write_text_atomically
 from cifar_tui.engine.config.schema import TrainConfig, config_to_toml
-from cifar_tui.engine.errors import ConfigError, RunFailedError
+from cifar_tui.engine.errors import ConfigError
 from cifar_tui.engine.layout import CONFIG_FILE
 from cifar_tui.runs.disk.run_lock import owner_of
 
@@ -39,15 +39,11 @@ def create_run_folder(checkpoints: Path, config: TrainConfig) -> Path:
     stamp = datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")
     for number in itertools.count(1):
         folder = checkpoints / (stamp if number == 1 else f"{stamp}-{number}")
-        try:
-            folder.mkdir(mode=0o700)  # keeps the control socket in it private
-        except FileExistsError:
-            continue
-        except OSError as error:
-            raise RunFailedError(
-                f"cannot create the run's folder '{folder}': {error.strerror}; "
-                "free disk space or make the folder writable"
-            ) from error
+        with disk_errors_explained(f"create the run's folder '{folder}'"):
+            try:
+                folder.mkdir(mode=0o700)  # keeps the control socket in it private
+            except FileExistsError:
+                continue
         break
     write_config(folder, config)
     return folder
@@ -59,13 +55,8 @@ def write_config(folder: Path, config: TrainConfig) -> None:
     Raises:
         RunFailedError: it cannot be written.
     """
-    try:
+    with disk_errors_explained(f"write '{folder / CONFIG_FILE}'"):
         write_text_atomically(folder / CONFIG_FILE, config_to_toml(config))
-    except OSError as error:
-        raise RunFailedError(
-            f"cannot write '{folder / CONFIG_FILE}': {error.strerror}; "
-            "free disk space or make the folder writable"
-        ) from error
 
 
 def find_run(checkpoints: Path, name: str) -> Path:

@@ -1,7 +1,9 @@
 """`summary.json`: a run's row in the table of runs, so that listing reads no event logs."""
 
+import contextlib
 import dataclasses
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,10 +80,12 @@ def write_summary(folder: Path, summary: RunSummary) -> None:
 
 def read_summary(folder: Path) -> RunSummary | None:
     """Read `summary.json`, or rebuild it from the event log if missing or damaged; None without either."""
-    try:
-        return decode(RunSummary, json.loads((folder / SUMMARY_FILE).read_bytes()))
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
-        pass
+    with contextlib.suppress(
+        OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError
+    ):
+        summary = decode(RunSummary, json.loads((folder / SUMMARY_FILE).read_bytes()))
+        if _is_sound(summary):
+            return summary
     state = RunState()
     try:
         for event in read_events(folder):
@@ -89,4 +93,11 @@ def read_summary(folder: Path) -> RunSummary | None:
     except OSError:
         return None
     snapshot = state.snapshot()
-    return summarize(snapshot) if snapshot.version else None
+    summary = summarize(snapshot)
+    return summary if snapshot.version and _is_sound(summary) else None
+
+
+def _is_sound(summary: RunSummary) -> bool:
+    """Check that no figure is negative, infinite or NaN: none of these can be shown."""
+    values = dataclasses.astuple(summary)
+    return all(0 <= value < math.inf for value in values if isinstance(value, int | float))

@@ -5,7 +5,7 @@ import time
 import pytest
 from textual.pilot import Pilot
 
-from cifar_tui.app.panes.log import SIGNS, LogPane, LogView, printable, wrapped
+from cifar_tui.app.panes.log import SIGNS, LogPane, LogView, printable_lines, wrapped
 from cifar_tui.runs.state import LogLine
 from tests.app.panes.pane_app import PaneApp, count_layouts, settled
 
@@ -168,8 +168,8 @@ async def test_a_new_run_starts_an_empty_log_that_follows() -> None:
 
 
 def test_control_characters_do_not_reach_the_screen() -> None:
-    assert printable("a\x1b[31mb\tc\r\nd") == ["a�[31mb c", "d"]
-    assert printable("") == [""]
+    assert printable_lines("a\x1b[31mb\tc\r\nd") == ["a�[31mb c", "d"]
+    assert printable_lines("") == [""]
 
 
 def test_words_longer_than_the_width_are_broken() -> None:

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from cifar_tui.engine.checkpoint.files import (
+    REQUIRED_STATE,
     Checkpoint,
     load_into,
     load_training_state,
@@ -146,14 +147,35 @@ def test_another_net_is_rejected(net, tmp_path):
 
 def test_a_folder_that_cannot_be_written_is_one_sentence(net, tmp_path):
     with pytest.raises(RunFailedError, match=r"cannot save .*No such file"):
-        write_checkpoint(
-            tmp_path / "none", Checkpoint(state=b"", weights=b"", step=1, epoch=1, reason="a test")
-        )
+        write_checkpoint(tmp_path / "none", Checkpoint(state=b"", weights=b"", step=1, reason="a test"))
 
 
-@pytest.mark.parametrize("content", [{"model": {}}, [1, 2], "text"])
+STATE = dict.fromkeys(REQUIRED_STATE, 0) | {"config": {}, "steps": {}, "provenance": {"backend": "eager"}}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"model": {}},
+        [1, 2],
+        "text",
+        {name: value for name, value in STATE.items() if name != "provenance"},
+        {name: value for name, value in STATE.items() if name != "steps"},
+        STATE | {"provenance": {}},
+        STATE | {"provenance": {"backend": None}},
+        STATE | {"provenance": None},
+        STATE | {"config": []},
+        STATE | {"steps": "eager"},
+    ],
+)
 def test_a_file_without_training_state_is_rejected(tmp_path, content):
     path = tmp_path / "last.pt"
     path.write_bytes(serialized(content))
     with pytest.raises(ConfigError, match="is not a training checkpoint"):
         load_training_state(path)
+
+
+def test_the_state_of_a_run_is_loaded_as_it_was_saved(tmp_path):
+    path = tmp_path / "last.pt"
+    path.write_bytes(serialized(STATE))
+    assert load_training_state(path) == STATE

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.timeout(60)
 
 def checkpoint(step, *, best=None):
     content = f"{step}".encode()
-    return Checkpoint(state=content, weights=content, best=best, step=step, epoch=1, reason="requested")
+    return Checkpoint(state=content, weights=content, best=best, step=step, reason="requested")
 
 
 class Disk:

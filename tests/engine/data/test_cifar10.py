@@ -32,7 +32,8 @@ def load(source: str, data_dir: Path, reports: list[LoadingProgress] | None = No
 @pytest.fixture
 def folder(small_archive: Archive, tmp_path: Path) -> Path:
     """The official files in the data folder `tmp_path`."""
-    return fetch(small_archive, tmp_path, Progress(lambda _: None, lambda: False))
+    fetch(small_archive, tmp_path, Progress(lambda _: None, lambda: False))
+    return tmp_path / small_archive.folder_name
 
 
 def names(folder: Path) -> set[str]:

@@ -38,7 +38,8 @@ class Watcher:
 def fetch_small(archive: Archive, data_dir: Path, watcher: Watcher | None = None) -> Path:
     watcher = watcher or Watcher()
     progress = Progress(watcher.report, watcher.stop.is_set)
-    return fetch(archive, data_dir, progress, retry_pauses=(0, 0))
+    fetch(archive, data_dir, progress, retry_pauses=(0, 0))
+    return data_dir / archive.folder_name
 
 
 def names(folder: Path) -> set[str]:

@@ -389,3 +389,15 @@ def test_unreadable_folder(both: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(os, "scandir", refusing)  # file modes do not keep root out
     assert_refused(both, r"cannot read the folder .*cat' \(Permission denied\)")
+
+
+def test_a_class_folder_that_cannot_be_looked_into(both: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = Path.stat
+
+    def refusing(path: Path, **options: bool) -> os.stat_result:
+        if path.name == "cat":
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path, **options)
+
+    monkeypatch.setattr(Path, "stat", refusing)  # file modes do not keep root out
+    assert_refused(both, r"cannot read the folder .*cat' \(Permission denied\)")

@@ -72,7 +72,7 @@ def test_the_probe_alternates_the_precisions_for_about_a_second(images, net, mon
     assert tried == ["fp32", "bf16"] * turns
 
 
-@pytest.mark.parametrize("steps", [None, {}, {"precision": "fp4"}, {"precision": ["bf16"]}])
+@pytest.mark.parametrize("steps", [{}, {"precision": "fp4"}, {"precision": ["bf16"]}])
 def test_a_checkpoint_may_have_no_precision(steps):
     assert precision_of(steps) is None
 

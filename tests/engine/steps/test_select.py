@@ -62,6 +62,7 @@ def test_on_a_gpu_cuda_graphs_run_it():
         ({"device": CUDA, "resumed": "numba 0.68.1"}, "numba does not run on cuda"),
         ({"resumed": "cuda_graph"}, "cuda_graph does not run on cpu"),
         ({"resumed": "eager"}, "same as before the resume"),
+        ({"resumed": "abacus 1.0"}, "there is no backend 'abacus'"),
     ],
 )
 def test_eager_runs_what_the_others_cannot_or_need_not(settings, reason):

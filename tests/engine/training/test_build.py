@@ -1,5 +1,6 @@
 """What the settings make of a model: the tutorial's steps, and what a recipe adds to them."""
 
+from contextlib import nullcontext
 from functools import partial
 
 import pytest
@@ -12,6 +13,7 @@ from cifar_tui.engine.models.registry import MODELS, create_model
 from cifar_tui.engine.optim.registry import OPTIMIZERS
 from cifar_tui.engine.steps.backend import BackendFailedError
 from cifar_tui.engine.steps.cuda_graph import CudaGraphSteps
+from cifar_tui.engine.steps.eager import EagerSteps
 from cifar_tui.engine.steps.registry import BACKENDS
 from cifar_tui.engine.training.build import build_training
 from tests.engine.made_training import build_setup, choice_of, first_images, losses
@@ -68,6 +70,32 @@ def test_building_draws_only_what_the_initialization_draws(noise_dataset):
     assert torch.equal(torch.get_rng_state(), state)
     whitening = setup.net.whitening.weight
     assert torch.allclose(whitening[:12], -whitening[12:]), "the first layer whitens"
+
+
+@pytest.mark.parametrize(("precision", "rounding"), [("fp32", "ieee"), ("tf32", "tf32")])
+def test_steps_are_prepared_in_the_precision_they_run_in(noise_dataset, monkeypatch, precision, rounding):
+    found = []
+    backends = (torch.backends.cuda.matmul, torch.backends.cudnn.conv)
+    monkeypatch.setattr(
+        EagerSteps,
+        "prepare",
+        lambda steps, cancelled: found.extend(backend.fp32_precision for backend in backends),
+    )
+    build_setup(noise_dataset, resumed_precision=precision)
+    assert found == [rounding, rounding]
+
+
+@pytest.mark.parametrize(("model", "benchmarked"), [("net", []), ("airbench-tiny", ["cpu"])])
+def test_the_tutorial_model_keeps_the_algorithms_that_cudnn_chooses(
+    noise_dataset, monkeypatch, model, benchmarked
+):
+    found = []
+    monkeypatch.setattr(
+        "cifar_tui.engine.training.build.fastest_convolutions",
+        lambda device: nullcontext(found.append(device.type)),
+    )
+    build_setup(noise_dataset, model=model)
+    assert found == benchmarked
 
 
 def fail_to_record(steps):
@@ -159,7 +187,7 @@ def test_the_first_epochs_may_train_on_smaller_images(noise_dataset):
             {"epochs": 1, "model": "airbench-tiny", "low_res_fraction": 0.67},
             [
                 (
-                    "all epochs train on full-size images: low_res_fraction 0.67 of 1 epochs "
+                    "all epochs train on full-size images: low_res_fraction 0.67 with epochs 1 "
                     "is less than one epoch"
                 )
             ],

@@ -193,9 +193,26 @@ def test_a_loss_that_is_not_finite_pauses_the_run_and_says_so(noise_dataset, tmp
     run = MadeTraining(noise_dataset, tmp_path, on_event=on_event)
     with pytest.raises(RunFailedError, match="not saved at step 100: the weights are not finite"):
         run.trainer.fit()
-    assert Phase.PAUSED in run.phases()
+    (paused,) = [event for event in run.of(PhaseChanged) if event.phase is Phase.PAUSED]
+    assert "not finite at step 51" in paused.message
+    assert "train again with a lower" in paused.message
     assert "not finite at step 51" in run.of(Alert)[0].text
     assert all(math.isfinite(p.loss) for p in run.of(LossPoint))
+
+
+def test_a_pause_after_one_for_a_loss_that_is_not_finite_has_no_cause(noise_dataset, tmp_path):
+    def on_event(run, event):
+        diverge(run, event)
+        if isinstance(event, PhaseChanged) and event.phase is Phase.PAUSED:
+            run.control.request("resume" if event.message else "stop")
+        elif isinstance(event, EpochFinished):
+            run.control.request("pause")
+
+    run = MadeTraining(noise_dataset, tmp_path, on_event=on_event)
+    with pytest.raises(RunFailedError, match="not finite"):
+        run.trainer.fit()
+    messages = [event.message for event in run.of(PhaseChanged) if event.phase is Phase.PAUSED]
+    assert [bool(message) for message in messages] == [True, False]
 
 
 def test_weights_that_are_not_finite_never_replace_a_checkpoint(noise_dataset, tmp_path):

@@ -8,8 +8,8 @@ from cifar_tui.runs.control.server import ControlServer
 class NotingServer(ControlServer):
     """Notes the requests; refuses them with `refusal`, or fails with `defect`, if there is one."""
 
-    def __init__(self, folder, **options):
-        super().__init__(folder, self.note, **options)
+    def __init__(self, folder, *, beat=lambda: None, beat_seconds=60.0):
+        super().__init__(folder, self.note, beat=beat, beat_seconds=beat_seconds)
         self.folder = folder
         self.requests = []
         self.refusal = None

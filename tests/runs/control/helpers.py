@@ -5,6 +5,7 @@ import socket
 import time
 
 from cifar_tui.runs.control.protocol import socket_address
+from cifar_tui.runs.control.server import ControlServer
 from cifar_tui.runs.disk.event_log import EventLog
 
 
@@ -27,6 +28,11 @@ def log(folder, *events):
     for event in events:
         event_log.append(event)
     event_log.close()
+
+
+def make_control_server(folder, handle):
+    """A control server without a heartbeat."""
+    return ControlServer(folder, handle, beat=lambda: None, beat_seconds=60.0)
 
 
 def connect(folder):

@@ -39,6 +39,30 @@ def answer(listener, data, *, every=None):
     threading.Thread(target=serve, daemon=True).start()
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a full queue refuses the connection")
+def test_an_owner_whose_queue_is_full_is_tried_again(tmp_path, listener):
+    listener.listen(0)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            with socket.socket(socket.AF_UNIX) as other:
+                other.settimeout(0)
+                other.connect(listener.getsockname())
+    served = []
+
+    def serve():
+        time.sleep(0.2)
+        while not served:
+            connection, _ = listener.accept()
+            with connection:
+                if request := connection.recv(4096):
+                    served.append(request)
+                    connection.sendall(b'{"ok": true}\n')
+
+    threading.Thread(target=serve, daemon=True).start()
+    send_request(tmp_path, Request.SAVE, timeout=10)
+    assert served == [b'{"do": "save"}\n']
+
+
 @pytest.mark.parametrize(
     "data",
     [

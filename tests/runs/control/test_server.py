@@ -16,8 +16,7 @@ from cifar_tui.engine.errors import RunFailedError, UserError
 from cifar_tui.runs.control import server as server_module
 from cifar_tui.runs.control.client import RequestRefusedError, RunUnreachableError, send_request
 from cifar_tui.runs.control.protocol import Request
-from cifar_tui.runs.control.server import ControlServer
-from tests.runs.control.helpers import connect, read_reply, wait_until
+from tests.runs.control.helpers import connect, make_control_server, read_reply, wait_until
 
 
 def assert_well(server):
@@ -231,7 +230,7 @@ def test_a_socket_that_a_dead_owner_left_is_replaced(tmp_path, make_server):
 def test_a_file_in_the_way_is_kept_and_named(tmp_path):
     (tmp_path / "control.sock").write_text("mine")
     with pytest.raises(RunFailedError, match=r"cannot listen on .*control\.sock: Address already in use"):
-        ControlServer(tmp_path, lambda request: None)
+        make_control_server(tmp_path, lambda request: None)
     assert (tmp_path / "control.sock").read_text() == "mine"
 
 
@@ -253,5 +252,24 @@ def test_closing_ends_everything_and_leaves_no_file(make_server):
 
 
 def test_a_server_that_was_never_started_can_be_closed(tmp_path):
-    ControlServer(tmp_path, lambda request: None).close()
+    make_control_server(tmp_path, lambda request: None).close()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_end_does_not_wait_for_a_disk_that_hangs(make_server, monkeypatch):
+    monkeypatch.setattr(server_module, "_CLOSE_SECONDS", 0.2, raising=False)
+    hanging, responds = threading.Event(), threading.Event()
+
+    def beat():
+        hanging.set()
+        responds.wait(60)
+
+    server = make_server(beat=beat, beat_seconds=0.01)
+    assert hanging.wait(10)
+    closing = threading.Thread(target=server.close, daemon=True)
+    closing.start()
+    closing.join(5)
+    ended = not closing.is_alive()
+    responds.set()
+    assert ended
+    assert not (server.folder / "control.sock").exists()

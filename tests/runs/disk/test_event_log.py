@@ -218,6 +218,23 @@ def test_a_torn_last_line_is_never_read_and_cut_off_when_the_log_is_opened_again
     assert texts_of(reader.read()) == ["b"], "who reads on is not led astray by what was cut off"
 
 
+@pytest.mark.parametrize("torn", [b"", b"x", b"y" * 100])
+def test_a_log_longer_than_a_read_may_be_keeps_its_lines(open_log, path, monkeypatch, torn):
+    log = open_log()
+    for number in range(9):
+        log.append(Message(text=f"message {number}"))
+    log.close()
+    whole = path.read_bytes()
+    path.write_bytes(whole + torn)
+    pread = os.pread
+    monkeypatch.setattr(event_log_module, "_BLOCK_BYTES", 16, raising=False)
+    monkeypatch.setattr(
+        event_log_module.os, "pread", lambda file, size, offset: pread(file, min(size, 16), offset)
+    )
+    open_log()
+    assert path.read_bytes() == whole
+
+
 def test_a_log_that_was_torn_in_its_first_line_begins_anew(open_log, tmp_path, path):
     path.write_bytes(b'{"sch')
     open_log().append(Message(text="a"))

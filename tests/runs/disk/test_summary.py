@@ -141,6 +141,12 @@ SOUND = json.dumps(dataclasses.asdict(RunSummary()))
         SOUND.replace('"step": 0', '"step": "0"'),
         SOUND.replace('"step": 0', '"step": true'),
         SOUND.replace('"train_seconds": 0.0', '"train_seconds": 1' + 400 * "0"),
+        SOUND.replace('"train_seconds": 0.0', '"train_seconds": Infinity'),
+        SOUND.replace('"train_seconds": 0.0', '"train_seconds": null'),
+        SOUND.replace('"updated": 0.0', '"updated": NaN'),
+        SOUND.replace('"started": null', '"started": -1.0'),
+        SOUND.replace('"best_accuracy": null', '"best_accuracy": 1e400'),
+        SOUND.replace('"step": 0', '"step": -1'),
         SOUND.replace('"error": ""', '"error": null'),
         "[" * 100_000,
     ],
@@ -178,6 +184,11 @@ def test_a_folder_in_place_of_the_summary_is_none(tmp_path):
 )
 def test_without_a_summary_and_with_no_sound_event_it_is_none(tmp_path, content):
     (tmp_path / EVENTS_FILE).write_bytes(content)
+    assert read_summary(tmp_path) is None
+
+
+def test_a_rebuilt_summary_without_sound_figures_is_none(tmp_path):
+    record(tmp_path, *beginning(), Resumed(step=-1, epoch=1, batch=0, train_seconds=0.0))
     assert read_summary(tmp_path) is None
 
 

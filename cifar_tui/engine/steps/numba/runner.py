@@ -46,7 +46,7 @@ class NumbaSteps:
             with event.install_listener("numba:compile", listener):
                 self._call(torch.empty(0, dtype=torch.int64), self._buffers())
         except CancelledError:
-            pass
+            pass  # the trainer stops before its first step
         except OSError:  # compiled, but the cache has no room for it
             self._call(torch.empty(0, dtype=torch.int64), self._buffers())
 
@@ -60,12 +60,10 @@ class NumbaSteps:
     def run(self, order: Tensor, *, step: int, max_steps: Callable[[], int]) -> Iterator[StepResult]:
         """Train on the images in `order`, as many steps to a result as `max_steps` and the time allow."""
         del step  # every step has the same learning rate
-        buffers = None
+        buffers = self._buffers()
+        self._keep(buffers)
         first = 0
         while first < len(order):
-            if buffers is None:
-                buffers = self._buffers()
-                self._keep(buffers)
             steps = max(1, min(max_steps(), int(_CALL_SECONDS / self._step_seconds)))
             batch = order[first : first + steps * self._batch_size]
             first += len(batch)
