@@ -359,7 +359,7 @@ def _check_num_classes(state_dict: Mapping[str, torch.Tensor], dataset: Dataset,
     found, expected = infer_num_classes(state_dict), len(dataset.class_names)
     if found is not None and found != expected:
         raise ConfigError(
-            f"'{path}' expects {found} classes, {dataset.title} has {expected}; "
+            f"'{path}' expects {found} classes, the dataset ({dataset.title}) has {expected}; "
             "use --data with the dataset it was trained on"
         )
 
@@ -368,10 +368,10 @@ def _load_state(trainer: Trainer, state: Mapping[str, Any], path: Path) -> None:
     try:
         trainer.load_state_dict(state)
     except (KeyError, RuntimeError, TypeError, ValueError) as error:
-        reason = str(error).splitlines()[0]
+        reason = str(error).splitlines()[:2][-1].strip().rstrip(".")  # torch begins with a heading
         raise ConfigError(
-            f"'{path}' does not match this run ({reason}); "
-            "start a new run, or use the dataset it was trained on"
+            f"'{path}' does not match the model or the dataset ({reason}); "
+            "use the dataset it was trained on, or start a new run"
         ) from error
 
 

@@ -20,7 +20,7 @@ from cifar_tui.engine.events import (
     TrainingStarted,
 )
 from cifar_tui.engine.models.registry import create_model
-from cifar_tui.engine.session import Session
+from cifar_tui.engine.session import Session, _load_state
 from cifar_tui.engine.steps.eager import EagerSteps
 
 
@@ -314,6 +314,14 @@ def test_weights_for_another_number_of_classes_are_refused(tmp_path, image_folde
     run = Run(tmp_path, data=image_folder)
     with pytest.raises(ConfigError, match=r"ten\.pth' expects 10 classes, .* has 3; use --data"):
         run.session.evaluate_file(tmp_path / "ten.pth")
+
+
+def test_a_state_that_does_not_fit_is_refused_with_what_does_not_fit(tmp_path):
+    ours, other = (create_model("net", num_classes=count) for count in (10, 3))
+    with pytest.raises(
+        ConfigError, match=r"last\.pt' does not match .* \(size mismatch for fc3\.weight: .*\); use"
+    ):
+        _load_state(ours, other.state_dict(), tmp_path / "last.pt")
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_does_not(tmp_path, image_folder):

@@ -90,7 +90,7 @@ def _overall(snapshot: RunSnapshot, evaluated: Evaluated) -> list[Content]:
 def _which_weights(evaluated: Evaluated) -> Content:
     step = f" · step {evaluated.step:,}" if evaluated.step or not evaluated.final else ""
     if evaluated.final:
-        return Content.assemble(("✓ ", "$text-success"), f"final weights{step}")
+        return Content.assemble(("✓ ", "$text-success"), f"saved weights{step}")
     return Content.assemble(("~ ", "bold $text-warning"), f"intermediate weights{step}")
 
 

@@ -113,7 +113,7 @@ def load_synthetic(
     """
     count = train_images + test_images
     classes = len(CLASS_NAMES)
-    progress.begin("drawing images", "images", total=count)
+    progress.begin("generating images", "images", total=count)
     images = np.empty((count, 3, _SIDE, _SIDE), dtype=np.uint8)
     generator = np.random.PCG64(seed)
     done = 0

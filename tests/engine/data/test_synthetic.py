@@ -70,5 +70,5 @@ def test_the_whole_set_is_drawn_in_memory(tmp_path: Path) -> None:
 
 
 def test_drawing_can_be_cancelled() -> None:
-    with pytest.raises(CancelledError, match="stopped while drawing images"):
+    with pytest.raises(CancelledError, match="stopped while generating images"):
         load_dataset("synthetic", data_dir=Path(), seed=0, report=ignore, cancelled=lambda: True)
