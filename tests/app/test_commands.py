@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 from rich.console import Console
 from textual.widgets import Static
 
@@ -15,6 +16,8 @@ from cifar_tui.runs.control.protocol import Request
 from cifar_tui.runs.live import LiveRun
 from tests.app.panes.pane_app import trained
 from tests.app.views.runs_app import until
+
+pytestmark = pytest.mark.usefixtures("short_form")
 
 STARTED = trained(0)[-1]
 FINISHED = TrainingFinished(completed=True, epoch=1, step=1, train_seconds=1.0, images=1, final_loss=1.0)

@@ -13,7 +13,7 @@ from cifar_tui.engine.events import EpochFinished, Evaluated, LossPoint, LossWin
 from cifar_tui.runs.disk.event_log import read_events
 from tests.cli.command import CommandLine
 
-CRASHES = int(os.environ.get("CIFAR_TUI_CRASHES", "2"))
+CRASHES = int(os.environ.get("CIFAR_TUI_CRASHES", "1"))
 SEED = int(os.environ.get("CIFAR_TUI_CRASH_SEED", random.SystemRandom().randrange(10**9)))
 SETTINGS = ("--epochs", "120", "--set", "log_every=4", "--set", "checkpoint_every_minutes=0.0001")
 """Epochs of six steps, and a checkpoint every few milliseconds."""

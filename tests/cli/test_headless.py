@@ -201,7 +201,7 @@ def test_a_stop_in_the_last_evaluation_reports_no_accuracy_of_earlier_weights(
     def stopped(*_, **__):
         raise CancelledError
 
-    monkeypatch.setattr(Session, "_evaluate_saved", stopped)
+    monkeypatch.setattr(Session, "evaluate_file", stopped)
     config = TrainConfig(data=str(image_folder), data_dir=str(tmp_path / "data"), device="cpu")
     run = LiveRun(config, checkpoints=tmp_path / "checkpoints", interactive=False)
     run.start_training()

@@ -62,7 +62,8 @@ def test_training_goes_on_while_the_disk_is_full_and_saves_again_when_there_is_r
     for setting in ("checkpoint_every_minutes=0.002", "checkpoint_every_epochs=0", "eval_every=0"):
         settings += ["--set", setting]
     arguments = ["--data", str(image_folder), "--data-dir", str(tmp_path / "data"), "--device", "cpu"]
-    command = [sys.executable, "-m", "cifar_tui", "train", "--headless", *arguments, *settings]
+    # its steps only pass the time: they leave the processor to other tests
+    command = ["nice", sys.executable, "-m", "cifar_tui", "train", "--headless", *arguments, *settings]
     with (tmp_path / "stderr").open("w") as stderr:
         process = subprocess.Popen(
             [*command, "--checkpoints", str(small_disk)], stdout=subprocess.DEVNULL, stderr=stderr

@@ -73,7 +73,7 @@ def test_a_suspended_dashboard_comes_back_whole_and_its_run_continues(shell, ima
     assert shell.left_clean()
 
 
-def test_a_dashboard_that_is_stopped_from_outside_reads_its_keys_once_when_it_continues(
+def test_a_dashboard_that_is_stopped_from_outside_reads_its_keys_once_and_saves_on_sigterm(
     open_terminal, image_folder, tmp_path
 ):
     terminal = open_terminal("train", "--data", image_folder, "--epochs", "9000")
@@ -92,8 +92,8 @@ def test_a_dashboard_that_is_stopped_from_outside_reads_its_keys_once_when_it_co
     assert field_of(pid, "Threads") == threads
     terminal.press("escape")
     terminal.until_gone("Pause or resume training")
-    terminal.press("s")
-    terminal.until("✓ done")
-    terminal.press("q")
-    assert terminal.wait_for_exit() == 0
+    terminal.kill(signal.SIGTERM)
+    assert terminal.wait_for_exit() == 128 + signal.SIGTERM
     assert terminal.left_clean()
+    (folder,) = (tmp_path / "checkpoints").iterdir()
+    assert (folder / "last.pt").exists()

@@ -215,12 +215,25 @@ def test_a_closed_window(open_terminal, image_folder, tmp_path):
 
 
 @pytest.mark.alone
-def test_a_terminal_that_nobody_reads(open_terminal, image_folder, tmp_path):
+def test_a_terminal_that_nobody_reads_and_a_signal_that_saves_all_the_same(
+    open_terminal, image_folder, tmp_path
+):
     terminal = open_terminal(*arguments(image_folder).split())
     run = start_training(terminal, tmp_path)
     before = run.shares(terminal.pump)
     assert_survived(run, before, pause_for_a_moment)
-    stop(run)
+    step = run.step
+    deadline = time.monotonic() + 120
+    while run.step < step + 300:  # until the screen hangs on what is drawn of them
+        assert time.monotonic() < deadline
+        pause_for_a_moment()
+    terminal.kill(signal.SIGTERM)
+    while terminal.ended() is None:
+        assert time.monotonic() < deadline
+        pause_for_a_moment()
+    assert terminal.status == 128 + signal.SIGTERM
+    assert not owner_of(run.folder).live
+    assert (run.folder / "last.pt").exists()
 
 
 @pytest.mark.alone
@@ -258,6 +271,7 @@ def test_a_detached_run_is_attached_again_and_a_signal_ends_only_the_screen(
     terminal.until("attached to process")
     terminal.kill(signal.SIGTERM)
     assert terminal.wait_for_exit() == 128 + signal.SIGTERM
+    assert terminal.left_clean()
     assert owner_of(run.folder).live
     come_back_and_stop(open_terminal(*command[1].split()), run)
 
@@ -275,22 +289,3 @@ def test_a_terminal_that_ends_without_a_signal(open_terminal, image_folder, tmp_
     terminal.hang_up()
     assert_survived(run, before, pause_for_a_moment)
     stop(run)
-
-
-def test_a_screen_that_hangs_on_its_terminal_does_not_prevent_a_signal_from_saving(
-    open_terminal, image_folder, tmp_path
-):
-    terminal = open_terminal(*arguments(image_folder).split())
-    run = start_training(terminal, tmp_path)
-    step = run.step
-    deadline = time.monotonic() + 120
-    while run.step < step + 300:  # while nobody reads what is drawn of them
-        assert time.monotonic() < deadline
-        pause_for_a_moment()
-    terminal.kill(signal.SIGTERM)
-    while terminal.ended() is None:
-        assert time.monotonic() < deadline
-        pause_for_a_moment()
-    assert terminal.status == 128 + signal.SIGTERM
-    assert not owner_of(run.folder).live
-    assert (run.folder / "last.pt").exists()

@@ -8,6 +8,8 @@ from cifar_tui.app.dialogs.help import HelpScreen
 from cifar_tui.app.dialogs.questions import DataDialog, DeleteDialog, QuitDialog, RecapDialog
 from tests.app.views.runs_app import until
 
+pytestmark = pytest.mark.usefixtures("short_form")
+
 
 def data_dialog():
     return DataDialog("cannot download", "auto")

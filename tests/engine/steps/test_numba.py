@@ -225,10 +225,10 @@ import resource, signal, torch
 from cifar_tui.engine.data.dataset import ImageSplit
 from cifar_tui.engine.steps.numba.runner import NumbaSteps
 from tests.engine.made_training import make_parts
-signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
 images, targets = torch.zeros(4, 3, 32, 32, dtype=torch.uint8), torch.zeros(4, dtype=torch.int64)
 steps = NumbaSteps(make_parts(ImageSplit(images=images, targets=targets)))
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
 looks = []
 steps.prepare(lambda: len(looks) > 2 or bool(looks.append(1)))
 assert len(looks) == 3, looks
