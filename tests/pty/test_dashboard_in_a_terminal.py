@@ -41,7 +41,8 @@ def leave_field(terminal):
 def test_configure_train_pause_resize_evaluate_page_help_palette_and_quit(
     open_terminal, image_folder, tmp_path
 ):
-    terminal = open_terminal("--set", "backend=eager", size=(80, 24))
+    settings = ("backend=eager", "eval_every=0", "checkpoint_every_epochs=100")  # its epochs have six steps
+    terminal = open_terminal(*(part for setting in settings for part in ("--set", setting)), size=(80, 24))
     terminal.until("1 Settings")
 
     # configure: into the form, to the field `data`, in place of what is there
@@ -69,7 +70,7 @@ def test_configure_train_pause_resize_evaluate_page_help_palette_and_quit(
     terminal.press("[", "[")
     terminal.until("batch 3 of 3")
 
-    for size, visible in (((120, 40), 5), ((100, 30), 1), ((200, 50), 5)):
+    for size, visible in (((200, 50), 5), ((100, 30), 1), ((120, 40), 5)):
         terminal.resize(*size)
         terminal.until_true(lambda n=visible: sum(f"╭─ {t}" in terminal.text() for t in PANES) == n)
     terminal.until("batch 3 of 3")

@@ -10,6 +10,9 @@ import pytest
 
 from cifar_tui.runs.disk.run_lock import owner_of
 
+TRAIN = ("train", "--epochs", "9000", "--set", "eval_every=0", "--set", "checkpoint_every_epochs=100")
+"""Epochs of six steps, which are not worth an evaluation and a checkpoint each."""
+
 PANES = ("1 Settings", "2 Training", "3 Samples", "4 Summary", "5 Log")
 
 
@@ -45,7 +48,8 @@ def come_back(shell):
 
 
 def test_a_suspended_dashboard_comes_back_whole_and_its_run_continues(shell, image_folder, tmp_path):
-    shell.press(*f"{sys.executable} -m cifar_tui train --data {image_folder} --epochs 9000", "enter")
+    program = f"{sys.executable} -m cifar_tui {' '.join(TRAIN)} --data {image_folder.name}"
+    shell.press(*program, "enter")
     shell.until(r"Epoch \d+ of 9,000")
     pid = pid_of_the_run(tmp_path / "checkpoints")
     suspend(shell, pid)
@@ -76,7 +80,7 @@ def test_a_suspended_dashboard_comes_back_whole_and_its_run_continues(shell, ima
 def test_a_dashboard_that_is_stopped_from_outside_reads_its_keys_once_and_saves_on_sigterm(
     open_terminal, image_folder, tmp_path
 ):
-    terminal = open_terminal("train", "--data", image_folder, "--epochs", "9000")
+    terminal = open_terminal(*TRAIN, "--data", image_folder)
     terminal.until(r"Epoch \d+ of 9,000")
     terminal.press("space")
     terminal.until("‖ paused")
