@@ -6,7 +6,7 @@ plotext is imported lazily to keep startup fast.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import product
+from itertools import accumulate, product
 
 from rich.text import Text
 from textual.color import Color
@@ -16,8 +16,8 @@ from cifar_tui.runs.format import loss_figure
 from cifar_tui.runs.series import decimate
 from cifar_tui.runs.state import Curves
 
-SMOOTHING_LEVELS = (0.0, 0.6, 0.9, 0.98)
-"""Decays of the moving average that a key cycles through; 0 draws no average."""
+SMOOTHING_LEVELS = (0.0, 0.02, 0.05, 0.2)
+"""Widths of the mean's window that a key cycles through, in shares of the points shown; 0 draws no mean."""
 
 MAX_ZOOM = 8
 
@@ -79,7 +79,7 @@ class ChartOptions:
     Attributes:
         width: columns, including the axis.
         height: rows, including the legend and the axis.
-        smoothing: decay (0 ≤ d < 1) of the moving average; 0 draws no average.
+        smoothing: width of the window of the smoothed line, as a share (0-1) of the points shown; 0: no line.
         zoom: draw only the last 1 / 2**zoom of the steps.
         log_scale: draw the loss on a logarithmic axis, without losses that are not above 0.
     """
@@ -87,7 +87,7 @@ class ChartOptions:
     width: int
     height: int
     palette: Palette
-    smoothing: float = 0.9
+    smoothing: float = 0.05
     zoom: int = 0
     log_scale: bool = False
 
@@ -107,7 +107,7 @@ _LegendEntry = tuple[_Series, str, str]
 
 
 def loss_chart(curves: Curves, options: ChartOptions) -> Text:
-    """Draw the training loss and its moving average; exactly `options.width` × `options.height` cells."""
+    """Draw the training loss and its moving mean; exactly `options.width` × `options.height` cells."""
     palette = options.palette
     finite = _finite(curves.loss)
     points = [point for point in finite if point[1] > 0] if options.log_scale else finite
@@ -116,17 +116,17 @@ def loss_chart(curves: Curves, options: ChartOptions) -> Text:
     if len(points) < 2:
         return _placeholder("Loss", _single_point(points, "loss {:.3f}"), options)
     first, last = _step_range(curves, options.zoom)
-    raw, *average = _training_series(points, first, palette.loss, palette.loss_raw, options.smoothing)
-    latest = loss_figure((average or [raw])[0].points[-1][1])
-    if average:
-        legend = [(average[0], f"smoothed (EMA {options.smoothing:g})", latest), (raw, "raw", "")]
+    raw, *mean = _training_series(points, first, palette.loss, palette.loss_raw, options.smoothing)
+    latest = loss_figure((mean or [raw])[0].points[-1][1])
+    if mean:
+        legend = [(mean[0], f"smoothed over {100 * options.smoothing:g} %", latest), (raw, "raw", "")]
     else:
         legend = [(raw, "raw", latest)]
     values = [value for _, value in raw.points]
     make_axis = log_axis if options.log_scale else linear_axis
     y_axis = make_axis(*padded(min(values), max(values)), count=max(2, options.height // 2 - 1))
     title = "Loss, log" if options.log_scale else "Loss"
-    return _chart(title, [raw, *average], legend, (first, last), y_axis, options)
+    return _chart(title, [raw, *mean], legend, (first, last), y_axis, options)
 
 
 def accuracy_chart(curves: Curves, options: ChartOptions) -> Text:
@@ -149,26 +149,30 @@ def accuracy_chart(curves: Curves, options: ChartOptions) -> Text:
     return _chart("Accuracy", [*series, marks], legend, (first, last), y_axis, options)
 
 
-def smoothed(points: Sequence[tuple[float, float]], decay: float) -> Points:
-    """Compute the bias-corrected exponential moving average of `points`."""
-    average, total = 0.0, 0.0
+def smoothed(points: Sequence[tuple[float, float]], share: float) -> Points:
+    """Compute the centred mean of `points` over a window of `share` (0-1) of them, at least three.
+
+    The window shrinks towards both ends, so that the line never leaves the points it stands for.
+    """
+    reach = max(1, round(share * len(points) / 2))
+    sums = list(accumulate((y for _, y in points), initial=0.0))
     result = []
-    for x, y in points:
-        average = decay * average + (1 - decay) * y
-        total = decay * total + (1 - decay)
-        result.append((x, average / total))
+    for index, (x, _) in enumerate(points):
+        near = min(reach, index, len(points) - 1 - index)
+        total = sums[index + near + 1] - sums[index - near]
+        result.append((x, total / (2 * near + 1)))
     return result
 
 
 def _training_series(
     points: Points, first: float, colour: str, faint: str, smoothing: float
 ) -> list[_Series]:
-    """Return the points from step `first` on: faint with their moving average, or as a line without it."""
+    """Return the points from step `first` on: faint with their moving mean, or as a line without it."""
     raw = _since(first, points)
     if not smoothing:
         return [_Series(raw, colour, _RAW)]
-    average = _since(first, smoothed(points, smoothing))
-    return [_Series(raw, faint, _RAW, is_line=False), _Series(average, colour, _LINE)]
+    mean = smoothed(raw, smoothing)
+    return [_Series(raw, faint, _RAW, is_line=False), _Series(mean, colour, _LINE)]
 
 
 def _finite(points: Sequence[tuple[float, float]]) -> Points:

@@ -6,13 +6,14 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 from rich.text import Text
 from textual.theme import BUILTIN_THEMES
 
 from cifar_tui.app.charts import curves as module
 from cifar_tui.app.charts.axes import log_axis, round_ticks, step_range_label
-from cifar_tui.app.charts.curves import MAX_ZOOM, ChartOptions, Palette, smoothed
+from cifar_tui.app.charts.curves import MAX_ZOOM, SMOOTHING_LEVELS, ChartOptions, Palette, smoothed
 from cifar_tui.runs.state import Curves
 
 Draw = Callable[..., Text]
@@ -99,15 +100,15 @@ def test_nothing_but_bad_values_is_an_empty_chart() -> None:
 def test_a_spike_of_one_point_among_thousands_is_seen() -> None:
     flat = [(step, 1.0 + 0.01 * (step % 2)) for step in range(1, 4097)]
     spiked = [*flat[:2000], (2001, 9.0), *flat[2001:]]
-    chart = loss_chart(Curves(loss=spiked), width=80, height=12, smoothing=0.98)
+    chart = loss_chart(Curves(loss=spiked), width=80, height=12, smoothing=0.2)
     top = rows(chart)[1]
     assert any("\u2800" < character <= "\u28ff" for character in top)
 
 
 def test_raw_and_smoothed_differ_in_shape_and_the_legend_names_both() -> None:
-    chart = loss_chart(curves(), width=88, height=15, smoothing=0.9)
+    chart = loss_chart(curves(), width=88, height=15, smoothing=0.05)
     legend, body = rows(chart)[0], "".join(rows(chart)[1:])
-    assert "smoothed (EMA 0.9)" in legend
+    assert "smoothed over 5 %" in legend
     assert "raw" in legend
     assert set(body) & set("▀▄▚▞▌▐█")
     assert any("\u2800" < character <= "\u28ff" for character in body)
@@ -188,9 +189,19 @@ def test_a_curve_that_does_not_move_is_drawn(value: float, log_scale: bool) -> N
     assert len(rows(chart)) == 12
 
 
-def test_a_moving_average_starts_at_the_first_value() -> None:
-    assert [y for _, y in smoothed([(1, 4.0), (2, 4.0)], 0.9)] == pytest.approx([4.0, 4.0])
-    assert smoothed([(1, 0.0), (2, 1.0)], 0.5)[1][1] == pytest.approx(2 / 3)
+@pytest.mark.parametrize("share", SMOOTHING_LEVELS[1:])
+@pytest.mark.parametrize("count", [2, 3, 7, 60, 1_000, 100_000])
+def test_the_smoothed_line_stays_between_the_points_of_its_window(count: int, share: float) -> None:
+    generator = np.random.default_rng(count)
+    losses = 2.3 / np.sqrt(np.arange(1, count + 1)) + generator.exponential(0.1, count)
+    line = np.array([y for _, y in smoothed(list(enumerate(losses.tolist())), share)])
+    reach = max(1, round(share * count / 2))
+    near = np.minimum(reach, np.minimum(np.arange(count), np.arange(count)[::-1]))
+    for index in {*range(min(count, 300)), *range(max(0, count - 300), count), *range(0, count, 997)}:
+        window = losses[index - near[index] : index + near[index] + 1]
+        assert window.min() - 1e-9 <= line[index] <= window.max() + 1e-9
+    assert (line[0], line[-1]) == pytest.approx((losses[0], losses[-1]))
+    assert count < 1000 or np.abs(np.diff(line)).sum() < np.abs(np.diff(losses)).sum() / 2, "it is smooth"
 
 
 @pytest.mark.parametrize(("low", "high"), [(0, 25_000), (0.93, 2.41), (1e-9, 3e-9), (19_500, 20_000)])
