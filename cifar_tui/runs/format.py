@@ -1,20 +1,22 @@
 """Format numbers for the user."""
 
-_AGES = ((365 * 86_400, "y"), (86_400, "d"), (3600, "h"), (60, "min"))
+_AGES = ((365 * 86_400, "y"), (86_400, "d"), (3600, "h"), (60, "m"))
 
 UNKNOWN = "–"
 """Placeholder for an unknown figure."""
 
 
 def duration(seconds: float) -> str:
-    """Format as `0:07`, `12:05` or `1:02:03`."""
+    """Format as `24 s`, `3 m 41 s` or `1 h 05 m`."""
     minutes, second = divmod(round(seconds), 60)
     hours, minute = divmod(minutes, 60)
-    return f"{hours}:{minute:02d}:{second:02d}" if hours else f"{minute}:{second:02d}"
+    if hours:
+        return f"{hours} h {minute:02d} m"
+    return f"{minute} m {second:02d} s" if minute else f"{second} s"
 
 
 def age(seconds: float) -> str:
-    """Format a time span in its largest unit: `45 s`, `12 min`, `5 h`, `3 d`, `2 y`."""
+    """Format a time span in its largest unit: `45 s`, `12 m`, `5 h`, `3 d`, `2 y`."""
     for unit, name in _AGES:
         if seconds >= unit:
             return f"{seconds // unit:.0f} {name}"

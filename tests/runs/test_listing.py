@@ -277,8 +277,9 @@ def listed(tmp_path, name="run", config=None, **figures):
         ({"best_accuracy": 0.54321}, "best", "54.32"),
         ({}, "last", "–"),
         ({"loss": 123_456.7}, "loss", "1.23e+05"),
-        ({"train_seconds": 3723.4}, "time", "1:02:03"),
-        ({"train_seconds": 59.6}, "time", "1:00"),
+        ({"train_seconds": 3723.4}, "time", "1 h 02 m"),
+        ({"train_seconds": 221.4}, "time", "3 m 41 s"),
+        ({"train_seconds": 59.6}, "time", "1 m 00 s"),
         ({}, "age", "–"),
     ],
 )
@@ -294,7 +295,7 @@ def test_nothing_in_a_table_can_wreck_the_screen(tmp_path):
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(-5, "0 s"), (59.9, "59 s"), (60, "1 min"), (7200, "2 h"), (864_000, "10 d"), (8e7, "2 y")],
+    [(-5, "0 s"), (59.9, "59 s"), (60, "1 m"), (7200, "2 h"), (864_000, "10 d"), (8e7, "2 y")],
 )
 def test_an_age_is_told_in_its_largest_unit(seconds, text):
     assert age(seconds) == text
