@@ -222,7 +222,8 @@ class CifarApp(ViewActions):
             case _ if self.own_run is not None and self.live:
                 from cifar_tui.app.dialogs.questions import QuitDialog
 
-                dialog = QuitDialog(can_detach=self.own_run.folder is not None)
+                phase, folder = self.own_run.snapshot().phase, self.own_run.folder
+                dialog = QuitDialog(phase, can_detach=folder is not None)
                 self.push_screen(dialog, self._on_quit_answer)
             case _:
                 self.exit(self._exit_code())
@@ -238,7 +239,7 @@ class CifarApp(ViewActions):
         self._leaving = True
         if self.own_run is not None:
             self.own_run.request(Request.STOP)
-            self.notify("Saving… (ctrl+c to quit now)", timeout=60)
+            self.notify("Stopping… (ctrl+c to quit now)", timeout=60)
 
     def on_signal(self, number: int) -> None:
         """Stop, save and exit with 128 + `number`; exit at once on a second signal. Runs in a handler."""

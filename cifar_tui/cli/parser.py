@@ -142,7 +142,7 @@ def _build_parser() -> argparse.ArgumentParser:
         help=f"{' or '.join(_BENCHMARKS)} (default: both)",
     )
     bench.add_argument("--json", dest="as_json", action="store_true", help="print JSON")
-    bench.add_argument("--preset", metavar="NAME", help="measure only this preset")
+    bench.add_argument("--preset", metavar="NAME", help="of the presets, measure only this one")
     bench.add_argument("--full", action="store_true", help="also train every preset to completion")
     text = "training runs per preset with --full (default: 3)"
     bench.add_argument("-n", dest="runs", metavar="N", type=_count, help=text)
@@ -175,7 +175,9 @@ def _recipe() -> argparse.ArgumentParser:
     group.add_argument("--preset", metavar="NAME", help="preset to start from (default: tutorial)")
     group.add_argument("--set", metavar="KEY=VALUE", action="append", help="other settings; may be repeated")
     group.add_argument(
-        "--config", metavar="FILE", help="settings from a TOML file: over the preset, under the other options"
+        "--config",
+        metavar="FILE",
+        help="settings from a TOML file; they override the preset, and the other options override them",
     )
     return parser
 

@@ -385,5 +385,7 @@ def _out_of_memory_explained() -> Iterator[None]:
         yield
     except RuntimeError as error:
         if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error):
-            raise RunFailedError("the device is out of memory: try a smaller batch size") from error
+            raise RunFailedError(
+                "the device is out of memory: try a smaller batch size or another device"
+            ) from error
         raise

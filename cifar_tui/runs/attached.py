@@ -203,4 +203,4 @@ class AttachedRun:
             if owner.crashed:
                 self._state.apply(Alert(text="the training process died"))
             elif owner.live:
-                self._state.apply(Message(text="another process resumed this run"))
+                self._state.apply(Message(text="another process works on this run now"))

@@ -39,6 +39,7 @@ def config_to_resume(folder: Path, wanted: TrainConfig | None = None) -> TrainCo
         )
     if summary.completed and (folder / REPORT_FILE).is_file() and config.epochs <= own.epochs:
         raise ConfigError(
-            f"run {name} is already finished; to continue training, set epochs above {own.epochs}"
+            f"run {name} is already finished; to train longer: cifar-tui train --resume {name} "
+            f"--epochs N, with N above {own.epochs}"
         )
     return config

@@ -312,7 +312,10 @@ def log_line(event: Event) -> LogLine | None:
             text, kind = f"loaded {event.title}: {counts}, {len(event.class_names)} classes", "message"
         case EpochFinished(step=step):
             figures = f"loss {event.loss:.3f}, training accuracy {100 * event.accuracy:.1f} %"
-            text, kind = f"epoch {event.epoch}: {figures}, {event.train_seconds:.1f} s", "message"
+            text, kind = (
+                f"epoch {event.epoch}: {figures}, {event.train_seconds:.1f} s of training so far",
+                "message",
+            )
         case Evaluated(step=step, final=False):
             text = f"test accuracy at step {event.step:,}: {100 * event.accuracy:.2f} %"
             kind = "message"

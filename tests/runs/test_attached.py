@@ -126,7 +126,7 @@ def test_a_run_that_another_process_resumes_is_never_called_crashed(attach, fold
 
     wait_until(loading_and_live)
     assert phases <= {Phase.DONE, Phase.LOADING}
-    wait_until(lambda: "another process resumed this run" in texts(run))
+    wait_until(lambda: "another process works on this run now" in texts(run))
     lock.release()
 
 
@@ -142,7 +142,7 @@ def test_what_another_process_logs_before_it_is_noticed_is_shown_once_and_in_ord
     with (folder / "events.jsonl").open("a") as file:
         file.write("".join(lines))
     wait_until(lambda: {"a", "b", "c"} <= set(texts(run)), seconds=5)
-    assert texts(run) == ["another process resumed this run", "a", "b", "c"]
+    assert texts(run) == ["another process works on this run now", "a", "b", "c"]
     lock.release()
 
 

@@ -112,7 +112,8 @@ def test_a_run_without_a_checkpoint_is_refused(folder):
 
 def test_a_complete_run_is_refused_unless_there_are_more_epochs(folder):
     complete(folder)
-    assert "is already finished; to continue training, set epochs above 3" in refusal(folder)
+    advice = f"to train longer: cifar-tui train --resume {folder.name} --epochs N, with N above 3"
+    assert f"already finished; {advice}" in refusal(folder)
     assert "already finished" in refusal(folder, OWN.replace(epochs=2))
     assert config_to_resume(folder, OWN.replace(epochs=4)).epochs == 4
 

@@ -132,7 +132,7 @@ def test_the_end_has_the_exact_step_and_time():
         ),
         (
             EpochFinished(epoch=2, step=9, loss=1.5, accuracy=0.4567, train_seconds=3.25),
-            "epoch 2: loss 1.500, training accuracy 45.7 %, 3.2 s",
+            "epoch 2: loss 1.500, training accuracy 45.7 %, 3.2 s of training so far",
             "message",
         ),
         (evaluated(1500, 42), "test accuracy at step 1,500: 42.00 %", "message"),

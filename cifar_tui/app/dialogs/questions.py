@@ -7,25 +7,30 @@ from textual.widgets import Input, Label
 
 from cifar_tui.app.dialogs.dialog import Answer, Question
 from cifar_tui.engine.data.registry import DOWNLOADED
+from cifar_tui.engine.events import Phase
 from cifar_tui.engine.text import printable
+
+_ACTIVE = {Phase.TRAINING: "Training is running", Phase.PAUSED: "Training is paused"}
 
 
 class QuitDialog(Question):
     """Asks what to do with an active run: "stop", "detach" or "stay".
 
     Args:
+        phase: what the run is doing.
         can_detach: whether the run can continue without a screen, which it can once it has a folder.
     """
 
-    def __init__(self, *, can_detach: bool) -> None:
+    def __init__(self, phase: Phase, *, can_detach: bool) -> None:
         stay = Answer(id="stay", keys="escape,n", label="esc stay", harmless=True)
         if can_detach:
+            keep = "leave it paused" if phase is Phase.PAUSED else "keep it running and leave"
             answers = (
-                Answer(id="detach", keys="d", label="d keep it running and leave"),
+                Answer(id="detach", keys="d", label=f"d {keep}"),
                 Answer(id="stop", keys="y,q", label="y save, stop, leave"),
                 stay,
             )
-            super().__init__("Training is running", "", answers)
+            super().__init__(_ACTIVE.get(phase, "A run is active"), "", answers)
         else:
             stop = Answer(id="stop", keys="y,q", label="y stop and leave")
             super().__init__("A run is active", "Nothing to save yet.", (stop, stay))

@@ -6,6 +6,7 @@ from textual.widgets import Button, Input
 
 from cifar_tui.app.dialogs.help import HelpScreen
 from cifar_tui.app.dialogs.questions import DataDialog, DeleteDialog, QuitDialog, RecapDialog
+from cifar_tui.engine.events import Phase
 from tests.app.views.runs_app import until
 
 pytestmark = pytest.mark.usefixtures("short_form")
@@ -16,7 +17,7 @@ def data_dialog():
 
 
 def quit_dialog():
-    return QuitDialog(can_detach=True)
+    return QuitDialog(Phase.TRAINING, can_detach=True)
 
 
 def delete_dialog():
@@ -88,7 +89,7 @@ async def test_a_folder_typed_ahead_reaches_its_field(app):
 async def test_a_run_without_a_folder_cannot_be_detached(app):
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.pause()
-        assert await answer_to(pilot, QuitDialog(can_detach=False), "d") == []
+        assert await answer_to(pilot, QuitDialog(Phase.LOADING, can_detach=False), "d") == []
 
 
 HARMLESS = [(quit_dialog, "stay"), (delete_dialog, "keep"), (recap_dialog, "close"), (data_dialog, "retry")]
@@ -111,6 +112,24 @@ async def test_only_the_harmless_answer_has_the_focus_at_first(app, monkeypatch,
                     await pilot.pause()
                 assert focused == [(harmless, True)]
                 focused.clear()
+                dialog.dismiss(None)
+                await pilot.pause()
+
+
+async def test_the_question_at_the_end_says_what_the_run_is_doing(app, subtests):
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        for phase, title, keep in (
+            (Phase.TRAINING, "Training is running", "d keep it running and leave"),
+            (Phase.PAUSED, "Training is paused", "d leave it paused"),
+            (Phase.EVALUATING, "A run is active", "d keep it running and leave"),
+        ):
+            with subtests.test(phase=phase):
+                dialog = QuitDialog(phase, can_detach=True)
+                app.push_screen(dialog)
+                await pilot.pause()
+                assert dialog.query_one(".dialog").border_title == title
+                assert str(dialog.query_one("#detach", Button).label) == keep
                 dialog.dismiss(None)
                 await pilot.pause()
 
