@@ -17,12 +17,12 @@ def app(tmp_path):
 
 @pytest.fixture
 def short_form(monkeypatch):
-    """A form of eight rows, for tests that are not about it: all rows take longer than all the rest."""
+    """A form of nine rows, for tests that are not about it: all rows take longer than all the rest."""
 
     async def mount_no_others(_pane):
         pass
 
-    monkeypatch.setattr(settings, "_FIRST_ROWS", 8)
+    monkeypatch.setattr(settings, "_FIRST_ROWS", 9)
     monkeypatch.setattr(settings.SettingsPane, "_mount_other_rows", mount_no_others)
 
 

@@ -9,6 +9,8 @@ from cifar_tui.engine.config.schema import TrainConfig
 from cifar_tui.engine.events import Phase, PhaseChanged, RunEnded
 from tests.app.views.runs_app import until
 
+pytestmark = pytest.mark.usefixtures("short_form")
+
 CONFIG = TrainConfig(epochs=7, learning_rate=1 / 3)
 
 

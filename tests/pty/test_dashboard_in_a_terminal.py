@@ -11,6 +11,7 @@ import torch
 from cifar_tui.engine.config.schema import SETTINGS
 from cifar_tui.engine.models.net import Net
 
+COLOUR_24_BIT, COLOUR_256 = rb"[34]8;2;(\d+);(\d+);(\d+)", rb"\x1b\[[0-9;]*38;5;"
 PANES = ("1 Settings", "2 Training", "3 Samples", "4 Summary", "5 Log")
 
 
@@ -102,6 +103,8 @@ def test_configure_train_pause_resize_evaluate_page_help_palette_and_quit(
     terminal.until_gone("Training is running")
     terminal.until("▶ training")
 
+    colours = re.findall(COLOUR_24_BIT, bytes(terminal.received))
+    assert any(red != green for red, green, _ in colours)
     terminal.press("q")
     terminal.until("Training is running")
     terminal.press("y")
@@ -124,14 +127,12 @@ live.LiveRun.start_training = shouting
 """
 """A sitecustomize that writes to descriptor 2, as native code does, from the start of the run on."""
 
-COLOUR_24_BIT, COLOUR_256 = rb"[34]8;2;(\d+);(\d+);(\d+)", rb"\x1b\[[0-9;]*38;5;"
-
 
 @pytest.mark.parametrize(
     ("size", "environment"),
-    [((80, 24), {"NO_COLOR": "1"}), ((120, 40), {"COLORTERM": "truecolor"}), ((200, 50), {"COLORTERM": ""})],
+    [((80, 24), {"NO_COLOR": "1"}), ((200, 50), {"COLORTERM": ""})],
 )
-def test_a_whole_training_stays_on_the_screen_in_every_size_and_colour(
+def test_a_whole_training_stays_on_the_screen_with_fewer_colours(
     open_terminal, image_folder, tmp_path, size, environment
 ):
     (tmp_path / "sitecustomize.py").write_text(SHOUT)
@@ -161,8 +162,6 @@ def test_a_whole_training_stays_on_the_screen_in_every_size_and_colour(
     colours = re.findall(COLOUR_24_BIT, drawn)
     if "NO_COLOR" in environment:
         assert all(red == green == blue for red, green, blue in colours)
-    elif environment["COLORTERM"]:
-        assert any(red != green for red, green, _ in colours)
     else:
         assert colours == []
         assert re.search(COLOUR_256, drawn)

@@ -27,7 +27,7 @@ from cifar_tui.runs.disk.event_log import EventReader
 from cifar_tui.runs.disk.run_lock import owner_of
 from cifar_tui.runs.disk.summary import read_summary
 
-SECONDS = float(os.environ.get("CIFAR_TUI_SURVIVAL_SECONDS", "2"))
+SECONDS = float(os.environ.get("CIFAR_TUI_SURVIVAL_SECONDS", "4"))  # charts are drawn every two
 
 PROGRAM = f"{sys.executable} -m cifar_tui"
 
@@ -158,6 +158,15 @@ def assert_survived(run, before, pump):
     assert after.others <= before.others + 0.03
 
 
+def assert_goes_on(run):
+    """The same process makes hundreds of steps more."""
+    step, deadline = run.step, time.monotonic() + 60
+    while run.step < step + 300:
+        assert time.monotonic() < deadline
+        pause_for_a_moment()
+    assert owner_of(run.folder).pid == run.pid
+
+
 def come_back_and_stop(terminal, run):
     """Attach, see the whole run, steer it and stop it."""
     terminal.until("While you were away", seconds=120)
@@ -194,13 +203,11 @@ def pause_for_a_moment():
     time.sleep(0.05)
 
 
-@pytest.mark.alone
 def test_a_killed_ssh_client(open_terminal, ssh, image_folder, tmp_path):
     terminal = open_terminal(command=ssh(f"{PROGRAM} {arguments(image_folder)}"))
     run = start_training(terminal, tmp_path)
-    before = run.shares(terminal.pump)
     terminal.kill(signal.SIGKILL)
-    assert_survived(run, before, pause_for_a_moment)
+    assert_goes_on(run)
     come_back_and_stop(open_terminal(command=ssh(f"{PROGRAM} attach")), run)
 
 
@@ -222,11 +229,8 @@ def test_a_terminal_that_nobody_reads_and_a_signal_that_saves_all_the_same(
     run = start_training(terminal, tmp_path)
     before = run.shares(terminal.pump)
     assert_survived(run, before, pause_for_a_moment)
-    step = run.step
+    assert_goes_on(run)  # until the screen hangs on what is drawn of its steps
     deadline = time.monotonic() + 120
-    while run.step < step + 300:  # until the screen hangs on what is drawn of them
-        assert time.monotonic() < deadline
-        pause_for_a_moment()
     terminal.kill(signal.SIGTERM)
     while terminal.ended() is None:
         assert time.monotonic() < deadline
@@ -236,7 +240,6 @@ def test_a_terminal_that_nobody_reads_and_a_signal_that_saves_all_the_same(
     assert (run.folder / "last.pt").exists()
 
 
-@pytest.mark.alone
 def test_a_killed_tmux_server(open_terminal, image_folder, tmp_path):
     if shutil.which("tmux") is None:
         pytest.skip("there is no tmux here")
@@ -249,9 +252,8 @@ def test_a_killed_tmux_server(open_terminal, image_folder, tmp_path):
         assert time.monotonic() < deadline, "the training did not start"
         pause_for_a_moment()
     run = Run(tmp_path / "checkpoints")
-    before = run.shares(pause_for_a_moment)
     subprocess.run([*tmux, "kill-server"], check=True)
-    assert_survived(run, before, pause_for_a_moment)
+    assert_goes_on(run)
     stop(run)
 
 

@@ -1,12 +1,12 @@
 """Charts of the loss and the accuracy over the steps, drawn with plotext.
 
-plotext is imported lazily to keep startup fast.
+plotext and NumPy are imported lazily to keep startup fast.
 """
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import accumulate, product
+from itertools import product
 
 from rich.text import Text
 from textual.color import Color
@@ -154,14 +154,14 @@ def smoothed(points: Sequence[tuple[float, float]], share: float) -> Points:
 
     The window shrinks towards both ends, so that the line never leaves the points it stands for.
     """
-    reach = max(1, round(share * len(points) / 2))
-    sums = list(accumulate((y for _, y in points), initial=0.0))
-    result = []
-    for index, (x, _) in enumerate(points):
-        near = min(reach, index, len(points) - 1 - index)
-        total = sums[index + near + 1] - sums[index - near]
-        result.append((x, total / (2 * near + 1)))
-    return result
+    import numpy as np
+
+    xs, ys = zip(*points, strict=True)
+    index = np.arange(len(points))
+    near = np.minimum(max(1, round(share * len(points) / 2)), np.minimum(index, index[::-1]))
+    sums = np.cumsum((0.0, *ys))
+    means = (sums[index + near + 1] - sums[index - near]) / (2 * near + 1)
+    return list(zip(xs, means.tolist(), strict=True))
 
 
 def _training_series(
