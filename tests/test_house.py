@@ -2,6 +2,7 @@
 
 import ast
 import graphlib
+import importlib
 import subprocess
 import sys
 from pathlib import Path
@@ -56,6 +57,13 @@ def test_a_fresh_interpreter_imports_no_more_than_a_module_needs(module, absent)
     result = run(sys.executable, "-c", code)
     assert result.returncode == 0, result.stderr
     assert result.stdout.split() == []
+
+
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "tests" / "performance").glob("*.py")), ids=lambda path: path.stem
+)
+def test_what_is_only_run_on_demand_can_be_imported(path):
+    importlib.import_module(f"tests.performance.{path.stem}")
 
 
 def test_no_imports_go_in_circles():

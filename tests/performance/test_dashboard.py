@@ -6,6 +6,7 @@ from itertools import cycle, islice
 
 from cifar_tui.app.commands import COMMANDS
 from cifar_tui.bench.report import Measurement
+from cifar_tui.runs.control.protocol import Request
 from tests.performance.terminal import dashboard_training
 
 KEY_P50_MS = 50.0
@@ -13,7 +14,7 @@ KEY_P99_MS = 150.0
 BYTES_PER_SECOND = 12_000.0
 STILL_BYTES_PER_SECOND = 200.0
 
-PAUSE = next(command for command in COMMANDS if command.action == "pause_or_resume")
+PAUSE = next(command for command in COMMANDS if command.request is Request.TOGGLE_PAUSE)
 PAUSES = r"[‖▼] ?\w+"
 KEYS = (
     ("?", PAUSE.description[:20]),
