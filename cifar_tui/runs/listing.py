@@ -38,7 +38,7 @@ COLUMNS: dict[str, str] = {
     "epoch": "epoch",
     "best": "best acc",
     "last": "last acc",
-    "loss": "loss",
+    "loss": "train loss",
     "time": "time",
     "age": "age",
 }
@@ -155,7 +155,7 @@ def compare_runs(runs: Sequence[ListedRun]) -> Comparison:
             "state": tuple(cell["state"] for cell in cells),
             "epoch": tuple(cell["epoch"] for cell in cells),
             "steps": tuple(_steps(summary) for summary in summaries),
-            "loss": tuple(cell["loss"] for cell in cells),
+            "training loss": tuple(cell["loss"] for cell in cells),
             "best test accuracy": tuple(_percent(summary.best_accuracy, " %") for summary in summaries),
             "last test accuracy": tuple(_percent(summary.last_accuracy, " %") for summary in summaries),
             "training time": tuple(f"{summary.train_seconds:,.1f} s" for summary in summaries),

@@ -174,7 +174,7 @@ def test_the_differences_and_the_results_stand_side_by_side(make_run):
         "state": ("✓ done", "✗ failed"),
         "epoch": ("2/2", "2/4"),
         "steps": ("2 of 2", "2 of 2"),
-        "loss": ("–", "–"),
+        "training loss": ("–", "–"),
         "best test accuracy": ("60.00 %", "60.00 %"),
         "last test accuracy": ("60.00 %", "60.00 %"),
         "training time": ("3.0 s", "3.0 s"),
