@@ -16,6 +16,9 @@ import time
 
 from cifar_tui.bench.training import PROGRAM, Training, train_command
 
+HELP = "Pause or resume training"
+"""Text that only the help screen shows."""
+
 CONTROL_SEQUENCE = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[ -Z^-~])")
 ASKS_FOR_SYNCHRONIZED_OUTPUT, HAS_IT = b"\x1b[?2026$p", b"\x1b[?2026;2$y"
 

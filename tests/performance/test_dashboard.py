@@ -4,20 +4,17 @@ import random
 import statistics
 from itertools import cycle, islice
 
-from cifar_tui.app.commands import COMMANDS
 from cifar_tui.bench.report import Measurement
-from cifar_tui.runs.control.protocol import Request
-from tests.performance.terminal import dashboard_training
+from tests.performance.terminal import HELP, dashboard_training
 
 KEY_P50_MS = 50.0
 KEY_P99_MS = 150.0
 BYTES_PER_SECOND = 12_000.0
 STILL_BYTES_PER_SECOND = 200.0
 
-PAUSE = next(command for command in COMMANDS if command.request is Request.TOGGLE_PAUSE)
 PAUSES = r"[‖▼] ?\w+"
 KEYS = (
-    ("?", PAUSE.description[:20]),
+    ("?", HELP),
     ("?", r"\b1 [A-Z]\w+"),  # the help screen closes: the first pane is drawn again
     ("l", r"Loss\W+log"),
     ("l", r"Loss(?!\W+log)"),

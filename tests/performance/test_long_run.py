@@ -74,7 +74,6 @@ def write_log(folder, epoch, steps):
     config = config.replace(epochs=count + 100)
     started = dataclasses.replace(
         opening[-1],
-        config=dataclasses.asdict(config),
         steps_per_epoch=STEPS_PER_EPOCH,
         total_steps=config.epochs * STEPS_PER_EPOCH,
     )

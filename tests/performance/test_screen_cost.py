@@ -4,11 +4,10 @@ import contextlib
 from pathlib import Path
 from tempfile import mkdtemp
 
-from cifar_tui.app.commands import COMMANDS
 from cifar_tui.bench.report import Measurement
 from cifar_tui.bench.training import headless_training
 from cifar_tui.bench.turns import measure_in_turns
-from tests.performance.terminal import dashboard_training
+from tests.performance.terminal import HELP, dashboard_training
 
 TUTORIAL_RATIO = 0.97
 QUICK_RATIO = 0.99
@@ -42,9 +41,8 @@ def measure_round(config, folder, *, unread, turns, seconds):
         speeds = measure_in_turns(trainings, turns=turns, seconds=seconds)
         assert terminal.bytes_read > before, "a dashboard that draws nothing costs nothing"
         if unread:
-            pause = next(command for command in COMMANDS if command.action == "pause_or_resume")
             trainings[2].terminal.press("?")
-            trainings[2].terminal.until(pause.description[:20])  # it comes back
+            trainings[2].terminal.until(HELP)  # it comes back
     return speeds
 
 

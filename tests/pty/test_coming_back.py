@@ -31,7 +31,7 @@ def train(image_folder, tmp_path):
 @pytest.fixture
 def crashed_run(train, tmp_path):
     """The folder of a run whose process was killed after its first checkpoint."""
-    process = train("--epochs", "100000")
+    process = train("--epochs", "100000", "--set", "eval_every=0", "--set", "checkpoint_every_epochs=100")
     for line in process.stderr:
         if line.startswith("cifar-tui: epoch 2:"):
             break
