@@ -57,3 +57,18 @@ def picture() -> Callable[..., Path]:
         return path
 
     return write
+
+
+@pytest.fixture
+def both(tmp_path: Path, picture: Callable[..., Path]) -> Path:
+    """Three classes, one of them only in train: 12 training and 5 test images."""
+    root = tmp_path / "images"
+    for value in range(5):
+        picture(root / "train" / "cat" / f"{value}.png", value)
+        picture(root / "train" / "dog" / f"{value}.png", 100 + value)
+    for value in range(3):
+        picture(root / "test" / "dog" / f"{value}.png", 150 + value)
+    for value in range(2):
+        picture(root / "train" / "ape" / f"{value}.png", 200 + value)
+        picture(root / "test" / "cat" / f"{value}.png", 50 + value)
+    return root

@@ -11,16 +11,12 @@ from torchvision.datasets import ImageFolder
 
 from cifar_tui.engine.data import decode
 from cifar_tui.engine.data import folder as folder_module
-from cifar_tui.engine.data.dataset import Dataset
 from cifar_tui.engine.data.decode import Pixels
 from cifar_tui.engine.data.folder import choose_test_images, load_folder
 from cifar_tui.engine.data.registry import Progress
-from cifar_tui.engine.errors import CancelledError, DataUnavailableError
+from cifar_tui.engine.errors import CancelledError
 from cifar_tui.engine.events import LoadingProgress
-
-
-def ignore(event: LoadingProgress) -> None:
-    """Take a report and do nothing."""
+from tests.engine.data.folders import load
 
 
 @pytest.fixture
@@ -35,26 +31,6 @@ def decoded_counts(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
     monkeypatch.setattr(folder_module, "decode_files", counting)
     return counts
-
-
-@pytest.fixture
-def both(tmp_path: Path, picture: Callable[..., Path]) -> Path:
-    """Three classes, one of them only in train: 12 training and 5 test images."""
-    root = tmp_path / "images"
-    for value in range(5):
-        picture(root / "train" / "cat" / f"{value}.png", value)
-        picture(root / "train" / "dog" / f"{value}.png", 100 + value)
-    for value in range(3):
-        picture(root / "test" / "dog" / f"{value}.png", 150 + value)
-    for value in range(2):
-        picture(root / "train" / "ape" / f"{value}.png", 200 + value)
-        picture(root / "test" / "cat" / f"{value}.png", 50 + value)
-    return root
-
-
-def load(root: Path, *, seed: int = 0) -> Dataset:
-    data_dir = root.parent / "data"
-    return load_folder(root, data_dir=data_dir, seed=seed, progress=Progress(ignore, lambda: False))
 
 
 def reds(images: torch.Tensor) -> list[int]:
@@ -310,94 +286,3 @@ def test_progress_counts_the_images(both: Path) -> None:
     load_folder(both, data_dir=both.parent / "data", seed=0, progress=Progress(events.append, lambda: False))
     last = [event for event in events if event.stage == "decoding images"][-1]
     assert (last.done, last.total, last.unit) == (17, 17, "images")
-
-
-def assert_refused(root: Path, pattern: str) -> None:
-    with pytest.raises(DataUnavailableError, match=pattern) as caught:
-        load(root)
-    assert caught.value.exit_code == 3
-    assert str(caught.value).isprintable()
-
-
-def test_missing_folder(tmp_path: Path) -> None:
-    assert_refused(tmp_path / "nowhere", r"no such folder: .*nowhere'; --data takes")
-
-
-def test_path_that_is_a_file(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    assert_refused(tmp_path / "file", "not a folder: ")
-
-
-def test_empty_folder(tmp_path: Path) -> None:
-    (tmp_path / "images").mkdir()
-    assert_refused(tmp_path / "images", "has no class folder: it must contain")
-
-
-@pytest.mark.parametrize("layout", ["train", ""])
-def test_one_class(tmp_path: Path, picture: Callable[..., Path], layout: str) -> None:
-    picture(tmp_path / "images" / layout / "cat" / "0.png")
-    assert_refused(tmp_path / "images", r"only one class folder \(\w+\): it must contain")
-
-
-def test_an_empty_class_that_comes_between_others_is_noticed_though_their_images_are_kept(both: Path) -> None:
-    load(both)
-    (both / "train" / "bee").mkdir()
-    assert_refused(both, "no images of class 'bee': add images or remove its folder")
-
-
-def test_an_empty_class_that_was_refused_can_be_removed(both: Path) -> None:
-    (both / "train" / "bee").mkdir()
-    assert_refused(both, "no images of class 'bee'")
-    (both / "train" / "bee").rmdir()
-    dataset = load(both)
-    assert dataset.class_names == ("ape", "cat", "dog")
-    assert dataset.train.targets.tolist() == [0, 0, *[1] * 5, *[2] * 5]
-
-
-def test_images_without_class_folders(tmp_path: Path, picture: Callable[..., Path]) -> None:
-    picture(tmp_path / "images" / "train" / "0.png")
-    picture(tmp_path / "images" / "test" / "0.png")
-    assert_refused(tmp_path / "images", "has no class folder: it must contain")
-
-
-def test_class_without_images(both: Path) -> None:
-    (both / "train" / "yak").mkdir()
-    (both / "train" / "yak" / "a.png").write_bytes(b"")
-    assert_refused(both, r"no images of class 'yak' .*yak/a\.png: not an image")
-
-
-def test_no_images_at_all(tmp_path: Path) -> None:
-    for name in ("cat", "dog"):
-        (tmp_path / "images" / name).mkdir(parents=True)
-        (tmp_path / "images" / name / "a.txt").write_text("text")
-    assert_refused(tmp_path / "images", r"no images in its class folders.*cat/a\.txt")
-
-
-def test_part_without_images(both: Path) -> None:
-    for path in (both / "test").rglob("*.png"):
-        path.unlink()
-    assert_refused(both, "has no test images: add images to test/")
-
-
-def test_unreadable_folder(both: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = os.scandir
-
-    def refusing(path: Path) -> object:
-        if str(path).endswith("cat"):
-            raise PermissionError(13, "Permission denied", str(path))
-        return real(path)
-
-    monkeypatch.setattr(os, "scandir", refusing)  # file modes do not keep root out
-    assert_refused(both, r"cannot read the folder .*cat' \(Permission denied\)")
-
-
-def test_a_class_folder_that_cannot_be_looked_into(both: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = Path.stat
-
-    def refusing(path: Path, **options: bool) -> os.stat_result:
-        if path.name == "cat":
-            raise PermissionError(13, "Permission denied", str(path))
-        return real(path, **options)
-
-    monkeypatch.setattr(Path, "stat", refusing)  # file modes do not keep root out
-    assert_refused(both, r"cannot read the folder .*cat' \(Permission denied\)")
