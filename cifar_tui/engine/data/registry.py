@@ -17,7 +17,7 @@ A loader takes `data_dir` (for downloads and caches), `seed` and `progress`, and
 """
 
 DOWNLOADED = ("auto", "cifar10")
-"""Those that are downloaded."""
+"""The names in `SOURCES` that stand for the official images, which are downloaded."""
 
 ALTERNATIVES = "use your own images (--data DIR) or synthetic ones (--data synthetic)"
 """What to do without the official files, for the end of an error message."""
