@@ -322,7 +322,10 @@ def _field_types(cls: Any) -> dict[str, Any]:  # noqa: ANN401 - any dataclass
 
 def _decode_value(kind: Any, value: Any) -> Any:  # noqa: ANN401 - any type, and a value of it
     if get_origin(kind) is tuple and isinstance(value, list):
-        return tuple(_decode_value(get_args(kind)[0], entry) for entry in value)
+        item = get_args(kind)[0]
+        if set(map(type, value)) == {item}:  # a prediction of every sample: nothing to convert
+            return tuple(value)
+        return tuple(_decode_value(item, entry) for entry in value)
     if isinstance(kind, UnionType):
         return None if value is None else _decode_value(get_args(kind)[0], value)
     if kind is ClassAccuracy:
