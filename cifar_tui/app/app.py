@@ -127,6 +127,7 @@ class CifarApp(ViewActions):
                     checkpoints=self._checkpoints,
                     on_folder=_redirect_native_output,
                     resume=launch.folder if isinstance(launch, Resume) else None,
+                    name=launch.name if isinstance(launch, Train) else "",
                 )
                 self._show(run, launch, pane="training")
                 run.start_training()

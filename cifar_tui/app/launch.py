@@ -15,9 +15,10 @@ class Idle:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Train:
-    """Start a training run."""
+    """Start a training run, called `name` unless that is ""."""
 
     config: TrainConfig
+    name: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -77,7 +77,9 @@ def exit_message(app: CifarApp) -> str:
     snapshot = run.snapshot()
     lines = []
     if run.folder is not None:
-        lines.append(f"run {run.folder.name} in {run.folder}: {snapshot.message or snapshot.phase}")
+        lines.append(
+            f"run {run.name or run.folder.name} in {run.folder}: {snapshot.message or snapshot.phase}"
+        )
     elif snapshot.message and snapshot.ended is not None:
         lines.append(f"cifar-tui: {snapshot.message}")
     if snapshot.evaluated is not None and snapshot.evaluated.final:

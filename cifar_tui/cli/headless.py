@@ -44,9 +44,10 @@ def train_headless(
     checkpoints: Path,
     as_json: bool,
     resume: Path | None = None,
+    name: str = "",
     parent: ParentLink | None = None,
 ) -> int:
-    """Train, or resume the run in the folder `resume`, and return the exit code.
+    """Train a run called `name`, or resume the run in the folder `resume`, and return the exit code.
 
     The tutorial's lines go to stdout; with `as_json` they go to stderr and one object of results to stdout.
     With a `parent`, the process leaves the terminal as soon as the run has a folder. When the terminal hangs
@@ -62,7 +63,9 @@ def train_headless(
         if parent is not None:
             parent.leave(folder.name, hint=f"cifar-tui: {attach_hint(folder, checkpoints)}")
 
-    run = LiveRun(config, checkpoints=checkpoints, interactive=False, on_folder=on_folder, resume=resume)
+    run = LiveRun(
+        config, checkpoints=checkpoints, interactive=False, on_folder=on_folder, resume=resume, name=name
+    )
     with _stop_on_signals(run, terminal) as received:
         run.start_training()
         # no bar for a process that leaves: it would stay half drawn, with the cursor hidden
@@ -97,6 +100,7 @@ def _training_results(run: LiveRun) -> dict[str, Any]:
     seconds = finished.train_seconds
     return {
         "run": folder.name,
+        "name": run.name or None,
         "steps": finished.step,
         "epochs": finished.epoch,
         "train_seconds": seconds,

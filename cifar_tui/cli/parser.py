@@ -27,7 +27,7 @@ others as for cifar-tui
 """
 
 _BENCHMARKS = ("tutorial", "presets")
-_RUN = "run ID, unique prefix, or latest"
+_RUN = "run ID, name, unique prefix, or latest"
 _SETTINGS = ("preset", "data", "data_dir", "device", "seed", "epochs", "batch_size", "learning_rate")
 """The settings with a dedicated option."""
 _SHARED = {"checkpoints", "config", "set", *_SETTINGS}
@@ -97,6 +97,7 @@ def _build_parser() -> argparse.ArgumentParser:
     train.add_argument("--headless", action="store_true", help="train without the dashboard")
     train.add_argument("--json", action="store_true", help="print the results as JSON (implies --headless)")
     train.add_argument("--detach", action="store_true", help="train in the background; prints the run ID")
+    train.add_argument("--name", metavar="NAME", help="what to call the run")
     train.add_argument(
         "--resume",
         metavar="RUN",
@@ -107,7 +108,7 @@ def _build_parser() -> argparse.ArgumentParser:
     text = "evaluate a run or a weights file on the test set"
     evaluate = commands.add_parser("eval", parents=[folder, images, recipe], help=text, description=text)
     evaluate.add_argument(
-        "target", metavar="RUN|FILE.pth", help="run ID, unique prefix, latest, or a weights file"
+        "target", metavar="RUN|FILE.pth", help="run ID, name, unique prefix, latest, or a weights file"
     )
     evaluate.add_argument("--headless", action="store_true", help="evaluate without the dashboard")
     evaluate.add_argument("--json", action="store_true", help="print the results as JSON")

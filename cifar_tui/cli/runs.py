@@ -47,7 +47,7 @@ def list_command(checkpoints: Path, names: list[str], *, as_json: bool) -> int:
 
     Args:
         checkpoints: the checkpoints folder.
-        names: IDs, unique prefixes of them or "latest"; none for a table of all runs.
+        names: IDs, names, unique prefixes of them or "latest"; none for a table of all runs.
         as_json: print JSON instead: a list of runs, or an object with the differences of several named ones.
 
     Raises:
@@ -65,7 +65,7 @@ def list_command(checkpoints: Path, names: list[str], *, as_json: bool) -> int:
                 file=sys.stderr,
             )
         elif names:
-            _print_table(_comparison_table(compare_runs(runs)))
+            _print_table(_comparison_table(compare_runs(runs), [run.title or run.name for run in runs]))
         else:
             _print_table(_runs_table(runs))
         sys.stdout.flush()
@@ -89,14 +89,14 @@ def _run_as_json(run: ListedRun) -> dict[str, Any]:
     figures: dict[str, Any] = dict.fromkeys(entry.name for entry in dataclasses.fields(RunSummary))
     if run.summary is not None:
         figures = dataclasses.asdict(run.summary)
-    names = {"run": run.name, "folder": str(run.folder), "state": run.state}
+    names = {"run": run.name, "name": run.title or None, "folder": str(run.folder), "state": run.state}
     return names | figures | {"config": run.config}
 
 
 def _runs_table(runs: list[ListedRun]) -> Table:
     cells = [run_cells(run) for run in runs]
     widths = column_widths(cells, cell_len)
-    columns, gap = list(COLUMNS), _GAP
+    columns, gap = list(widths), _GAP
     if sys.stdout.isatty() and fitting_columns(widths, Console().width, gap=_GAP) != columns:
         gap = _NARROW_GAP
         columns = fitting_columns(widths, Console().width, gap=gap)
@@ -110,11 +110,11 @@ def _runs_table(runs: list[ListedRun]) -> Table:
     return table
 
 
-def _comparison_table(comparison: Comparison) -> Table:
+def _comparison_table(comparison: Comparison, labels: list[str]) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="bold")
     table.add_column("run", no_wrap=True)
-    for name in comparison.names:
-        table.add_column(Text(printable(name)), overflow="fold", min_width=cell_len(printable(name)))
+    for label in map(printable, labels):
+        table.add_column(Text(label), overflow="fold", min_width=cell_len(label))
     for setting, values in comparison.settings.items():
         table.add_row(Text(printable(setting)), *(Text(setting_cell(value)) for value in values))
     if comparison.settings:

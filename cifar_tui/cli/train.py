@@ -10,7 +10,7 @@ from cifar_tui.cli.parser import build_settings, checkpoints_folder
 from cifar_tui.engine.config.schema import build_config, read_config_file
 from cifar_tui.engine.errors import ConfigError
 from cifar_tui.engine.layout import CONFIG_FILE
-from cifar_tui.runs.disk.store import find_run
+from cifar_tui.runs.disk.store import check_name, find_run
 from cifar_tui.runs.resume_config import config_to_resume
 from cifar_tui.terminal.supervisor import ParentLink, run_in_child
 
@@ -18,7 +18,15 @@ from cifar_tui.terminal.supervisor import ParentLink, run_in_child
 def train(options: argparse.Namespace) -> int:
     """Run the command and return its exit code."""
     checkpoints = checkpoints_folder(options)
-    launch = _resume(checkpoints, options) if options.resume else Train(config=build_settings(options))
+    if options.resume and options.name:
+        raise ConfigError("--name and --resume cannot be combined: a resumed run keeps its name")
+    if options.name is not None:
+        check_name(checkpoints, options.name)
+    launch: Train | Resume
+    if options.resume:
+        launch = _resume(checkpoints, options)
+    else:
+        launch = Train(config=build_settings(options), name=options.name or "")
     if options.detach:
         if options.json:
             raise ConfigError("--json and --detach cannot be combined: --json waits for the results")
@@ -41,6 +49,7 @@ def _train_headless(
     from cifar_tui.cli.headless import train_headless
 
     resume = launch.folder if isinstance(launch, Resume) else None
+    name = launch.name if isinstance(launch, Train) else ""
     return train_headless(
-        launch.config, checkpoints=checkpoints, as_json=as_json, resume=resume, parent=parent
+        launch.config, checkpoints=checkpoints, as_json=as_json, resume=resume, name=name, parent=parent
     )

@@ -1,6 +1,7 @@
 """Every file name in a run's folder."""
 
 CONFIG_FILE = "config.toml"
+NAME_FILE = "name"
 EVENTS_FILE = "events.jsonl"
 SUMMARY_FILE = "summary.json"
 REPORT_FILE = "report.json"

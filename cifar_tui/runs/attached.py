@@ -15,6 +15,7 @@ from cifar_tui.runs.control.protocol import Request
 from cifar_tui.runs.disk.event_log import EventReader
 from cifar_tui.runs.disk.run_lock import owner_of
 from cifar_tui.runs.disk.samples import read_samples
+from cifar_tui.runs.disk.store import read_name
 from cifar_tui.runs.recap import Recap, last_seen
 from cifar_tui.runs.source import SampleBatch, build_sample_batch
 from cifar_tui.runs.state import (
@@ -72,6 +73,11 @@ class AttachedRun:
     def live(self) -> bool:
         """Whether a process owns the run."""
         return self._owner.live
+
+    @property
+    def name(self) -> str:
+        """The name that the user gave the run, or ""."""
+        return read_name(self.folder)
 
     @property
     def ownership(self) -> str:

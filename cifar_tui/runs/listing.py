@@ -13,7 +13,7 @@ from cifar_tui.engine.events import Phase
 from cifar_tui.engine.layout import CONFIG_FILE
 from cifar_tui.engine.text import printable
 from cifar_tui.runs.disk.run_lock import Owner, owner_of
-from cifar_tui.runs.disk.store import is_run, run_folders
+from cifar_tui.runs.disk.store import is_run, read_name, run_folders
 from cifar_tui.runs.disk.summary import RunSummary, read_summary
 from cifar_tui.runs.format import UNKNOWN, age, duration, loss_figure
 
@@ -32,6 +32,7 @@ SIGNS: dict[str, str] = {
 
 COLUMNS: dict[str, str] = {
     "run": "run",
+    "name": "name",
     "state": "state",
     "preset": "preset",
     "data": "data",
@@ -44,11 +45,12 @@ COLUMNS: dict[str, str] = {
 }
 """Columns of a table of runs and their headings."""
 
-TEXT_COLUMNS = frozenset({"run", "state", "preset", "data"})
+TEXT_COLUMNS = frozenset({"run", "name", "state", "preset", "data"})
 """Left-aligned columns; figures are right-aligned."""
 
-_LEAST_IMPORTANT = ("loss", "preset", "last", "data", "time", "age", "epoch", "best")
+_LEAST_IMPORTANT = ("loss", "preset", "last", "data", "time", "age", "epoch", "name", "best")
 _LONGEST_NAME = 14
+_LONGEST_TITLE = 28
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,6 +63,7 @@ class ListedRun:
         state: its status.
         summary: its key figures; None if neither its summary nor its event log can be read.
         config: its settings by name; None if `config.toml` cannot be read.
+        title: the name that the user gave it, or "".
     """
 
     name: str
@@ -68,6 +71,7 @@ class ListedRun:
     state: RunStatus
     summary: RunSummary | None
     config: dict[str, Any] | None
+    title: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -100,7 +104,9 @@ def list_run(folder: Path) -> ListedRun:
     config = _read_config(folder / CONFIG_FILE)
     summary = read_summary(folder)
     state = _state(owner, summary, config)
-    return ListedRun(name=folder.name, folder=folder, state=state, summary=summary, config=config)
+    return ListedRun(
+        name=folder.name, folder=folder, state=state, summary=summary, config=config, title=read_name(folder)
+    )
 
 
 def delete_run(folder: Path) -> None:
@@ -172,6 +178,7 @@ def run_cells(run: ListedRun) -> dict[str, str]:
     began = summary.started or summary.updated
     return {
         "run": printable(run.name),
+        "name": _shortened(run.title, _LONGEST_TITLE),
         "state": f"{SIGNS[run.state]} {run.state}",
         "preset": _shortened(str(config.get("preset", ""))),
         "data": _shortened(Path(data).name or data),
@@ -185,9 +192,14 @@ def run_cells(run: ListedRun) -> dict[str, str]:
 
 
 def column_widths(rows: Sequence[Mapping[str, str]], measure: Callable[[str], int]) -> dict[str, int]:
-    """Return the width of each column of a table with `rows`, where `measure` gives that of a text."""
+    """Return the width of each column of a table with `rows`, where `measure` gives that of a text.
+
+    Without a named run there is no column of names.
+    """
     return {
-        name: max(map(measure, (heading, *(row[name] for row in rows)))) for name, heading in COLUMNS.items()
+        name: max(map(measure, (heading, *(row[name] for row in rows))))
+        for name, heading in COLUMNS.items()
+        if name != "name" or any(row[name] for row in rows)
     }
 
 
@@ -237,9 +249,9 @@ def _read_config(path: Path) -> dict[str, Any] | None:
         return None
 
 
-def _shortened(text: str) -> str:
+def _shortened(text: str, longest: int = _LONGEST_NAME) -> str:
     text = printable(text)
-    return text if len(text) <= _LONGEST_NAME else text[: _LONGEST_NAME - 1] + "…"
+    return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
 def _percent(share: float | None, unit: str = "") -> str:

@@ -15,7 +15,7 @@ from cifar_tui.engine.layout import LAST_FILE, LOG_FILE, REPORT_FILE, SAMPLES_FI
 from cifar_tui.runs.control.protocol import Request, is_allowed
 from cifar_tui.runs.disk.event_log import read_events
 from cifar_tui.runs.disk.samples import write_samples
-from cifar_tui.runs.disk.store import check_checkpoints, create_run_folder, write_config
+from cifar_tui.runs.disk.store import check_checkpoints, create_run_folder, read_name, write_config
 from cifar_tui.runs.source import SampleBatch, build_sample_batch
 from cifar_tui.runs.state import Curves, LogLine, PendingRequest, RunSnapshot, RunState, with_pending
 from cifar_tui.terminal.process_tuning import collect_everything, gc_frozen
@@ -37,6 +37,7 @@ class LiveRun:
         interactive: whether a user can resume a run that paused itself; otherwise it fails instead.
         on_folder: called with the run's folder once this process owns it, in the run's thread.
         resume: the folder of a run to resume, instead of starting a new one.
+        name: what to call a new run; "" for no name.
     """
 
     def __init__(
@@ -47,8 +48,10 @@ class LiveRun:
         interactive: bool = True,
         on_folder: Callable[[Path], None] | None = None,
         resume: Path | None = None,
+        name: str = "",
     ) -> None:
         self.config = config
+        self._name = name
         self._folder = resume
         self._resume = resume
         self._checkpoints = checkpoints
@@ -79,6 +82,11 @@ class LiveRun:
     def live(self) -> bool:
         """Whether the run's thread is alive."""
         return self._thread is not None and self._thread.is_alive()
+
+    @property
+    def name(self) -> str:
+        """The name that the user gave the run, or ""."""
+        return self._name if self._folder is None else read_name(self._folder)
 
     @property
     def ownership(self) -> str:
@@ -219,7 +227,7 @@ class LiveRun:
         return self._session
 
     def _create_folder(self) -> Path:
-        folder = create_run_folder(self._checkpoints, self.config)
+        folder = create_run_folder(self._checkpoints, self.config, name=self._name)
         self._acquire(folder)
         self._folder = folder
         self._write_samples(folder)

@@ -111,6 +111,11 @@ class RunSource(Protocol):
         ...
 
     @property
+    def name(self) -> str:
+        """The name that the user gave the run, or ""; it can change at any time."""
+        ...
+
+    @property
     def ownership(self) -> str:
         """Which process owns the run, for the title of the screen; "" for this one."""
         ...

@@ -66,6 +66,8 @@ async def test_the_name_of_a_run_is_no_markup(app, run):
         app.presenter.follow(run)
         emit(run, [replace(STARTED, run="a[/b]c $title")])
         await until(pilot, lambda: "a[/b]c $title" in app.dashboard.query_one(RunHeader).plain)
+        run._name = "my [/b] $run"
+        await until(pilot, lambda: "my [/b] $run" in app.dashboard.query_one(RunHeader).plain)
 
 
 async def test_a_key_of_the_charts_draws_them_at_once_from_the_latest_point(app, run):

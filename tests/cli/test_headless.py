@@ -36,12 +36,14 @@ def test_training_prints_what_the_tutorial_prints(cli, image_folder):
 
 
 def test_json_is_one_object_alone_on_stdout(cli, image_folder):
-    result = cli.train("--data", image_folder, "--json", "--seed", "3")
+    result = cli.train("--data", image_folder, "--json", "--seed", "3", "--name", "third-seed")
     assert result.returncode == 0
     assert result.stdout.count("\n") == 1
     values = json.loads(result.stdout)
+    assert values["name"] == "third-seed"
     assert set(values) == {
         "run",
+        "name",
         "steps",
         "epochs",
         "train_seconds",
@@ -55,6 +57,11 @@ def test_json_is_one_object_alone_on_stdout(cli, image_folder):
     assert values["test"]["total"] == 12
     assert values["test"]["accuracy"] == values["test"]["correct"] / 12
     assert set(values["test"]["per_class"]) == {"blue", "green", "red"}
+    assert f'"run": "{values["run"]}"' in cli.run("runs", "third-seed", "--json").stdout
+    again = cli.train("--data", image_folder, "--name", "third-seed")
+    assert_one_sentence(again, 2, "'third-seed' belongs to run", values["run"])
+    resumed = cli.train("--resume", "third-seed", "--name", "another")
+    assert_one_sentence(resumed, 2, "--name and --resume")
     checkpoint = cli.cwd / values["checkpoint"]
     assert checkpoint == cli.cwd / "checkpoints" / values["run"] / "cifar_net.pth"
     assert torch.load(checkpoint, weights_only=True)["conv1.weight"].shape == (6, 3, 5, 5)

@@ -14,6 +14,7 @@ from cifar_tui.cli.runs import list_command
 from cifar_tui.engine.config.schema import TrainConfig, config_to_toml
 from cifar_tui.engine.errors import ConfigError
 from cifar_tui.engine.events import Phase, PhaseChanged, RunEnded
+from cifar_tui.runs.disk.store import write_name
 from tests.runs.made_events import STARTED, evaluated, finished, record
 
 
@@ -166,3 +167,19 @@ def test_a_reader_that_has_left_is_no_error(make_run, tmp_path):
         process.stdout.close()
         assert process.stderr.read() == b""
         assert process.wait(60) == 0
+
+
+@pytest.mark.usefixtures("two_runs")
+def test_a_named_run_is_shown_and_found_by_its_name(tmp_path, capsys):
+    write_name(tmp_path / "20260101-100000", "baseline")
+    assert list_command(tmp_path, [], as_json=False) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert [line[:3] for line in lines[:2]] == [
+        ["run", "name", "state"],
+        ["20260101-100000", "baseline", "✓"],
+    ]
+    assert list_command(tmp_path, ["base", "latest"], as_json=False) == 0
+    assert capsys.readouterr().out.splitlines()[0].split() == ["run", "baseline", "20260102-100000"]
+    assert list_command(tmp_path, ["baseline"], as_json=True) == 0
+    (run,) = json.loads(capsys.readouterr().out)
+    assert (run["run"], run["name"]) == ("20260101-100000", "baseline")

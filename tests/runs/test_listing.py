@@ -303,6 +303,6 @@ def test_an_age_is_told_in_its_largest_unit(seconds, text):
 
 def test_where_there_is_little_room_the_least_important_columns_go():
     widths = dict.fromkeys(COLUMNS, 8)
-    assert fitting_columns(widths, 98, gap=2) == list(COLUMNS)
-    assert fitting_columns(widths, 97, gap=2) == [name for name in COLUMNS if name != "loss"]
+    assert fitting_columns(widths, 108, gap=2) == list(COLUMNS)
+    assert fitting_columns(widths, 107, gap=2) == [name for name in COLUMNS if name != "loss"]
     assert fitting_columns(widths, 1, gap=2) == ["run", "state"]

@@ -107,10 +107,11 @@ class Dashboard(Screen[None]):
         """Show everything that changed in `run` since the last call, except its curves."""
         snapshot = run.snapshot()
         # the version counts events; the others also change without one
-        state = (snapshot.version, snapshot.pending, snapshot.phase, run.ownership)
+        name = run.name
+        state = (snapshot.version, snapshot.pending, snapshot.phase, run.ownership, name)
         if state != self._shown:
             self._shown = state
-            self.query_one(RunHeader).show_run(snapshot, run.ownership)
+            self.query_one(RunHeader).show_run(snapshot, run.ownership, name=name)
             self.training.show(snapshot)
             self.query_one(SummaryPane).show(snapshot)
             self._show_log(run, snapshot.log_retracted)

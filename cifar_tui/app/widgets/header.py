@@ -9,21 +9,21 @@ from cifar_tui.runs.state import RunSnapshot
 
 
 class RunHeader(Line):
-    """The program, the run's id, who owns it and the dataset."""
+    """The program, the run's name or ID, who owns it and the dataset."""
 
     def on_mount(self) -> None:
         self.show_run(RunSnapshot())
 
-    def show_run(self, snapshot: RunSnapshot, ownership: str = "") -> None:
-        """Show the run of `snapshot`; `ownership` is "" for a run of this process."""
+    def show_run(self, snapshot: RunSnapshot, ownership: str = "", *, name: str = "") -> None:
+        """Show the run of `snapshot`; `ownership` is "" for a run of this process, `name` without a name."""
         parts = ["[b]cifar-tui[/b]"]
-        if snapshot.started is not None:
+        if name or snapshot.started is not None:
             parts.append("$run")
         if ownership:
             parts.append("[b]$ownership[/b]")
         if snapshot.data is not None:
             parts.append("[b]SYNTHETIC IMAGES[/b]" if snapshot.data.synthetic else "$title")
-        run = snapshot.started.run if snapshot.started is not None else ""
+        run = name or (snapshot.started.run if snapshot.started is not None else "")
         title = snapshot.data.title if snapshot.data is not None else ""
         self.show(Content.from_markup(" · ".join(parts), run=run, title=title, ownership=ownership))
 

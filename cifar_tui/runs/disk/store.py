@@ -1,4 +1,4 @@
-"""The checkpoints folder: create a run's folder, find one by its name."""
+"""The checkpoints folder: create a run's folder, name it, find one by its name."""
 
 import itertools
 import shlex
@@ -7,10 +7,16 @@ from datetime import datetime
 from pathlib import Path
 
 from cifar_tui.engine.atomic import disk_errors_explained, write_text_atomically
+from cifar_tui.engine.config.fields import suggestion
 from cifar_tui.engine.config.schema import TrainConfig, config_to_toml
 from cifar_tui.engine.errors import ConfigError
-from cifar_tui.engine.layout import CONFIG_FILE
+from cifar_tui.engine.layout import CONFIG_FILE, NAME_FILE
+from cifar_tui.engine.text import printable
 from cifar_tui.runs.disk.run_lock import owner_of
+
+_LATEST = "latest"
+_LONGEST_NAME = 64
+_MOST_NAME_BYTES = 4 * _LONGEST_NAME
 
 
 def check_checkpoints(checkpoints: Path) -> None:
@@ -30,12 +36,15 @@ def check_checkpoints(checkpoints: Path) -> None:
         ) from None
 
 
-def create_run_folder(checkpoints: Path, config: TrainConfig) -> Path:
-    """Create a folder for a new run, with its `config.toml`; its name is the local time.
+def create_run_folder(checkpoints: Path, config: TrainConfig, *, name: str = "") -> Path:
+    """Create a folder for a new run, with its `config.toml`; the run's ID is the local time.
 
     Raises:
-        RunFailedError: it cannot be written.
+        ConfigError: `name` is not a valid name, or another run has it.
+        RunFailedError: the folder cannot be written.
     """
+    if name:
+        check_name(checkpoints, name)
     stamp = datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")
     for number in itertools.count(1):
         folder = checkpoints / (stamp if number == 1 else f"{stamp}-{number}")
@@ -45,7 +54,9 @@ def create_run_folder(checkpoints: Path, config: TrainConfig) -> Path:
             except FileExistsError:
                 continue
         break
-    write_config(folder, config)
+    if name:
+        write_name(folder, name)
+    write_config(folder, config)  # makes it a run, so that it has its name from the start
     return folder
 
 
@@ -59,8 +70,59 @@ def write_config(folder: Path, config: TrainConfig) -> None:
         write_text_atomically(folder / CONFIG_FILE, config_to_toml(config))
 
 
+def read_name(folder: Path) -> str:
+    """Return the name that the user gave the run in `folder`; "" without one."""
+    try:
+        with (folder / NAME_FILE).open("rb") as file:
+            name = file.read(_MOST_NAME_BYTES).decode(errors="replace").strip()
+    except OSError:
+        return ""
+    return printable(name)[:_LONGEST_NAME]
+
+
+def write_name(folder: Path, name: str) -> None:
+    """Name the run in `folder`; "" takes its name away.
+
+    Raises:
+        ConfigError: `name` is not a valid name, or another run has it.
+        RunFailedError: it cannot be written.
+    """
+    if name:
+        check_name(folder.parent, name, own=folder)
+    with disk_errors_explained(f"write '{folder / NAME_FILE}'"):
+        if name:
+            write_text_atomically(folder / NAME_FILE, f"{name}\n")
+        else:
+            (folder / NAME_FILE).unlink(missing_ok=True)
+
+
+def check_name(checkpoints: Path, name: str, *, own: Path | None = None) -> None:
+    """Check that a run in `checkpoints` can be called `name`; `own` is its folder if it has one.
+
+    Raises:
+        ConfigError: it cannot; one sentence.
+    """
+    reason = ""
+    if not 1 <= len(name) <= _LONGEST_NAME:
+        reason = f"must have 1 to {_LONGEST_NAME} characters"
+    elif not name.isprintable() or "/" in name or name != name.strip() or name.startswith("-"):
+        reason = "must have printable characters only, no '/', and start with neither a space nor '-'"
+    elif name == _LATEST:
+        reason = "means the latest run; choose another name"
+    if reason:
+        raise ConfigError(f"the run name {name!r} {reason}")
+    for folder in run_folders(checkpoints):
+        if folder != own and name in {folder.name, read_name(folder)}:
+            raise ConfigError(f"the name {name!r} belongs to run {folder.name}; choose another name")
+
+
+def label_of(folder: Path) -> str:
+    """Return what the user calls the run in `folder`: its name, or its ID without one."""
+    return read_name(folder) or folder.name
+
+
 def find_run(checkpoints: Path, name: str) -> Path:
-    """Find the folder of the run `name`: an ID, a unique prefix of one, or "latest".
+    """Find the folder of the run `name`: its ID, the name it was given, a unique prefix of one, or "latest".
 
     Raises:
         ConfigError: no run matches, or more than one does.
@@ -71,11 +133,15 @@ def find_run(checkpoints: Path, name: str) -> Path:
             f"no runs in '{checkpoints}'; start one with 'cifar-tui train', "
             "or choose another folder with --checkpoints"
         )
-    if name == "latest":
+    if name == _LATEST:
         return runs[-1]
-    matching = [run for run in runs if run.name == name] or [run for run in runs if run.name.startswith(name)]
+    labels = {run: (run.name, read_name(run)) for run in runs}
+    matching = [run for run in runs if name in labels[run]]
+    matching = matching or [run for run in runs if any(label.startswith(name) for label in labels[run])]
     if not matching:
-        raise ConfigError(f"no run {name!r} in '{checkpoints}'; the latest is {runs[-1].name}")
+        names = [label for own in labels.values() for label in own if label]
+        hint = suggestion(name, names) or f"; the latest is {label_of(runs[-1])}"
+        raise ConfigError(f"no run {name!r} in '{checkpoints}'{hint}")
     if len(matching) > 1:
         raise ConfigError(f"{name!r} is ambiguous ({len(matching)} runs match); use a longer prefix")
     return matching[0]
@@ -120,5 +186,5 @@ def is_run(folder: Path) -> bool:
 def attach_hint(folder: Path, checkpoints: Path) -> str:
     """Say how to come back to the run in `folder`."""
     elsewhere = "" if str(checkpoints) == "checkpoints" else f" --checkpoints {shlex.quote(str(checkpoints))}"
-    command = f"cifar-tui attach {folder.name}{elsewhere}"
-    return f"run {folder.name} is still running. Reattach with: {command}"
+    label = label_of(folder)
+    return f"run {label} is still running. Reattach with: cifar-tui attach {shlex.quote(label)}{elsewhere}"

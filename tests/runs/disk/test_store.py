@@ -1,12 +1,21 @@
 """The checkpoints folder: runs are created in it and found by name."""
 
 import os
+from pathlib import Path
 
 import pytest
 
 from cifar_tui.engine.config.schema import TrainConfig, build_config, read_config_file
 from cifar_tui.engine.errors import ConfigError, RunFailedError
-from cifar_tui.runs.disk.store import check_checkpoints, create_run_folder, find_run
+from cifar_tui.runs.disk.store import (
+    attach_hint,
+    check_checkpoints,
+    create_run_folder,
+    find_run,
+    label_of,
+    read_name,
+    write_name,
+)
 
 
 def test_two_runs_of_one_second_get_two_folders(tmp_path):
@@ -79,3 +88,75 @@ def test_a_checkpoints_folder_that_cannot_be_written_is_one_sentence(tmp_path):
         check_checkpoints(tmp_path / "file")
     with pytest.raises(RunFailedError, match="cannot create the run's folder"):
         create_run_folder(tmp_path / "file", TrainConfig())
+
+
+@pytest.fixture
+def named(runs):
+    write_name(runs / "20260101-100000", "lr-sweep-3")
+    write_name(runs / "20260102-100000", "lr-sweep-12")
+    write_name(runs / "20260102-110000", "lr-sweep-1")
+    return runs
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("lr-sweep-3", "20260101-100000"),
+        ("lr-sweep-1", "20260102-110000"),  # also the start of another name
+        ("lr-sweep-12", "20260102-100000"),
+        ("20260101", "20260101-100000"),
+        ("latest", "20260102-110000"),
+    ],
+)
+def test_a_run_is_found_by_its_name(named, name, found):
+    assert find_run(named, name) == named / found
+
+
+def test_a_prefix_of_several_names_is_ambiguous_and_a_near_one_is_suggested(named):
+    with pytest.raises(ConfigError, match="'lr' is ambiguous"):
+        find_run(named, "lr")
+    with pytest.raises(ConfigError, match=r"no run 'lr-swep-3' in .*; did you mean 'lr-sweep-3'"):
+        find_run(named, "lr-swep-3")
+
+
+def test_a_run_has_its_name_from_the_start_and_can_lose_it(tmp_path):
+    folder = create_run_folder(tmp_path, TrainConfig(), name="müsli run")
+    assert read_name(folder) == label_of(folder) == "müsli run"
+    assert attach_hint(folder, Path("checkpoints")).endswith("Reattach with: cifar-tui attach 'müsli run'")
+    write_name(folder, "")
+    assert read_name(folder) == ""
+    assert label_of(folder) == folder.name
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("latest", "means the latest run"),
+        ("a/b", "no '/'"),
+        ("a\x1b[2J", "printable characters only"),
+        (" a", "neither a space nor '-'"),
+        ("-a", "neither a space nor '-'"),
+        ("a" * 65, "must have 1 to 64 characters"),
+        ("lr-sweep-3", "belongs to run 20260101-100000; choose another name"),
+        ("20260101-100000", "belongs to run 20260101-100000"),
+    ],
+)
+def test_a_name_that_could_be_mistaken_is_refused(named, name, says):
+    with pytest.raises(ConfigError, match=says):
+        write_name(named / "20260102-110000", name)
+    assert read_name(named / "20260102-110000") == "lr-sweep-1"
+    before = os.listdir(named)
+    with pytest.raises(ConfigError, match=says):
+        create_run_folder(named, TrainConfig(), name=name)
+    assert os.listdir(named) == before
+
+
+def test_a_run_may_be_given_its_own_name_again(named):
+    write_name(named / "20260101-100000", "lr-sweep-3")
+    assert read_name(named / "20260101-100000") == "lr-sweep-3"
+
+
+def test_whatever_is_in_the_file_of_a_name_is_safe_to_show(runs):
+    (runs / "20260101-100000" / "name").write_bytes(b"\xff\x1b[2J" + 10_000 * b"a")
+    assert read_name(runs / "20260101-100000").isprintable()
+    assert len(read_name(runs / "20260101-100000")) <= 64
