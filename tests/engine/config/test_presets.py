@@ -2,6 +2,7 @@
 
 import pytest
 
+from cifar_tui.engine.config.presets import PRESET_SUMMARIES, PRESETS
 from cifar_tui.engine.config.schema import preset_config
 
 AIRBENCH94_MUON = {"batch": 2000, "filters": 0.24, "biases": 0.053, "head": 0.67, "decay": 2e-6}
@@ -59,3 +60,7 @@ def test_quicks_rates_are_those_of_speedrun_for_its_batch():
     assert config.head_lr == pytest.approx(share * speedrun.head_lr, rel=0.02)
     decay = share * speedrun.learning_rate * speedrun.weight_decay
     assert config.learning_rate * config.weight_decay == pytest.approx(decay, rel=0.03)
+
+
+def test_every_preset_is_explained_in_one_line():
+    assert list(PRESET_SUMMARIES) == list(PRESETS)
