@@ -73,7 +73,7 @@ class CifarApp(ViewActions):
         self._failure = 0
 
     def get_default_screen(self) -> Dashboard:
-        return Dashboard(self._launch.config, self.size)
+        return Dashboard(self._launch.config, self.size, idle=isinstance(self._launch, Idle))
 
     def on_mount(self) -> None:
         self.set_interval(POLL_SECONDS, self._poll)
@@ -146,6 +146,9 @@ class CifarApp(ViewActions):
         self.dashboard.show_pane(pane)
 
     def action_train(self) -> None:
+        self.dashboard.settings.after_typing(self._train)
+
+    def _train(self) -> None:
         config = self.dashboard.settings.read()
         if config is None:
             self.dashboard.show_pane("settings")

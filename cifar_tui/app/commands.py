@@ -60,6 +60,7 @@ def _show_pane(number: int, name: str) -> Command:
 COMMAND_GROUPS: dict[str, tuple[Command, ...]] = {
     "Run": (
         Command("t", "Train", "Train with the settings in the form", "train", footer="Train"),
+        Command("ctrl+t", "Train", "Train, even while editing a field", "train", everywhere=True),
         Command("space", "Pause", "Pause or resume training", request=Request.TOGGLE_PAUSE, footer="Pause"),
         Command(
             "c",
@@ -77,7 +78,7 @@ COMMAND_GROUPS: dict[str, tuple[Command, ...]] = {
     ),
     "Panes": (
         *(_show_pane(number, name) for number, name in enumerate(PANES, start=1)),
-        Command("escape", "Leave field", "Leave the field", "leave_field"),
+        Command("slash", "Find setting", "Find a setting by name", "find_setting"),
     ),
     "View": (
         Command(

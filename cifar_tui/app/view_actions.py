@@ -5,6 +5,8 @@ from functools import partial
 from typing import ClassVar
 
 from textual.app import App, SystemCommand
+from textual.command import CommandPalette
+from textual.events import Key
 from textual.screen import Screen
 
 from cifar_tui.app.commands import palette_commands
@@ -48,9 +50,17 @@ class ViewActions(App[int]):
     def action_show_pane(self, name: str) -> None:
         self.dashboard.show_pane(name)
 
-    def action_leave_field(self) -> None:
-        if self.dashboard.settings.has_focus_within:
-            self.dashboard.set_focus(self.dashboard.settings)
+    def action_find_setting(self) -> None:
+        from cifar_tui.app.find_setting import SettingsProvider
+
+        self.push_screen(CommandPalette([SettingsProvider], placeholder="Find a setting…"))
+
+    def on_key(self, event: Key) -> None:
+        """Take alt+letter for escape and the letter: a terminal sends the same bytes for both."""
+        alt, _, letter = event.key.partition("alt+")
+        if letter and not alt:
+            self.simulate_key("escape")
+            self.post_message(Key(letter, event.character or letter))
 
     def action_sample_batch(self, step: int) -> None:
         self.dashboard.sample_number += step

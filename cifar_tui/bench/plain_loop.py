@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
-from cifar_tui.engine.config.schema import TrainConfig, build_config, read_config_file
+from cifar_tui.engine.config.file import read_config_file
+from cifar_tui.engine.config.schema import TrainConfig, build_config
 from cifar_tui.engine.data.dataset import ImageSplit
 from cifar_tui.engine.data.sources import load_dataset
 from cifar_tui.engine.device.select import select_device

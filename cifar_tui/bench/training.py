@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from cifar_tui.bench.options import arguments_of
-from cifar_tui.engine.config.schema import TrainConfig, config_to_toml
+from cifar_tui.engine.config.file import config_to_toml
+from cifar_tui.engine.config.schema import TrainConfig
 from cifar_tui.engine.errors import ConfigError, DataUnavailableError, RunFailedError, UserError
 from cifar_tui.engine.events import Event, LossPoint, RunEnded, TrainingStarted
 from cifar_tui.engine.layout import EVENTS_FILE, WEIGHTS_FILE

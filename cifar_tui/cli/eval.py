@@ -6,7 +6,8 @@ from pathlib import Path
 from cifar_tui.app.launch import Evaluate
 from cifar_tui.cli.dashboard import has_terminal, open_dashboard
 from cifar_tui.cli.parser import build_settings, checkpoints_folder
-from cifar_tui.engine.config.schema import build_config, read_config_file
+from cifar_tui.engine.config.file import read_config_file
+from cifar_tui.engine.config.schema import build_config
 from cifar_tui.engine.layout import CONFIG_FILE, WEIGHTS_FILE
 from cifar_tui.runs.disk.store import find_run
 

@@ -57,7 +57,9 @@ def build_settings(options: argparse.Namespace, *, base: "TrainConfig | None" = 
     Raises:
         ConfigError: a setting is unknown or its value is wrong.
     """
-    from cifar_tui.engine.config.schema import build_config, parse_setting, read_config_file
+    from cifar_tui.engine.config.file import read_config_file
+    from cifar_tui.engine.config.schema import build_config
+    from cifar_tui.engine.config.text import parse_setting
     from cifar_tui.engine.errors import ConfigError
 
     values: dict[str, Any] = {}

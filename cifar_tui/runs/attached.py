@@ -6,7 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cifar_tui.engine.config.schema import TrainConfig, build_config, read_config_file
+from cifar_tui.engine.config.file import read_config_file
+from cifar_tui.engine.config.schema import TrainConfig, build_config
 from cifar_tui.engine.errors import ConfigError, UserError
 from cifar_tui.engine.events import Alert, Message, Phase, PhaseChanged
 from cifar_tui.engine.layout import CONFIG_FILE, EVENTS_FILE, LAST_FILE, SAMPLES_FILE

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from cifar_tui.engine.config.schema import SETTINGS, TrainConfig, build_config, read_config_file
+from cifar_tui.engine.config.file import read_config_file
+from cifar_tui.engine.config.schema import SETTINGS, TrainConfig, build_config
 from cifar_tui.engine.errors import ConfigError
 from cifar_tui.engine.layout import CONFIG_FILE, LAST_FILE, REPORT_FILE
 from cifar_tui.runs.disk.run_lock import check_not_live

@@ -4,7 +4,6 @@ import pytest
 
 from cifar_tui.app.app import CifarApp
 from cifar_tui.app.launch import Idle
-from cifar_tui.app.panes import settings
 from cifar_tui.engine.config.schema import TrainConfig
 from cifar_tui.runs.live import LiveRun
 
@@ -13,17 +12,6 @@ from cifar_tui.runs.live import LiveRun
 def app(tmp_path):
     launch = Idle(config=TrainConfig(epochs=7, data="synthetic"))
     return CifarApp(launch, checkpoints=tmp_path / "checkpoints")
-
-
-@pytest.fixture
-def short_form(monkeypatch):
-    """A form of nine rows, for tests that are not about it: all rows take longer than all the rest."""
-
-    async def mount_no_others(_pane):
-        pass
-
-    monkeypatch.setattr(settings, "_FIRST_ROWS", 9)
-    monkeypatch.setattr(settings.SettingsPane, "_mount_other_rows", mount_no_others)
 
 
 class Started:

@@ -4,12 +4,9 @@ import pytest
 
 from cifar_tui.app.app import CifarApp
 from cifar_tui.app.launch import Evaluate, Idle, Resume, Train
-from cifar_tui.app.panes.settings import SettingRow
 from cifar_tui.engine.config.schema import TrainConfig
 from cifar_tui.engine.events import Phase, PhaseChanged, RunEnded
 from tests.app.views.runs_app import until
-
-pytestmark = pytest.mark.usefixtures("short_form")
 
 CONFIG = TrainConfig(epochs=7, learning_rate=1 / 3)
 
@@ -38,21 +35,10 @@ async def test_t_trains_with_what_is_typed_into_the_form(app, started):
     async with app.run_test(size=(120, 40)) as pilot:
         await pilot.pause()
         assert started.trained == [], "the dashboard was launched idle"
-        app.dashboard.query_one("#setting-learning_rate", SettingRow).field.value = "0.25"
+        app.dashboard.settings.set("learning_rate", 0.25)
         await pilot.press("t")
         await until(pilot, lambda: started.trained)
         assert started.trained[0].config == TrainConfig(epochs=7, data="synthetic", learning_rate=0.25)
-
-
-async def test_a_wrong_field_is_highlighted_and_nothing_starts(app, started):
-    async with app.run_test(size=(120, 40)) as pilot:
-        row = app.dashboard.query_one("#setting-batch_size", SettingRow)
-        row.field.value = "many"
-        await pilot.press("t")
-        await pilot.pause()
-        assert row.has_class("-wrong")
-        assert app.focused is row.field
-        assert started.trained == []
 
 
 @pytest.mark.parametrize("kind", ["train", "resume", "evaluate"])

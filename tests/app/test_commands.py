@@ -2,13 +2,11 @@
 
 from pathlib import Path
 
-import pytest
 from rich.console import Console
 from textual.widgets import Static
 
 from cifar_tui.app.commands import COMMAND_GROUPS, COMMANDS, is_enabled, palette_commands
 from cifar_tui.app.dialogs.help import HelpScreen
-from cifar_tui.app.panes.settings import SettingRow
 from cifar_tui.app.widgets.footer import Footer
 from cifar_tui.engine.config.schema import TrainConfig
 from cifar_tui.engine.events import CheckpointSaved, Phase, PhaseChanged, TrainingFinished
@@ -16,8 +14,6 @@ from cifar_tui.runs.control.protocol import Request
 from cifar_tui.runs.live import LiveRun
 from tests.app.panes.pane_app import trained
 from tests.app.views.runs_app import until
-
-pytestmark = pytest.mark.usefixtures("short_form")
 
 STARTED = trained(0)[-1]
 FINISHED = TrainingFinished(completed=True, epoch=1, step=1, train_seconds=1.0, images=1, final_loss=1.0)
@@ -104,7 +100,7 @@ async def test_the_footer_is_rebuilt_only_when_its_keys_change(app, monkeypatch)
         await pilot.pause()
         assert list(keys.query("FooterKey")) == built
         before = shown()
-        app.dashboard.query_one("#setting-epochs", SettingRow).field.focus()
+        app.dashboard.find_setting("epochs")
         await until(pilot, lambda: shown() != before)
         await pilot.press("escape")
         await until(pilot, lambda: shown() == before)

@@ -17,8 +17,6 @@ from tests.app.panes.pane_app import trained
 from tests.app.views.runs_app import until
 from tests.runs.made_events import STARTED
 
-pytestmark = pytest.mark.usefixtures("short_form")
-
 SLACK = 0.7
 """Seconds that a busy machine may take longer."""
 

@@ -11,7 +11,8 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from cifar_tui.cli.runs import list_command
-from cifar_tui.engine.config.schema import TrainConfig, config_to_toml
+from cifar_tui.engine.config.file import config_to_toml
+from cifar_tui.engine.config.schema import TrainConfig
 from cifar_tui.engine.errors import ConfigError
 from cifar_tui.engine.events import Phase, PhaseChanged, RunEnded
 from cifar_tui.runs.disk.store import write_name

@@ -8,7 +8,8 @@ from dataclasses import replace
 
 import pytest
 
-from cifar_tui.engine.config.schema import TrainConfig, config_to_toml
+from cifar_tui.engine.config.file import config_to_toml
+from cifar_tui.engine.config.schema import TrainConfig
 from cifar_tui.engine.errors import ConfigError, RunFailedError
 from cifar_tui.engine.events import Phase, PhaseChanged, RunEnded
 from cifar_tui.engine.layout import CONFIG_FILE, SUMMARY_FILE

@@ -4,11 +4,12 @@ from textual.app import ComposeResult
 from textual.containers import Grid
 from textual.geometry import Size
 from textual.screen import Screen
+from textual.widget import Widget
 from textual.widgets import Static
 
 from cifar_tui.app.panes.log import LogPane
 from cifar_tui.app.panes.samples import SamplesPane
-from cifar_tui.app.panes.settings import SettingsPane
+from cifar_tui.app.panes.settings.pane import SettingsPane
 from cifar_tui.app.panes.summary import SummaryPane
 from cifar_tui.app.panes.training import TrainingPane
 from cifar_tui.app.widgets.footer import Footer
@@ -36,6 +37,7 @@ class Dashboard(Screen[None]):
     Args:
         config: the initial settings in the form.
         size: of the terminal, for the first frame: Textual applies breakpoints only after it.
+        idle: whether no run is about to be shown, so that the form takes the room.
     """
 
     AUTO_FOCUS = ""
@@ -51,9 +53,11 @@ class Dashboard(Screen[None]):
         (36, "-high"),
     ]
 
-    def __init__(self, config: TrainConfig, size: Size) -> None:
+    def __init__(self, config: TrainConfig, size: Size, *, idle: bool) -> None:
         width = _size_class(size.width, self.HORIZONTAL_BREAKPOINTS)
         super().__init__(classes=f"{width} {_size_class(size.height, self.VERTICAL_BREAKPOINTS)}")
+        self._has_run = not idle
+        self.set_class(idle, "-idle")
         self._config = config
         self._forget()
 
@@ -91,14 +95,38 @@ class Dashboard(Screen[None]):
 
     def show_pane(self, name: str) -> None:
         """Focus the pane `name`, and bring it to the front where only one is visible."""
+        self.set_class(name == "settings" and not self._has_run, "-idle")
         for pane in PANES:
             self.query_one(f"#{pane}").set_class(pane == name, "-front")
         self.query_one(PaneTabs).front = name
         # at once: keys typed ahead are for the new focus
         self.set_focus(self.query_one(f"#{name}", Pane).first_focusable())
 
+    def find_setting(self, name: str) -> None:
+        """Show the form with the cursor on the setting `name`."""
+        self.show_pane("settings")
+        self.settings.find(name)
+
+    def focus_next(self, selector: str | type[Widget] = "*") -> Widget | None:
+        if not self.settings.has_cursor:
+            return super().focus_next(selector)
+        self.settings.after_typing(
+            lambda: self.settings.move(1) or super(Dashboard, self).focus_next(selector)
+        )
+        return self.focused
+
+    def focus_previous(self, selector: str | type[Widget] = "*") -> Widget | None:
+        if not self.settings.has_cursor:
+            return super().focus_previous(selector)
+        self.settings.after_typing(
+            lambda: self.settings.move(-1) or super(Dashboard, self).focus_previous(selector)
+        )
+        return self.focused
+
     def forget_run(self) -> None:
         """Empty the panes for another run."""
+        self._has_run = True
+        self.remove_class("-idle")
         self.query_one(LogPane).clear_lines()
         self.training.show_curves(Curves())
         self._forget()

@@ -3,11 +3,29 @@
 import dataclasses
 import difflib
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
+from enum import StrEnum
 from typing import Any
 
 Check = Callable[[Any], str | None]
 """Return the error message for a value; None if it is valid."""
+
+
+class Group(StrEnum):
+    """The groups of the form, in its order."""
+
+    ESSENTIALS = "Essentials"
+    OPTIMIZER = "Optimizer"
+    SCHEDULE = "Schedule"
+    AUGMENTATION = "Augmentation"
+    EVALUATION = "Evaluation"
+    SAVING = "Saving"
+    MACHINE = "Machine"
+
+
+def _always(values: Mapping[str, Any]) -> bool:
+    del values
+    return True
 
 
 def setting(
@@ -15,8 +33,13 @@ def setting(
     description: str,
     check: Check,
     *,
+    group: Group,
     choices: Iterable[str] = (),
+    explained: Mapping[str, str] | None = None,
     suggestions: Iterable[str] = (),
+    words: Mapping[str, Any] | None = None,
+    used_if: Callable[[Mapping[str, Any]], bool] = _always,
+    folder: bool = False,
     in_step: bool = True,
     in_recipe: bool = True,
     resumable: bool = False,
@@ -25,10 +48,15 @@ def setting(
 
     Args:
         default: the tutorial's value, a no-op.
-        description: for the form, which shows it while the field has the focus.
+        description: for the form, which shows it while the field has the cursor.
         check: of a value.
+        group: where the form shows it.
         choices: the values, where there are few.
+        explained: what a choice is, in one line.
         suggestions: values that the form suggests.
+        words: what a user reads and writes for values that need a word, such as "auto" for 0.
+        used_if: whether it has an effect, given all values by name; the form hides it otherwise.
+        folder: whether a value that is not suggested is an existing folder.
         in_step: whether it changes the arithmetic of a step, so that a step backend has to support it.
         in_recipe: whether choosing a preset sets it.
         resumable: whether a resumed run may have another value.
@@ -36,8 +64,12 @@ def setting(
     metadata = {
         "description": description,
         "check": check,
-        "choices": tuple(choices),
+        "group": group,
+        "choices": {name: (explained or {}).get(name, "") for name in choices},
         "suggestions": tuple(suggestions),
+        "words": words or {},
+        "used_if": used_if,
+        "folder": folder,
         "in_step": in_step,
         "in_recipe": in_recipe,
         "resumable": resumable,
@@ -45,10 +77,9 @@ def setting(
     return dataclasses.field(default=default, metadata=metadata)
 
 
-def choice(default: str, description: str, choices: Iterable[str], **marks: Any) -> Any:  # noqa: ANN401 - see above
+def choice(default: str, description: str, choices: Collection[str], **marks: Any) -> Any:  # noqa: ANN401 - see above
     """A setting with one of a few values."""
-    names = tuple(choices)
-    return setting(default, description, one_of(*names), choices=names, **marks)
+    return setting(default, description, one_of(*choices), choices=choices, **marks)
 
 
 def switch(default: bool, description: str, **marks: Any) -> Any:  # noqa: ANN401 - see above

@@ -2,16 +2,12 @@
 
 import dataclasses
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import tomli_w
-
-from cifar_tui.engine.config.fields import choice, number, setting, suggestion, switch, whole
-from cifar_tui.engine.config.presets import PRESETS
+from cifar_tui.engine.config.fields import Group, choice, number, setting, suggestion, switch, whole
+from cifar_tui.engine.config.presets import PRESET_SUMMARIES, PRESETS
 from cifar_tui.engine.data.registry import SOURCES
 from cifar_tui.engine.errors import ConfigError
 from cifar_tui.engine.models.registry import MODELS
@@ -23,24 +19,15 @@ Setting = int | float | str | bool | None
 """The value of a setting."""
 
 _MAX_SEED = 2**63 - 1
-_SWITCH_WORDS = {
-    "yes": True,
-    "true": True,
-    "on": True,
-    "1": True,
-    "no": False,
-    "false": False,
-    "off": False,
-    "0": False,
-}
 _TYPES: dict[Any, tuple[type, ...]] = {float | None: (float, type(None))}
-_TYPE_NAMES: dict[Any, str] = {
+TYPE_NAMES: dict[Any, str] = {
     int: "a whole number",
     float: "a number",
-    float | None: "a number, or empty",
+    float | None: "a number",
     str: "text",
     bool: "true or false",
 }
+"""What a value of each type must be, for an error."""
 
 
 def _device(value: str) -> str | None:
@@ -61,7 +48,13 @@ class TrainConfig:
     """
 
     preset: str = choice(
-        "tutorial", "recipe that the other settings start from", PRESETS, in_step=False, in_recipe=False
+        "tutorial",
+        "recipe that the other settings start from",
+        PRESETS,
+        explained=PRESET_SUMMARIES,
+        in_step=False,
+        in_recipe=False,
+        group=Group.ESSENTIALS,
     )
     data: str = setting(
         "auto",
@@ -71,9 +64,27 @@ class TrainConfig:
         in_step=False,
         in_recipe=False,
         resumable=True,
+        group=Group.ESSENTIALS,
+        folder=True,
     )
-    data_dir: str = setting(
-        "data", "folder for downloads and caches", _not_empty, in_step=False, in_recipe=False, resumable=True
+    model: str = choice(
+        PRESETS["tutorial"]["model"],
+        "model architecture",
+        MODELS,
+        explained={name: spec.summary for name, spec in MODELS.items()},
+        group=Group.ESSENTIALS,
+    )
+    epochs: int = setting(
+        2,
+        "passes over the training images",
+        whole(1, 100_000),
+        in_step=False,
+        resumable=True,
+        group=Group.ESSENTIALS,
+    )
+    batch_size: int = setting(4, "training images per step", whole(1, 65_536), group=Group.ESSENTIALS)
+    learning_rate: float = setting(
+        0.001, "step size of the optimizer", number(0, 100, above=True), group=Group.ESSENTIALS
     )
     device: str = setting(
         "auto",
@@ -83,52 +94,122 @@ class TrainConfig:
         in_step=False,
         in_recipe=False,
         resumable=True,
+        group=Group.ESSENTIALS,
     )
-    model: str = choice(PRESETS["tutorial"]["model"], "model architecture", MODELS)
-    epochs: int = setting(
-        2, "passes over the training images", whole(1, 100_000), in_step=False, resumable=True
+    seed: int = setting(
+        0, "random seed", whole(0, _MAX_SEED), in_step=False, in_recipe=False, group=Group.ESSENTIALS
     )
-    batch_size: int = setting(4, "training images per step", whole(1, 65_536))
     optimizer: str = choice(
         "sgd",
         "sgd, nesterov, adamw, or muon (convolution filters only; Nesterov SGD for the rest)",
         OPTIMIZERS,
+        group=Group.OPTIMIZER,
     )
-    learning_rate: float = setting(0.001, "step size of the optimizer", number(0, 100, above=True))
-    bias_lr: float | None = setting(
-        None, "learning rate of biases and norms; empty: same as learning_rate", number(0, 1000, above=True)
+    momentum: float = setting(
+        0.9, "momentum; beta1 for adamw", number(0, 1, below=True), group=Group.OPTIMIZER
     )
-    head_lr: float | None = setting(
-        None, "learning rate of the last layer; empty: same as learning_rate", number(0, 1000, above=True)
-    )
-    momentum: float = setting(0.9, "momentum; beta1 for adamw", number(0, 1, below=True))
     weight_decay: float = setting(
         0.0,
         "weight decay; rescaled for bias_lr and head_lr so that all weights decay equally",
         number(0, 10),
+        group=Group.OPTIMIZER,
     )
-    lr_schedule: str = choice("constant", "how the learning rate changes after the warm-up", LR_SCHEDULES)
-    warmup_fraction: float = setting(0.0, "fraction of the steps used for warm-up", number(0, 1, below=True))
-    warmup_start_factor: float = setting(
-        0.2, "learning rate at the start of the warm-up, as a multiple of learning_rate", number(0, 1)
+    bias_lr: float | None = setting(
+        None,
+        "learning rate of biases and norms",
+        number(0, 1000, above=True),
+        group=Group.OPTIMIZER,
+        words={"same as lr": None},
     )
-    final_lr_factor: float = setting(0.0, "final learning rate, as a multiple of learning_rate", number(0, 1))
-    label_smoothing: float = setting(0.0, "label smoothing", number(0, 1, below=True))
+    head_lr: float | None = setting(
+        None,
+        "learning rate of the last layer",
+        number(0, 1000, above=True),
+        group=Group.OPTIMIZER,
+        words={"same as lr": None},
+    )
+    label_smoothing: float = setting(0.0, "label smoothing", number(0, 1, below=True), group=Group.OPTIMIZER)
     weight_averaging: str = choice(
         "none",
         "evaluate and save averaged weights; lookahead also continues training from them",
         ("none", "ema", "lookahead"),
+        group=Group.OPTIMIZER,
     )
-    ema_decay: float = setting(0.95, "decay of the average per step", number(0, 1, below=True))
-    translate: int = setting(0, "largest random shift of training images, in pixels", whole(0, 16))
+    ema_decay: float = setting(
+        0.95,
+        "decay of the average per step",
+        number(0, 1, below=True),
+        group=Group.OPTIMIZER,
+        used_if=lambda values: values["weight_averaging"] == "ema",
+    )
+    lr_schedule: str = choice(
+        "constant", "how the learning rate changes after the warm-up", LR_SCHEDULES, group=Group.SCHEDULE
+    )
+    warmup_fraction: float = setting(
+        0.0,
+        "fraction of the steps used for warm-up",
+        number(0, 1, below=True),
+        group=Group.SCHEDULE,
+        words={"none": 0.0},
+    )
+    warmup_start_factor: float = setting(
+        0.2,
+        "learning rate at the start of the warm-up, as a multiple of learning_rate",
+        number(0, 1),
+        group=Group.SCHEDULE,
+        used_if=lambda values: values["warmup_fraction"] != 0,
+    )
+    final_lr_factor: float = setting(
+        0.0,
+        "final learning rate, as a multiple of learning_rate",
+        number(0, 1),
+        group=Group.SCHEDULE,
+        used_if=lambda values: values["lr_schedule"] != "constant",
+    )
     flip: str = choice(
         "none",
         "horizontal flip: random, or alternating (each image flipped every other epoch)",
         ("none", "random", "alternating"),
+        group=Group.AUGMENTATION,
     )
-    cutout: int = setting(0, "side of the square masked in training images, in pixels; 0: none", whole(0, 32))
+    translate: int = setting(
+        0,
+        "largest random shift of training images, in pixels",
+        whole(0, 16),
+        group=Group.AUGMENTATION,
+        words={"none": 0},
+    )
+    cutout: int = setting(
+        0,
+        "side of the square masked in training images, in pixels",
+        whole(0, 32),
+        group=Group.AUGMENTATION,
+        words={"none": 0},
+    )
     low_res_fraction: float = setting(
-        0.0, "fraction of the epochs, at the start, trained at 3/4 resolution", number(0, 1, below=True)
+        0.0,
+        "fraction of the epochs, at the start, trained at 3/4 resolution",
+        number(0, 1, below=True),
+        group=Group.AUGMENTATION,
+        words={"none": 0.0},
+    )
+    eval_every: int = setting(
+        1,
+        "epochs between evaluations on the test set",
+        whole(0, 100_000),
+        in_step=False,
+        resumable=True,
+        group=Group.EVALUATION,
+        words={"at the end": 0},
+    )
+    val_size: int = setting(
+        0,
+        "training images held out to choose the best epoch",
+        whole(0, 10_000_000),
+        in_step=False,
+        in_recipe=False,
+        group=Group.EVALUATION,
+        words={"none": 0},
     )
     tta: str = choice(
         "none",
@@ -136,48 +217,38 @@ class TrainConfig:
         ("none", "mirror", "mirror+translate"),
         in_step=False,
         resumable=True,
+        group=Group.EVALUATION,
     )
-    precision: str = choice(
-        "fp32",
-        "floating-point precision of training; auto: bf16 if faster, else fp32",
-        ("auto", "fp32", "tf32", "bf16", "fp16"),
+    log_every: int = setting(
+        2000, "batches per log line", whole(1, 10_000_000), in_step=False, group=Group.EVALUATION
     )
-    channels_last: bool = switch(default=False, description="channels-last memory layout")
-    compile: str = choice(
-        "no", "compile the model with torch.compile; auto: on a CUDA GPU", ("no", "yes", "auto")
-    )
-    seed: int = setting(0, "random seed", whole(0, _MAX_SEED), in_step=False, in_recipe=False)
-    log_every: int = setting(2000, "batches per log line", whole(1, 10_000_000), in_step=False)
-    chart_every: int = setting(0, "batches per chart point; 0: automatic", whole(0, 100_000), in_step=False)
-    eval_every: int = setting(
-        1,
-        "epochs between evaluations on the test set; 0: only at the end",
+    chart_every: int = setting(
+        0,
+        "batches per chart point",
         whole(0, 100_000),
         in_step=False,
-        resumable=True,
-    )
-    val_size: int = setting(
-        0,
-        "training images held out to choose the best epoch; 0: none",
-        whole(0, 10_000_000),
-        in_step=False,
-        in_recipe=False,
+        group=Group.EVALUATION,
+        words={"auto": 0},
     )
     checkpoint_every_epochs: int = setting(
         1,
-        "epochs between checkpoints; 0: none",
+        "epochs between checkpoints",
         whole(0, 100_000),
         in_step=False,
         in_recipe=False,
         resumable=True,
+        group=Group.SAVING,
+        words={"never": 0},
     )
     checkpoint_every_minutes: float = setting(
         3.0,
-        "minutes between checkpoints; 0: none",
+        "minutes between checkpoints",
         number(0, 100_000),
         in_step=False,
         in_recipe=False,
         resumable=True,
+        group=Group.SAVING,
+        words={"never": 0.0},
     )
     backend: str = choice(
         "auto",
@@ -186,6 +257,31 @@ class TrainConfig:
         ("auto", *BACKENDS),
         in_step=False,
         in_recipe=False,
+        group=Group.MACHINE,
+    )
+    precision: str = choice(
+        "fp32",
+        "floating-point precision of training; auto: bf16 if faster, else fp32",
+        ("auto", "fp32", "tf32", "bf16", "fp16"),
+        group=Group.MACHINE,
+    )
+    channels_last: bool = switch(
+        default=False, description="channels-last memory layout", group=Group.MACHINE
+    )
+    compile: str = choice(
+        "no",
+        "compile the model with torch.compile; auto: on a CUDA GPU",
+        ("no", "yes", "auto"),
+        group=Group.MACHINE,
+    )
+    data_dir: str = setting(
+        "data",
+        "folder for downloads and caches",
+        _not_empty,
+        in_step=False,
+        in_recipe=False,
+        resumable=True,
+        group=Group.MACHINE,
     )
 
     def __post_init__(self) -> None:
@@ -222,6 +318,18 @@ SETTINGS: dict[str, "dataclasses.Field[Any]"] = {
 """The fields of `TrainConfig` in the order of the form; for their `metadata` see `fields.setting`."""
 
 
+def setting_field(name: str) -> "dataclasses.Field[Any]":
+    """The field of the setting `name`.
+
+    Raises:
+        ConfigError: there is no such setting.
+    """
+    if name not in SETTINGS:
+        hint = suggestion(name, SETTINGS) or f"; valid settings: {', '.join(SETTINGS)}"
+        raise ConfigError(f"unknown setting {name!r}{hint}")
+    return SETTINGS[name]
+
+
 def preset_values(preset: str) -> dict[str, Setting]:
     """The value of every setting that belongs to a recipe, in the preset `preset`."""
     recipe = (field for field in SETTINGS.values() if field.metadata["in_recipe"])
@@ -237,42 +345,6 @@ def preset_config(preset: str) -> TrainConfig:
     return TrainConfig(**{"preset": preset, **PRESETS.get(preset, {})})
 
 
-def parse_setting(name: str, text: str) -> Setting:
-    """The value of the setting `name` that a user wrote as `text`.
-
-    Raises:
-        ConfigError: no such setting, not a number where one is needed, or out of range.
-    """
-    field = _field(name)
-    text = text.strip()
-    value: Setting = text
-    try:
-        if field.type is int:
-            value = int(text.replace("_", ""))
-        elif field.type is bool:
-            value = _SWITCH_WORDS[text.lower()]
-        elif field.type is not str:
-            value = None if field.type == float | None and not text else float(text)
-    except (ValueError, KeyError):
-        wanted = "yes or no" if field.type is bool else _TYPE_NAMES[field.type]
-        raise ConfigError(f"{name} {text!r} must be {wanted}", field=name) from None
-    reason = field.metadata["check"](value)
-    if reason:
-        raise ConfigError(f"{name} {text!r} {reason}", field=name)
-    return value
-
-
-def setting_text(value: Setting) -> str:
-    """A value as `parse_setting` reads it."""
-    match value:
-        case None:
-            return ""
-        case bool():
-            return "yes" if value else "no"
-        case _:
-            return str(value)
-
-
 def build_config(values: Mapping[str, Any], *, base: TrainConfig | None = None) -> TrainConfig:
     """The settings of the preset that `values` or `base` names, then `base`, then `values` on top.
 
@@ -284,42 +356,10 @@ def build_config(values: Mapping[str, Any], *, base: TrainConfig | None = None) 
         ConfigError: an unknown setting, or a value of the wrong type or out of range.
     """
     for name in values:
-        _field(name)
+        setting_field(name)
     if base is None or "preset" in values:
         base = preset_config(values.get("preset", "tutorial"))
     return base.replace(**{name: _widened(name, value) for name, value in values.items()})
-
-
-def read_config_file(path: Path) -> dict[str, Any]:
-    """The settings in a TOML file, such as the `config.toml` of a run, by name.
-
-    Raises:
-        ConfigError: the file cannot be read, is not TOML, or has an unknown setting.
-    """
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(
-            f"cannot read the config file '{path}': {error.strerror}; check that it exists and is readable"
-        ) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"'{path}' is not a TOML file: {error}") from None
-    for name in values:
-        _field(name)
-    return values
-
-
-def config_to_toml(config: TrainConfig) -> str:
-    """`config` as TOML that `read_config_file` reads; an empty setting is an empty string."""
-    values = dataclasses.asdict(config)
-    return tomli_w.dumps({name: "" if value is None else value for name, value in values.items()})
-
-
-def _field(name: str) -> "dataclasses.Field[Any]":
-    if name not in SETTINGS:
-        hint = suggestion(name, SETTINGS) or f"; valid settings: {', '.join(SETTINGS)}"
-        raise ConfigError(f"unknown setting {name!r}{hint}")
-    return SETTINGS[name]
 
 
 def _widened(name: str, value: Setting) -> Setting:
@@ -334,4 +374,4 @@ def _widened(name: str, value: Setting) -> Setting:
 
 def _type_error(field: "dataclasses.Field[Any]", value: object) -> str | None:
     expected = _TYPES.get(field.type, (field.type,))
-    return None if type(value) in expected else f"must be {_TYPE_NAMES[field.type]}"
+    return None if type(value) in expected else f"must be {TYPE_NAMES[field.type]}"

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from cifar_tui.engine.atomic import disk_errors_explained, write_text_atomically
 from cifar_tui.engine.config.fields import suggestion
-from cifar_tui.engine.config.schema import TrainConfig, config_to_toml
+from cifar_tui.engine.config.file import config_to_toml
+from cifar_tui.engine.config.schema import TrainConfig
 from cifar_tui.engine.errors import ConfigError
 from cifar_tui.engine.layout import CONFIG_FILE, NAME_FILE
 from cifar_tui.engine.text import printable

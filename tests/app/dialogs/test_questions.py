@@ -9,8 +9,6 @@ from cifar_tui.app.dialogs.questions import DataDialog, DeleteDialog, QuitDialog
 from cifar_tui.engine.events import Phase
 from tests.app.views.runs_app import until
 
-pytestmark = pytest.mark.usefixtures("short_form")
-
 
 def data_dialog():
     return DataDialog("cannot download", "auto")

@@ -11,7 +11,8 @@ from cifar_tui.app.dialogs.comparison import ComparisonScreen, ComparisonTable
 from cifar_tui.app.dialogs.questions import DeleteDialog
 from cifar_tui.app.views import runs as runs_screen
 from cifar_tui.app.views.runs import MARK, FilterInput, RunChoice
-from cifar_tui.engine.config.schema import TrainConfig, config_to_toml
+from cifar_tui.engine.config.file import config_to_toml
+from cifar_tui.engine.config.schema import TrainConfig
 from cifar_tui.engine.events import Phase, PhaseChanged, RunEnded, TrainingFinished
 from cifar_tui.runs import listing
 from cifar_tui.runs.disk.run_lock import Owner

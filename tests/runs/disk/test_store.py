@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from cifar_tui.engine.config.schema import TrainConfig, build_config, read_config_file
+from cifar_tui.engine.config.file import read_config_file
+from cifar_tui.engine.config.schema import TrainConfig, build_config
 from cifar_tui.engine.errors import ConfigError, RunFailedError
 from cifar_tui.runs.disk.store import (
     attach_hint,

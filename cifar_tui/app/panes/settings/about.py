@@ -1,0 +1,69 @@
+"""What the form says about the row that has the cursor."""
+
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+from textual.content import Content
+
+from cifar_tui.app.panes.settings.form import Form, Row
+from cifar_tui.engine.config.schema import SETTINGS
+
+_LOCKED = "Settings are fixed while training"
+
+
+def hint(form: Form, row: Row | None, *, locked: bool) -> Content:
+    """Describe the row that has the cursor, or what is wrong with it, and the keys that work there."""
+    if row is None:
+        return Content(_LOCKED if locked else "1 edit · / find · t train")
+    return Content("\n").join([_description(form, row), Content(_LOCKED if locked else _keys(form, row))])
+
+
+def about(form: Form, row: Row) -> Group:
+    """Explain the preset and the row that has the cursor."""
+    preset = form.text("preset")
+    parts = [Text.assemble(("preset ", "dim"), (preset, "bold")), Text(_explained("preset")[preset])]
+    if form.changed:
+        parts.append(
+            Text(f"● {form.changed} {'setting differs' if form.changed == 1 else 'settings differ'} from it")
+        )
+    name = row.setting
+    if name is None:
+        return Group(*parts)
+    if name != "preset":
+        parts += [Text(), Text(name, "bold"), Text(str(SETTINGS[name].metadata["description"]))]
+    return Group(*parts, Text(), _choices(form, name))
+
+
+def _description(form: Form, row: Row) -> Content:
+    if row.setting is None:
+        return Content(f"{row.group}: {form.summary(row.group)}")
+    wrong = form.errors.get(row.setting)
+    if wrong:
+        return Content.styled(f"✗ {wrong}", "$text-error")
+    return Content(str(SETTINGS[row.setting].metadata["description"]))
+
+
+def _keys(form: Form, row: Row) -> str:
+    if row.setting is None:
+        keys = ["↑↓ move", f"enter {'fold' if row.is_open else 'unfold'}"]
+    elif SETTINGS[row.setting].metadata["choices"]:
+        keys = ["↑↓ move", "←→ change", "enter list"]
+    else:
+        keys = ["↑↓ move", "enter accept", "^t train"]
+    if row.setting is not None and form.text(row.setting) != form.initial(row.setting):
+        keys.append(f"^r reset to {form.initial(row.setting)}")
+    return " · ".join([*keys, "esc leave"])
+
+
+def _explained(name: str) -> dict[str, str]:
+    choices: dict[str, str] = SETTINGS[name].metadata["choices"]
+    return choices
+
+
+def _choices(form: Form, name: str) -> Table:
+    """The choices of a setting below each other, the present one marked."""
+    table = Table.grid(padding=(0, 1))
+    for choice, text in _explained(name).items():
+        current = choice == form.text(name)
+        table.add_row(">" if current else " ", Text(choice, "bold" if current else ""), Text(text, "dim"))
+    return table

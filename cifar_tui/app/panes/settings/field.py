@@ -1,0 +1,79 @@
+"""`Field`: the one input of the form, laid over the row that has the cursor."""
+
+from collections.abc import Callable, Mapping
+
+from rich.segment import Segment
+from textual.events import Key
+from textual.strip import Strip
+from textual.widgets import Input
+
+
+class Field(Input):
+    """Has the focus whatever the row, so that keys typed ahead are taken in order and end in the right row.
+
+    On a text it is an input. On other rows it takes no letters, which stay commands.
+
+    Args:
+        keys: what keys do on all rows.
+        choice_keys: what keys do on rows without a text.
+        on_entered: called when it gets the focus, before any key typed behind that.
+    """
+
+    DEFAULT_CSS = """
+    Field { position: absolute; width: 1; }
+    """
+
+    def __init__(
+        self,
+        *,
+        keys: Mapping[str, Callable[[], object]],
+        choice_keys: Mapping[str, Callable[[], object]],
+        on_entered: Callable[[], object],
+    ) -> None:
+        super().__init__(compact=True, select_on_focus=False)
+        self._keys = keys
+        self._choice_keys = choice_keys
+        self._on_entered = on_entered
+        self.mark: str | None = " "
+
+    @property
+    def is_text(self) -> bool:
+        """Whether the row has a text to edit."""
+        return self.mark is None
+
+    def edit(self, text: str) -> None:
+        """Edit `text`, from its end."""
+        self.mark = None
+        self.value = text
+        self.cursor_position = len(text)
+
+    def rest(self, mark: str) -> None:
+        """Edit nothing; only show `mark`, a single character."""
+        self.mark = mark
+        self.value = ""
+        self.refresh()
+
+    def check_consume_key(self, key: str, character: str | None) -> bool:
+        return self.is_text and super().check_consume_key(key, character)
+
+    def on_focus(self) -> None:
+        self._on_entered()
+
+    async def _on_key(self, event: Key) -> None:
+        alt = event.key.startswith("alt+")  # the app makes it escape and the letter
+        if self.is_text and event.is_printable and not alt:
+            return  # the input takes it
+        event.prevent_default()
+        call = self._keys.get(event.key) or (None if self.is_text else self._choice_keys.get(event.key))
+        if call is not None:
+            event.stop()
+            call()
+        elif self.is_text and event.key in self._bindings.key_to_bindings:
+            event.stop()
+            # at once: a binding would run after the letters typed behind this key
+            await self.run_action(self._bindings.key_to_bindings[event.key][0].action)
+
+    def render_line(self, y: int) -> Strip:
+        if self.mark is None:
+            return super().render_line(y)
+        return Strip([Segment(self.mark, self.visual_style.rich_style)])

@@ -1,0 +1,168 @@
+"""`Form`: what is typed into the form, and which rows that makes. Knows no screen."""
+
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass
+from os.path import expanduser, isdir  # the functions of pathlib raise on odd paths
+
+from cifar_tui.engine.config.fields import Group
+from cifar_tui.engine.config.schema import SETTINGS, Setting, TrainConfig, build_config, preset_values
+from cifar_tui.engine.config.text import parse_setting, setting_text
+from cifar_tui.engine.errors import ConfigError
+
+_DEFAULTS: dict[str, Setting] = dataclasses.asdict(TrainConfig())
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Row:
+    """One line of the form.
+
+    Attributes:
+        group: the group it belongs to.
+        setting: the key of the setting; None for the heading of the group.
+        is_open: whether the rows of the group are shown.
+    """
+
+    group: Group
+    setting: str | None
+    is_open: bool
+
+    @property
+    def key(self) -> str:
+        """The name of the row: the key of a setting, or the name of a group."""
+        return self.setting or self.group
+
+
+class Form:
+    """The settings as text, and what is wrong with them.
+
+    Attributes:
+        errors: why the value of a setting is wrong, by its key.
+    """
+
+    def __init__(self, config: TrainConfig) -> None:
+        self.errors: dict[str, str] = {}
+        self._texts: dict[str, str] = {}
+        self._folded: dict[Group, bool] = {}
+        self.load(config)
+
+    def load(self, config: TrainConfig) -> None:
+        """Replace all values by those of `config`."""
+        self.errors.clear()
+        self._texts = {name: setting_text(name, value) for name, value in dataclasses.asdict(config).items()}
+
+    def read(self) -> TrainConfig:
+        """Return the settings.
+
+        Raises:
+            ConfigError: a value is wrong, or two contradict each other; the error is then shown at its row.
+        """
+        for name in self._texts:
+            self.check(name)
+        try:
+            return build_config({name: parse_setting(name, text) for name, text in self._texts.items()})
+        except ConfigError as error:
+            self._show_error(error)
+            raise
+
+    def text(self, name: str) -> str:
+        """Return the value of a setting as the user reads it."""
+        return self._texts[name]
+
+    def write(self, name: str, text: str) -> None:
+        """Set the value of a setting as the user wrote it; a preset sets those of its recipe."""
+        if name == "preset" and text != self._texts[name]:
+            for other, value in preset_values(text).items():
+                self._texts[other] = setting_text(other, value)
+                self.errors.pop(other, None)
+        self._texts[name] = text
+
+    def check(self, name: str) -> bool:
+        """Return whether the value of a setting is valid, and keep the reason if it is not."""
+        self.errors.pop(name, None)
+        text, metadata = self._texts[name], SETTINGS[name].metadata
+        try:
+            parse_setting(name, text)
+        except ConfigError as error:
+            self._show_error(error)
+        else:
+            if metadata["folder"] and text not in metadata["suggestions"] and not isdir(expanduser(text)):  # noqa: PTH111, PTH112
+                self.errors[name] = f"'{text}' is not a folder"
+        return name not in self.errors
+
+    def initial(self, name: str) -> str:
+        """Return what a reset makes of a setting: the value of the preset, or the default."""
+        return setting_text(name, preset_values(self._texts["preset"]).get(name, _DEFAULTS[name]))
+
+    def is_changed(self, name: str) -> bool:
+        """Whether a setting differs from the preset."""
+        return bool(SETTINGS[name].metadata["in_recipe"]) and self._texts[name] != self.initial(name)
+
+    @property
+    def changed(self) -> int:
+        """How many settings differ from the preset."""
+        return sum(map(self.is_changed, SETTINGS))
+
+    def next_choice(self, name: str, step: int) -> str:
+        """Return the choice `step` places after the value of a setting, at most the last."""
+        choices: list[str] = list(SETTINGS[name].metadata["choices"])
+        return choices[max(0, min(len(choices) - 1, choices.index(self._texts[name]) + step))]
+
+    def fold(self, group: Group, *, folded: bool) -> None:
+        """Hide or show the rows of a group."""
+        self._folded[group] = folded
+
+    def reveal(self, name: str) -> None:
+        """Show the row of a setting, in whatever group it is."""
+        self._folded[SETTINGS[name].metadata["group"]] = False
+
+    def rows(self, height: int) -> list[Row]:
+        """Return the rows from top to bottom, with as many groups open as fit into `height` lines."""
+        used = {group: list(self._used(group)) for group in Group}
+        room = height - len(used)
+        rows = []
+        for group, names in used.items():
+            room -= len(names)
+            folded = self._folded.get(group, room < 0 and group is not Group.ESSENTIALS)
+            room += len(names) if folded else 0
+            rows.append(Row(group=group, setting=None, is_open=not folded))
+            if not folded:
+                rows += [Row(group=group, setting=name, is_open=True) for name in names]
+        return rows
+
+    def summary(self, group: Group) -> str:
+        """Return what is in a group: the values that differ from the default, or else the first."""
+        used = list(self._used(group))
+        different = [name for name in used if self._texts[name] != setting_text(name, _DEFAULTS[name])]
+        return " · ".join(map(self._short, different or used[:1]))
+
+    def _short(self, name: str) -> str:
+        """The value of a setting; with its key, unless it is a word that speaks for itself."""
+        text = self._texts[name]
+        is_word = SETTINGS[name].metadata["choices"] and text not in {"yes", "no"}
+        return text if is_word else f"{name} {text}"
+
+    def changed_in(self, group: Group) -> bool:
+        """Whether a setting of a group differs from the preset."""
+        return any(self.is_changed(name) for name in self._used(group))
+
+    def _used(self, group: Group) -> Iterator[str]:
+        """Yield the settings of a group that have an effect, or a wrong value."""
+        values = {name: _value(name, text) for name, text in self._texts.items()}
+        for name, field in SETTINGS.items():
+            if field.metadata["group"] is group and (
+                field.metadata["used_if"](values) or name in self.errors
+            ):
+                yield name
+
+    def _show_error(self, error: ConfigError) -> None:
+        self.errors[error.field] = str(error).removeprefix(f"{error.field} ")
+        self.reveal(error.field)
+
+
+def _value(name: str, text: str) -> Setting:
+    """The value of a setting, or the default while a wrong one is being typed."""
+    try:
+        return parse_setting(name, text)
+    except ConfigError:
+        return _DEFAULTS[name]

@@ -1,0 +1,249 @@
+"""The settings of the next run: rows in groups that fold, edited in place."""
+
+from collections.abc import Callable
+from functools import partial
+
+from textual.app import ComposeResult
+from textual.content import Content
+from textual.geometry import Region
+from textual.reactive import reactive
+from textual.suggester import SuggestFromList
+from textual.widgets import Input, Static
+
+from cifar_tui.app.panes.settings.about import about, hint
+from cifar_tui.app.panes.settings.field import Field
+from cifar_tui.app.panes.settings.form import Form
+from cifar_tui.app.panes.settings.view import FormView
+from cifar_tui.app.widgets.pane import Pane
+from cifar_tui.engine.config.schema import SETTINGS, Setting, TrainConfig
+from cifar_tui.engine.config.text import setting_text
+from cifar_tui.engine.errors import ConfigError
+
+
+class SettingsPane(Pane, can_focus=True):
+    """All settings of the next run, fixed during a run."""
+
+    DEFAULT_CSS = """
+    SettingsPane {
+        FormView {
+            & > .form--heading { text-style: bold; color: $foreground; }
+            & > .form--key { color: $foreground 70%; }
+            & > .form--value { color: $foreground; }
+            & > .form--locked { color: $foreground 70%; }
+            & > .form--changed { color: $text-accent; text-style: bold; }
+            & > .form--wrong { color: $text-error; text-style: bold; }
+            /* so grey that it stays grey among 256 colours */
+            & > .form--cursor { background: grey 20%; }
+        }
+        Field:focus { background: grey 20%; }
+        #settings-hint { dock: bottom; height: 1; color: $foreground 60%; text-wrap: wrap; }
+        &:focus-within #settings-hint { height: 4; }
+        #settings-about { display: none; dock: right; width: 50%; padding: 0 2; }
+    }
+    """
+
+    BORDER_TITLE = "1 Settings"
+    locked = reactive(default=False, init=False)
+
+    def __init__(self, config: TrainConfig, *, id: str) -> None:
+        super().__init__(id=id)
+        self._form = Form(config)
+        self._view = FormView(self._form)
+        self._field = Field(
+            keys={
+                "up": partial(self.move, -1),
+                "down": partial(self.move, 1),
+                "enter": self._accept,
+                "ctrl+r": self._reset,
+                "escape": self.leave,
+            },
+            choice_keys={"left": partial(self._step, -1), "right": partial(self._step, 1)},
+            on_entered=self._show,
+        )
+        self._edited: str | None = None
+        self._place_field()
+
+    def compose(self) -> ComposeResult:
+        yield self._view
+        yield self._field
+        yield Static(about(self._form, self._view.current), id="settings-about")
+        yield Static(hint(self._form, None, locked=self.locked), id="settings-hint")
+
+    def on_mount(self) -> None:
+        self._show()
+
+    # What the rest of the program asks of the form
+
+    @property
+    def has_cursor(self) -> bool:
+        """Whether a row has the cursor."""
+        return self.is_attached and self.screen.focused is self._field
+
+    def read(self) -> TrainConfig | None:
+        """Return the settings in the form; if one is wrong, move to it and return None."""
+        self._take()
+        try:
+            return self._form.read()
+        except ConfigError as error:
+            self.find(error.field)
+            return None
+
+    def set(self, name: str, value: Setting) -> None:
+        """Put `value` into the field of the setting `name`."""
+        self._form.write(name, setting_text(name, value))
+        self._show()
+
+    def show(self, config: TrainConfig) -> None:
+        """Put all settings of `config` into the form."""
+        self._form.load(config)
+        self._show()
+
+    def find(self, name: str) -> None:
+        """Move the cursor to the row of the setting `name`."""
+        self._form.reveal(name)
+        self._view.go(name)
+        self.screen.set_focus(self._field, scroll_visible=False)
+        self._show()
+
+    def move(self, step: int) -> bool:
+        """Accept what is typed and move the cursor by `step` rows; return whether there is such a row."""
+        self._take()
+        moved = self._view.move(step)
+        self._show()
+        return moved
+
+    def leave(self) -> None:
+        """Accept what is typed, and make letters commands again."""
+        self.screen.set_focus(self)
+        self._show()
+
+    def after_typing(self, call: Callable[[], object]) -> None:
+        """Call `call` once the keys typed before are in the form."""
+        self._field.call_later(call)
+
+    # Keys in the form
+
+    def _accept(self) -> None:
+        """Accept what is typed and move on; open a list of choices; fold or unfold a group."""
+        name = self._view.current.setting
+        self._take()
+        if name is None or (SETTINGS[name].metadata["choices"] and not self.locked):
+            self._open()
+        elif self.locked or self._form.check(name):
+            self.move(1)
+        else:
+            self._show()
+
+    def _open(self) -> None:
+        """Open the list of choices of the row that has the cursor; fold or unfold its group."""
+        row = self._view.current
+        if row.setting is None:
+            self._form.fold(row.group, folded=row.is_open)
+            self._show()
+        elif SETTINGS[row.setting].metadata["choices"] and not self.locked:
+            self._open_choices(row.setting)
+
+    def _step(self, step: int) -> None:
+        """Take the next or previous choice; unfold or fold a group."""
+        row = self._view.current
+        if row.setting is None:
+            self._form.fold(row.group, folded=step < 0)
+        elif SETTINGS[row.setting].metadata["choices"] and not self.locked:
+            self._form.write(row.setting, self._form.next_choice(row.setting, step))
+        self._show()
+
+    def _reset(self) -> None:
+        """Take the value of the preset."""
+        name = self._view.current.setting
+        if name is not None and not self.locked:
+            self._form.write(name, self._form.initial(name))
+            self._form.check(name)
+            self._show()
+
+    def _open_choices(self, name: str) -> None:
+        from cifar_tui.app.dialogs.choices import Choices
+
+        def choose(choice: str | None) -> None:
+            if choice is not None:
+                self._form.write(name, choice)
+                self._view.move(1)
+                self._show()
+
+        choices = SETTINGS[name].metadata["choices"]
+        self.app.push_screen(Choices(name, choices, self._form.text(name)), choose)
+
+    # What happens to it
+
+    def watch_locked(self) -> None:
+        self._show()
+
+    def on_descendant_blur(self) -> None:
+        self._show()
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        event.stop()
+        self._take()
+        self._show_texts()
+
+    def on_form_view_clicked(self, event: FormView.Clicked) -> None:
+        event.stop()
+        self._take()
+        self._view.go(event.row.key)
+        self.screen.set_focus(self._field, scroll_visible=False)
+        self._show()
+        if event.row.setting is None or event.on_value:
+            self._open()
+
+    def on_form_view_scrolled(self, event: FormView.Scrolled) -> None:
+        event.stop()
+        self._take()
+        self._show()
+
+    # How it shows
+
+    def _take(self) -> None:
+        """Put what is typed into the form."""
+        if self._edited is not None:
+            self._form.write(self._edited, self._field.value)
+
+    def _show(self) -> None:
+        """Show the form as it is now, with the field on the row that has the cursor."""
+        if not self.is_mounted:
+            return
+        row = self._view.current
+        focused = self.has_cursor
+        has_text = row.setting is not None and not SETTINGS[row.setting].metadata["choices"]
+        edited = row.setting if focused and has_text and not self.locked else None
+        if self._edited not in {None, edited}:
+            self._form.check(str(self._edited))
+        if (edited is None) != (self._edited is None):
+            self.refresh_bindings()  # letters are text, or commands again
+        self._edited = edited
+        self._view.has_cursor, self._view.locked = focused, self.locked
+        self._view.redraw()
+        self._place_field()
+        self._show_texts()
+
+    def _place_field(self) -> None:
+        region = self._view.value_region
+        if self._edited is None:
+            region = Region(0, region.y, 1, 1)
+            self._field.rest(self._view.mark)
+        elif self._field.mark is not None or self._field.value != self._form.text(self._edited):
+            suggestions = SETTINGS[self._edited].metadata["suggestions"]
+            self._field.suggester = SuggestFromList(suggestions) if suggestions else None
+            self._field.edit(self._form.text(self._edited))
+        # a row that is scrolled out of sight must not put it on the border; the first frame has no height yet
+        top = min(max(0, region.y), (self._view.size.height or region.y + 1) - 1)
+        self._field.styles.offset = (region.x, top)
+        self._field.styles.width = region.width
+
+    def _show_texts(self) -> None:
+        row = self._view.current
+        shown = row if self._view.has_cursor else None
+        self.query_one("#settings-hint", Static).update(hint(self._form, shown, locked=self.locked))
+        self.query_one("#settings-about", Static).update(about(self._form, row))
+        title = Content.assemble("1 Settings · ", self._form.text("preset"))
+        if self._form.changed:
+            title = title.append(f" ●{self._form.changed} changed")
+        self.border_title = title

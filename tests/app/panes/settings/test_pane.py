@@ -1,0 +1,192 @@
+"""The form under the fingers: what each key does on each kind of row, at two sizes."""
+
+import pytest
+from textual.command import CommandList
+from textual.widgets import Static
+
+from cifar_tui.app.app import CifarApp
+from cifar_tui.app.dialogs.choices import Choices
+from cifar_tui.app.panes.settings.field import Field
+from cifar_tui.app.panes.settings.view import FormView, cut_middle
+from cifar_tui.engine.config.schema import TrainConfig
+from tests.app.panes.pane_app import PaneApp, until
+
+
+class Fingers:
+    """The app, its form, and what is under the cursor."""
+
+    def __init__(self, app: CifarApp, pilot) -> None:
+        self.app, self.press, self.pilot = app, pilot.press, pilot
+        self.form = app.dashboard.settings
+        self.view, self.field = app.dashboard.query_one(FormView), app.dashboard.query_one(Field)
+
+    @property
+    def row(self) -> str:
+        """The row that has the cursor."""
+        return self.view.current.key
+
+    @property
+    def hint(self) -> str:
+        return str(self.app.dashboard.query_one("#settings-hint", Static).render())
+
+    def value(self, name: str) -> object:
+        config = self.form.read()
+        assert config is not None
+        return getattr(config, name)
+
+    async def go(self, name: str) -> None:
+        self.app.dashboard.find_setting(name)
+        await self.pilot.pause()
+
+    async def write(self, text: str) -> None:
+        await self.press("ctrl+u", *text)
+
+
+@pytest.fixture
+async def fingers(app: CifarApp):
+    async with app.run_test(size=(80, 24)) as pilot:
+        yield Fingers(app, pilot)
+
+
+async def test_arrows_tab_and_enter_move_and_keep_what_is_typed(fingers):
+    await fingers.press("1", "down", "down", "down")
+    assert fingers.row == "epochs"
+    await fingers.press("backspace", "9", "down")
+    assert (fingers.row, fingers.value("epochs")) == ("batch_size", 9)
+    await fingers.press("end", "0", "up", "1", "tab")
+    assert (fingers.value("epochs"), fingers.value("batch_size")) == (91, 40)
+    await fingers.press("8", "enter")
+    assert (fingers.row, fingers.value("batch_size")) == ("learning_rate", 408)
+    await fingers.press("shift+tab")
+    assert fingers.row == "batch_size"
+
+
+async def test_a_wrong_value_is_marked_when_it_is_left_and_enter_does_not_leave_it(fingers):
+    await fingers.go("epochs")
+    await fingers.write("many")
+    assert "✗" not in fingers.hint, "it is still being typed"
+    await fingers.press("enter")
+    assert fingers.row == "epochs"
+    await until(fingers.pilot, lambda: "✗ 'many' must be a whole number" in fingers.hint)
+    await fingers.press("down", "escape", "t")
+    await until(fingers.pilot, lambda: fingers.row == "epochs")
+    assert fingers.app.presenter.run is None, "nothing was started"
+    await fingers.write("3")
+    await fingers.press("enter")
+    assert (fingers.row, fingers.value("epochs")) == ("batch_size", 3)
+
+
+async def test_a_choice_changes_with_arrows_and_has_a_list_with_explanations(fingers):
+    await fingers.press("1", "right")
+    assert (fingers.row, fingers.value("preset")) == ("preset", "quick")
+    assert (fingers.value("model"), fingers.value("epochs")) == ("airbench-tiny", 4)
+    await fingers.press("left", "enter")
+    await until(fingers.pilot, lambda: isinstance(fingers.app.screen, Choices))
+    await fingers.press("j", "down", "k", "enter")
+    await until(fingers.pilot, lambda: fingers.row == "data")
+    assert fingers.value("preset") == "quick"
+    await fingers.go("preset")
+    await fingers.press("enter", "down", "escape")
+    assert fingers.value("preset") == "quick"
+
+
+async def test_headings_fold_and_unfold_and_arrows_pass_them(fingers):
+    await fingers.go("seed")
+    await fingers.press("down")
+    assert fingers.row == "Optimizer"
+    await fingers.press("right", "down")
+    assert fingers.row == "optimizer"
+    await fingers.press("up", "enter", "down")
+    assert fingers.row == "Schedule"
+    await fingers.press("enter", "down")
+    assert fingers.row == "lr_schedule"
+
+
+async def test_the_cursor_is_always_on_the_screen(fingers):
+    for group in ("Optimizer", "Schedule", "Machine"):
+        fingers.view.form.fold(group, folded=False)
+    await fingers.press("1", "up")
+    rows = []
+    while True:
+        await fingers.pilot.pause()
+        rows.append(fingers.row)
+        assert fingers.view.region.contains_region(fingers.field.region), fingers.row
+        if not fingers.form.move(1):
+            break
+    assert rows[-1] == "data_dir"
+    fingers.view.scroll_home(animate=False)
+    await until(fingers.pilot, lambda: fingers.view.region.contains_region(fingers.field.region))
+    assert fingers.row != "data_dir", "the wheel takes the cursor along"
+
+
+async def test_letters_are_text_in_a_text_and_commands_elsewhere(fingers, started):
+    await fingers.go("data")
+    await fingers.write("stq")
+    assert fingers.field.value == "stq"
+    await fingers.write("synthetic")
+    await fingers.press("down", "t")
+    await until(fingers.pilot, lambda: started.trained)
+    assert started.trained[0].config.data == "synthetic"
+
+
+@pytest.mark.parametrize("keys", [("ctrl+t",), ("alt+t",), ("escape", "t")])
+async def test_training_starts_from_within_a_text_with_what_is_typed(fingers, started, keys):
+    await fingers.go("learning_rate")
+    await fingers.write("0.25")
+    await fingers.press(*keys)
+    await until(fingers.pilot, lambda: started.trained)
+    assert started.trained[0].config == TrainConfig(epochs=7, data="synthetic", learning_rate=0.25)
+
+
+async def test_a_value_is_reset_to_that_of_the_preset(fingers):
+    await fingers.go("epochs")
+    assert "^r reset to 2" in fingers.hint
+    await fingers.press("ctrl+r")
+    assert fingers.value("epochs") == 2
+    assert "^r" not in fingers.hint
+    await fingers.press("3")
+    assert fingers.value("epochs") == 23
+
+
+async def test_a_setting_is_found_by_a_part_of_its_name(fingers):
+    await fingers.press("slash")
+    await until(fingers.pilot, lambda: fingers.app.screen is not fingers.app.dashboard)
+    await fingers.press(*"moment")
+    await until(fingers.pilot, lambda: fingers.app.screen.query_one(CommandList).option_count == 1)
+    await fingers.press("enter")
+    await until(fingers.pilot, lambda: fingers.row == "momentum")
+    assert fingers.field.value == "0.9"
+
+
+async def test_a_locked_form_can_be_read_but_not_changed(fingers):
+    before = fingers.form.read()
+    fingers.form.locked = True
+    await fingers.press("1", "right", "enter", "down", "down", "9", "ctrl+r")
+    await fingers.pilot.pause()
+    assert (fingers.form.read(), fingers.row) == (before, "epochs")
+    assert "Settings are fixed while training" in fingers.hint
+
+
+async def test_rows_can_be_clicked(fingers):
+    await fingers.pilot.click(FormView, offset=(3, 4))
+    await until(fingers.pilot, lambda: fingers.row == "epochs")
+    await fingers.pilot.click(FormView, offset=(30, 1))
+    await until(fingers.pilot, lambda: isinstance(fingers.app.screen, Choices))
+    await fingers.press("escape")
+    await fingers.pilot.click(FormView, offset=(3, 0))
+    await until(fingers.pilot, lambda: fingers.view.form.rows(99)[0].is_open is False)
+
+
+async def test_the_form_takes_the_room_until_there_is_a_run(app, started):
+    async with app.run_test(size=(120, 40)) as pilot:
+        panes = app.dashboard.query_one("#panes").children
+        await until(pilot, lambda: app.dashboard.query_one("#settings-about").display)
+        assert [pane.id for pane in panes if pane.display] == ["settings"]
+        assert "the PyTorch tutorial: a small net" in PaneApp.text(app)
+        await pilot.press("t")
+        await until(pilot, lambda: len([pane for pane in panes if pane.display]) == 5)
+
+
+def test_a_long_value_keeps_both_ends():
+    assert cut_middle("/home/user/images", 9) == "/hom…ages"
+    assert cut_middle("short", 9) == "short"
