@@ -65,7 +65,10 @@ async def test_a_wrong_value_is_marked_when_it_is_left_and_enter_does_not_leave_
     await fingers.go("epochs")
     await fingers.write("many")
     assert "✗" not in fingers.hint, "it is still being typed"
-    await fingers.press("enter")
+    assert fingers.view.form.errors == {}
+    await fingers.press("down")
+    assert (fingers.row, list(fingers.view.form.errors)) == ("batch_size", ["epochs"])
+    await fingers.press("up", "enter")
     assert fingers.row == "epochs"
     await until(fingers.pilot, lambda: "✗ 'many' must be a whole number" in fingers.hint)
     await fingers.press("down", "escape", "t")
