@@ -12,5 +12,5 @@ from cifar_tui.runs.disk.store import find_run, find_run_to_attach
 def attach(options: argparse.Namespace) -> int:
     """Run the command and return its exit code."""
     checkpoints = checkpoints_folder(options)
-    folder = find_run(checkpoints, options.name) if options.name else find_run_to_attach(checkpoints)
+    folder = find_run(checkpoints, options.run) if options.run else find_run_to_attach(checkpoints)
     return open_dashboard(Attach(folder=folder, config=TrainConfig()), checkpoints)

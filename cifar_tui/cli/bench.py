@@ -8,5 +8,6 @@ from cifar_tui.bench.options import BenchOptions
 
 def bench(options: argparse.Namespace) -> int:
     """Run the command and return its exit code."""
-    chosen = {name: value for name, value in vars(options).items() if name in BenchOptions.__slots__}
-    return run_benchmarks(options.names, BenchOptions(**chosen), as_json=getattr(options, "as_json", False))
+    given = {name: getattr(options, name) for name in BenchOptions.__slots__}
+    chosen = {name: value for name, value in given.items() if value is not None}
+    return run_benchmarks(options.benchmarks, BenchOptions(**chosen), as_json=options.json)

@@ -29,7 +29,15 @@ def main(arguments: list[str] | None = None) -> int:
                 from cifar_tui.cli.parser import checkpoints_folder
                 from cifar_tui.cli.runs import list_command
 
-                return list_command(checkpoints_folder(options), options.names, as_json=options.json)
+                return list_command(checkpoints_folder(options), options.runs, as_json=options.json)
+            case "presets":
+                from cifar_tui.cli.presets import presets
+
+                return presets(options)
+            case "completion":
+                from cifar_tui.cli.completion import completion
+
+                return completion(options)
             case "bench":
                 from cifar_tui.cli.bench import bench
 

@@ -1,53 +1,85 @@
-"""The options of every command. Imports nothing that takes time: `--help` answers at once."""
+"""Parse the command line. Imports nothing that takes time: `--help` answers at once."""
 
 import argparse
+import re
+import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from cifar_tui import __version__
+from cifar_tui.cli.options import COMMANDS, Command, Completion
+from cifar_tui.cli.usage import check_options, command_named, split_command, unexpected
+from cifar_tui.engine.errors import ConfigError
 
 if TYPE_CHECKING:
     from cifar_tui.engine.config.schema import TrainConfig
 
-_DESCRIPTION = "Train and understand CIFAR-10 image classifiers in the terminal."
+_OVERVIEW = """\
+usage: cifar-tui [OPTIONS]            open the dashboard
+       cifar-tui COMMAND [OPTIONS]
 
-_EPILOG = """\
-exit codes: 0 success; 2 bad usage or configuration; 3 data not available; 4 the run failed;
-128+N stopped by signal N
+Train and understand CIFAR-10 image classifiers in the terminal.
 
-Without a command, the dashboard opens: configure, train (t), watch, evaluate; ? shows all keys.
+commands:
+{commands}
+
+options:
+  -h, --help  show this help; 'cifar-tui COMMAND --help' shows that of a command
+  --version   show the version
+
+'cifar-tui train --help' lists all settings, presets and models. The dashboard
+takes the same settings, such as --preset quick.
+
+examples:
+  cifar-tui                           choose settings, press t to train
+  cifar-tui train --preset quick --name first-try
+  cifar-tui train --headless --epochs 5 --set momentum=0.95
+  cifar-tui eval latest --json
+  cifar-tui runs first-try latest     compare two runs
+
+exit codes: 0 done; 2 bad usage or configuration; 3 data not available;
+4 the run failed; 128+N ended by signal N after saving
 """
 
-_BENCH_EPILOG = """\
-tutorial   steps/s of the tutorial's own loop, the eager backend and the default backend
-presets    images/s of every preset; with --full, also accuracy and time of full training runs
-
-exit codes: 0 success; 1 the default backend is not 20 times as fast as the tutorial's loop;
-others as for cifar-tui
-"""
-
-_BENCHMARKS = ("tutorial", "presets")
-_RUN = "run ID, name, unique prefix, or latest"
+PROGRAM = "cifar-tui"
 _SETTINGS = ("preset", "data", "data_dir", "device", "seed", "epochs", "batch_size", "learning_rate")
 """The settings with a dedicated option."""
-_SHARED = {"checkpoints", "config", "set", *_SETTINGS}
-"""The options that may also stand before the command."""
-_TAKEN = {
-    "attach": {"checkpoints"},
-    "runs": {"checkpoints"},
-    "bench": {"data", "data_dir", "device", "preset"},
-}
-"""Those that a command takes; the commands that train or evaluate take all of them."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser that prints an error once, without the usage.
+
+    Attributes:
+        edit_help: makes what `--help` prints of what argparse would print.
+    """
+
+    edit_help: Callable[[str], str] = str
+
+    def error(self, message: str) -> NoReturn:
+        """Print `message` and exit with code 2."""
+        message = re.sub(r"^argument (\S+): ", r"\1 ", message)
+        self.exit(ConfigError.exit_code, f"cifar-tui: {message}; see '{self.prog} --help'\n")
+
+    def format_help(self) -> str:
+        """Return what `--help` prints."""
+        return self.edit_help(super().format_help())
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
-    """Parse the command line; exits with code 2 on bad usage."""
-    parser = _build_parser()
-    options = parser.parse_args(arguments)
-    taken = _TAKEN.get(options.command, _SHARED)
-    for name in sorted(_SHARED & vars(options).keys() - taken):
-        option = "lr" if name == "learning_rate" else name.replace("_", "-")
-        parser.error(f"'{options.command}' takes no --{option}")
+    """Parse the command line; on bad usage, print one sentence and exit with code 2."""
+    words = sys.argv[1:] if arguments is None else arguments
+    try:
+        name, words = split_command(words)
+        check_options(name, words)
+        parser = _build_parser(name)
+        options, rest = parser.parse_known_args(words)
+        if rest:
+            raise ConfigError(unexpected(rest[0], name))
+    except ConfigError as error:
+        print(f"cifar-tui: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    options.command = name
     return options
 
 
@@ -60,147 +92,98 @@ def build_settings(options: argparse.Namespace, *, base: "TrainConfig | None" = 
     from cifar_tui.engine.config.file import read_config_file
     from cifar_tui.engine.config.schema import build_config
     from cifar_tui.engine.config.text import parse_setting
-    from cifar_tui.engine.errors import ConfigError
 
     values: dict[str, Any] = {}
-    if hasattr(options, "config"):
+    if options.config is not None:
         values |= read_config_file(Path(options.config))
-    given = {name: getattr(options, name) for name in _SETTINGS if hasattr(options, name)}
-    for assignment in getattr(options, "set", []):
+    given = {name: getattr(options, name, None) for name in _SETTINGS}
+    texts = {name: text for name, text in given.items() if text is not None}
+    for assignment in options.set or []:
         name, equals, text = assignment.partition("=")
         if not equals:
             raise ConfigError(f"--set {assignment!r} must be KEY=VALUE")
-        given[name.strip()] = text
-    values |= {name: parse_setting(name, text) for name, text in given.items()}
+        texts[name.strip()] = text
+    values |= {name: parse_setting(name, text) for name, text in texts.items()}
     return build_config(values, base=base)
 
 
 def checkpoints_folder(options: argparse.Namespace) -> Path:
     """Return the folder that holds the runs."""
-    return Path(getattr(options, "checkpoints", "checkpoints"))
+    return Path(options.checkpoints or "checkpoints")
 
 
-def _build_parser() -> argparse.ArgumentParser:
-    folder, images, training, recipe = _folder(), _images("auto"), _training(), _recipe()
-    parser = argparse.ArgumentParser(
-        prog="cifar-tui",
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-        parents=[folder, images, training, recipe],
+def add_arguments(
+    parser: argparse.ArgumentParser, command: Command
+) -> list[tuple[argparse.Action, Completion]]:
+    """Add what `command` takes to `parser`; return each with what a shell completes it with."""
+    added: list[tuple[argparse.Action, Completion]] = []
+    if command.positional is not None:
+        positional = command.positional
+        choose = _one_of(positional.choices) if positional.choices else str
+        action = parser.add_argument(
+            positional.dest,
+            metavar=positional.metavar,
+            nargs=positional.nargs,
+            type=choose,  # not choices: they would have to include the empty list
+            help=positional.help,
+        )
+        added.append((action, positional.completion))
+    for title, options in command.options.items():
+        group = parser.add_argument_group(title)
+        for option in options:
+            if option.metavar:
+                action = group.add_argument(
+                    *option.flags,
+                    dest=option.dest,
+                    metavar=option.metavar,
+                    action="append" if option.repeatable else "store",
+                    type=option.type,
+                    help=option.help,
+                )
+            else:
+                action = group.add_argument(
+                    *option.flags, dest=option.dest, action="store_true", help=option.help
+                )
+            added.append((action, option.completion))
+    return added
+
+
+def _build_parser(name: str) -> argparse.ArgumentParser:
+    command = command_named(name)
+    usage = [PROGRAM, name, "[OPTIONS]", command.positional.usage if command.positional else ""]
+    parser = _Parser(
+        prog=f"{PROGRAM} {name}".rstrip(),
+        usage=" ".join(filter(None, usage)),
+        description=f"{command.summary[0].upper()}{command.summary[1:]}.",
+        epilog=command.epilog,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
-    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
-
-    text = "start training, in the dashboard or headless"
-    train = commands.add_parser(
-        "train", parents=[folder, images, training, recipe], help=text, description=text
-    )
-    train.add_argument("--headless", action="store_true", help="train without the dashboard")
-    train.add_argument("--json", action="store_true", help="print the results as JSON (implies --headless)")
-    train.add_argument("--detach", action="store_true", help="train in the background; prints the run ID")
-    train.add_argument("--name", metavar="NAME", help="what to call the run")
-    train.add_argument(
-        "--resume",
-        metavar="RUN",
-        help=f"resume from the last checkpoint of a run ({_RUN}); only epochs, data, device, tta and the "
-        "evaluation and checkpoint intervals may change",
-    )
-
-    text = "evaluate a run or a weights file on the test set"
-    evaluate = commands.add_parser("eval", parents=[folder, images, recipe], help=text, description=text)
-    evaluate.add_argument(
-        "target", metavar="RUN|FILE.pth", help="run ID, name, unique prefix, latest, or a weights file"
-    )
-    evaluate.add_argument("--headless", action="store_true", help="evaluate without the dashboard")
-    evaluate.add_argument("--json", action="store_true", help="print the results as JSON")
-
-    text = "open the dashboard for a running or finished run"
-    attach = commands.add_parser("attach", parents=[folder], help=text, description=text)
-    attach.add_argument(
-        "name", metavar="RUN", nargs="?", help=f"{_RUN} (default: the active run, else the latest)"
-    )
-
-    text = "list runs, or compare several"
-    runs = commands.add_parser("runs", parents=[folder], help=text, description=text)
-    runs.add_argument("names", metavar="RUN", nargs="*", help=_RUN)
-    runs.add_argument("--json", action="store_true", help="print JSON")
-
-    text = "measure how fast this machine trains"
-    bench = commands.add_parser(
-        "bench",
-        parents=[_images("synthetic")],
-        help=text,
-        description=text,
-        epilog=_BENCH_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        argument_default=argparse.SUPPRESS,
-    )
-    bench.add_argument(
-        "names",
-        metavar="NAME",
-        nargs="*",
-        default=None,
-        type=_benchmark,  # not choices: they would have to include the empty list
-        help=f"{' or '.join(_BENCHMARKS)} (default: both)",
-    )
-    bench.add_argument("--json", dest="as_json", action="store_true", help="print JSON")
-    bench.add_argument("--preset", metavar="NAME", help="of the presets, measure only this one")
-    bench.add_argument("--full", action="store_true", help="also train every preset to completion")
-    text = "training runs per preset with --full (default: 3)"
-    bench.add_argument("-n", dest="runs", metavar="N", type=_count, help=text)
+    if not name:
+        parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
+        parser.edit_help = _overview
+    elif name == "train":
+        parser.edit_help = _with_settings
+    add_arguments(parser, command)
     return parser
 
 
-def _options(title: str) -> tuple[argparse.ArgumentParser, Any]:
-    """Return a parent parser and its group; an option that is not given is absent from the result."""
-    parser = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
-    return parser, parser.add_argument_group(title)
+def _overview(_: str) -> str:
+    width = max(map(len, COMMANDS))
+    commands = "\n".join(f"  {name:{width}}  {command.summary}" for name, command in COMMANDS.items())
+    return _OVERVIEW.format(commands=commands)
 
 
-def _folder() -> argparse.ArgumentParser:
-    parser, group = _options("runs")
-    group.add_argument("--checkpoints", metavar="DIR", help="folder for runs (default: checkpoints)")
-    return parser
+def _with_settings(text: str) -> str:
+    from cifar_tui.cli.settings_help import describe_settings
+
+    return f"{text}\n{describe_settings()}"
 
 
-def _images(default: str) -> argparse.ArgumentParser:
-    parser, group = _options("data and device")
-    text = f"auto, cifar10, synthetic, or a folder of images (default: {default})"
-    group.add_argument("--data", metavar="SOURCE", help=text)
-    group.add_argument("--data-dir", metavar="DIR", help="folder for downloads and caches (default: data)")
-    group.add_argument("--device", metavar="DEVICE", help="auto, cpu, cuda, cuda:N or mps (default: auto)")
-    return parser
+def _one_of(names: tuple[str, ...]) -> Callable[[str], str]:
+    def check(text: str) -> str:
+        if text not in names:
+            raise argparse.ArgumentTypeError(f"must be one of {', '.join(names)}, not {text!r}")
+        return text
 
-
-def _recipe() -> argparse.ArgumentParser:
-    parser, group = _options("settings")
-    group.add_argument("--preset", metavar="NAME", help="preset to start from (default: tutorial)")
-    group.add_argument("--set", metavar="KEY=VALUE", action="append", help="other settings; may be repeated")
-    group.add_argument(
-        "--config",
-        metavar="FILE",
-        help="settings from a TOML file; they override the preset, and the other options override them",
-    )
-    return parser
-
-
-def _training() -> argparse.ArgumentParser:
-    parser, group = _options("training")
-    group.add_argument("--seed", metavar="N", help="random seed (default: 0)")
-    group.add_argument("--epochs", metavar="N", help="passes over the training set")
-    group.add_argument("--batch-size", metavar="N", help="images per step")
-    group.add_argument("--lr", metavar="X", dest="learning_rate", help="learning rate")
-    return parser
-
-
-def _benchmark(text: str) -> str:
-    if text not in _BENCHMARKS:
-        raise argparse.ArgumentTypeError(f"must be one of {', '.join(_BENCHMARKS)}, not {text!r}")
-    return text
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError("must be a whole number, at least 1")
-    return int(text)
+    return check

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from cifar_tui.cli.output import printing_results
 from cifar_tui.engine.text import printable
 from cifar_tui.runs.disk.store import find_run
 from cifar_tui.runs.disk.summary import RunSummary
@@ -27,7 +28,6 @@ from cifar_tui.runs.listing import (
     run_cells,
     setting_cell,
 )
-from cifar_tui.terminal.native_output import STDOUT, redirect_to_devnull
 
 _STYLES = {
     "running": "green",
@@ -55,7 +55,7 @@ def list_command(checkpoints: Path, names: list[str], *, as_json: bool) -> int:
     """
     folders = dict.fromkeys(find_run(checkpoints, name) for name in names)
     runs = [list_run(folder) for folder in folders] if names else list_runs(checkpoints)
-    try:
+    with printing_results():
         if as_json:
             print(json.dumps(_as_json(runs, compared=len(names) > 1), indent=2, default=str))
         elif not runs:
@@ -68,9 +68,6 @@ def list_command(checkpoints: Path, names: list[str], *, as_json: bool) -> int:
             _print_table(_comparison_table(compare_runs(runs), [run.title or run.name for run in runs]))
         else:
             _print_table(_runs_table(runs))
-        sys.stdout.flush()
-    except BrokenPipeError:
-        redirect_to_devnull(STDOUT)  # the reader, such as 'head', has closed the pipe
     return 0
 
 

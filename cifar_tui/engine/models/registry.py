@@ -14,7 +14,7 @@ class ModelSpec:
 
     Attributes:
         factory: `module:name` of what builds it, called with `num_classes`.
-        summary: what it is, in one line, with its number of parameters (for ten classes).
+        summary: what it is, in one line, with its number of weights for ten classes.
         image_size: the only height and width it accepts, in pixels; None for any.
         fp16: whether it trains stably in fp16.
     """
@@ -30,34 +30,34 @@ _AIRBENCH = "cifar_tui.engine.models.airbench"
 MODELS: dict[str, ModelSpec] = {
     "net": ModelSpec(
         factory="cifar_tui.engine.models.net:Net",
-        summary="the tutorial's two convolutions and three linear layers; 0.06 M parameters",
+        summary="the tutorial's: 2 convolutions, 3 linear layers; 62k weights",
         image_size=32,
     ),
     "resnet18": ModelSpec(
         factory="cifar_tui.engine.models.resnet:ResNet18",
-        summary="ResNet-18 with a stem for small images; 11.2 M",
+        summary="ResNet-18 with a stem for small images; 11.2M weights",
     ),
     "airbench-tiny": ModelSpec(
         factory=f"{_AIRBENCH}:airbench_tiny",
-        summary="airbench94 at a quarter of its width, with ReLU; for a CPU; 0.2 M",
+        summary="airbench94, much narrower; for a CPU; 0.2M weights",
         fp16=True,
     ),
     "airbench-small": ModelSpec(
         factory=f"{_AIRBENCH}:airbench_small",
-        summary="airbench94 at half its width, with ReLU; for a CPU; 0.8 M",
+        summary="airbench94, narrower; for a CPU; 0.8M weights",
         fp16=True,
     ),
     "airbench94": ModelSpec(
         factory=f"{_AIRBENCH}:airbench94",
-        summary="whitening and three convolution blocks, made for 94 % in seconds; 2.0 M",
+        summary="whitening and three blocks: 94 % in seconds; 2.0M weights",
         fp16=True,
     ),
     "airbench95": ModelSpec(
-        factory=f"{_AIRBENCH}:airbench95", summary="airbench94 with wider blocks; 4.6 M", fp16=True
+        factory=f"{_AIRBENCH}:airbench95", summary="airbench94 with wider blocks; 4.6M weights", fp16=True
     ),
     "airbench96": ModelSpec(
         factory=f"{_AIRBENCH}:airbench96",
-        summary="wider and deeper still, with skip connections; 9.9 M",
+        summary="wider and deeper, with skip connections; 9.9M weights",
         fp16=True,
     ),
 }

@@ -1,0 +1,112 @@
+"""`cifar-tui completion`: print a script that completes commands in a shell."""
+
+import argparse
+
+import shtab
+
+from cifar_tui.cli.options import COMMANDS, DASHBOARD, Command
+from cifar_tui.cli.output import printing_results
+from cifar_tui.cli.parser import PROGRAM, add_arguments
+from cifar_tui.engine.config.presets import PRESETS
+from cifar_tui.engine.config.schema import SETTINGS
+from cifar_tui.engine.data.registry import SOURCES
+
+_RUNS = (
+    "sh -c 'cd checkpoints 2>/dev/null && { ls -d */ | tr -d /; cat */name | sed /[[:blank:]]/d; } "
+    "2>/dev/null; echo latest'"
+)
+"""Lists the runs without starting Python, which takes longer than one waits for a tab."""
+
+_SOURCES = " ".join(SOURCES)
+_KEYS = " ".join(f"{name}=" for name in SETTINGS)
+_VALUES = " ".join(
+    f"{field.name}={choice}" for field in SETTINGS.values() for choice in field.metadata["choices"]
+)
+
+_BASH = f"""\
+_cifar_tui_values=({_VALUES})
+_cifar_tui_setting() {{ compgen -W "{_KEYS}" -- "$1"; }}
+_cifar_tui_run() {{ compgen -W "$({_RUNS})" -- "$1"; }}
+_cifar_tui_run_or_file() {{ _cifar_tui_run "$1"; compgen -f -- "$1"; }}
+_cifar_tui_data_or_dir() {{ compgen -W "{_SOURCES}" -- "$1"; compgen -d -- "$1"; }}
+"""
+
+_BASH_END = f"""
+# bash splits "key=value" into three words, and adds a space after "key="
+_cifar_tui() {{
+  local current="${{COMP_WORDS[COMP_CWORD]}}" key=""
+  if [[ $current == "=" && ${{COMP_WORDS[COMP_CWORD-2]}} == "--set" ]]; then
+    key="${{COMP_WORDS[COMP_CWORD-1]}}" current=""
+  elif [[ ${{COMP_WORDS[COMP_CWORD-1]}} == "=" && ${{COMP_WORDS[COMP_CWORD-3]-}} == "--set" ]]; then
+    key="${{COMP_WORDS[COMP_CWORD-2]}}"
+  fi
+  if [[ -n $key ]]; then
+    COMPREPLY=($(compgen -W "${{_cifar_tui_values[*]}}" -- "$key=$current"))
+    COMPREPLY=("${{COMPREPLY[@]#*=}}")
+  else
+    _shtab_cifar_tui "$@"
+    [[ ${{COMPREPLY[0]-}} == *= ]] && compopt -o nospace 2>/dev/null
+  fi
+  return 0
+}}
+complete -o bashdefault -F _cifar_tui {PROGRAM}
+"""
+
+_ZSH = f"""\
+_cifar_tui_values=({_VALUES})
+_cifar_tui_setting() {{
+  if compset -P '*='; then
+    compadd -- ${{${{(M)_cifar_tui_values:#$IPREFIX*}}#*=}}
+  else
+    compadd -S '' -- {_KEYS}
+  fi
+}}
+_cifar_tui_run() {{ compadd -- ${{(f)"$({_RUNS})"}} }}
+_cifar_tui_run_or_file() {{ _cifar_tui_run; _files }}
+_cifar_tui_data_or_dir() {{ compadd -- {_SOURCES}; _files -/ }}
+"""
+
+_COMPLETERS = {
+    "data": {
+        "bash": "_cifar_tui_data_or_dir",
+        "zsh": "_cifar_tui_data_or_dir",
+        "fish": f"{_SOURCES} {shtab.DIRECTORY['fish']}",
+    },
+    "directory": shtab.DIRECTORY,
+    "file": shtab.FILE,
+    "run": {"bash": "_cifar_tui_run", "zsh": "_cifar_tui_run", "fish": f"({_RUNS})"},
+    "run or file": {
+        "bash": "_cifar_tui_run_or_file",
+        "zsh": "_cifar_tui_run_or_file",
+        "fish": f"({_RUNS}) {shtab.FILE['fish']}",
+    },
+    "setting": {"bash": "_cifar_tui_setting", "zsh": "_cifar_tui_setting", "fish": f"{_KEYS} {_VALUES}"},
+}
+
+
+def completion(options: argparse.Namespace) -> int:
+    """Run the command and return its exit code."""
+    with printing_results():
+        print(completion_script(options.shell))
+    return 0
+
+
+def completion_script(shell: str) -> str:
+    """Build the script for `shell`, one of `SHELLS`."""
+    root = argparse.ArgumentParser(prog=PROGRAM)
+    _add(root, DASHBOARD)
+    commands = root.add_subparsers(metavar="COMMAND")
+    for name, command in COMMANDS.items():
+        _add(commands.add_parser(name, help=command.summary), command)
+    script = shtab.complete(root, shell, preamble={"bash": _BASH, "zsh": _ZSH}.get(shell, ""))
+    return script + _BASH_END if shell == "bash" else script
+
+
+def _add(parser: argparse.ArgumentParser, command: Command) -> None:
+    for action, values in add_arguments(parser, command):
+        if values.kind == "choice":
+            action.choices = values.choices
+        elif values.kind == "preset":
+            action.choices = tuple(PRESETS)
+        elif values.kind:
+            action.complete = _COMPLETERS[values.kind]  # type: ignore[attr-defined]  # where shtab looks

@@ -1,0 +1,295 @@
+"""The commands and their options, as data. Imports nothing that takes time: `--help` answers at once.
+
+Named tuples and not dataclasses, whose import is a fifth of the time that `--help` takes.
+"""
+
+import argparse
+from collections.abc import Callable, Mapping
+from typing import Literal, NamedTuple
+
+Kind = Literal["", "choice", "data", "directory", "file", "preset", "run", "run or file", "setting"]
+"""What a shell completes a value with; "choice": the choices of the value."""
+
+
+class Completion(NamedTuple):
+    """What a shell completes a value with.
+
+    Attributes:
+        kind: what to look for.
+        choices: the values, for "choice".
+    """
+
+    kind: Kind = ""
+    choices: tuple[str, ...] = ()
+
+
+def count(text: str) -> int:
+    """Parse a whole number from 1 up.
+
+    Raises:
+        argparse.ArgumentTypeError: it is none.
+    """
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError("must be a whole number, at least 1")
+    return int(text)
+
+
+class Option(NamedTuple):
+    """An option.
+
+    Attributes:
+        flags: what the user types.
+        help: one line.
+        dest: its name in the parsed options.
+        metavar: its value; "" for a switch.
+        type: parses the value.
+        repeatable: whether it may be given several times.
+        completion: what a shell completes its value with.
+    """
+
+    flags: tuple[str, ...]
+    help: str
+    dest: str
+    metavar: str = ""
+    type: Callable[[str], object] = str
+    repeatable: bool = False
+    completion: Completion = Completion()
+
+
+class Positional(NamedTuple):
+    """What stands after a command without an option.
+
+    Attributes:
+        dest: its name in the parsed options.
+        metavar: what the help calls it.
+        usage: how the usage shows it.
+        help: one line.
+        nargs: "?" for at most one, "*" for any number, None for exactly one.
+        completion: what a shell completes it with.
+        choices: the only values; none for any.
+    """
+
+    dest: str
+    metavar: str
+    usage: str
+    help: str
+    nargs: Literal["?", "*"] | None
+    completion: Completion
+    choices: tuple[str, ...] = ()
+
+
+class Command(NamedTuple):
+    """A command.
+
+    Attributes:
+        summary: one line.
+        options: by the heading under which its help shows them.
+        positional: what it works on.
+        epilog: the end of its help.
+    """
+
+    summary: str
+    options: Mapping[str, tuple[Option, ...]]
+    positional: Positional | None = None
+    epilog: str = ""
+
+    def flags(self) -> dict[str, Option]:
+        """Return its options by what the user types."""
+        return {flag: option for group in self.options.values() for option in group for flag in option.flags}
+
+
+_RUN = "run ID, name, unique prefix of one, or latest"
+_BENCHMARKS = ("tutorial", "presets")
+SHELLS = ("bash", "zsh", "fish")
+"""The shells that can complete commands."""
+
+
+def _value(flag: str, metavar: str, text: str, kind: Kind = "") -> Option:
+    dest = flag.lstrip("-").replace("-", "_")
+    return Option(flags=(flag,), help=text, metavar=metavar, dest=dest, completion=Completion(kind=kind))
+
+
+def _switch(flag: str, text: str) -> Option:
+    return Option(flags=(flag,), help=text, dest=flag.lstrip("-").replace("-", "_"))
+
+
+_FOLDER = {
+    "runs": (_value("--checkpoints", "DIR", "folder for runs (default: checkpoints)", "directory"),),
+}
+
+
+def _images(data: str) -> tuple[Option, ...]:
+    """Return the options for images and device; `data` says what is the default."""
+    return (
+        _value("--data", "SOURCE", f"auto, cifar10, synthetic, or a folder of images{data}", "data"),
+        _value("--data-dir", "DIR", "folder for downloads and caches", "directory"),
+        _value("--device", "DEVICE", "auto, cpu, cuda, cuda:N or mps")._replace(
+            completion=Completion(kind="choice", choices=("auto", "cpu", "cuda", "mps"))
+        ),
+    )
+
+
+_PRESET = _value("--preset", "NAME", "preset to start from", "preset")
+_SETTINGS = (
+    Option(
+        flags=("--set",),
+        help="any setting, such as weight_decay=0.001; may be repeated",
+        metavar="KEY=VALUE",
+        dest="set",
+        repeatable=True,
+        completion=Completion(kind="setting"),
+    ),
+    _value(
+        "--config",
+        "FILE",
+        "settings from a TOML file; they override the preset, and the other options override them",
+        "file",
+    ),
+)
+_TRAINING = (
+    _value("--epochs", "N", "passes over the training images"),
+    _value("--batch-size", "N", "training images per step"),
+    Option(flags=("--lr", "--learning-rate"), help="learning rate", metavar="X", dest="learning_rate"),
+    _value("--seed", "N", "random seed"),
+)
+_RECIPE = {
+    "settings": (_PRESET, *_TRAINING, *_SETTINGS),
+    "data and device": _images(""),
+}
+
+DASHBOARD = Command(summary="open the dashboard", options=_RECIPE | _FOLDER)
+"""`cifar-tui` without a command."""
+
+COMMANDS: dict[str, Command] = {
+    "train": Command(
+        summary="start training, in the dashboard or headless",
+        options={
+            "training": (
+                _value("--name", "NAME", "a name for the run, to use instead of its ID"),
+                _value(
+                    "--resume",
+                    "RUN",
+                    f"resume from the last checkpoint of a run ({_RUN}); only epochs, data, device, tta and "
+                    "the evaluation and checkpoint intervals may change",
+                    "run",
+                ),
+                _switch("--headless", "train without the dashboard"),
+                _switch("--json", "print the results as JSON (implies --headless)"),
+                _switch("--detach", "train in the background; prints the run ID"),
+            ),
+        }
+        | _RECIPE
+        | _FOLDER,
+    ),
+    "eval": Command(
+        summary="evaluate a run or a weights file on the test set",
+        positional=Positional(
+            dest="target",
+            metavar="RUN|FILE.pth",
+            usage="RUN|FILE.pth",
+            help=f"{_RUN}; or a weights file",
+            nargs=None,
+            completion=Completion(kind="run or file"),
+        ),
+        options={
+            "evaluation": (
+                _switch("--headless", "evaluate without the dashboard"),
+                _switch("--json", "print the results as JSON (implies --headless)"),
+            ),
+            "settings, data and device (default: those of the run)": (_PRESET, *_SETTINGS, *_images("")),
+        }
+        | _FOLDER,
+    ),
+    "attach": Command(
+        summary="open the dashboard for a running or finished run",
+        positional=Positional(
+            dest="run",
+            metavar="RUN",
+            usage="[RUN]",
+            help=f"{_RUN} (default: the active run, else the latest)",
+            nargs="?",
+            completion=Completion(kind="run"),
+        ),
+        options=_FOLDER,
+    ),
+    "runs": Command(
+        summary="list runs, or compare several",
+        positional=Positional(
+            dest="runs",
+            metavar="RUN",
+            usage="[RUN ...]",
+            help=_RUN,
+            nargs="*",
+            completion=Completion(kind="run"),
+        ),
+        options={"output": (_switch("--json", "print JSON"),)} | _FOLDER,
+    ),
+    "presets": Command(
+        summary="list presets, or print one as a TOML file for --config",
+        positional=Positional(
+            dest="preset",
+            metavar="NAME",
+            usage="[NAME]",
+            help="the preset to print",
+            nargs="?",
+            completion=Completion(kind="preset"),
+        ),
+        options={"output": (_switch("--json", "print JSON"),)},
+    ),
+    "bench": Command(
+        summary="measure how fast this machine trains",
+        positional=Positional(
+            dest="benchmarks",
+            metavar="NAME",
+            usage="[NAME ...]",
+            help=f"{' or '.join(_BENCHMARKS)} (default: both)",
+            nargs="*",
+            choices=_BENCHMARKS,
+            completion=Completion(kind="choice", choices=_BENCHMARKS),
+        ),
+        options={
+            "benchmarks": (
+                _PRESET._replace(help="of the presets, measure only this one"),
+                _switch("--full", "also train every preset to completion"),
+                Option(
+                    flags=("-n",),
+                    help="training runs per preset with --full (default: 3)",
+                    metavar="N",
+                    dest="runs",
+                    type=count,
+                ),
+                _switch("--json", "print JSON"),
+            ),
+            "data and device": _images(" (default: synthetic)"),
+        },
+        epilog="""\
+tutorial   steps/s of the tutorial's own loop, the eager backend and the
+           default backend
+presets    images/s of every preset; with --full, also accuracy and time of
+           full training runs
+
+exit codes: 0 success; 1 the default backend is not 20 times as fast as the
+tutorial's loop; others as for cifar-tui
+""",
+    ),
+    "completion": Command(
+        summary="print a script that completes commands in a shell",
+        positional=Positional(
+            dest="shell",
+            metavar="SHELL",
+            usage="SHELL",
+            help=", ".join(SHELLS),
+            nargs=None,
+            choices=SHELLS,
+            completion=Completion(kind="choice", choices=SHELLS),
+        ),
+        options={},
+        epilog="""\
+bash   add to ~/.bashrc:  eval "$(cifar-tui completion bash)"
+zsh    cifar-tui completion zsh > ~/.zfunc/_cifar-tui
+       and in ~/.zshrc, before compinit:  fpath+=~/.zfunc
+fish   cifar-tui completion fish > ~/.config/fish/completions/cifar-tui.fish
+""",
+    ),
+}
+"""The commands by name, in the order of the help."""

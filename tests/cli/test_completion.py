@@ -1,0 +1,65 @@
+"""The script that completes commands, in a real bash; other shells get a script by the same library."""
+
+import subprocess
+
+import pytest
+
+from cifar_tui.cli.completion import completion_script
+from cifar_tui.cli.options import SHELLS
+
+TRY = """
+source ./script
+COMP_WORDS=("$@") COMP_CWORD=$(($# - 1))
+"$(complete -p cifar-tui | sed 's/.*-F \\([^ ]*\\).*/\\1/')"
+printf '%s\\n' "${COMPREPLY[@]}"
+"""
+
+
+@pytest.fixture
+def completed(tmp_path):
+    """Gives what bash completes the last of some words with, in a folder with two runs, one of them named."""
+    (tmp_path / "script").write_text(completion_script("bash"))
+    (tmp_path / "net.pth").touch()
+    for run in ("20260101-100000", "20260102-100000"):
+        (tmp_path / "checkpoints" / run).mkdir(parents=True)
+    (tmp_path / "checkpoints" / "20260101-100000" / "name").write_text("baseline\n")
+
+    def completed(*words):
+        command = ["bash", "--norc", "-c", TRY, "bash", "cifar-tui", *words]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True, timeout=60)
+        assert done.stderr == ""
+        return done.stdout.split()
+
+    return completed
+
+
+@pytest.mark.parametrize(
+    ("words", "candidates"),
+    [
+        (["tr"], ["train"]),
+        (["train", "--re"], ["--resume"]),
+        (["runs", "--re"], []),
+        (["train", "--preset", "s"], ["speedrun"]),
+        (["--preset", "q"], ["quick"]),
+        (["presets", "m"], ["max"]),
+        (["train", "--set", "warmup"], ["warmup_fraction=", "warmup_start_factor="]),
+        (["train", "--set", "flip", "="], ["none", "random", "alternating"]),  # as bash splits it
+        (["train", "--set", "flip", "=", "r"], ["random"]),
+        (["train", "--resume", "b"], ["baseline"]),
+        (["attach", ""], ["20260101-100000", "20260102-100000", "baseline", "latest"]),
+        (["eval", "n"], ["net.pth"]),
+        (["eval", "l"], ["latest"]),
+        (["train", "--data", "c"], ["cifar10", "checkpoints"]),
+        (["train", "--config", "s"], ["script"]),
+        (["completion", "z"], ["zsh"]),
+    ],
+)
+def test_a_tab_completes_what_can_stand_there(completed, words, candidates):
+    assert completed(*words) == candidates
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_every_shell_has_a_script_on_stdout(cli, shell):
+    result = cli.run("completion", shell)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "airbench94" in result.stdout
