@@ -104,6 +104,8 @@ class CifarApp(ViewActions):
         return self._checkpoints
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action == "maximise":
+            return self.dashboard.has_room_for_all
         return is_enabled(action, parameters, self.presenter.run)
 
     # Start a run
@@ -303,7 +305,7 @@ class CifarApp(ViewActions):
         if self._leaving and not (live and self.own_run is not None):
             self.exit(self._exit_code())
         enabled = frozenset(
-            command.call for command in COMMANDS if is_enabled(command.action, command.parameters, run)
+            command.call for command in COMMANDS if self.check_action(command.action, command.parameters)
         )
         if enabled != self._enabled:  # rebuilding the footer costs more than the rest
             self._enabled = enabled

@@ -68,7 +68,6 @@ COMMAND_GROUPS: dict[str, tuple[Command, ...]] = {
             "Save a checkpoint now",
             request=Request.SAVE,
             notice="Saving checkpoint…",
-            footer="Save",
         ),
         Command("s", "Stop", "Save and stop (while loading: cancel)", request=Request.STOP, footer="Stop"),
         Command("e", "Evaluate", "Evaluate on the test set", request=Request.EVALUATE, footer="Evaluate"),
@@ -78,6 +77,7 @@ COMMAND_GROUPS: dict[str, tuple[Command, ...]] = {
     ),
     "Panes": (
         *(_show_pane(number, name) for number, name in enumerate(PANES, start=1)),
+        Command("m", "Maximise", "Maximise the pane, or show all panes again", "maximise", footer="Maximise"),
         Command("slash", "Find setting", "Find a setting by name", "find_setting"),
     ),
     "View": (
@@ -109,7 +109,6 @@ COMMAND_GROUPS: dict[str, tuple[Command, ...]] = {
             "Palette",
             "Find a command by name",
             "command_palette",
-            footer="Palette",
             everywhere=True,
         ),
         Command("ctrl+z", "Suspend", "Suspend (pauses training)", "suspend", everywhere=True),

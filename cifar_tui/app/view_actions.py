@@ -50,6 +50,9 @@ class ViewActions(App[int]):
     def action_show_pane(self, name: str) -> None:
         self.dashboard.show_pane(name)
 
+    def action_maximise(self) -> None:
+        self.dashboard.maximise()
+
     def action_find_setting(self) -> None:
         from cifar_tui.app.find_setting import SettingsProvider
 

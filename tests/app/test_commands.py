@@ -96,7 +96,7 @@ async def test_the_footer_is_rebuilt_only_when_its_keys_change(app, monkeypatch)
 
         await until(pilot, lambda: bool(shown()))
         built = list(keys.query("FooterKey"))
-        await pilot.press("question_mark", "escape", "2", "1")
+        await pilot.press("question_mark", "escape", "1", "escape")
         await pilot.pause()
         assert list(keys.query("FooterKey")) == built
         before = shown()

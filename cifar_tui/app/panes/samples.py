@@ -22,9 +22,10 @@ PICTURE_WIDTHS = (32, 28, 24, 20, 18, 16, 14, 12, 10, 8)
 GAP = 2
 """Columns between two pictures."""
 
-NAME_WIDTH = 14
-COLUMNS = {"Image": 7, "GroundTruth": NAME_WIDTH, "Predicted": NAME_WIDTH, "Confidence": 10, "": 8}
-"""The columns of the table and their widths."""
+COLUMNS = {"Image": 6, "GroundTruth": 0, "Predicted": 0, "Confidence": 10, "": 7}
+"""The columns of the table and their widths; 0 for a name, which gets what the others leave."""
+_NAME_WIDTHS = range(10, 21)
+_FIXED_WIDTH = sum(COLUMNS.values()) + 2 * len(COLUMNS)
 
 
 class SampleTable(DataTable[Content | str]):
@@ -66,13 +67,12 @@ class SamplesPane(Pane):
         super().__init__(id=id)
         self._batch: SampleBatch | None = None
         self._drawn: tuple[int, ...] = ()
+        self._name_width = 0
 
     def compose(self) -> ComposeResult:
         yield from super().compose()
         yield StripView(id="pictures")
         table = SampleTable(id="labels", cursor_type="row", cursor_foreground_priority="renderable")
-        for label, column_width in COLUMNS.items():
-            table.add_column(label, width=column_width)
         yield table
 
     def on_mount(self) -> None:
@@ -80,6 +80,14 @@ class SamplesPane(Pane):
 
     def on_resize(self) -> None:
         self._draw_pictures()
+        name_width = sorted((_NAME_WIDTHS[0], (self.size.width - _FIXED_WIDTH) // 2, _NAME_WIDTHS[-1]))[1]
+        if name_width != self._name_width:
+            self._name_width = name_width
+            table = self.query_one(SampleTable)
+            table.clear(columns=True)
+            for label, column_width in COLUMNS.items():
+                table.add_column(label, width=column_width or name_width)
+            self._fill_table(self._batch.samples if self._batch else ())
 
     def show(self, batch: SampleBatch | None) -> None:
         """Show `batch`; None if there are no images yet."""
@@ -92,10 +100,12 @@ class SamplesPane(Pane):
 
     def _fill_table(self, samples: tuple[Sample, ...]) -> None:
         table = self.query_one(SampleTable)
+        if not table.columns:  # shown before it has a size
+            return
         while table.row_count > len(samples):
             table.remove_row(table.ordered_rows[-1].key)
         for row, sample in enumerate(samples):
-            cells = _cells(sample)
+            cells = _cells(sample, self._name_width)
             if row >= table.row_count:
                 table.add_row(*cells)
                 continue
@@ -149,7 +159,7 @@ def _caption(sample: Sample, width: int) -> Strip:
     return Strip([Segment(f"{sample.index:,} {sample.ground_truth}")]).adjust_cell_length(width)
 
 
-def _cells(sample: Sample) -> list[Content | str]:
+def _cells(sample: Sample, name_width: int) -> list[Content | str]:
     """The row of `sample` in the table."""
     predicted, confidence, verdict, style = UNKNOWN, UNKNOWN, "", ""
     if sample.predicted is not None:
@@ -160,15 +170,15 @@ def _cells(sample: Sample) -> list[Content | str]:
             confidence = f"{100 * sample.confidence:5.1f} %"
     return [
         f"{sample.index:,}",
-        _name(sample.ground_truth),
-        _name(predicted, style),
+        _cut(Content(sample.ground_truth), name_width),
+        _cut(Content.styled(predicted, style), name_width),
         confidence,
         Content.styled(verdict, style),
     ]
 
 
-def _name(name: str, style: str = "") -> Content:
-    return Content.styled(name, style).truncate(NAME_WIDTH, ellipsis=True)
+def _cut(name: Content, width: int) -> Content:
+    return name.truncate(width, ellipsis=True)
 
 
 def _title(batch: SampleBatch | None) -> Content:

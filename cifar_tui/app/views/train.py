@@ -2,24 +2,28 @@
 
 from textual.app import ComposeResult
 from textual.containers import Grid
+from textual.content import Content
 from textual.geometry import Size
 from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Static
 
-from cifar_tui.app.panes.log import LogPane
+from cifar_tui.app.panes.log import SIGNS, LogPane
 from cifar_tui.app.panes.samples import SamplesPane
 from cifar_tui.app.panes.settings.pane import SettingsPane
 from cifar_tui.app.panes.summary import SummaryPane
 from cifar_tui.app.panes.training import TrainingPane
 from cifar_tui.app.widgets.footer import Footer
 from cifar_tui.app.widgets.header import PaneTabs, RunHeader
+from cifar_tui.app.widgets.line import Line
 from cifar_tui.app.widgets.pane import Pane
 from cifar_tui.engine.config.schema import TrainConfig
 from cifar_tui.runs.source import RunSource
 from cifar_tui.runs.state import Curves
 
-MINIMUM_SIZE = (80, 24)
+MINIMUM_SIZE = (60, 16)
+_ALL_PANES = (110, 36)
+"""The least columns and rows where all panes are visible at once."""
 
 PANES: dict[str, type[Pane]] = {
     "settings": SettingsPane,
@@ -43,21 +47,23 @@ class Dashboard(Screen[None]):
     AUTO_FOCUS = ""
     HORIZONTAL_BREAKPOINTS = [  # noqa: RUF012 - Textual declares it without ClassVar, and mypy allows no other
         (0, "-too-narrow"),
-        (MINIMUM_SIZE[0], "-narrow"),
-        (110, "-wide"),
+        (MINIMUM_SIZE[0], "-slim"),
+        (80, "-narrow"),
+        (_ALL_PANES[0], "-wide"),
         (170, "-very-wide"),
     ]
     VERTICAL_BREAKPOINTS = [  # noqa: RUF012 - Textual declares it without ClassVar, and mypy allows no other
         (0, "-too-low"),
-        (MINIMUM_SIZE[1], "-low"),
-        (36, "-high"),
+        (MINIMUM_SIZE[1], "-flat"),
+        (20, "-low"),
+        (_ALL_PANES[1], "-high"),
     ]
 
     def __init__(self, config: TrainConfig, size: Size, *, idle: bool) -> None:
         width = _size_class(size.width, self.HORIZONTAL_BREAKPOINTS)
         super().__init__(classes=f"{width} {_size_class(size.height, self.VERTICAL_BREAKPOINTS)}")
         self._has_run = not idle
-        self.set_class(idle, "-idle")
+        self._show_idle(is_idle=idle)
         self._config = config
         self._forget()
 
@@ -77,6 +83,7 @@ class Dashboard(Screen[None]):
                 widget = SettingsPane(self._config, id=name) if pane is SettingsPane else pane(id=name)
                 widget.set_class(number == 0, "-front")
                 yield widget
+        yield Line(id="last-line")
         yield Static(_too_small(self.app.size), id="too-small")
         yield Footer()
 
@@ -95,12 +102,28 @@ class Dashboard(Screen[None]):
 
     def show_pane(self, name: str) -> None:
         """Focus the pane `name`, and bring it to the front where only one is visible."""
-        self.set_class(name == "settings" and not self._has_run, "-idle")
+        self._show_idle(is_idle=name == "settings" and not self._has_run)
         for pane in PANES:
             self.query_one(f"#{pane}").set_class(pane == name, "-front")
         self.query_one(PaneTabs).front = name
         # at once: keys typed ahead are for the new focus
         self.set_focus(self.query_one(f"#{name}", Pane).first_focusable())
+
+    def _show_idle(self, *, is_idle: bool) -> None:
+        """Let the form take the room, or give it to all panes."""
+        self._is_idle = is_idle
+        self.set_class(is_idle, "-idle")
+
+    def maximise(self) -> None:
+        """Give the whole screen to the pane that has the focus, or give it back."""
+        focused = next((pane for pane in PANES if self.query_one(f"#{pane}").has_focus_within), "training")
+        self.show_pane(focused)
+        self.toggle_class("-maximised")
+
+    @property
+    def has_room_for_all(self) -> bool:
+        """Whether all panes would fit, so that maximising one changes something."""
+        return not self._is_idle and self.size.width >= _ALL_PANES[0] and self.size.height >= _ALL_PANES[1]
 
     def find_setting(self, name: str) -> None:
         """Show the form with the cursor on the setting `name`."""
@@ -126,7 +149,7 @@ class Dashboard(Screen[None]):
     def forget_run(self) -> None:
         """Empty the panes for another run."""
         self._has_run = True
-        self.remove_class("-idle")
+        self._show_idle(is_idle=False)
         self.query_one(LogPane).clear_lines()
         self.training.show_curves(Curves())
         self._forget()
@@ -162,6 +185,9 @@ class Dashboard(Screen[None]):
         if lines:
             self._log_end = lines[-1].number + 1
             log.add(lines)
+            last = self.query_one("#last-line", Line)
+            last.add_class("-filled")
+            last.show(Content(f"{SIGNS[lines[-1].kind]} {lines[-1].text}"))
 
     def _show_samples(self, run: RunSource) -> None:
         snapshot = run.snapshot()

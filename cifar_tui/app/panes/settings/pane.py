@@ -175,6 +175,8 @@ class SettingsPane(Pane, can_focus=True):
     # What happens to it
 
     def watch_locked(self) -> None:
+        if self.has_cursor:  # letters that were commands a moment ago must not become text
+            self.leave()
         self._show()
 
     def on_descendant_blur(self) -> None:

@@ -8,6 +8,7 @@ from cifar_tui.app.app import CifarApp
 from cifar_tui.app.dialogs.choices import Choices
 from cifar_tui.app.panes.settings.field import Field
 from cifar_tui.app.panes.settings.view import FormView, cut_middle
+from cifar_tui.engine.config.fields import Group
 from cifar_tui.engine.config.schema import TrainConfig
 from tests.app.panes.pane_app import PaneApp, until
 
@@ -94,6 +95,8 @@ async def test_a_choice_changes_with_arrows_and_has_a_list_with_explanations(fin
 
 
 async def test_headings_fold_and_unfold_and_arrows_pass_them(fingers):
+    for group in list(Group)[1:]:
+        fingers.view.form.fold(group, folded=True)
     await fingers.go("seed")
     await fingers.press("down")
     assert fingers.row == "Optimizer"
@@ -168,6 +171,9 @@ async def test_a_locked_form_can_be_read_but_not_changed(fingers):
     await fingers.pilot.pause()
     assert (fingers.form.read(), fingers.row) == (before, "epochs")
     assert "Settings are fixed while training" in fingers.hint
+    fingers.form.locked = False
+    await fingers.press("9")
+    assert fingers.form.read() == before, "a key pressed as a command must not become text"
 
 
 async def test_rows_can_be_clicked(fingers):
