@@ -20,6 +20,14 @@ def pytest_runtest_protocol(item):
         return (yield)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _own_settings_folder(tmp_path_factory):
+    """The theme that the user chose is neither used nor changed."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("config")))
+        yield
+
+
 def _split(count: int, classes: int, seed: int) -> ImageSplit:
     generator = torch.Generator().manual_seed(seed)
     targets = torch.randint(classes, (count,), generator=generator)

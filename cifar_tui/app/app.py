@@ -16,6 +16,7 @@ from textual.reactive import Reactive
 from cifar_tui.app.commands import COMMANDS, bindings, is_enabled, notice_of
 from cifar_tui.app.dialogs.dialog import Dialog
 from cifar_tui.app.launch import Attach, Evaluate, Idle, Launch, Resume, Train
+from cifar_tui.app.theme import remember_theme, remembered_theme, theme_file
 from cifar_tui.app.view_actions import ViewActions
 from cifar_tui.app.views.train import Dashboard
 from cifar_tui.engine.errors import DataUnavailableError, UserError
@@ -53,7 +54,9 @@ class CifarApp(ViewActions):
     CSS_PATH: ClassVar = ["app.tcss", "views/train.tcss", "views/runs.tcss"]
     BINDINGS: ClassVar[list[BindingType]] = [*bindings()]
 
-    theme = Reactive("tokyo-night")  # set here: a theme set later rebuilds all styles before the first frame
+    theme: Reactive[str] = Reactive(
+        remembered_theme
+    )  # a theme set later would rebuild all styles before the first frame
 
     def __init__(self, launch: Launch, *, checkpoints: Path) -> None:
         super().__init__()
@@ -71,6 +74,8 @@ class CifarApp(ViewActions):
         self._signal = 0
         self._signalled_at = 0.0
         self._failure = 0
+        self._attempts = 0
+        self._remembered_theme = self.theme
 
     def get_default_screen(self) -> Dashboard:
         return Dashboard(self._launch.config, self.size, idle=isinstance(self._launch, Idle))
@@ -102,6 +107,16 @@ class CifarApp(ViewActions):
     def checkpoints(self) -> Path:
         """The folder that holds the runs."""
         return self._checkpoints
+
+    def watch_theme(self, theme: str) -> None:
+        """Remember the theme for the next start."""
+        if theme == self._remembered_theme:
+            return
+        self._remembered_theme = theme
+        try:
+            remember_theme(theme)
+        except OSError as error:
+            self._notify_error(f"cannot remember the theme in '{theme_file()}': {error.strerror}")
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action == "maximise":
@@ -153,8 +168,7 @@ class CifarApp(ViewActions):
     def _train(self) -> None:
         config = self.dashboard.settings.read()
         if config is None:
-            self.dashboard.show_pane("settings")
-            self.notify("Fix the highlighted field.", severity="error")
+            self.dashboard.show_pane("settings")  # which says at the field what is wrong
         else:
             self._start(Train(config=config))
 
@@ -322,13 +336,17 @@ class CifarApp(ViewActions):
         if ended.exit_code == DataUnavailableError.exit_code and self.own_run is not None:
             from cifar_tui.app.dialogs.questions import DataDialog
 
-            self.push_screen(DataDialog(ended.error, run.config.data), self._on_data_answer)
+            self._attempts += 1
+            dialog = DataDialog(ended.error, run.config.data, attempt=self._attempts)
+            self.push_screen(dialog, self._on_data_answer)
         else:
             self._notify_error(ended.error)
 
     def _on_data_answer(self, data: str | None) -> None:
+        launch = self._shown_launch
+        if data != launch.config.data:
+            self._attempts = 0
         if data is not None:
-            launch = self._shown_launch
             self._start(dataclasses.replace(launch, config=launch.config.replace(data=data)))
 
     def _notify_error(self, text: str) -> None:

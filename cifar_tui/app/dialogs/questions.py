@@ -1,5 +1,6 @@
 """The questions: quit, delete a run, no images; and the recap of a run."""
 
+import time
 from collections.abc import Iterable
 
 from textual.widget import Widget
@@ -65,9 +66,10 @@ class DataDialog(Question):
     Args:
         reason: why there are none.
         data: the data setting that failed.
+        attempt: how often it failed, so that a retry is seen to have tried.
     """
 
-    def __init__(self, reason: str, data: str) -> None:
+    def __init__(self, reason: str, data: str, *, attempt: int = 1) -> None:
         title = "CIFAR-10 is not available" if data in DOWNLOADED else "These images cannot be used"
         answers = (
             Answer(id="retry", keys="r", label="r Retry", harmless=True),
@@ -75,12 +77,14 @@ class DataDialog(Question):
             Answer(id="synthetic", keys="s", label="s Use synthetic images (offline)"),
             Answer(id="cancel", keys="escape", label="esc Cancel"),
         )
+        if attempt > 1:
+            reason = f"Attempt {attempt} at {time.strftime('%H:%M:%S')} failed as well.\n{reason}"
         super().__init__(title, reason, answers)
         self._data = data
 
     def compose_body(self) -> Iterable[Widget]:
-        yield Label("Folder with train/<class>/… and test/<class>/…:")
-        yield Input(placeholder="folder path, then press enter", compact=True, id="data-folder")
+        yield Label("A folder with train/<class>/… and test/<class>/…, then enter:")
+        yield Input(placeholder="path of the folder", compact=True, id="data-folder")
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Take letters for text while the folder is typed."""
