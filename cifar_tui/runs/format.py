@@ -43,3 +43,11 @@ def loss_figure(loss: float) -> str:
 def throughput(images_per_second: float) -> str:
     """Format as `5,210 images/s`, with a decimal below 10."""
     return f"{images_per_second:,.{1 if images_per_second < 10 else 0}f} images/s"
+
+
+def cut_path(path: str, longest: int) -> str:
+    """Cut `path` to `longest` characters with "…" in the middle: its end tells most, then its start."""
+    if len(path) <= longest:
+        return path
+    end = (longest - 1) * 2 // 3
+    return path[: longest - 1 - end] + "…" + path[len(path) - end :]

@@ -9,11 +9,14 @@ from textual.widgets import Static
 from cifar_tui.app.widgets.line import bar
 from cifar_tui.app.widgets.pane import ScrollPane
 from cifar_tui.engine.events import ClassAccuracy, Evaluated
-from cifar_tui.runs.format import duration, throughput
+from cifar_tui.runs.format import cut_path, duration, throughput
 from cifar_tui.runs.state import RunSnapshot
 
 MAX_NAME_WIDTH = 16
 MIN_BAR_WIDTH = 6
+_MANY_CLASSES = 20
+_EXTREMES = 5
+"""Of more classes than `_MANY_CLASSES`, the so many worst and best come first."""
 FIXED_WIDTH = len("    100.0 % ▼ worst")
 
 
@@ -61,11 +64,11 @@ class SummaryPane(ScrollPane):
         self._shown = shown
         self.set_class(evaluated is not None, "-filled")
         if evaluated is not None:
-            lines = [*_overall(snapshot, evaluated), Content(), *class_bars(evaluated.per_class, width)]
+            lines = [*_overall(snapshot, evaluated, width), *class_lines(evaluated.per_class, width)]
             self.query_one("#summary", Static).update(Content("\n").join(lines))
 
 
-def _overall(snapshot: RunSnapshot, evaluated: Evaluated) -> list[Content]:
+def _overall(snapshot: RunSnapshot, evaluated: Evaluated, width: int) -> list[Content]:
     figures = [f"loss {evaluated.loss:.3f}"]
     finished = snapshot.finished
     if finished is not None:
@@ -82,8 +85,9 @@ def _overall(snapshot: RunSnapshot, evaluated: Evaluated) -> list[Content]:
         Content(" · ".join(figures)),
     ]
     if snapshot.checkpoint is not None:
-        folder = str(Path(snapshot.checkpoint.path).parent)
-        lines.append(Content.assemble(("saved in ", "$foreground 60%"), folder))
+        label = "saved in "
+        folder = cut_path(str(Path(snapshot.checkpoint.path).parent), width - len(label))
+        lines.append(Content.assemble((label, "$foreground 60%"), folder))
     return lines
 
 
@@ -94,13 +98,37 @@ def _which_weights(evaluated: Evaluated) -> Content:
     return Content.assemble(("~ ", "bold $text-warning"), f"intermediate weights{step}")
 
 
-def class_bars(classes: tuple[ClassAccuracy, ...], width: int) -> list[Content]:
-    """Draw a line per class: its name, a bar, its accuracy, and a mark at the best and the worst."""
-    accuracies = [entry.accuracy for entry in classes if entry.accuracy is not None]
+def class_lines(classes: tuple[ClassAccuracy, ...], width: int) -> list[Content]:
+    """Draw all classes; of many, the worst and the best first."""
+    if len(classes) <= _MANY_CLASSES:
+        return class_bars(classes, width)
+    judged = [entry for entry in classes if entry.accuracy is not None]
+    ordered = tuple(sorted(judged, key=lambda entry: entry.accuracy or 0.0))
+    parts = {
+        f"worst {_EXTREMES}": ordered[:_EXTREMES],
+        f"best {_EXTREMES}": ordered[: -_EXTREMES - 1 : -1],
+        f"all {len(classes)} classes": classes,
+    }
+    return [
+        line
+        for title, entries in parts.items()
+        for line in (Content.styled(title, "bold"), *class_bars(entries, width, among=classes))
+    ]
+
+
+def class_bars(
+    classes: tuple[ClassAccuracy, ...], width: int, *, among: tuple[ClassAccuracy, ...] = ()
+) -> list[Content]:
+    """Draw a line per class: its name, a bar, its accuracy, and a mark at the best and the worst.
+
+    `among` has all classes if `classes` are some of them.
+    """
+    among = among or classes
+    accuracies = [entry.accuracy for entry in among if entry.accuracy is not None]
     best, worst = max(accuracies, default=None), min(accuracies, default=None)
-    counts = [f"{entry.correct:,}/{entry.total:,}" for entry in classes]
-    name_width = min(MAX_NAME_WIDTH, max((len(entry.name) for entry in classes), default=0))
-    count_width = 2 + max(map(len, counts), default=0)
+    counts = [_count(entry) for entry in classes]
+    name_width = min(MAX_NAME_WIDTH, max((len(entry.name) for entry in among), default=0))
+    count_width = 2 + max((len(_count(entry)) for entry in among), default=0)
     bar_width = width - name_width - FIXED_WIDTH
     with_counts = bar_width - count_width >= MIN_BAR_WIDTH
     if with_counts:
@@ -126,3 +154,7 @@ def class_bars(classes: tuple[ClassAccuracy, ...], width: int) -> list[Content]:
         parts.append((mark, style))
         lines.append(Content.assemble(*parts))
     return lines
+
+
+def _count(entry: ClassAccuracy) -> str:
+    return f"{entry.correct:,}/{entry.total:,}"

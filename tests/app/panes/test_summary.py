@@ -3,7 +3,7 @@
 import pytest
 from textual.pilot import Pilot
 
-from cifar_tui.app.panes.summary import SummaryPane, class_bars
+from cifar_tui.app.panes.summary import SummaryPane, class_bars, class_lines
 from cifar_tui.engine.events import ClassAccuracy, Event
 from tests.app.panes.pane_app import CLASSES, PaneApp, done, evaluated, settled, state, trained, until
 
@@ -84,3 +84,17 @@ async def test_bars_follow_the_size() -> None:
         await until(
             pilot, lambda: any("plane" in row and "▼ worst" in row for row in app.text().splitlines())
         )
+
+
+def test_of_many_classes_the_worst_and_the_best_come_first() -> None:
+    classes = tuple(
+        ClassAccuracy(name=f"a class with a long name {k:03}", correct=k, total=100) for k in range(100)
+    )
+    lines = [line.plain for line in class_lines(classes, 60)]
+    assert (lines[0].strip(), lines[6].strip(), lines[12].strip()) == ("worst 5", "best 5", "all 100 classes")
+    assert [line.split("%")[0].split()[-1] for line in lines[1:6]] == ["0.0", "1.0", "2.0", "3.0", "4.0"]
+    assert [line.split("%")[0].split()[-1] for line in lines[7:9]] == ["99.0", "98.0"]
+    assert sum("▼ worst" in line for line in lines) == 2, "where it is first, and among all"
+    assert all("…" in line for line in lines[1:6]), "a long name is cut"
+    assert {len(line) for line in lines[13:]} <= set(range(61))
+    assert len(class_lines(classes[:20], 60)) == 20

@@ -14,6 +14,7 @@ from textual.strip import Strip
 from cifar_tui.app.panes.settings.form import Form, Row
 from cifar_tui.engine.config.fields import Group
 from cifar_tui.engine.config.schema import SETTINGS
+from cifar_tui.runs.format import cut_path
 
 _LONGEST = max(map(len, SETTINGS))
 _WIDE = 56
@@ -169,7 +170,7 @@ class FormView(ScrollView, can_focus=False):
         if SETTINGS[name].metadata["choices"] and not self.locked:
             value += " ▾"
         room = self.size.width - len(text)
-        text.append(cut_middle(value, room), self._style("locked" if self.locked else "value"))
+        text.append(cut_path(value, room), self._style("locked" if self.locked else "value"))
         return text
 
     @property
@@ -181,11 +182,3 @@ class FormView(ScrollView, can_focus=False):
 
     def _style(self, name: str) -> Style:
         return self.get_component_rich_style(f"form--{name}", partial=True)
-
-
-def cut_middle(text: str, width: int) -> str:
-    """Cut `text` in the middle, so that both ends stay."""
-    if len(text) <= width or width < 1:
-        return text
-    tail = (width - 1) // 2
-    return f"{text[: width - 1 - tail]}…{text[len(text) - tail :]}"

@@ -7,7 +7,7 @@ from textual.widgets import Static
 from cifar_tui.app.app import CifarApp
 from cifar_tui.app.dialogs.choices import Choices
 from cifar_tui.app.panes.settings.field import Field
-from cifar_tui.app.panes.settings.view import FormView, cut_middle
+from cifar_tui.app.panes.settings.view import FormView
 from cifar_tui.engine.config.fields import Group
 from cifar_tui.engine.config.schema import TrainConfig
 from tests.app.panes.pane_app import PaneApp, until
@@ -194,8 +194,3 @@ async def test_the_form_takes_the_room_until_there_is_a_run(app, started):
         assert "the PyTorch tutorial: a small net" in PaneApp.text(app)
         await pilot.press("t")
         await until(pilot, lambda: len([pane for pane in panes if pane.display]) == 5)
-
-
-def test_a_long_value_keeps_both_ends():
-    assert cut_middle("/home/user/images", 9) == "/hom…ages"
-    assert cut_middle("short", 9) == "short"
