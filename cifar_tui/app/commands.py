@@ -79,6 +79,7 @@ COMMAND_GROUPS: dict[str, tuple[Command, ...]] = {
         *(_show_pane(number, name) for number, name in enumerate(PANES, start=1)),
         Command("m", "Maximise", "Maximise the pane, or show all panes again", "maximise", footer="Maximise"),
         Command("slash", "Find setting", "Find a setting by name", "find_setting"),
+        Command("escape", "Back", "Leave the cursor of the charts, or the maximised pane", "step_back"),
     ),
     "View": (
         Command(
@@ -91,16 +92,15 @@ COMMAND_GROUPS: dict[str, tuple[Command, ...]] = {
         Command(
             "right_square_bracket", "Next samples", "Show the next batch of test images", "sample_batch", (1,)
         ),
-        Command(
-            "a",
-            "Other chart",
-            "Switch between the loss and accuracy charts (if only one fits)",
-            "other_chart",
-        ),
+        Command("a", "Other chart", "Show the next chart (if there is no room for all)", "other_chart"),
         Command("l", "Log scale", "Switch the loss chart between linear and log scale", "log_scale"),
         Command("z", "Smoothing", "Cycle smoothing", "smoothing"),
-        Command("plus,equals_sign", "Zoom in", "Zoom in on the latest steps", "zoom", (1,)),
+        Command("plus,equals_sign", "Zoom in", "Zoom in on the latest steps or the cursor", "zoom", (1,)),
         Command("minus", "Zoom out", "Zoom out", "zoom", (-1,)),
+        Command("comma", "Earlier steps", "Show earlier steps, when zoomed in", "pan", (-1,)),
+        Command("full_stop", "Later steps", "Show later steps, when zoomed in", "pan", (1,)),
+        Command("x", "Cursor", "Read the charts at a cursor (← → move it, esc leaves)", "chart_cursor"),
+        Command("X", "X axis", "Switch the x axis between steps, epochs and training time", "x_axis"),
     ),
     "Program": (
         Command("question_mark,f1", "Help", "Show all keys", "help", footer="Help"),

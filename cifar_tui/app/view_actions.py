@@ -11,6 +11,7 @@ from textual.screen import Screen
 
 from cifar_tui.app.commands import palette_commands
 from cifar_tui.app.driver import JobDriver
+from cifar_tui.app.panes.run_charts import RunCharts
 from cifar_tui.app.presenter import RunPresenter
 from cifar_tui.app.views.train import Dashboard
 
@@ -65,29 +66,44 @@ class ViewActions(App[int]):
             self.simulate_key("escape")
             self.post_message(Key(letter, event.character or letter))
 
+    def action_step_back(self) -> None:
+        dashboard = self.dashboard
+        if not dashboard.training.charts.leave_cursor() and dashboard.is_maximised:
+            dashboard.maximise()
+
     def action_sample_batch(self, step: int) -> None:
         self.dashboard.sample_number += step
         self.presenter.show()
 
     def action_log_scale(self) -> None:
-        self.presenter.show_curves()
-        self.dashboard.training.toggle_log_scale()
+        charts = self._current_charts()
+        charts.log_scale = not charts.log_scale
 
     def action_smoothing(self) -> None:
-        self.presenter.show_curves()
-        self.dashboard.training.cycle_smoothing()
+        self._current_charts().cycle_smoothing()
 
-    def action_zoom(self, step: int) -> None:
-        self.presenter.show_curves()
-        training = self.dashboard.training
-        if step > 0:
-            training.zoom_in()
-        else:
-            training.zoom_out()
+    def action_zoom(self, direction: int) -> None:
+        self._current_charts().zoom(direction)
+
+    def action_pan(self, direction: int) -> None:
+        self._current_charts().pan(direction)
+
+    def action_x_axis(self) -> None:
+        self._current_charts().cycle_unit()
+
+    def action_chart_cursor(self) -> None:
+        charts = self._current_charts()
+        charts.toggle_cursor()
+        if charts.view.cursor is not None:  # the arrow keys move it
+            self.dashboard.show_pane("training")
 
     def action_other_chart(self) -> None:
+        self._current_charts().next_chart()
+
+    def _current_charts(self) -> RunCharts:
+        """Return the charts, drawn from the latest points."""
         self.presenter.show_curves()
-        self.dashboard.training.swap_chart()
+        return self.dashboard.training.charts
 
     def action_help(self) -> None:
         if self.get_screen("help") not in self.screen_stack:

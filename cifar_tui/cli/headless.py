@@ -21,7 +21,7 @@ from cifar_tui.engine.events import Phase
 from cifar_tui.engine.layout import LOG_FILE, WEIGHTS_FILE
 from cifar_tui.runs.control.protocol import Request
 from cifar_tui.runs.disk.store import attach_hint
-from cifar_tui.runs.format import duration
+from cifar_tui.runs.format import duration, throughput
 from cifar_tui.runs.live import LiveRun
 from cifar_tui.runs.state import RunSnapshot
 from cifar_tui.terminal.native_output import (
@@ -217,7 +217,7 @@ class _ProgressLines:
         share = f"({100 * done // total} %)" if total else ""
         first = " ".join(filter(None, (what, share)))
         text = ", ".join(filter(None, (first, *rest)))
-        _print(f"cifar-tui: {snapshot.phase}" + (f": {text}" if text else ""), to_stderr=True)
+        _print(f"cifar-tui: {snapshot.status}" + (f": {text}" if text else ""), to_stderr=True)
 
 
 class _Bar:
@@ -252,7 +252,7 @@ class _Bar:
         done, total, details = _progress_of(snapshot)
         self._progress.update(
             self._task,
-            description=str(snapshot.phase),
+            description=snapshot.status,
             completed=done,
             total=total,
             detail=", ".join(details),
@@ -271,7 +271,7 @@ def _progress_of(snapshot: RunSnapshot) -> tuple[int, int | None, list[str]]:
         return 0, None, [snapshot.message]
     parts = [f"step {snapshot.step:,} of {started.total_steps:,}"]
     if snapshot.images_per_second is not None:
-        parts.append(f"{snapshot.images_per_second:,.0f} images/s")
+        parts.append(throughput(snapshot.images_per_second, "now"))
     if snapshot.seconds_left:
         parts.append(f"{duration(snapshot.seconds_left)} left")
     return snapshot.step, started.total_steps, parts

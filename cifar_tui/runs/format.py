@@ -40,9 +40,22 @@ def loss_figure(loss: float) -> str:
     return f"{loss:.1f}" if loss < 100_000 else f"{loss:.2e}"
 
 
-def throughput(images_per_second: float) -> str:
-    """Format as `5,210 images/s`, with a decimal below 10."""
-    return f"{images_per_second:,.{1 if images_per_second < 10 else 0}f} images/s"
+def rate_figure(learning_rate: float) -> str:
+    """Format a learning rate in three significant digits, as `0.001` or `2.5e-05`."""
+    return f"{learning_rate:.3g}"
+
+
+def percentage(share: float, digits: int) -> str:
+    """Format a share (0-1) as `57.5 %`."""
+    return f"{100 * share:.{digits}f} %"
+
+
+def throughput(images_per_second: float, over: str) -> str:
+    """Format as `5,210 images/s now`, with a decimal below 10; `over` names the time it is measured over.
+
+    "now" is the last few seconds of training, "whole run" all of them, without pauses.
+    """
+    return f"{images_per_second:,.{1 if images_per_second < 10 else 0}f} images/s {over}"
 
 
 def cut_path(path: str, longest: int) -> str:

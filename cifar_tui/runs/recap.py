@@ -82,7 +82,7 @@ class Recap:
         lines += [f"Resumed from step {step:,}" for step in self._resumed_at]
         lines += [f"! {text}" for text in self._alerts[-_MOST_ALERTS:]]
         detail = (now.ended.error if now.ended is not None else "") or now.message
-        return [*lines, f"Status: {now.phase}" + (f" ({detail})" if detail else "")]
+        return [*lines, f"Status: {now.status}" + (f" ({detail})" if detail else "")]
 
 
 def _count(number: int, noun: str) -> str:

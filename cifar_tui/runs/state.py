@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from operator import itemgetter
 from typing import Any
 
 from cifar_tui.engine.events import (
@@ -31,10 +32,14 @@ from cifar_tui.engine.events import (
     TrainingStarted,
     Validated,
 )
+from cifar_tui.runs.recent import SmoothedMetrics, Throughput
 from cifar_tui.runs.series import Series
 
 LOG_LINES = 5000
 """Log lines kept in memory; the event log has all of them."""
+
+_SLOW_POINTS = 2048
+"""Points of a whole run that the curves of learning rate and time have."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -85,12 +90,14 @@ class RunSnapshot:
         version: number of events so far; if equal, nothing but `pending` has changed.
         message: details of the phase, such as what is being loaded.
         pending: an accepted request that has not taken effect yet.
-        loss: mean loss (nats) of the latest chart point.
-        accuracy: training accuracy (0-1) of the latest chart point.
-        images_per_second: training throughput over the last few points, without pauses.
+        loss: smoothed training loss (nats): a mean over about the last twentieth of the steps so far.
+        accuracy: smoothed training accuracy (0-1), over the same steps.
+        learning_rate: of the latest step.
+        images_per_second: training throughput over the last few seconds, without pauses.
         train_seconds: training time.
         seconds_left: estimated training time left.
         best_accuracy: highest test accuracy (0-1).
+        best_step: the step at which it was first reached.
         last_accuracy: latest test accuracy (0-1).
         first_started: start of the first training, in Unix seconds.
         updated: time of the latest logged event, in Unix seconds.
@@ -111,6 +118,7 @@ class RunSnapshot:
     step: int = 0
     loss: float | None = None
     accuracy: float | None = None
+    learning_rate: float | None = None
     images_per_second: float | None = None
     train_seconds: float = 0.0
     seconds_left: float | None = None
@@ -118,6 +126,7 @@ class RunSnapshot:
     evaluating: EvaluationProgress | None = None
     evaluated: Evaluated | None = None
     best_accuracy: float | None = None
+    best_step: int | None = None
     last_accuracy: float | None = None
     finished: TrainingFinished | None = None
     checkpoint: CheckpointSaved | None = None
@@ -128,6 +137,21 @@ class RunSnapshot:
     log_end: int = 0
     log_retracted: int = 0
     curves_version: int = 0
+
+    @property
+    def status(self) -> str:
+        """The phase in a word, or "stopped" for a run that ended before its last step."""
+        if self.phase is not Phase.DONE:
+            return str(self.phase)
+        stopped = self.message == "stopped" if self.finished is None else not self.finished.completed
+        return "stopped" if stopped else str(self.phase)
+
+    @property
+    def best_epoch(self) -> int | None:
+        """The epoch, from 1, in which the best test accuracy was reached."""
+        if self.best_step is None or self.started is None:
+            return None
+        return max(1, math.ceil(self.best_step / max(1, self.started.steps_per_epoch)))
 
 
 def with_pending(snapshot: RunSnapshot, request: PendingRequest | None) -> RunSnapshot:
@@ -148,27 +172,17 @@ def is_pending(request: PendingRequest, snapshot: RunSnapshot) -> bool:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Curves:
-    """Curves of the charts as (step, value) points: losses in nats, accuracies from 0 to 1."""
+    """Curves of the charts as (step, value) points: losses in nats, accuracies from 0 to 1.
+
+    `train_seconds` has the training time at each step; `steps_per_epoch` is 0 until known.
+    """
 
     loss: Sequence[tuple[float, float]] = ()
     train_accuracy: Sequence[tuple[float, float]] = ()
     test_accuracy: Sequence[tuple[float, float]] = ()
-
-
-@dataclass(slots=True)
-class _Throughput:
-    """Images per second over the last few seconds of training."""
-
-    span_seconds: float = 3.0
-    points: deque[tuple[float, int]] = field(default_factory=lambda: deque([(0.0, 0)]))
-
-    def add(self, point: LossPoint) -> float | None:
-        """Return the throughput up to `point`; a downsampled log may lack points before it."""
-        self.points.append((point.train_seconds, point.step))
-        while len(self.points) > 2 and point.train_seconds - self.points[1][0] >= self.span_seconds:
-            self.points.popleft()
-        seconds, steps = (now - then for now, then in zip(self.points[-1], self.points[0], strict=True))
-        return steps * point.images / point.steps / seconds if seconds > 0 and point.steps else None
+    learning_rate: Sequence[tuple[float, float]] = ()
+    train_seconds: Sequence[tuple[float, float]] = ()
+    steps_per_epoch: int = 0
 
 
 class RunState:
@@ -185,8 +199,12 @@ class RunState:
         self._loss = Series()
         self._train_accuracy = Series()
         self._test_accuracy = Series()
+        self._learning_rate = Series()
+        self._train_seconds = Series()
+        self._next_slow_point = 0
         self._log: deque[LogLine] = deque(maxlen=LOG_LINES)
-        self._throughput = _Throughput()
+        self._throughput = Throughput()
+        self._smoothed = SmoothedMetrics()
 
     def apply(self, event: Event, *, earlier: bool = False) -> None:
         """Fold the next event; `earlier` if an earlier process of the run logged it."""
@@ -219,11 +237,20 @@ class RunState:
     def curves(self) -> Curves:
         """Return the current curves."""
         with self._lock:
+            started = self._values["started"]
             return Curves(
                 loss=self._loss.points(),
                 train_accuracy=self._train_accuracy.points(),
                 test_accuracy=self._test_accuracy.points(),
+                learning_rate=self._up_to_now(self._learning_rate, "learning_rate"),
+                train_seconds=self._up_to_now(self._train_seconds, "train_seconds"),
+                steps_per_epoch=0 if started is None else started.steps_per_epoch,
             )
+
+    def _up_to_now(self, series: Series, name: str) -> tuple[tuple[float, float], ...]:
+        points, step, value = series.points(), self._values["step"], self._values[name]
+        behind = bool(points) and points[-1][0] < step and math.isfinite(value)
+        return (*points, (step, value)) if behind else points
 
     def log_since(self, index: int) -> list[LogLine]:
         """Return the log lines from number `index` on that are still kept."""
@@ -256,7 +283,13 @@ class RunState:
     def _fold_point(self, event: LossPoint) -> None:
         self._loss.append(event.step, event.loss)
         self._train_accuracy.append(event.step, event.accuracy)
+        self._smoothed.add(event)
         started = self._values["started"]
+        if event.step >= self._next_slow_point:  # rate and time change slowly: fewer points do
+            self._learning_rate.append(event.step, event.learning_rate)
+            self._train_seconds.append(event.step, event.train_seconds)
+            total_steps = 0 if started is None else started.total_steps
+            self._next_slow_point = event.step + total_steps // _SLOW_POINTS
         seconds_left = None
         if started is not None and event.step:
             seconds_left = (started.total_steps - event.step) * event.train_seconds / event.step
@@ -264,8 +297,9 @@ class RunState:
             step=event.step,
             epoch=event.epoch,
             batch=event.batch,
-            loss=event.loss,
-            accuracy=event.accuracy,
+            loss=self._smoothed.loss,
+            accuracy=self._smoothed.accuracy,
+            learning_rate=event.learning_rate,
             images_per_second=self._throughput.add(event),
             train_seconds=event.train_seconds,
             seconds_left=seconds_left,
@@ -273,21 +307,31 @@ class RunState:
         )
 
     def _test_figures(self) -> dict[str, float | None]:
-        accuracies = [accuracy for _, accuracy in self._test_accuracy.points()]
+        points = self._test_accuracy.points()
+        best_step, best = max(points, key=itemgetter(1), default=(None, None))
         return {
-            "best_accuracy": max(accuracies, default=None),
-            "last_accuracy": accuracies[-1] if accuracies else None,
+            "best_accuracy": best,
+            "best_step": best_step,
+            "last_accuracy": points[-1][1] if points else None,
             "curves_version": self._values["curves_version"] + 1,
         }
 
     def _roll_back(self, event: Resumed) -> None:
         """Drop what is known of the steps that are trained again."""
-        for series in (self._loss, self._train_accuracy, self._test_accuracy):
+        for series in (
+            self._loss,
+            self._train_accuracy,
+            self._test_accuracy,
+            self._learning_rate,
+            self._train_seconds,
+        ):
             series.cut(event.step)
+        self._smoothed = SmoothedMetrics(step=event.step)
+        self._next_slow_point = event.step
         kept = [line for line in self._log if line.step is None or line.step <= event.step]
         removed = len(self._log) - len(kept)
         self._log = deque(kept, maxlen=LOG_LINES)
-        self._throughput = _Throughput(points=deque([(event.train_seconds, event.step)]))
+        self._throughput = Throughput(points=deque([(event.train_seconds, event.step)]))
         for name in ("samples", "evaluated", "checkpoint"):
             value = self._values[name]
             if value is not None and value.step > event.step:
@@ -311,7 +355,7 @@ def log_line(event: Event) -> LogLine | None:
             counts = f"{event.train_images:,} training images, {event.test_images:,} test images"
             text, kind = f"loaded {event.title}: {counts}, {len(event.class_names)} classes", "message"
         case EpochFinished(step=step):
-            figures = f"loss {event.loss:.3f}, training accuracy {100 * event.accuracy:.1f} %"
+            figures = f"mean loss {event.loss:.3f}, mean training accuracy {100 * event.accuracy:.1f} %"
             text, kind = (
                 f"epoch {event.epoch}: {figures}, {event.train_seconds:.1f} s of training so far",
                 "message",

@@ -41,7 +41,7 @@ async def test_numbers_and_log_are_drawn_within_a_second_and_charts_within_two(a
         await pilot.pause()
         app.presenter.follow(run)
         emit(run, trained(4))
-        await until(pilot, lambda: app.dashboard.training._curves.loss)
+        await until(pilot, lambda: app.dashboard.training.charts._curves.loss)
         for name in ("show_run", "show_curves"):
             show = getattr(app.dashboard, name)
 
@@ -75,7 +75,7 @@ async def test_a_key_of_the_charts_draws_them_at_once_from_the_latest_point(app,
         for count, key in enumerate(["l", "z", "plus", "minus", "a"], start=4):
             emit(run, trained(4) if count == 4 else [next_point(50 * count)])
             await pilot.press(key)
-            assert app.dashboard.training._curves.loss == run.curves().loss
+            assert app.dashboard.training.charts._curves.loss == run.curves().loss
 
 
 async def test_nothing_is_drawn_while_nothing_changes(app, run, monkeypatch):
@@ -99,7 +99,7 @@ async def test_the_curves_of_another_run_are_gone_when_a_new_one_is_followed(app
         await pilot.pause()
         app.dashboard.training.show_curves(Curves(loss=[(1, 2.0), (2, 1.0)]))
         app.presenter.follow(run)
-        assert app.dashboard.training._curves == Curves()
+        assert app.dashboard.training.charts._curves == Curves()
 
 
 async def test_the_effect_of_a_request_is_drawn_until_it_is_complete(app, run, monkeypatch):
@@ -129,4 +129,4 @@ async def test_a_request_that_waits_for_a_step_is_shown_as_pending(app, run):
         line = app.dashboard.query_one("#state", Line)
         for request, said in ((Request.PAUSE, "‖ pausing · ▶ training"), (Request.RESUME, "▶ training")):
             app.presenter.request(request)
-            await until(pilot, lambda said=said: line.plain == said)
+            await until(pilot, lambda said=said: line.plain.strip() == said)

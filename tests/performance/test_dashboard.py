@@ -67,7 +67,7 @@ def test_little_is_sent_to_the_terminal(check, steady_config, tmp_path):
 
         rows = [bytes_per_second("while training", 4.0, BYTES_PER_SECOND)]
         assert rows[0].median > 0
-        for key, state in ((" ", "paused"), ("s", "done")):
+        for key, state in ((" ", "paused"), ("s", "stopped")):
             terminal.press(key)
             terminal.until(state)
             terminal.read_for(2.0)

@@ -243,7 +243,7 @@ def test_a_failed_download_opens_a_dialog_with_every_way_out(open_terminal, imag
 def test_weights_are_evaluated_in_the_dashboard(open_terminal, image_folder, tmp_path):
     torch.save(Net(num_classes=3).state_dict(), tmp_path / "net.pth")
     terminal = open_terminal("eval", "net.pth", "--data", image_folder)
-    terminal.until("✓ done · evaluated")
+    terminal.until("✓ done +evaluated")
     terminal.until("Accuracy of the network")
     terminal.press("q")
     assert terminal.wait_for_exit() == 0
@@ -252,6 +252,6 @@ def test_weights_are_evaluated_in_the_dashboard(open_terminal, image_folder, tmp
 def test_a_run_that_fails_says_why_and_ends_with_its_exit_code(open_terminal, tmp_path):
     (tmp_path / "bad.pth").write_text("no weights")
     terminal = open_terminal("eval", "bad.pth", "--data", "synthetic")
-    terminal.until("✗ failed · .*bad.pth.* is not a PyTorch checkpoint")
+    terminal.until("✗ failed +.*bad.pth.* is not a PyTorch checkpoint")
     terminal.press("q")
     assert terminal.wait_for_exit() == 2

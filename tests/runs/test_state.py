@@ -104,6 +104,49 @@ def test_the_best_and_the_last_test_accuracy_are_kept_and_rolled_back_by_a_resum
     assert state.snapshot().evaluated is None
 
 
+def test_the_best_test_accuracy_is_that_of_the_first_epoch_that_reached_it():
+    first, second, third = (STARTED.steps_per_epoch * epoch for epoch in (1, 2, 3))
+    state = folded(STARTED, evaluated(first, 60), evaluated(second, 75), evaluated(third, 75))
+    assert state.snapshot().best_epoch == 2
+    state.apply(Resumed(step=first + 1, epoch=2, batch=1, train_seconds=1.0))
+    assert state.snapshot().best_epoch == 1
+    assert folded(STARTED).snapshot().best_epoch is None
+
+
+def test_the_curves_have_rate_and_time_and_a_resume_cuts_them_all():
+    state = folded(STARTED, *(point(step, learning_rate=step / 1000) for step in (50, 100, 150)))
+    curves = state.curves()
+    assert curves.learning_rate == ((50, 0.05), (100, 0.1), (150, 0.15))
+    assert curves.train_seconds == ((50, 0.5), (100, 1.0), (150, 1.5))
+    assert curves.steps_per_epoch == STARTED.steps_per_epoch
+    state.apply(Resumed(step=100, epoch=1, batch=100, train_seconds=1.0))
+    curves = state.curves()
+    assert {series[-1][0] for series in (curves.loss, curves.learning_rate, curves.train_seconds)} == {100}
+
+
+def test_the_curves_of_a_long_run_have_its_latest_rate_and_time():
+    started = replace(STARTED, total_steps=1_000_000)
+    curves = folded(started, *(point(step) for step in range(1, 2001))).curves()
+    assert len(curves.loss) == 2000
+    assert 2 < len(curves.train_seconds) < 10
+    assert curves.train_seconds[-1] == (2000, 20.0)
+    assert curves.learning_rate[-1] == (2000, 0.1)
+
+
+@pytest.mark.parametrize(
+    ("events", "status"),
+    [
+        ([finished(completed=True), PhaseChanged(phase=Phase.DONE)], "done"),
+        ([finished(completed=False), PhaseChanged(phase=Phase.DONE)], "stopped"),
+        ([PhaseChanged(phase=Phase.DONE, message="stopped")], "stopped"),
+        ([PhaseChanged(phase=Phase.DONE, message="evaluated x.pth")], "done"),
+        ([PhaseChanged(phase=Phase.PAUSED)], "paused"),
+    ],
+)
+def test_a_stopped_run_is_not_called_done(events, status):
+    assert folded(*events).snapshot().status == status
+
+
 def test_figures_without_any_image_harm_nothing():
     snapshot = folded(STARTED, evaluated(1, 0, total=0), point(50, steps=0)).snapshot()
     assert (snapshot.best_accuracy, snapshot.images_per_second) == (None, None)
@@ -132,7 +175,7 @@ def test_the_end_has_the_exact_step_and_time():
         ),
         (
             EpochFinished(epoch=2, step=9, loss=1.5, accuracy=0.4567, train_seconds=3.25),
-            "epoch 2: loss 1.500, training accuracy 45.7 %, 3.2 s of training so far",
+            "epoch 2: mean loss 1.500, mean training accuracy 45.7 %, 3.2 s of training so far",
             "message",
         ),
         (evaluated(1500, 42), "test accuracy at step 1,500: 42.00 %", "message"),

@@ -1,8 +1,17 @@
-"""The axes of a chart: ranges and a few round ticks."""
+"""The axes of a chart: ranges, a few round ticks, and how they are drawn."""
 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+
+from rich.segment import Segment
+from rich.style import Style
+from textual.strip import Strip
+
+from cifar_tui.app.charts.canvas import column_of, row_of
+from cifar_tui.runs.format import duration
+
+CURSOR_FOOT = "▲"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,8 +44,12 @@ def padded(low: float, high: float) -> tuple[float, float]:
 
 
 def linear_axis(low: float, high: float, *, count: int, label: Callable[[float], str] | None = None) -> Axis:
-    """Build an axis of about `count` ticks, labelled by `label` or as plain numbers."""
+    """Build an axis of about `count` round ticks, or two at its ends, labelled by `label` or as numbers."""
     ticks = round_ticks(low, high, count)
+    if len(ticks) < 2 < count:
+        ticks = round_ticks(low, high, 2 * count)
+    if not 2 <= len(ticks) <= count + 1:
+        return Axis(low=low, high=high, ticks=[low, high], labels=[f"{end:.3g}" for end in (low, high)])
     labels = [label(tick) for tick in ticks] if label else _number_labels(ticks)
     return Axis(low=low, high=high, ticks=ticks, labels=labels)
 
@@ -80,10 +93,85 @@ def step_label(step: float, digits: int = 6) -> str:
     return f"{step:g}"
 
 
-def step_range_label(first: float, last: float) -> str:
-    """Format a range of steps, as in `73.8k–75k`, with as few digits as tell its ends apart."""
+def range_label(first: float, last: float) -> str:
+    """Format a range of steps or epochs, as in `73.8k–75k`, with as few digits as tell its ends apart."""
     labels = (step_label(first), step_label(last))
     for digits in (5, 4, 3):
         shorter = (step_label(first, digits), step_label(last, digits))
         labels = shorter if shorter[0] != shorter[1] else labels
     return "–".join(labels)
+
+
+_MINUTE, _HOUR, _DAY = 60, 3600, 86_400
+_TIME_TICKS = (
+    *(1, 2, 5, 10, 15, 30),
+    *(count * _MINUTE for count in (1, 2, 5, 10, 15, 30)),
+    *(count * _HOUR for count in (1, 2, 3, 6, 12)),
+)
+
+
+def time_axis(low: float, high: float, *, count: int) -> Axis:
+    """Build an axis of seconds with about `count` ticks at round times."""
+    rough = (high - low) / max(1, count)
+    if rough <= _TIME_TICKS[0] / 2:
+        ticks = round_ticks(low, high, count)
+    else:
+        days = math.ceil(rough / _DAY) * _DAY
+        step = next((seconds for seconds in _TIME_TICKS if seconds >= rough * (1 - 1e-9)), days)
+        ticks = [float(index * step) for index in range(math.ceil(low / step), math.floor(high / step) + 1)]
+    return Axis(low=low, high=high, ticks=ticks, labels=[time_label(tick) for tick in ticks])
+
+
+def time_label(seconds: float) -> str:
+    """Format as `45 s`, `3 m`, `1 m 30 s` or `1 h 05 m`: only the units that are not zero."""
+    if seconds < _MINUTE:
+        return f"{seconds:.4g} s" if seconds else "0"
+    text = duration(seconds)
+    return text.removesuffix(" 00 s").removesuffix(" 00 m")
+
+
+def y_axis_rows(rows: list[list[Segment]], axis: Axis, label_width: int, style: Style) -> list[Strip]:
+    """Put the axis and its labels in front of the rows of a plot."""
+    labels = {
+        row_of((tick - axis.low) / (axis.high - axis.low), len(rows)): label
+        for tick, label in zip(axis.ticks, axis.labels, strict=True)
+    }
+    fronts = [
+        f"{labels[y]:>{label_width}}┤" if y in labels else f"{'│':>{label_width + 1}}"
+        for y in range(len(rows))
+    ]
+    return [Strip([Segment(front, style), *row]) for front, row in zip(fronts, rows, strict=True)]
+
+
+def x_axis_rows(
+    axis: Axis, name: str, foot: int | None, widths: tuple[int, int], style: Style
+) -> list[Strip]:
+    """Draw the axis with its ticks, and below it their labels and the axis' name, as far as they fit.
+
+    Args:
+        axis: the range and the ticks.
+        name: of the axis, at its right end.
+        foot: the column of the cursor in the plot; None without one.
+        widths: of the labels of the other axis, and of the plot.
+        style: of everything.
+    """
+    left, width = widths[0] + 1, widths[1]
+    line, labels = ["─"] * width, [" "] * (left + width)
+    last = len(labels)
+    if len(name) <= len(labels) // 2:
+        last -= len(name)
+        labels[last:] = name
+    end = 0
+    for tick, label in zip(axis.ticks, axis.labels, strict=True):
+        column = column_of((tick - axis.low) / (axis.high - axis.low), width)
+        line[column] = "┬"
+        start = max(0, left + column - len(label) // 2)
+        if end <= start and start + len(label) < last:
+            labels[start : start + len(label)] = label
+            end = start + len(label) + 1
+    if foot is not None:
+        line[foot] = CURSOR_FOOT
+    return [
+        Strip([Segment(f"{'└':>{left}}" + "".join(line), style)]),
+        Strip([Segment("".join(labels), style)]),
+    ]

@@ -1,75 +1,54 @@
-"""Charts of the loss and the accuracy over the steps, drawn with plotext.
+"""Charts of the loss, the accuracy and the learning rate over a run: plain data and a size in, lines out.
 
-plotext and NumPy are imported lazily to keep startup fast.
+NumPy is imported lazily to keep startup fast.
 """
 
-import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from itertools import product
+from typing import TYPE_CHECKING
 
-from rich.text import Text
-from textual.color import Color
+from rich.segment import Segment
+from rich.style import Style
+from textual.strip import Strip
 
-from cifar_tui.app.charts.axes import Axis, linear_axis, log_axis, padded, step_label, step_range_label
-from cifar_tui.runs.format import loss_figure
-from cifar_tui.runs.series import decimate
+from cifar_tui.app.charts.axes import (
+    Axis,
+    linear_axis,
+    log_axis,
+    padded,
+    range_label,
+    step_label,
+    time_axis,
+    time_label,
+    x_axis_rows,
+    y_axis_rows,
+)
+from cifar_tui.app.charts.canvas import Canvas, column_of
+from cifar_tui.app.charts.palette import Palette
+from cifar_tui.app.charts.view import ChartView, XUnit, steps_shown, unit_of, x_of_steps
+from cifar_tui.runs.format import loss_figure, rate_figure
 from cifar_tui.runs.state import Curves
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from cifar_tui.app.charts.canvas import Numbers
+
+    Points = tuple[Numbers, Numbers]
+    """Steps in ascending order, and the values there."""
 
 SMOOTHING_LEVELS = (0.0, 0.02, 0.05, 0.2)
 """Widths of the mean's window that a key cycles through, in shares of the points shown; 0 draws no mean."""
 
-MAX_ZOOM = 8
+LINE, DOTS, DIAMOND = "⡠⠊", "⠂⠄", "◆"
+"""Signs of a line, of raw points and of evaluations in the legend."""
 
+_EPOCH_END, _CURSOR = "┊", "│"
 _MIN_WIDTH, _MIN_HEIGHT = 20, 5
-_RAW, _LINE, _DIAMOND = "braille", "hd", "◆"
-_LEGEND_SIGNS = {_RAW: "⣿", _LINE: "▄▀", _DIAMOND: "◆"}
-
-Points = list[tuple[float, float]]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Palette:
-    """The colours of a chart, each as "#rrggbb"."""
-
-    loss: str
-    loss_raw: str
-    training: str
-    training_raw: str
-    test: str
-    axis: str
-    text: str
-
-    @classmethod
-    def from_theme(cls, variables: Mapping[str, str]) -> "Palette":
-        """Derive the colours from a Textual theme, as in `App.theme_variables`."""
-        background = Color.parse(variables["background"])
-        if background.ansi is not None:  # the terminal's own colours are not known here
-            return ANY_BACKGROUND
-        foreground = Color.parse(variables["foreground"])
-        loss = Color.parse(variables["accent"])
-        training = Color.parse(variables["primary"]).blend(foreground, 0.25)
-        return cls(
-            loss=loss.hex6,
-            loss_raw=loss.blend(background, 0.35).hex6,
-            training=training.hex6,
-            training_raw=training.blend(background, 0.35).hex6,
-            test=Color.parse(variables["success"]).hex6,
-            axis=foreground.blend(background, 0.5).hex6,
-            text=foreground.hex6,
-        )
-
-
-ANY_BACKGROUND = Palette(
-    loss="#d78700",
-    loss_raw="#94743f",
-    training="#5f87d7",
-    training_raw="#5f7397",
-    test="#4ea35f",
-    axis="#808080",
-    text="#808080",
-)
-"""Middle tones, readable on dark and on light."""
+_EPOCH_COLUMNS = 6
+"""Least distance of two marked ends of epochs."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -80,7 +59,7 @@ class ChartOptions:
         width: columns, including the axis.
         height: rows, including the legend and the axis.
         smoothing: width of the window of the smoothed line, as a share (0-1) of the points shown; 0: no line.
-        zoom: draw only the last 1 / 2**zoom of the steps.
+        view: the part of the run, the x axis and the cursor.
         log_scale: draw the loss on a logarithmic axis, without losses that are not above 0.
     """
 
@@ -88,195 +67,283 @@ class ChartOptions:
     height: int
     palette: Palette
     smoothing: float = 0.05
-    zoom: int = 0
+    view: ChartView = field(default_factory=ChartView)
     log_scale: bool = False
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Drawing:
+    """The lines of a chart, all as wide as it, and the columns between its axis and its right edge."""
+
+    lines: list[Strip]
+    plot: range = range(0)
+
+
 @dataclass(frozen=True, slots=True)
-class _Series:
-    """Points to draw with a marker of plotext, as a line or not."""
+class _Curve:
+    """Points to draw as dots, a line or diamonds."""
 
-    points: Points
+    points: "Points"
     colour: str
-    marker: str
-    is_line: bool = True
+    sign: str
 
 
-_LegendEntry = tuple[_Series, str, str]
-"""A series, its name and its latest value, which is left out if the legend is too wide."""
+@dataclass(frozen=True, slots=True)
+class _LegendEntry:
+    """A curve in the legend: its names, from the longest to "", and its latest value, "" for none."""
+
+    curve: _Curve
+    names: tuple[str, ...]
+    value: str = ""
 
 
-def loss_chart(curves: Curves, options: ChartOptions) -> Text:
+def loss_chart(curves: Curves, options: ChartOptions) -> Drawing:
     """Draw the training loss and its moving mean; exactly `options.width` × `options.height` cells."""
-    palette = options.palette
-    finite = _finite(curves.loss)
-    points = [point for point in finite if point[1] > 0] if options.log_scale else finite
-    if finite and not points:
-        return _placeholder("Loss", "No positive loss to plot on a log scale (press l for linear)", options)
-    if len(points) < 2:
-        return _placeholder("Loss", _single_point(points, "loss {:.3f}"), options)
-    first, last = _step_range(curves, options.zoom)
-    raw, *mean = _training_series(points, first, palette.loss, palette.loss_raw, options.smoothing)
-    latest = loss_figure((mean or [raw])[0].points[-1][1])
-    if mean:
-        legend = [(mean[0], f"smoothed over {100 * options.smoothing:g} %", latest), (raw, "raw", "")]
-    else:
-        legend = [(raw, "raw", latest)]
-    values = [value for _, value in raw.points]
+    palette, title = options.palette, "Loss, log" if options.log_scale else "Loss"
+    steps, losses = points = _finite(curves.loss)
+    if options.log_scale:
+        points = steps[losses > 0], losses[losses > 0]
+        if len(steps) and not len(points[0]):
+            return _placeholder(
+                title, "No positive loss to plot on a log scale (press l for linear)", options
+            )
+    if len(points[0]) < 2:
+        return _placeholder(title, _single_point(points, "loss {:.3f}"), options)
+    drawn = _training_curves(points, curves, palette.loss, palette.loss_raw, options)
+    raw = _LegendEntry(drawn[0], ("raw", "raw", ""), loss_figure(float(points[1][-1])))
+    legend = [raw]
+    if len(drawn) > 1:
+        smoothed_over = f"smoothed over {100 * options.smoothing:g} %"
+        legend.insert(0, _LegendEntry(drawn[1], (smoothed_over, "smoothed", "")))
     make_axis = log_axis if options.log_scale else linear_axis
-    y_axis = make_axis(*padded(min(values), max(values)), count=max(2, options.height // 2 - 1))
-    title = "Loss, log" if options.log_scale else "Loss"
-    return _chart(title, [raw, *mean], legend, (first, last), y_axis, options)
+    y_axis = make_axis(*padded(*_value_range(drawn[:1], curves, options)), count=_tick_count(options))
+    return _chart(title, drawn, legend, curves, y_axis, options)
 
 
-def accuracy_chart(curves: Curves, options: ChartOptions) -> Text:
+def accuracy_chart(curves: Curves, options: ChartOptions) -> Drawing:
     """Draw the training accuracy in per cent, and a mark for each evaluation on the test set."""
-    palette = options.palette
-    points, tests = _percent(curves.train_accuracy), _percent(curves.test_accuracy)
-    if len(points) + len(tests) < 2:
-        return _placeholder("Accuracy", _single_point(points + tests, "accuracy {:.1f} %"), options)
-    first, last = _step_range(curves, options.zoom)
-    series = _training_series(points, first, palette.training, palette.training_raw, options.smoothing)
-    marks = _Series(_since(first, tests), palette.test, _DIAMOND, is_line=False)
-    legend = [
-        (entry, name, f"{entry.points[-1][1]:.1f} %")
-        for entry, name in ((series[-1], "training"), (marks, "test"))
-        if entry.points
+    palette, title = options.palette, "Accuracy (%)"
+    training, tests = _percent(curves.train_accuracy), _percent(curves.test_accuracy)
+    if len(training[0]) + len(tests[0]) < 2:
+        single = training if len(training[0]) else tests
+        return _placeholder(title, _single_point(single, "accuracy {:.1f} %"), options)
+    drawn = [
+        *_training_curves(training, curves, palette.training, palette.training_raw, options),
+        _Curve(tests, palette.test, DIAMOND),
     ]
-    values = [value for _, value in series[0].points + marks.points]
-    low, high = padded(min(values), max(values))
-    y_axis = linear_axis(max(0.0, low), min(100.0, high), count=max(2, options.height // 2 - 1))
-    return _chart("Accuracy", [*series, marks], legend, (first, last), y_axis, options)
+    legend = [
+        _LegendEntry(curve, names, f"{curve.points[1][-1]:.1f} %")
+        for curve, names in ((drawn[-2], ("training", "train", "")), (drawn[-1], ("test", "test", "")))
+        if len(curve.points[0])
+    ]
+    low, high = padded(*_value_range([drawn[0], drawn[-1]], curves, options))
+    y_axis = linear_axis(max(0.0, low), min(100.0, high), count=_tick_count(options))
+    return _chart(title, drawn, legend, curves, y_axis, options)
 
 
-def smoothed(points: Sequence[tuple[float, float]], share: float) -> Points:
-    """Compute the centred mean of `points` over a window of `share` (0-1) of them, at least three.
+def rate_chart(curves: Curves, options: ChartOptions) -> Drawing:
+    """Draw the learning rate."""
+    points = _finite(curves.learning_rate)
+    if len(points[0]) < 2:
+        return _placeholder("Learning rate", _single_point(points, "{:.3g}"), options)
+    curve = _Curve(points, options.palette.rate, LINE)
+    legend = [_LegendEntry(curve, ("latest", ""), rate_figure(float(points[1][-1])))]
+    least, greatest = _value_range([curve], curves, options)
+    low, high = padded(least, greatest)
+    y_axis = linear_axis(low, high, count=_tick_count(options), label=rate_figure)
+    if low < least:  # a constant rate needs no other label
+        y_axis = Axis(low=low, high=high, ticks=[least], labels=[rate_figure(least)])
+    return _chart("Learning rate", [curve], legend, curves, y_axis, options)
+
+
+def smoothed(values: "Numbers", share: float) -> "Numbers":
+    """Compute the centred mean of `values` over a window of `share` (0-1) of them, at least three.
 
     The window shrinks towards both ends, so that the line never leaves the points it stands for.
     """
     import numpy as np
 
-    xs, ys = zip(*points, strict=True)
-    index = np.arange(len(points))
-    near = np.minimum(max(1, round(share * len(points) / 2)), np.minimum(index, index[::-1]))
-    sums = np.cumsum((0.0, *ys))
-    means = (sums[index + near + 1] - sums[index - near]) / (2 * near + 1)
-    return list(zip(xs, means.tolist(), strict=True))
+    index = np.arange(len(values))
+    near = np.minimum(max(1, round(share * len(values) / 2)), np.minimum(index, index[::-1]))
+    sums = np.concatenate(((0.0,), np.cumsum(values)))
+    means: Numbers = (sums[index + near + 1] - sums[index - near]) / (2 * near + 1)
+    return means
 
 
-def _training_series(
-    points: Points, first: float, colour: str, faint: str, smoothing: float
-) -> list[_Series]:
-    """Return the points from step `first` on: faint with their moving mean, or as a line without it."""
-    raw = _since(first, points)
-    if not smoothing:
-        return [_Series(raw, colour, _RAW)]
-    mean = smoothed(raw, smoothing)
-    return [_Series(raw, faint, _RAW, is_line=False), _Series(mean, colour, _LINE)]
+def _training_curves(
+    points: "Points", curves: Curves, colour: str, faint: str, options: ChartOptions
+) -> list[_Curve]:
+    """Return the points shown: faint dots and a line of their moving mean, or a line through them."""
+    steps, values = points
+    inside = _inside(steps, curves, options)
+    if not options.smoothing or not inside.any():
+        return [_Curve(points, colour, LINE)]
+    steps, values = steps[inside], values[inside]
+    mean = _Curve((steps, smoothed(values, options.smoothing)), colour, LINE)
+    return [_Curve((steps, values), faint, DOTS), mean]
 
 
-def _finite(points: Sequence[tuple[float, float]]) -> Points:
-    return [(x, y) for x, y in points if math.isfinite(x) and math.isfinite(y)]
+def _finite(points: Sequence[tuple[float, float]]) -> "Points":
+    import numpy as np
+
+    steps, values = np.array(points, np.float64).reshape(-1, 2).T
+    finite = np.isfinite(steps) & np.isfinite(values)
+    return steps[finite], values[finite]
 
 
-def _percent(points: Sequence[tuple[float, float]]) -> Points:
-    return [(x, 100 * y) for x, y in _finite(points)]
+def _percent(points: Sequence[tuple[float, float]]) -> "Points":
+    steps, shares = _finite(points)
+    return steps, 100 * shares
 
 
-def _since(step: float, points: Points) -> Points:
-    """Return the points from `step` on, and at least the last one."""
-    return [point for point in points if point[0] >= step] or points[-1:]
+def _inside(steps: "Numbers", curves: Curves, options: ChartOptions) -> "NDArray[np.bool_]":
+    low, high = steps_shown(curves, options.view)
+    return (steps >= low) & (steps <= high)
 
 
-def _step_range(curves: Curves, zoom: int) -> tuple[float, float]:
-    """Return the first and last step to show, the same for all charts of a run."""
-    steps = [
-        curve[end][0]
-        for curve in (curves.loss, curves.train_accuracy, curves.test_accuracy)
-        if curve
-        for end in (0, -1)
-    ]
-    first, last = min(steps), max(steps)
-    if first < last / 10:
-        first = 0.0
-    if first == last:
-        return first - 1, last + 1
-    return last - (last - first) / 2**zoom, last
+def _value_range(shown: list[_Curve], curves: Curves, options: ChartOptions) -> tuple[float, float]:
+    """Return the least and greatest value of the points shown, or of the ones nearest to them."""
+    import numpy as np
+
+    low, high = steps_shown(curves, options.view)
+    steps, values = (np.concatenate([curve.points[axis] for curve in shown]) for axis in (0, 1))
+    distance = np.maximum(low - steps, steps - high)
+    inside = values[distance <= max(0.0, float(distance.min()))]
+    return float(inside.min()), float(inside.max())
+
+
+def _tick_count(options: ChartOptions) -> int:
+    return max(2, (options.height - 3) // 2)
 
 
 def _chart(
     title: str,
-    series: list[_Series],
+    drawn: list[_Curve],
     legend: list[_LegendEntry],
-    steps: tuple[float, float],
+    curves: Curves,
     y_axis: Axis,
     options: ChartOptions,
-) -> Text:
+) -> Drawing:
     if options.width < _MIN_WIDTH or options.height < _MIN_HEIGHT:
         return _placeholder(title, "Too small for a chart", options)
-    import plotext
+    import numpy as np
 
-    x_axis = linear_axis(*steps, count=max(2, options.width // 12), label=step_label)
-    # plotext keeps one global figure, and by default clips it to its guess of the terminal's size
-    plotext.clear_figure()
-    plotext.limit_size(False, False)
-    plotext.plotsize(options.width, options.height - 1)
-    plotext.theme("clear")
-    plotext.ticks_color(Color.parse(options.palette.axis).rgb)
-    plotext.xaxes(True, False)
-    plotext.yaxes(True, False)
-    for entry in series:
-        points = decimate(entry.points, 2 * options.width)
-        if points:
-            xs, ys = zip(*points, strict=True)
-            if y_axis.is_log:
-                ys = tuple(map(math.log10, ys))
-            draw = plotext.plot if entry.is_line else plotext.scatter
-            draw(xs, ys, marker=entry.marker, color=Color.parse(entry.colour).rgb)
-    plotext.xlim(x_axis.low, x_axis.high)
-    plotext.ylim(y_axis.low, y_axis.high)
-    plotext.xticks(x_axis.ticks, x_axis.labels)
-    plotext.yticks(y_axis.ticks, y_axis.labels)
-    body = Text.from_ansi(plotext.build().rstrip("\n"))
-    plotext.clear_figure()
-    titles = [title]
-    if options.zoom:
-        shown = step_range_label(*steps)
-        titles = [f"{title}, steps {shown}", f"{title}, {shown}"]
-    return _join([_legend(titles, legend, options), body])
+    palette, view = options.palette, options.view
+    label_width = max(map(len, y_axis.labels), default=0)
+    width, height = options.width - label_width - 1, options.height - 3
+    unit = unit_of(curves, view)
+    x_of = x_of_steps(curves, unit)
+    low, high = x_of(np.array(steps_shown(curves, view))).tolist()
+    low, high = (low, high) if low < high else (low - 1, high + 1)
+
+    def across(steps: "Numbers") -> "Numbers":
+        share: Numbers = (x_of(steps) - low) / (high - low)
+        return share
+
+    def up(values: "Numbers") -> "Numbers":
+        scaled: Numbers = np.log10(values) if y_axis.is_log else values
+        share: Numbers = (scaled - y_axis.low) / (y_axis.high - y_axis.low)
+        return share
+
+    canvas = Canvas(width, height)
+    ends, every = _epoch_ends(curves, options, width)
+    canvas.rule(across(ends), _EPOCH_END, palette.grid)
+    foot = None
+    if view.cursor is not None and 0 <= (place := float(across(np.array([view.cursor]))[0])) <= 1:
+        canvas.rule(np.array([place]), _CURSOR, palette.text)
+        foot = column_of(place, width)
+    for curve in drawn:
+        if len(curve.points[0]):
+            x, y = across(curve.points[0]), up(curve.points[1])
+            if curve.sign == DIAMOND:
+                canvas.signs(x, y, DIAMOND, curve.colour)
+            elif curve.sign == DOTS:
+                canvas.dots(x, y, curve.colour)
+            else:
+                canvas.line(x, y, curve.colour)
+    x_axis = _X_AXES[unit](low, high, max(2, options.width // 12))
+    name = unit.value
+    if len(ends) and unit is not XUnit.EPOCH:
+        name += f" · {_EPOCH_END} " + ("epoch" if every == 1 else f"{every} epochs")
+    lines = [
+        _legend(_titles(title, x_axis, unit, options), legend, options),
+        *y_axis_rows(canvas.rows(), y_axis, label_width, Style(color=palette.axis)),
+        *x_axis_rows(x_axis, name, foot, (label_width, width), Style(color=palette.axis)),
+    ]
+    return Drawing(lines=lines, plot=range(label_width + 1, options.width))
 
 
-def _legend(titles: list[str], entries: list[_LegendEntry], options: ChartOptions) -> Text:
-    """Build a row of exactly the chart's width with as many names and values as fit."""
-    row = Text()
-    levels = ((entries, True), (entries, False), (entries[:1], False), (entries[:0], False))
-    for (shown, with_values), title in product(levels, titles):
-        row = Text.assemble((f" {title}", f"bold {options.palette.text}"))
-        for series, name, value in shown:
-            text = f" {name} {value}" if with_values and value else f" {name}"
-            row.append("  ").append(_LEGEND_SIGNS[series.marker], series.colour)
-            row.append(text, options.palette.axis)
-        if row.cell_len <= options.width:
+_X_AXES: dict[XUnit, Callable[[float, float, int], Axis]] = {
+    XUnit.STEP: lambda low, high, count: linear_axis(low, high, count=count, label=step_label),
+    XUnit.EPOCH: lambda low, high, count: linear_axis(low, high, count=count),
+    XUnit.TIME: lambda low, high, count: time_axis(low, high, count=count),
+}
+
+
+def _epoch_ends(curves: Curves, options: ChartOptions, width: int) -> "tuple[Numbers, int]":
+    """Return the steps at which the epochs shown end, or each n-th of them where there are many, and n."""
+    import numpy as np
+
+    low, high = steps_shown(curves, options.view)
+    length = curves.steps_per_epoch
+    if not length:
+        return np.array([]), 1
+    least = (high - low) / length * _EPOCH_COLUMNS / width
+    every = next(
+        factor * 10**power for power in range(10) for factor in (1, 2, 5) if factor * 10**power >= least
+    )
+    ends = np.arange(every, high / length + 1, every) * length
+    return ends[(ends > low) & (ends < high)], every
+
+
+def _titles(title: str, x_axis: Axis, unit: XUnit, options: ChartOptions) -> list[str]:
+    """Return the chart's title, from the longest, with the range shown if it is not the whole run."""
+    if not options.view.zoom and options.view.window is None:
+        return [title]
+    if unit is XUnit.TIME:
+        shown = f"{time_label(round(x_axis.low))}–{time_label(round(x_axis.high))}"
+        return [f"{title}, {shown}", title]
+    shown = range_label(x_axis.low, x_axis.high)
+    return [f"{title}, {unit}s {shown}", f"{title}, {shown}", title]
+
+
+def _legend(titles: list[str], entries: list[_LegendEntry], options: ChartOptions) -> Strip:
+    """Build a row of exactly the chart's width: names and title are shortened or left out, values are not."""
+    axis = Style(color=options.palette.axis)
+    levels = max((len(entry.names) for entry in entries), default=1)
+    segments: list[Segment] = []
+    for level, title in (*product(range(levels), titles), (levels - 1, "")):
+        segments = [Segment(f" {title}", Style(color=options.palette.text, bold=True))] if title else []
+        for entry in entries:
+            name = entry.names[min(level, len(entry.names) - 1)]
+            if name or entry.value:
+                segments += [
+                    Segment("  " if segments else ""),
+                    Segment(entry.curve.sign, Style(color=entry.curve.colour)),
+                    Segment(
+                        f" {name} {entry.value}" if name and entry.value else f" {name or entry.value}", axis
+                    ),
+                ]
+        if sum(segment.cell_length for segment in segments) <= options.width:
             break
-    row.truncate(options.width, pad=True)
-    return row
+    return _fitted(segments, options.width)
 
 
-def _single_point(points: Points, value_format: str) -> str:
+def _single_point(points: "Points", value_format: str) -> str:
     """Return what to show in place of a curve of less than two points."""
-    return f"step {points[0][0]:,.0f}: {value_format.format(points[0][1])}" if points else "Waiting for data"
+    steps, values = points
+    return f"step {steps[0]:,.0f}: {value_format.format(values[0])}" if len(steps) else "Waiting for data"
 
 
-def _placeholder(title: str, reason: str, options: ChartOptions) -> Text:
+def _placeholder(title: str, reason: str, options: ChartOptions) -> Drawing:
     """Build a chart without curves that says why."""
-    rows = [Text() for _ in range(options.height)]
+    lines = [_fitted([], options.width) for _ in range(options.height)]
     if options.height > 1:
-        rows[0] = _legend([title], [], options)
-    rows[options.height // 2] = Text(f"{reason:^{options.width}}", options.palette.axis)
-    for row in rows:
-        row.truncate(options.width, pad=True)
-    return _join(rows)
+        lines[0] = _legend([title], [], options)
+    text = Segment(f"{reason:^{options.width}}", Style(color=options.palette.axis))
+    lines[options.height // 2] = _fitted([text], options.width)
+    return Drawing(lines=lines)
 
 
-def _join(rows: list[Text]) -> Text:
-    return Text("\n", no_wrap=True, end="").join(rows)
+def _fitted(segments: list[Segment], width: int) -> Strip:
+    return Strip(segments).adjust_cell_length(width)

@@ -69,12 +69,12 @@ class SummaryPane(ScrollPane):
 
 
 def _overall(snapshot: RunSnapshot, evaluated: Evaluated, width: int) -> list[Content]:
-    figures = [f"loss {evaluated.loss:.3f}"]
+    figures = [f"test loss {evaluated.loss:.3f}"]
     finished = snapshot.finished
     if finished is not None:
         figures.append(f"trained in {duration(finished.train_seconds)}")
         if finished.train_seconds > 0 and finished.images:
-            figures.append(f"{throughput(finished.images / finished.train_seconds)} overall")
+            figures.append(throughput(finished.images / finished.train_seconds, "whole run"))
     lines = [
         Content.styled(evaluated.tutorial_line(), "bold"),
         Content.assemble(

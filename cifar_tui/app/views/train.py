@@ -121,6 +121,11 @@ class Dashboard(Screen[None]):
         self.toggle_class("-maximised")
 
     @property
+    def is_maximised(self) -> bool:
+        """Whether one pane has the whole screen."""
+        return self.has_class("-maximised")
+
+    @property
     def has_room_for_all(self) -> bool:
         """Whether all panes would fit, so that maximising one changes something."""
         return not self._is_idle and self.size.width >= _ALL_PANES[0] and self.size.height >= _ALL_PANES[1]

@@ -1,4 +1,4 @@
-"""The figures of a run: progress, loss, speed, times and accuracies."""
+"""The figures of a run: what decides in large digits, then progress, speed and training figures."""
 
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
@@ -8,28 +8,72 @@ from textual.widgets import Digits
 
 from cifar_tui.app.widgets.line import Line, bar
 from cifar_tui.engine.events import Phase, TrainingStarted
-from cifar_tui.runs.format import UNKNOWN, duration, loss_figure, throughput
+from cifar_tui.runs.format import UNKNOWN, duration, loss_figure, percentage, rate_figure, throughput
 from cifar_tui.runs.state import RunSnapshot
+
+WIDE = 96
+"""Columns from which the time left is large, too."""
+
+
+_OVER = frozenset({Phase.DONE, Phase.FAILED, Phase.CRASHED})
+
+
+class LargeFigure(Vertical):
+    """A figure in large digits below its label."""
+
+    def compose(self) -> ComposeResult:
+        yield Line()
+        yield Digits(UNKNOWN)
+
+    def show(self, label: str, figure: str) -> None:
+        """Show `figure` below `label`."""
+        self.query_one(Line).show(Content(label))
+        digits = self.query_one(Digits)
+        if digits.value != figure:
+            digits.update(figure)
 
 
 class RunFigures(Horizontal):
-    """The loss in large digits, or as a figure in a low pane, beside the other figures."""
+    """Test accuracy and time left in large digits, or in a row in a low pane, and the other figures."""
+
+    DEFAULT_CSS = """
+    RunFigures {
+        height: auto;
+
+        FigureRows { width: 1fr; height: auto; }
+        LargeFigure {
+            display: none;
+            width: auto;
+            height: 4;
+            margin-right: 2;
+
+            Line { width: auto; }
+            /* as wide as most figures, so that what is beside them rarely moves */
+            Digits { width: auto; min-width: 15; color: $text-accent; }
+        }
+        #deciding { display: block; }
+        &.-digits {
+            #test-figure { display: block; }
+            &.-wide #time-figure { display: block; }
+            #deciding { display: none; }
+        }
+        &.-low #batch { display: none; }
+    }
+    """
 
     def compose(self) -> ComposeResult:
-        with Vertical(id="loss"):
-            yield Line(id="loss-label")
-            yield Digits(UNKNOWN, id="loss-digits")
+        yield LargeFigure(id="test-figure")
+        yield LargeFigure(id="time-figure")
         yield FigureRows()
 
-    def on_mount(self) -> None:
-        self.query_one("#loss-label", Line).show(Content.styled("loss", "$foreground 60%"))
+    def on_resize(self, event: Resize) -> None:
+        self.set_class(event.size.width >= WIDE, "-wide")
 
     def show(self, snapshot: RunSnapshot) -> None:
         """Show the run of `snapshot`."""
-        digits = self.query_one(Digits)
-        loss = UNKNOWN if snapshot.loss is None else loss_figure(snapshot.loss)
-        if digits.value != loss:
-            digits.update(loss)
+        wide = self.has_class("-wide")
+        self.query_one("#test-figure", LargeFigure).show(*_test_figure(snapshot, wide=wide))
+        self.query_one("#time-figure", LargeFigure).show(*_time_figure(snapshot))
         self.query_one(FigureRows).show(snapshot)
 
 
@@ -41,7 +85,7 @@ class FigureRows(Vertical):
         self._snapshot = RunSnapshot()
 
     def compose(self) -> ComposeResult:
-        for name in ("epoch", "batch", "rates", "accuracy"):
+        for name in ("deciding", "epoch", "batch", "training", "speed"):
             yield Line(id=name)
 
     def on_resize(self, event: Resize) -> None:
@@ -53,20 +97,94 @@ class FigureRows(Vertical):
         self._write(self.size.width)
 
     def _write(self, width: int) -> None:
-        snapshot, lines = self._snapshot, list(self.query(Line))
+        snapshot = self._snapshot
         if snapshot.started is None or not width:
             return
-        rows = [
-            *_epoch_and_batch(snapshot, snapshot.started, width),
-            _rates(snapshot, with_loss=self.has_class("-with-loss")),
-            _accuracies(snapshot),
-        ]
+        lines = {str(line.id): line for line in self.query(Line)}
+        low = not lines["batch"].display
+        epoch, batch = _epoch_and_batch(snapshot, snapshot.started, width)
         evaluating = snapshot.evaluating
         if snapshot.phase is Phase.EVALUATING and evaluating is not None:
-            progress = _progress("Evaluated", evaluating.done, evaluating.total, width)
-            rows[3 if lines[3].display else 2] = progress
-        for line, row in zip(lines, rows, strict=True):
-            line.show(row)
+            batch = _progress("Evaluated", evaluating.done, evaluating.total, width)
+            epoch = batch if low else epoch
+        for name, row in {
+            "deciding": _deciding(snapshot, width),
+            "epoch": epoch,
+            "batch": batch,
+            "training": fitting(_training(snapshot), width),
+            "speed": fitting(_speed(snapshot, with_left=not lines["deciding"].display), width),
+        }.items():
+            lines[name].show(row)
+
+
+def fitting(parts: list[Content], width: int) -> Content:
+    """Join as many of the parts as fit; the first are the most important."""
+    while len(parts) > 1 and sum(part.cell_length + 3 for part in parts) - 3 > width:
+        parts = parts[:-1]
+    return Content(" · ").join(parts)
+
+
+def _test_figure(snapshot: RunSnapshot, *, wide: bool) -> tuple[str, str]:
+    """Return the latest test accuracy, and a label with the best one."""
+    if snapshot.last_accuracy is None or snapshot.best_accuracy is None:
+        return "test · not evaluated yet", UNKNOWN
+    best = (
+        ""
+        if snapshot.best_accuracy == snapshot.last_accuracy
+        else f" {percentage(snapshot.best_accuracy, 2)}"
+    )
+    epoch = "epoch " if wide or not best else ""
+    return f"test · best{best} @ {epoch}{snapshot.best_epoch}", percentage(snapshot.last_accuracy, 2)
+
+
+def _time_figure(snapshot: RunSnapshot) -> tuple[str, str]:
+    """Return the time left, or how long a run trained that has none left."""
+    if snapshot.finished is not None or snapshot.phase in _OVER:
+        return "trained for", duration(snapshot.train_seconds)
+    if snapshot.seconds_left is None:
+        return "time left", UNKNOWN
+    return "time left", duration(snapshot.seconds_left)
+
+
+def _deciding(snapshot: RunSnapshot, width: int) -> Content:
+    """Build the row that takes the place of the large figures."""
+    label, test = _test_figure(snapshot, wide=True)
+    what, time = _time_figure(snapshot)
+    parts = [f"test {test}", label.removeprefix("test · ")]
+    if test == UNKNOWN:
+        parts = [label]
+    parts.insert(1, f"{time} left" if what == "time left" else f"{what} {time}")
+    return fitting([Content.styled(part, "bold") for part in parts], width)
+
+
+def _training(snapshot: RunSnapshot) -> list[Content]:
+    parts = []
+    if snapshot.accuracy is not None:
+        parts.append(_labelled("train", percentage(snapshot.accuracy, 1)))
+    if snapshot.loss is not None:
+        parts.append(_labelled("loss", loss_figure(snapshot.loss)) + " (smoothed)")
+    if snapshot.learning_rate is not None:
+        parts.append(_labelled("lr", rate_figure(snapshot.learning_rate)))
+    return parts
+
+
+def _speed(snapshot: RunSnapshot, *, with_left: bool) -> list[Content]:
+    finished, phase, seconds = snapshot.finished, snapshot.phase, duration(snapshot.train_seconds)
+    if finished is not None and finished.train_seconds > 0:
+        whole_run = throughput(finished.images / finished.train_seconds, "whole run")
+        return [Content(f"trained for {seconds}"), Content(whole_run)]
+    if finished is not None or phase in _OVER:
+        return [Content(f"trained for {seconds}")]
+    parts = [f"{seconds} elapsed"]
+    if snapshot.seconds_left is not None and with_left:
+        parts.insert(0, f"{duration(snapshot.seconds_left)} left")
+    if snapshot.images_per_second is not None and phase is not Phase.PAUSED:
+        parts.insert(0, throughput(snapshot.images_per_second, "now"))
+    return [Content(part) for part in parts]
+
+
+def _labelled(label: str, figure: str) -> Content:
+    return Content.assemble(f"{label} ", (figure, "bold"))
 
 
 def _epoch_and_batch(snapshot: RunSnapshot, started: TrainingStarted, width: int) -> list[Content]:
@@ -77,25 +195,6 @@ def _epoch_and_batch(snapshot: RunSnapshot, started: TrainingStarted, width: int
         _progress("Epoch", snapshot.epoch, epochs, width, fraction=run, count_width=count_width),
         _progress("Batch", snapshot.batch, started.steps_per_epoch, width, count_width=count_width),
     ]
-
-
-def _rates(snapshot: RunSnapshot, *, with_loss: bool) -> Content:
-    parts = [f"loss {loss_figure(snapshot.loss)}"] if with_loss and snapshot.loss is not None else []
-    if snapshot.images_per_second is not None:
-        parts.append(throughput(snapshot.images_per_second))
-    parts.append(f"{duration(snapshot.train_seconds)} elapsed")
-    if snapshot.seconds_left is not None:
-        parts.append(f"{duration(snapshot.seconds_left)} left")
-    return Content(" · ".join(parts))
-
-
-def _accuracies(snapshot: RunSnapshot) -> Content:
-    parts = []
-    if snapshot.accuracy is not None:
-        parts.append(f"training accuracy {100 * snapshot.accuracy:.1f} %")
-    if snapshot.evaluated is not None:
-        parts.append(f"test {100 * snapshot.evaluated.accuracy:.2f} %")
-    return Content.styled(" · ".join(parts), "$foreground 60%")
 
 
 def _progress(
@@ -110,7 +209,7 @@ def _progress(
     count = _count(done, total).ljust(max(count_width, len(_count(total, total))))
     bar_width = width - len(label) - len(count) - 10
     percent = f"{int(100 * fraction):>3} %"
-    parts: list[Content | tuple[str, str]] = [(f"{label} ", "$foreground 60%"), (count, "bold")]
+    parts: list[Content | tuple[str, str]] = [(f"{label} ", ""), (count, "bold")]
     if bar_width >= 4:
         return Content.assemble(*parts, "  ", bar(fraction, bar_width, "$accent"), "  ", percent)
     return Content.assemble(*parts, f" {percent}")

@@ -19,7 +19,7 @@ class Line(Static):
         """Replace the text by `content`."""
         if not content.is_same(self._shown):
             self._shown = content
-            self.update(content, layout=self.styles.is_auto_height)
+            self.update(content, layout=self.styles.auto_dimensions)
 
     @property
     def plain(self) -> str:

@@ -22,20 +22,29 @@ SIGNS: dict[Phase | PendingRequest, tuple[str, str]] = {
 
 
 def state_line(snapshot: RunSnapshot) -> Content:
-    """Build `▶ training · CIFAR-10 · cpu, eager`, with the error of a run that failed."""
-    phase, failed = snapshot.phase, snapshot.phase is Phase.FAILED
+    """Build `▶ training  CIFAR-10 · cpu, eager`, with where a stopped run stopped and why one failed."""
+    phase, failed = snapshot.phase, snapshot.phase in {Phase.FAILED, Phase.CRASHED}
     message = snapshot.ended.error if failed and snapshot.ended and snapshot.ended.error else snapshot.message
-    parts: list[tuple[str, str]] = []
-    if snapshot.pending is not None:
-        sign, colour = SIGNS[snapshot.pending]
-        parts.append((f"{sign} {snapshot.pending}", f"bold {colour}"))
     sign, colour = SIGNS[phase]
-    parts.append((f"{sign} {phase}", f"bold {colour}"))
+    if snapshot.status == "stopped":
+        sign, colour = SIGNS[PendingRequest.STOP]
+        message = _where_stopped(snapshot)
+    badge = f"{sign} {snapshot.status}"
+    if snapshot.pending is not None:
+        pending_sign, colour = SIGNS[snapshot.pending]
+        badge = f"{pending_sign} {snapshot.pending} · {badge}"
+    parts: list[tuple[str, str]] = []
     if message:
         parts.append((message, "$text-error" if failed else ""))
     if snapshot.data:
         parts.append((snapshot.data.title, "bold $text-warning" if snapshot.data.synthetic else ""))
     if snapshot.started:
-        where = ", ".join(filter(None, (snapshot.started.device, snapshot.started.backend)))
-        parts.append((where, "$foreground 60%"))
-    return Content(" · ").join(Content.styled(*part) for part in parts)
+        parts.append((", ".join(filter(None, (snapshot.started.device, snapshot.started.backend))), ""))
+    details = Content(" · ").join(Content.styled(*part) for part in parts)
+    return Content.assemble((f" {badge} ", f"bold reverse {colour}"), " ", details)
+
+
+def _where_stopped(snapshot: RunSnapshot) -> str:
+    if snapshot.finished is None or snapshot.started is None:
+        return "before the first step"
+    return f"saved at step {snapshot.finished.step:,} of {snapshot.started.total_steps:,}"

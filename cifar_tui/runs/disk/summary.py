@@ -24,7 +24,7 @@ class RunSummary:
         epoch: the current epoch, from 1; 0 before training.
         step: steps trained.
         total_steps: steps to train; 0 until known.
-        loss: mean loss (nats) of the latest chart point; None if not finite.
+        loss: smoothed training loss (nats); None if not finite.
         best_accuracy: highest test accuracy (0-1) so far.
         last_accuracy: latest test accuracy (0-1).
         train_seconds: training time.

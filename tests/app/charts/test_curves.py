@@ -4,29 +4,20 @@ import math
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 from rich.text import Text
-from textual.theme import BUILTIN_THEMES
 
 from cifar_tui.app.charts import curves as module
-from cifar_tui.app.charts.axes import log_axis, round_ticks, step_range_label
-from cifar_tui.app.charts.curves import MAX_ZOOM, SMOOTHING_LEVELS, ChartOptions, Palette, smoothed
+from cifar_tui.app.charts.curves import DIAMOND, DOTS, LINE, SMOOTHING_LEVELS, ChartOptions, smoothed
+from cifar_tui.app.charts.palette import ANY_BACKGROUND
+from cifar_tui.app.charts.view import MAX_ZOOM, ChartView, XUnit
 from cifar_tui.runs.state import Curves
 
 Draw = Callable[..., Text]
-
-PALETTE = Palette(
-    loss="#ffa020",
-    loss_raw="#604010",
-    training="#4090d0",
-    training_raw="#204060",
-    test="#50c070",
-    axis="#808080",
-    text="#e0e0e0",
-)
 
 
 def curves(points: int = 500, every: int = 50) -> Curves:
@@ -35,15 +26,28 @@ def curves(points: int = 500, every: int = 50) -> Curves:
         loss=[(step, 1.25 + math.exp(-step / 5000) + 0.05 * (index % 3)) for index, step in enumerate(steps)],
         train_accuracy=[(step, 0.55 - 0.4 * math.exp(-step / 5000)) for step in steps],
         test_accuracy=[(steps[len(steps) // 2], 0.43), (steps[-1], 0.5317)],
+        learning_rate=[(step, 0.001) for step in steps],
+        train_seconds=[(step, step / 100) for step in steps],
+        steps_per_epoch=12_500,
     )
 
 
+def drawn(draw: Callable[[Curves, ChartOptions], module.Drawing], data: Curves, **options: Any) -> Text:
+    view = ChartView(**{name: options.pop(name) for name in ("unit", "zoom", "cursor") if name in options})
+    drawing = draw(data, ChartOptions(palette=ANY_BACKGROUND, view=view, **options))
+    return Text("\n").join(Text(line.text) for line in drawing.lines)
+
+
 def loss_chart(data: Curves, **options: Any) -> Text:
-    return module.loss_chart(data, ChartOptions(**{"palette": PALETTE, **options}))
+    return drawn(module.loss_chart, data, **options)
 
 
 def accuracy_chart(data: Curves, **options: Any) -> Text:
-    return module.accuracy_chart(data, ChartOptions(**{"palette": PALETTE, **options}))
+    return drawn(module.accuracy_chart, data, **options)
+
+
+def rate_chart(data: Curves, **options: Any) -> Text:
+    return drawn(module.rate_chart, data, **options)
 
 
 def rows(chart: Text) -> list[str]:
@@ -51,14 +55,18 @@ def rows(chart: Text) -> list[str]:
 
 
 def last_row_with_curve(chart: Text, *, column: int) -> int:
-    return max(index for index, row in enumerate(rows(chart)[:-2]) if row[column] != " ")
+    return max(index for index, row in enumerate(rows(chart)[:-2]) if is_braille(row[column]))
+
+
+def is_braille(character: str) -> bool:
+    return "\u2800" < character <= "\u28ff"
 
 
 def drawn_cells(chart: Text) -> int:
-    return sum(character not in " ─│┤┬└" for row in rows(chart)[1:-1] for character in row)
+    return sum(is_braille(character) for row in rows(chart)[1:-1] for character in row)
 
 
-@pytest.mark.parametrize("draw", [loss_chart, accuracy_chart])
+@pytest.mark.parametrize("draw", [loss_chart, accuracy_chart, rate_chart])
 @pytest.mark.parametrize("points", [0, 1, 2, 500])
 def test_a_chart_has_exactly_the_size_asked_for(draw: Draw, points: int) -> None:
     data = curves(points) if points else Curves()
@@ -80,10 +88,10 @@ def test_a_single_point_is_told_in_words() -> None:
 @pytest.mark.parametrize("log_scale", [False, True])
 def test_values_that_are_not_finite_are_left_out(bad: float, log_scale: bool) -> None:
     good = curves()
-    spoilt = Curves(
+    spoilt = replace(
+        good,
         loss=[*good.loss[:100], (5025, bad), *good.loss[100:]],
         train_accuracy=[*good.train_accuracy[:9], (460, bad), *good.train_accuracy[9:]],
-        test_accuracy=good.test_accuracy,
     )
     size: dict[str, Any] = {"width": 88, "height": 15}
     assert str(loss_chart(spoilt, log_scale=log_scale, **size)) == str(
@@ -101,23 +109,24 @@ def test_a_spike_of_one_point_among_thousands_is_seen() -> None:
     flat = [(step, 1.0 + 0.01 * (step % 2)) for step in range(1, 4097)]
     spiked = [*flat[:2000], (2001, 9.0), *flat[2001:]]
     chart = loss_chart(Curves(loss=spiked), width=80, height=12, smoothing=0.2)
-    top = rows(chart)[1]
-    assert any("\u2800" < character <= "\u28ff" for character in top)
+    assert any(map(is_braille, rows(chart)[1]))
 
 
-def test_raw_and_smoothed_differ_in_shape_and_the_legend_names_both() -> None:
-    chart = loss_chart(curves(), width=88, height=15, smoothing=0.05)
-    legend, body = rows(chart)[0], "".join(rows(chart)[1:])
-    assert "smoothed over 5 %" in legend
-    assert "raw" in legend
-    assert set(body) & set("▀▄▚▞▌▐█")
-    assert any("\u2800" < character <= "\u28ff" for character in body)
+def test_raw_points_are_single_dots_the_smoothed_line_is_unbroken_and_the_legend_names_both() -> None:
+    points = [(10 * n, 1.0 if n % 2 else 2.0) for n in range(1, 41)]
+    chart = loss_chart(Curves(loss=points), width=60, height=15, smoothing=0.2)
+    assert f"{LINE} smoothed over 20 %  {DOTS} raw 2.000" in rows(chart)[0]
+    plot = [row.split("┤")[-1].split("│")[-1] for row in rows(chart)[1:-2]]
+    columns = list(zip(*plot, strict=True))
+    assert sum(map(is_braille, plot[0])) == len(points) // 2, "each of the greatest"
+    assert all(any(map(is_braille, column)) for column in columns[2:]), "a line without a gap"
 
 
-def test_without_smoothing_there_is_only_the_raw_line() -> None:
-    chart = loss_chart(curves(), width=88, height=15, smoothing=0)
+def test_without_smoothing_a_line_goes_through_every_point() -> None:
+    chart = loss_chart(Curves(loss=[(1, 1.0), (2, 3.0), (3, 2.0)]), width=60, height=15, smoothing=0)
     assert "smoothed" not in str(chart)
-    assert not set(str(chart)) & set("▀▄▚▞▌▐█")
+    plot = [row.split("┤")[-1].split("│")[-1] for row in rows(chart)[1:-2]]
+    assert all(any(map(is_braille, row)) for row in plot), "from the least to the greatest"
 
 
 def test_evaluations_are_marks_beside_the_training_line() -> None:
@@ -125,12 +134,64 @@ def test_evaluations_are_marks_beside_the_training_line() -> None:
     legend, body = rows(chart)[0], rows(chart)[1:]
     assert "training" in legend
     assert "◆ test 53.2 %" in legend
-    assert sum(row.count("◆") for row in body) == 2
+    assert sum(row.count(DIAMOND) for row in body) == 2
+
+
+@pytest.mark.parametrize("width", [20, 24, 30, 36, 44, 60, 90])
+def test_a_legend_that_is_too_wide_loses_names_but_never_a_value(width: int) -> None:
+    options: dict[str, Any] = {"width": width, "height": 10, "zoom": 2}
+    accuracy, loss = rows(accuracy_chart(curves(), **options))[0], rows(loss_chart(curves(), **options))[0]
+    assert "53.2 %" in accuracy
+    assert "54.7 %" in accuracy
+    assert "1.307" in loss
+    assert "0.001" in rows(rate_chart(curves(), **options))[0]
+
+
+def test_the_axis_has_a_name_and_the_ends_of_the_epochs_are_marked() -> None:
+    chart = rows(loss_chart(curves(), width=88, height=15))
+    assert chart[-1].endswith("step · ┊ epoch")
+    column = chart[1].index("┊")
+    assert all(row[column] == "┊" or is_braille(row[column]) for row in chart[1:-2])
+    assert chart[1].count("┊") == 1, "the second epoch ends at the edge"
+    many = rows(loss_chart(curves(5000), width=88, height=15))
+    assert many[-1].endswith("┊ 2 epochs")
+    assert many[1].count("┊") == 9
+
+
+def test_the_x_axis_counts_steps_epochs_or_time() -> None:
+    def labels(unit: XUnit, data: Curves) -> list[str]:
+        return rows(loss_chart(data, width=88, height=15, unit=unit))[-1].split()
+
+    assert labels(XUnit.EPOCH, curves())[-1] == "epoch"
+    assert labels(XUnit.EPOCH, curves())[:3] == ["0.0", "0.5", "1.0"]
+    assert " ".join(labels(XUnit.TIME, curves())) == "0 1 m 2 m 3 m time · ┊ epoch"
+    assert labels(XUnit.TIME, Curves(loss=curves().loss))[-1] == "step", "no time is known"
+    paused = Curves(loss=[(1, 2.0), (2, 1.0), (3, 1.0)], train_seconds=[(1, 1.0), (2, 9.0), (3, 10.0)])
+    chart = loss_chart(paused, width=60, height=15, unit=XUnit.TIME, smoothing=0)
+    assert last_row_with_curve(chart, column=40) < last_row_with_curve(chart, column=58)
+
+
+def test_the_cursor_is_a_line_across_the_chart_with_a_foot() -> None:
+    chart = rows(loss_chart(curves(), width=88, height=15, cursor=20_000))
+    column = chart[-2].index("▲")
+    assert chart[1][column] == "│"
+    assert "▲" not in str(loss_chart(curves(), width=88, height=15, cursor=2_000, zoom=2)), "it is not shown"
+
+
+def test_the_learning_rate_has_a_chart_of_its_own() -> None:
+    chart = rows(rate_chart(curves(), width=60, height=6))
+    assert "Learning rate" in chart[0]
+    assert "0.001" in chart[0]
+    assert sum(map(is_braille, "".join(chart[1:]))) > 40
+    assert [row.split("┤")[0].strip() for row in chart if "┤" in row] == ["0.001"], "it is constant"
+    falling = replace(curves(), learning_rate=[(5, 0.119), (25_000, 0.0903)])
+    chart = rows(rate_chart(falling, width=60, height=6))
+    assert [row.split("┤")[0].strip() for row in chart if "┤" in row] == ["0.119", "0.0903"], "its ends"
 
 
 def test_the_axes_carry_round_numbers() -> None:
     chart = rows(loss_chart(curves(), width=88, height=15))
-    assert chart[-1].split() == ["0", "5k", "10k", "15k", "20k", "25k"]
+    assert chart[-1].removesuffix("step · ┊ epoch").split() == ["0", "5k", "10k", "15k", "20k"]
     assert [row.split("┤")[0].strip() for row in chart if "┤" in row] == ["2.2", "2.0", "1.8", "1.6", "1.4"]
 
 
@@ -138,23 +199,8 @@ def test_zoom_shows_the_last_part_of_the_steps() -> None:
     chart = loss_chart(curves(), width=88, height=15, zoom=2)
     assert "Loss, steps 18.8k–25k" in rows(chart)[0]
     narrow = accuracy_chart(curves(), width=38, height=12, zoom=2)
-    assert rows(narrow)[0].strip() == "Accuracy, 18.8k–25k  ▄▀ training"
-    assert rows(chart)[-1].split() == ["19k", "20k", "21k", "22k", "23k", "24k", "25k"]
-
-
-@pytest.mark.parametrize(
-    ("first", "last", "label"),
-    [
-        (73_828.1, 75_000, "73.8k–75k"),
-        (390.6, 400, "391–400"),
-        (999_960, 1_004_000, "1M–1.004M"),
-        (996.1, 1_000, "996–1k"),
-    ],
-)
-def test_a_range_of_steps_has_as_many_digits_as_tell_its_ends_apart(
-    first: float, last: float, label: str
-) -> None:
-    assert step_range_label(first, last) == label
+    assert rows(narrow)[0].strip() == f"Accuracy (%)  {LINE} 54.7 %  ◆ 53.2 %"
+    assert rows(chart)[-1].split() == ["19k", "20k", "21k", "22k", "23k", "24k", "step"]
 
 
 def test_the_closest_zoom_still_draws() -> None:
@@ -194,7 +240,7 @@ def test_a_curve_that_does_not_move_is_drawn(value: float, log_scale: bool) -> N
 def test_the_smoothed_line_stays_between_the_points_of_its_window(count: int, share: float) -> None:
     generator = np.random.default_rng(count)
     losses = 2.3 / np.sqrt(np.arange(1, count + 1)) + generator.exponential(0.1, count)
-    line = np.array([y for _, y in smoothed(list(enumerate(losses.tolist())), share)])
+    line = smoothed(losses, share)
     reach = max(1, round(share * count / 2))
     near = np.minimum(reach, np.minimum(np.arange(count), np.arange(count)[::-1]))
     for index in {*range(min(count, 300)), *range(max(0, count - 300), count), *range(0, count, 997)}:
@@ -204,31 +250,9 @@ def test_the_smoothed_line_stays_between_the_points_of_its_window(count: int, sh
     assert count < 1000 or np.abs(np.diff(line)).sum() < np.abs(np.diff(losses)).sum() / 2, "it is smooth"
 
 
-@pytest.mark.parametrize(("low", "high"), [(0, 25_000), (0.93, 2.41), (1e-9, 3e-9), (19_500, 20_000)])
-def test_ticks_are_round_few_and_inside(low: float, high: float) -> None:
-    ticks = round_ticks(low, high, 5)
-    assert 2 <= len(ticks) <= 6
-    assert all(low <= tick * (1 + 1e-9) and tick <= high * (1 + 1e-9) for tick in ticks)
-
-
-@pytest.mark.parametrize("count", [2, 3, 6, 20])
-@pytest.mark.parametrize(("low", "high"), [(11, 115), (1.1, 1.9), (0.9, 2.4), (1e-6, 1e6), (0.02, 0.3)])
-def test_a_log_axis_has_ticks_inside_at_any_height(low: float, high: float, count: int) -> None:
-    axis = log_axis(low, high, count=count)
-    assert 1 <= len(axis.ticks) <= max(6, 3 * count)
-    assert all(axis.low - 1e-6 <= tick <= axis.high + 1e-6 for tick in axis.ticks)
-
-
-def test_every_theme_gives_a_palette() -> None:
-    for theme in BUILTIN_THEMES.values():
-        palette = Palette.from_theme(theme.to_color_system().generate())
-        assert len(rows(accuracy_chart(curves(9), width=60, height=10, palette=palette))) == 10
-        assert palette.axis != "#000000"
-
-
-def test_neither_plotext_nor_numpy_is_imported_before_the_first_chart() -> None:
+def test_numpy_is_not_imported_before_the_first_chart() -> None:
     code = (
         "import sys, cifar_tui.app.charts.curves as _\n"
-        "sys.exit(not {'plotext', 'numpy', 'torch'}.isdisjoint(sys.modules))"
+        "sys.exit(not {'numpy', 'torch'}.isdisjoint(sys.modules))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

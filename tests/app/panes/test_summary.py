@@ -28,7 +28,7 @@ async def test_an_intermediate_and_the_final_evaluation_take_the_place_of_the_em
             "Accuracy of the network on the 10000 test images: 53 %",
             "53.50 % · 5,350 of 10,000 correct",
             "✓ saved weights · step 25,000",
-            "loss 1.312 · trained in 32 s · 3,125 images/s overall",
+            "test loss 1.312 · trained in 32 s · 3,125 images/s whole run",
             "saved in checkpoints/run",
             *CLASSES,
         ):

@@ -2,12 +2,12 @@
 
 import pytest
 from textual.pilot import Pilot
-from textual.renderables.digits import Digits as DigitsRenderable
 from textual.widget import Widget
 from textual.widgets import Digits
 
-from cifar_tui.app.panes.training import Chart, TrainingPane
-from cifar_tui.app.widgets.figures import FigureRows
+from cifar_tui.app.charts.view import ChartView, XUnit
+from cifar_tui.app.panes.run_charts import Chart, RunCharts
+from cifar_tui.app.panes.training import TrainingPane
 from cifar_tui.app.widgets.state_line import SIGNS
 from cifar_tui.engine.events import (
     EvaluationProgress,
@@ -16,16 +16,19 @@ from cifar_tui.engine.events import (
     Phase,
     PhaseChanged,
     RunEnded,
+    TrainingFinished,
 )
-from cifar_tui.runs.state import PendingRequest, with_pending
+from cifar_tui.runs.state import Curves, PendingRequest, with_pending
 from tests.app.panes.pane_app import PaneApp, count_layouts, evaluated, loaded, settled, state, trained, until
 
 SIZES = {
-    (78, 16): "loss",
+    (60, 13): "loss",
+    (78, 16): "pair",
     (80, 22): "pair",
     (88, 34): "stack",
-    (120, 30): "pair",
-    (150, 45): "pair",
+    (124, 18): "row",
+    (120, 30): "pair and rate",
+    (150, 45): "pair and rate",
 }
 """Sizes of the pane, and how the charts are arranged there."""
 
@@ -88,76 +91,141 @@ async def test_at_every_size_nothing_is_cut_off_and_the_charts_fill_the_room() -
                 lines = chart.plain.split("\n")
                 assert not chart.size.area or (len(lines[0]), len(lines)) == chart.size, size
             text = screen(pilot)
-            for part in ("training", "CIFAR-10", "cpu", "1 of 2", "5,000 of 12,500", "20 %", "40 %"):
+            for part in ("training", "CIFAR-10", "cpu", "1 of 2", "20 %"):
                 assert part in text, size
-            for part in ("4,000 images/s", "5 s elapsed", "20 s left"):
+            for part in ("5,000 of 12,500", "40 %") if size[1] >= 16 else ():
                 assert part in text, size
+            for part in ("4,000 images/s now", "5 s elapsed", "20 s left", "train 40.0 %", "loss 1.398"):
+                assert part in text, size
+            assert "best @ epoch 2" in text
+            digits = [figure.value for figure in pane.query(Digits) if figure.region.area]
+            assert digits == ["53.50 %", "20 s"][: 2 if size[0] >= 120 else size[1] >= 16], size
             for widget in pane.walk_children(Widget):
                 if widget.display and widget.region.area:
                     assert pane.content_region.contains_region(widget.region), (size, widget)
             assert "0" in pane.query_one("#loss-chart", Chart).plain.splitlines()[-1]
-            loss, accuracy = (pane.query_one(f"#{name}-chart").region for name in ("loss", "accuracy"))
+            loss, accuracy, rate = (
+                pane.query_one(f"#{name}-chart").region for name in ("loss", "accuracy", "rate")
+            )
+            beside, below = accuracy.x > loss.right, accuracy.y > loss.bottom
             assert loss.area
             assert {
-                "loss": not accuracy.area,
-                "pair": accuracy.x > loss.right and accuracy.y == loss.y,
-                "stack": accuracy.y > loss.bottom and accuracy.x == loss.x,
+                "loss": not accuracy.area and not rate.area,
+                "pair": beside and accuracy.y == loss.y and not rate.area,
+                "pair and rate": beside and rate.y > loss.bottom and rate.right == accuracy.right,
+                "row": beside and rate.x > accuracy.right and rate.y == loss.y,
+                "stack": below and rate.y > accuracy.bottom and accuracy.x == rate.x,
             }[arrangement], size
 
 
-async def test_where_one_chart_fits_the_other_takes_its_place() -> None:
-    async with PaneApp(TrainingPane()).run_test(size=(78, 16)) as pilot:
+async def test_where_not_all_charts_fit_the_others_take_their_place() -> None:
+    async with PaneApp(TrainingPane()).run_test(size=(60, 13)) as pilot:
         await show(pilot, trained())
-        pilot.app.query_one(TrainingPane).swap_chart()
-        await until(pilot, lambda: "Accuracy" in screen(pilot))
-        assert pilot.app.query_one("#accuracy-chart").region.area
-        assert not pilot.app.query_one("#loss-chart").region.area
+        for title in ("Accuracy (%)", "Learning rate", "Loss"):
+            pilot.app.query_one(RunCharts).next_chart()
+            await until(pilot, lambda title=title: title in screen(pilot))
+            assert len([chart for chart in pilot.app.query(Chart) if chart.region.area]) == 1
 
 
-async def test_the_loss_is_large_where_there_is_height_and_a_figure_where_not() -> None:
-    async with PaneApp(TrainingPane()).run_test(size=(78, 16)) as pilot:
-        await show(pilot, trained())
-        assert pilot.app.query_one(Digits).region.height == 3
-        assert pilot.app.query_one(Digits).value == "1.385"
-        await pilot.resize_terminal(78, 11)
-        await until(pilot, lambda: "loss 1.385" in screen(pilot))
-        assert not pilot.app.query_one(Digits).region.area
+async def test_in_the_smallest_pane_the_cursor_leaves_room_for_a_chart() -> None:
+    async with PaneApp(TrainingPane()).run_test(size=(60, 13)) as pilot:
+        text = await show(pilot, trained())
+        assert text.count("20 s left") == 1
+        pilot.app.query_one(RunCharts).toggle_cursor()
+        await until(pilot, lambda: "step 5,000 · epoch 0.40" in screen(pilot) and "▲" in screen(pilot))
 
 
-async def test_another_loss_neither_lays_the_screen_out_nor_is_cut_off(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+async def test_what_decides_is_large_and_kept_beside_the_best(monkeypatch: pytest.MonkeyPatch) -> None:
     async with PaneApp(TrainingPane()).run_test(size=(120, 30)) as pilot:
-        await show(pilot, trained())
-        digits, rows = pilot.app.query_one(Digits), pilot.app.query_one(FigureRows)
-        layouts, left = count_layouts(pilot.app, monkeypatch), rows.region.x
-        digits.update("2.222")
-        await settled(pilot)
+        text = await show(pilot, trained())
+        assert "test · not evaluated yet" in text
+        test, left = pilot.app.query(Digits)
+        assert left.value == "20 s"
+        better, worse = evaluated((400, 600)), evaluated((400, 471))
+        text = await show(pilot, [*trained(), better, worse])
+        assert (test.value, test.region.height) == ("43.55 %", 3)
+        assert "test · best 50.00 % @ epoch 2" in text
+        layouts = count_layouts(pilot.app, monkeypatch)
+        await show(pilot, [*trained(99), better, worse])
         assert layouts == []
-        digits.update("11.111")
-        await settled(pilot)
-        assert rows.region.x == left
-        digits.update("8.88e+08")
-        await settled(pilot)
-        assert digits.region.width == DigitsRenderable.get_width("8.88e+08")
+
+
+@pytest.mark.parametrize(
+    ("completed", "said", "not_said"),
+    [
+        (True, ("✓ done", "trained for", "3,333 images/s whole run"), ("■", "now", "left")),
+        (False, ("■ stopped", "saved at step 5,000 of 25,000", "trained for"), ("done", "✓", "left")),
+    ],
+)
+async def test_a_run_that_has_ended_says_how(
+    completed: bool, said: tuple[str, ...], not_said: tuple[str, ...]
+) -> None:
+    end = TrainingFinished(
+        completed=completed, epoch=1, step=5_000, train_seconds=6.0, images=20_000, final_loss=1.0
+    )
+    async with PaneApp(TrainingPane()).run_test(size=(120, 30)) as pilot:
+        text = await show(pilot, [*trained(), end, PhaseChanged(phase=Phase.DONE)])
+        assert all(part in text for part in said)
+        assert not any(part in text for part in not_said)
+        await pilot.resize_terminal(78, 16)
+        await until(pilot, lambda: all(part in screen(pilot) for part in said))
+
+
+async def test_a_paused_and_a_crashed_run_claim_no_speed() -> None:
+    async with PaneApp(TrainingPane()).run_test(size=(78, 16)) as pilot:
+        text = await show(pilot, [*trained(), PhaseChanged(phase=Phase.PAUSED, message="the loss is high")])
+        assert "‖ paused" in text
+        assert "the loss is high" in text
+        assert "images/s" not in text
+        text = await show(pilot, [*trained(), PhaseChanged(phase=Phase.CRASHED)])
+        assert "trained for 5 s" in text
+        assert "left" not in text
 
 
 async def test_the_view_of_the_charts_changes() -> None:
     async with PaneApp(TrainingPane()).run_test(size=(150, 45)) as pilot:
         await show(pilot, trained())
-        pane, chart = pilot.app.query_one(TrainingPane), pilot.app.query_one("#loss-chart", Chart)
-        pane.toggle_log_scale()
-        pane.cycle_smoothing()
-        pane.zoom_in()
+        charts, chart = pilot.app.query_one(RunCharts), pilot.app.query_one("#loss-chart", Chart)
+        charts.log_scale = True
+        charts.cycle_smoothing()
+        charts.zoom(1)
         await until(pilot, lambda: "Loss, log, steps 2.5k–5k" in chart.plain)
         assert "smoothed over 20 %" in chart.plain
-        pane.cycle_smoothing()
-        pane.zoom_out()
-        pane.zoom_out()
-        pane.toggle_log_scale()
+        charts.pan(-1)
+        await until(pilot, lambda: "steps 1.88k–4.38k" in chart.plain)
+        charts.cycle_smoothing()
+        charts.zoom(-1)
+        charts.zoom(-1)
+        charts.log_scale = False
         await until(pilot, lambda: "smoothed" not in chart.plain)
         assert "log" not in chart.plain
         assert "steps" not in chart.plain
+        charts.cycle_unit()
+        await until(pilot, lambda: chart.plain.rstrip().endswith("epoch"))
+        assert charts.view.unit is XUnit.EPOCH
+
+
+async def test_the_cursor_moves_by_arrows_and_mouse_reads_out_every_chart_and_goes_with_the_run() -> None:
+    async with PaneApp(TrainingPane()).run_test(size=(150, 45)) as pilot:
+        pane, charts = pilot.app.query_one(TrainingPane), pilot.app.query_one(RunCharts)
+        await show(pilot, trained())
+        pane.focus()
+        charts.toggle_cursor()
+        await until(
+            pilot, lambda: "step 5,000 · epoch 0.40 · 5 s · loss 1.385 · train 40.0 %" in screen(pilot)
+        )
+        assert sum("▲" in chart.plain for chart in charts.query(Chart)) == 3
+        await pilot.press("left", "shift+left", "right")
+        await until(pilot, lambda: charts.view.cursor is not None and 3_500 < charts.view.cursor < 4_500)
+        await pilot.click("#accuracy-chart", offset=(20, 5))
+        await until(pilot, lambda: charts.view.cursor is not None and charts.view.cursor < 2_500)
+        charts.toggle_cursor()
+        await until(pilot, lambda: "▲" not in screen(pilot) and "epoch 0." not in screen(pilot))
+        charts.zoom(1)
+        await pilot.press("left")
+        await until(pilot, lambda: charts.view.window is not None)
+        pane.show_curves(Curves())
+        assert charts.view == ChartView()
 
 
 async def load(pilot: Pilot[None], *steps: LoadingProgress) -> str:

@@ -1,0 +1,106 @@
+"""A grid of cells for braille lines, dots and signs, drawn by plotext: the only module that imports it.
+
+Both plotext and NumPy are imported lazily to keep startup fast. plotext keeps one global figure: draw on one
+thread.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.segment import Segment
+from rich.text import Text
+from textual.color import Color
+
+from cifar_tui.runs.series import decimate
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Numbers = NDArray[np.float64]
+
+_BRAILLE = "braille"
+_CONSOLE = Console()
+
+
+class Canvas:
+    """Cells to draw on, in colours as "#rrggbb".
+
+    Positions are shares (0-1) of the width from the left and of the height from the bottom; what lies outside
+    is not drawn. In a cell the last drawing covers the others.
+    """
+
+    def __init__(self, width: int, height: int) -> None:
+        import plotext
+
+        self._width, self._height = width, height
+        plotext.clear_figure()
+        plotext.limit_size(False, False)  # else it clips the figure to its guess of the terminal's size
+        plotext.plotsize(width, height)
+        plotext.theme("clear")
+        plotext.xaxes(False, False)
+        plotext.yaxes(False, False)
+        plotext.xticks([])
+        plotext.yticks([])
+        plotext.xlim(0, 1)
+        plotext.ylim(0, 1)
+
+    def dots(self, x: "Numbers", y: "Numbers", colour: str) -> None:
+        """Draw a braille dot at each point."""
+        import plotext
+
+        xs, ys = self._visible(x, y)
+        if xs:
+            plotext.scatter(xs, ys, marker=_BRAILLE, color=Color.parse(colour).rgb)
+
+    def line(self, x: "Numbers", y: "Numbers", colour: str) -> None:
+        """Draw a braille line through at least one point, in ascending `x`."""
+        import plotext
+
+        xs, ys = self._visible(x, y)
+        if xs:
+            plotext.plot(xs, ys, marker=_BRAILLE, color=Color.parse(colour).rgb)
+
+    def signs(self, x: "Numbers", y: "Numbers", sign: str, colour: str) -> None:
+        """Draw `sign`, a character of one cell, at each point."""
+        import plotext
+
+        inside = (x >= 0) & (x <= 1) & (y >= 0) & (y <= 1)
+        if inside.any():
+            xs, ys = x[inside].tolist(), y[inside].tolist()
+            plotext.scatter(xs, ys, marker=sign, color=Color.parse(colour).rgb)
+
+    def rule(self, x: "Numbers", sign: str, colour: str) -> None:
+        """Fill the columns at `x` with `sign`; draw rules first, so that everything else covers them."""
+        import numpy as np
+
+        shares = x[(x >= 0) & (x <= 1)]
+        rows = np.linspace(0, 1, self._height)
+        self.signs(np.repeat(shares, len(rows)), np.tile(rows, len(shares)), sign, colour)
+
+    def rows(self) -> list[list[Segment]]:
+        """Return the segments of each row, from the top."""
+        import plotext
+
+        text = Text.from_ansi(plotext.build().rstrip("\n"))
+        plotext.clear_figure()
+        rows = [list(line.render(_CONSOLE, end="")) for line in text.split("\n")]
+        return [*rows, *([] for _ in range(self._height - len(rows)))][: self._height]
+
+    def _visible(self, x: "Numbers", y: "Numbers") -> tuple[Sequence[float], Sequence[float]]:
+        """The points inside, and of more than can be told apart those that keep every spike."""
+        inside = (x >= 0) & (x <= 1) & (y >= 0) & (y <= 1)
+        points = decimate(list(zip(x[inside].tolist(), y[inside].tolist(), strict=True)), 2 * self._width)
+        xs, ys = zip(*points, strict=True) if points else ((), ())
+        return xs, ys
+
+
+def column_of(x: float, width: int) -> int:
+    """Return the column of `x` (0-1) among `width`."""
+    return round(x * (width - 1))
+
+
+def row_of(y: float, height: int) -> int:
+    """Return the row of `y` (0-1) among `height`, from the top."""
+    return round((1 - y) * (height - 1))

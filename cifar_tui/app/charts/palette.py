@@ -1,0 +1,88 @@
+"""The colours of the charts, legible in every theme."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from textual.color import Color
+
+LEGIBLE = 4.5
+"""Least contrast of text with its background (WCAG 2.2, level AA)."""
+
+_FAINTEST = 0.5
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Palette:
+    """The colours of a chart, each as "#rrggbb"."""
+
+    loss: str
+    loss_raw: str
+    training: str
+    training_raw: str
+    test: str
+    rate: str
+    axis: str
+    grid: str
+    text: str
+
+    @classmethod
+    def from_theme(cls, variables: Mapping[str, str]) -> "Palette":
+        """Derive the colours from a Textual theme, as in `App.theme_variables`."""
+        background = Color.parse(variables["background"])
+        if background.ansi is not None:  # the terminal's own colours are not known here
+            return ANY_BACKGROUND
+        foreground = Color.parse(variables["foreground"])
+
+        def legible(name: str) -> Color:
+            return _legible(Color.parse(variables[name]), foreground, background)
+
+        loss, training = legible("accent"), legible("primary")
+        return cls(
+            loss=loss.hex6,
+            loss_raw=loss.blend(background, 0.5).hex6,
+            training=training.hex6,
+            training_raw=training.blend(background, 0.5).hex6,
+            test=legible("success").hex6,
+            rate=legible("secondary").hex6,
+            axis=_legible(foreground.blend(background, _FAINTEST), foreground, background).hex6,
+            grid=foreground.blend(background, 0.65).hex6,
+            text=foreground.hex6,
+        )
+
+
+ANY_BACKGROUND = Palette(
+    loss="#d78700",
+    loss_raw="#94743f",
+    training="#5f87d7",
+    training_raw="#5f7397",
+    test="#4ea35f",
+    rate="#af5fd7",
+    axis="#808080",
+    grid="#606060",
+    text="#808080",
+)
+"""Middle tones, readable on dark and on light."""
+
+
+def contrast(one: Color, other: Color) -> float:
+    """Return the contrast ratio of two colours (1-21), as WCAG defines it."""
+    darker, lighter = sorted((_luminance(one), _luminance(other)))
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+def _legible(colour: Color, foreground: Color, background: Color) -> Color:
+    """Blend `colour` into the foreground, and that into black or white, until it is legible."""
+    extreme = Color.parse("black" if background.brightness > 0.5 else "white")
+    for start, end in ((colour, foreground), (foreground, extreme)):
+        for tenths in range(11):
+            mixed = start.blend(end, tenths / 10)
+            if contrast(mixed, background) >= LEGIBLE:
+                return mixed
+    return extreme
+
+
+def _luminance(colour: Color) -> float:
+    red, green, blue = (
+        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in colour.normalized
+    )
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
