@@ -58,6 +58,16 @@ def throughput(images_per_second: float, over: str) -> str:
     return f"{images_per_second:,.{1 if images_per_second < 10 else 0}f} images/s {over}"
 
 
+def stopped_at(step: int, total_steps: int) -> str:
+    """Format as `stopped at step 5,000 of 25,000`; `total_steps` is 0 while unknown."""
+    return f"stopped at step {step:,} of {total_steps:,}" if total_steps else "stopped"
+
+
+def cut(text: str, longest: int) -> str:
+    """Cut `text` to `longest` characters, the last of them "…"."""
+    return text if len(text) <= longest else text[: max(0, longest - 1)] + "…"
+
+
 def cut_path(path: str, longest: int) -> str:
     """Cut `path` to `longest` characters with "…" in the middle: its end tells most, then its start."""
     if len(path) <= longest:

@@ -15,9 +15,12 @@ from cifar_tui.engine.text import printable
 from cifar_tui.runs.disk.run_lock import Owner, owner_of
 from cifar_tui.runs.disk.store import is_run, read_name, run_folders
 from cifar_tui.runs.disk.summary import RunSummary, read_summary
-from cifar_tui.runs.format import UNKNOWN, age, duration, loss_figure
+from cifar_tui.runs.format import UNKNOWN, age, cut, cut_path, duration, loss_figure
 
 RunStatus = Literal["running", "paused", "done", "stopped", "failed", "crashed", "unknown"]
+
+LIVE: tuple[RunStatus, ...] = ("running", "paused")
+"""The statuses of a run that a process works on."""
 
 SIGNS: dict[str, str] = {
     "running": "▶",
@@ -50,6 +53,7 @@ TEXT_COLUMNS = frozenset({"run", "name", "state", "preset", "data"})
 
 _LEAST_IMPORTANT = ("loss", "preset", "last", "data", "time", "age", "epoch", "name", "best")
 _LONGEST_NAME = 14
+_LONGEST_NUMBER, _LONGEST_SETTING = 10, 32
 _LONGEST_TITLE = 28
 
 
@@ -164,7 +168,7 @@ def compare_runs(runs: Sequence[ListedRun]) -> Comparison:
             "training loss": tuple(cell["loss"] for cell in cells),
             "best test accuracy": tuple(_percent(summary.best_accuracy, " %") for summary in summaries),
             "last test accuracy": tuple(_percent(summary.last_accuracy, " %") for summary in summaries),
-            "training time": tuple(f"{summary.train_seconds:,.1f} s" for summary in summaries),
+            "training time": tuple(duration(summary.train_seconds) for summary in summaries),
         },
     )
 
@@ -178,10 +182,10 @@ def run_cells(run: ListedRun) -> dict[str, str]:
     began = summary.started or summary.updated
     return {
         "run": printable(run.name),
-        "name": _shortened(run.title, _LONGEST_TITLE),
+        "name": cut(printable(run.title), _LONGEST_TITLE),
         "state": f"{SIGNS[run.state]} {run.state}",
-        "preset": _shortened(str(config.get("preset", ""))),
-        "data": _shortened(Path(data).name or data),
+        "preset": cut(printable(str(config.get("preset", ""))), _LONGEST_NAME),
+        "data": cut(printable(Path(data).name or data), _LONGEST_NAME),
         "epoch": f"{summary.epoch}/{setting_cell(config.get('epochs'))}" if run.summary else UNKNOWN,
         "best": _percent(summary.best_accuracy),
         "last": _percent(summary.last_accuracy),
@@ -221,8 +225,16 @@ def fitting_columns(widths: Mapping[str, int], room: int, *, gap: int) -> list[s
 
 
 def setting_cell(value: object) -> str:
-    """Format the value of a setting for a table."""
-    return UNKNOWN if value is None else printable(str(value))
+    """Format the value of a setting for a table; an empty one is a dash."""
+    match value:
+        case None | "":
+            return UNKNOWN
+        case bool():
+            return "yes" if value else "no"
+        case float() if len(str(value)) > _LONGEST_NUMBER:
+            return f"{value:.6g}"
+        case _:
+            return cut_path(printable(str(value)), _LONGEST_SETTING)
 
 
 def _state(owner: Owner, summary: RunSummary | None, config: dict[str, Any] | None) -> RunStatus:
@@ -247,11 +259,6 @@ def _read_config(path: Path) -> dict[str, Any] | None:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return None
-
-
-def _shortened(text: str, longest: int = _LONGEST_NAME) -> str:
-    text = printable(text)
-    return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
 def _percent(share: float | None, unit: str = "") -> str:

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 from cifar_tui.engine.config.schema import TrainConfig
 from cifar_tui.engine.control import RunControl
 from cifar_tui.engine.errors import CancelledError, RunFailedError, UserError
-from cifar_tui.engine.events import Alert, Event, Message, Phase, PhaseChanged, RunEnded
+from cifar_tui.engine.events import Alert, Event, Message, Phase, PhaseChanged, RunEnded, TrainingFinished
 from cifar_tui.engine.layout import LAST_FILE, LOG_FILE, REPORT_FILE, SAMPLES_FILE, WEIGHTS_FILE
 from cifar_tui.runs.control.protocol import Request, is_allowed
 from cifar_tui.runs.disk.event_log import read_events
 from cifar_tui.runs.disk.samples import write_samples
 from cifar_tui.runs.disk.store import check_checkpoints, create_run_folder, read_name, write_config
 from cifar_tui.runs.source import SampleBatch, build_sample_batch
-from cifar_tui.runs.state import Curves, LogLine, PendingRequest, RunSnapshot, RunState, with_pending
+from cifar_tui.runs.state import STOPPED, Curves, LogLine, PendingRequest, RunSnapshot, RunState, with_pending
 from cifar_tui.terminal.process_tuning import collect_everything, gc_frozen
 
 if TYPE_CHECKING:
@@ -171,7 +171,7 @@ class LiveRun:
         try:
             message = work()
         except CancelledError:
-            message = "stopped"
+            message = STOPPED
         except UserError as error:
             exit_code, message = error.exit_code, str(error)
         except Exception as error:  # noqa: BLE001 - a thread must not end silently
@@ -183,7 +183,7 @@ class LiveRun:
     def _train(self) -> str:
         check_checkpoints(self._checkpoints)
         finished = self._open_session().train(self._create_folder, interactive=self._interactive)
-        return "" if finished.completed else f"stopped and saved at step {finished.step:,}"
+        return self._closing_message(finished)
 
     def _resume_training(self) -> str:
         folder = self._resume
@@ -200,7 +200,14 @@ class LiveRun:
             interactive=self._interactive,
             resume_from=load_training_state(folder / LAST_FILE),
         )
-        return "" if finished.completed else f"stopped and saved at step {finished.step:,}"
+        return self._closing_message(finished)
+
+    def _closing_message(self, finished: TrainingFinished) -> str:
+        if finished.completed:
+            return ""
+        started = self._state.snapshot().started
+        of_total = "" if started is None else f" of {started.total_steps:,}"
+        return f"{STOPPED} and saved at step {finished.step:,}{of_total}"
 
     def _evaluate(self, weights: Path) -> str:
         self._open_session().evaluate_file(weights)

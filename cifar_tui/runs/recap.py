@@ -6,7 +6,7 @@ from pathlib import Path
 from cifar_tui.engine.events import Alert, CheckpointSaved, EpochFinished, Event, Resumed
 from cifar_tui.engine.layout import SEEN_FILE
 from cifar_tui.runs.format import age
-from cifar_tui.runs.state import RunSnapshot, RunState
+from cifar_tui.runs.state import STOPPED, RunSnapshot, RunState, stopped_early
 
 _MOST_ALERTS = 3
 
@@ -82,7 +82,11 @@ class Recap:
         lines += [f"Resumed from step {step:,}" for step in self._resumed_at]
         lines += [f"! {text}" for text in self._alerts[-_MOST_ALERTS:]]
         detail = (now.ended.error if now.ended is not None else "") or now.message
-        return [*lines, f"Status: {now.status}" + (f" ({detail})" if detail else "")]
+        if stopped_early(now):
+            status = detail if detail.startswith(STOPPED) else stopped_early(now)
+        else:
+            status = now.status + (f" ({detail})" if detail else "")
+        return [*lines, f"Status: {status}"]
 
 
 def _count(number: int, noun: str) -> str:

@@ -32,8 +32,12 @@ from cifar_tui.engine.events import (
     TrainingStarted,
     Validated,
 )
+from cifar_tui.runs.format import stopped_at
 from cifar_tui.runs.recent import SmoothedMetrics, Throughput
 from cifar_tui.runs.series import Series
+
+STOPPED = "stopped"
+"""How the message of a run that was stopped begins."""
 
 LOG_LINES = 5000
 """Log lines kept in memory; the event log has all of them."""
@@ -143,8 +147,9 @@ class RunSnapshot:
         """The phase in a word, or "stopped" for a run that ended before its last step."""
         if self.phase is not Phase.DONE:
             return str(self.phase)
-        stopped = self.message == "stopped" if self.finished is None else not self.finished.completed
-        return "stopped" if stopped else str(self.phase)
+        if self.finished is None:
+            return STOPPED if self.message.startswith(STOPPED) else str(self.phase)
+        return str(self.phase) if self.finished.completed else STOPPED
 
     @property
     def best_epoch(self) -> int | None:
@@ -168,6 +173,13 @@ def is_pending(request: PendingRequest, snapshot: RunSnapshot) -> bool:
             return snapshot.phase in {Phase.TRAINING, Phase.EVALUATING} and snapshot.finished is None
         case PendingRequest.STOP:
             return snapshot.phase in {Phase.LOADING, Phase.TRAINING, Phase.EVALUATING}
+
+
+def stopped_early(snapshot: RunSnapshot) -> str:
+    """Say where a run was stopped before its last step, as in `stopped_at`; "" if it was not."""
+    if snapshot.status != STOPPED:
+        return ""
+    return stopped_at(snapshot.step, snapshot.started.total_steps if snapshot.started is not None else 0)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

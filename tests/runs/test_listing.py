@@ -178,7 +178,7 @@ def test_the_differences_and_the_results_stand_side_by_side(make_run):
         "training loss": ("–", "–"),
         "best test accuracy": ("60.00 %", "60.00 %"),
         "last test accuracy": ("60.00 %", "60.00 %"),
-        "training time": ("3.0 s", "3.0 s"),
+        "training time": ("3 s", "3 s"),
     }
 
 

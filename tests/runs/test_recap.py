@@ -93,7 +93,7 @@ def test_the_end_is_told_with_its_reason(lines):
         at(31, RunEnded(exit_code=0)),
         since=20.0,
     )
-    assert done == ["Last viewed 2 h ago.", "Status: done (stopped and saved at step 7)"]
+    assert done == ["Last viewed 2 h ago.", "Status: stopped and saved at step 7"]
     failed = lines(
         at(30, PhaseChanged(phase=Phase.FAILED, message="no room")),
         at(31, RunEnded(exit_code=4, error="no room")),

@@ -12,7 +12,9 @@ from cifar_tui.engine.steps.select import resolve_backend
 from cifar_tui.runs.disk.run_lock import RunLock
 from cifar_tui.runs.disk.store import write_config
 from cifar_tui.runs.disk.summary import RunSummary, write_summary
-from cifar_tui.runs.resume_config import config_to_resume
+from cifar_tui.runs.resume_config import config_to_resume, has_finished, plan_resume, why_not_resumable
+from tests.runs.listed import listed
+from tests.runs.made_events import STARTED, evaluated, finished, folded
 
 OWN = TrainConfig(data="synthetic", model="resnet18", epochs=3, batch_size=8, learning_rate=0.01, seed=5)
 CHANGEABLE = {
@@ -169,3 +171,45 @@ def test_a_configuration_that_cannot_be_read_is_a_sentence(folder, content):
     with pytest.raises(ConfigError) as refused:
         config_to_resume(folder)
     assert "\n" not in str(refused.value)
+
+
+def test_a_plan_takes_what_may_change_from_the_form_and_names_what_stays(folder):
+    form = OWN.replace(epochs=9, device="cpu", learning_rate=0.02, momentum=0.5)
+    plan = plan_resume(folder, form)
+    assert plan.config == OWN.replace(epochs=9, device="cpu")
+    assert plan.changes == "epochs 3 → 9, device auto → cpu"
+    assert plan.kept == {"learning_rate": (0.01, 0.02), "momentum": (0.9, 0.5)}
+    assert plan_resume(folder, OWN).config == OWN
+
+
+def test_a_plan_is_refused_as_a_resume_is(folder):
+    complete(folder)
+    with pytest.raises(ConfigError, match="already finished"):
+        plan_resume(folder, OWN.replace(learning_rate=0.5))
+    assert plan_resume(folder, OWN.replace(epochs=4)).config.epochs == 4
+
+
+@pytest.mark.parametrize(
+    ("state", "epochs", "reason"),
+    [
+        ("stopped", 0, ""),
+        ("crashed", 1, ""),
+        ("failed", 3, ""),
+        ("done", 3, "already finished. To train longer, set more epochs in Settings first."),
+        ("done", 4, ""),
+        ("running", 9, "already running"),
+        ("paused", 9, "already running"),
+    ],
+)
+def test_a_finished_run_is_resumed_only_with_more_epochs(state, epochs, reason):
+    assert reason in why_not_resumable(listed("run", state=state, epochs=3), epochs)
+    assert bool(reason) == bool(why_not_resumable(listed("run", state=state, epochs=3), epochs))
+
+
+def test_a_run_has_finished_once_its_last_evaluation_is_there():
+    over = finished()
+    assert not has_finished(folded(STARTED).snapshot())
+    assert not has_finished(folded(STARTED, over).snapshot())
+    assert has_finished(folded(STARTED, over, evaluated(300, 60, final=True)).snapshot())
+    stopped = finished(completed=False, step=100)
+    assert not has_finished(folded(STARTED, stopped, evaluated(100, 60, final=True)).snapshot())

@@ -19,7 +19,14 @@ from cifar_tui.engine.events import (
     RunEnded,
     Validated,
 )
-from cifar_tui.runs.state import LOG_LINES, PendingRequest, RunState, log_line, with_pending
+from cifar_tui.runs.state import (
+    LOG_LINES,
+    PendingRequest,
+    RunState,
+    log_line,
+    stopped_early,
+    with_pending,
+)
 from tests.runs.made_events import STARTED as MADE_STARTED
 from tests.runs.made_events import evaluated, finished, folded, point
 
@@ -233,3 +240,15 @@ def test_the_log_in_memory_is_bounded_and_keeps_the_latest():
     assert len(lines) == LOG_LINES
     assert lines[-1].text == str(LOG_LINES + 9)
     assert state.snapshot().log_end == LOG_LINES + 10
+
+
+def test_a_run_that_was_stopped_is_not_one_that_is_done():
+    done = PhaseChanged(phase=Phase.DONE)
+    early = finished(completed=False, step=500)
+    assert stopped_early(folded(STARTED, early, done).snapshot()) == "stopped at step 500 of 2,000"
+    assert stopped_early(folded(STARTED, finished(step=2000), done).snapshot()) == ""
+    assert stopped_early(folded(STARTED, early).snapshot()) == "", "it still saves"
+    cancelled = folded(replace(done, message="stopped"))
+    assert stopped_early(cancelled.snapshot()) == "stopped", "while it loaded"
+    evaluated_file = folded(replace(done, message="evaluated net.pth"))
+    assert stopped_early(evaluated_file.snapshot()) == ""
