@@ -7,7 +7,7 @@ import signal
 import time
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from textual.binding import BindingType
 from textual.command import CommandPalette
@@ -16,8 +16,8 @@ from textual.reactive import Reactive
 from cifar_tui.app.commands import COMMANDS, bindings, is_enabled, notice_of
 from cifar_tui.app.dialogs.dialog import Dialog
 from cifar_tui.app.launch import Attach, Evaluate, Idle, Launch, Resume, Train
+from cifar_tui.app.run_actions import RunActions, label_of_run
 from cifar_tui.app.theme import remember_theme, remembered_theme, theme_file
-from cifar_tui.app.view_actions import ViewActions
 from cifar_tui.app.views.train import Dashboard
 from cifar_tui.engine.errors import DataUnavailableError, UserError
 from cifar_tui.engine.events import Alert, Phase
@@ -25,19 +25,15 @@ from cifar_tui.engine.layout import LOG_FILE
 from cifar_tui.runs.attached import AttachedRun
 from cifar_tui.runs.control.protocol import Request
 from cifar_tui.runs.live import LiveRun
-from cifar_tui.runs.resume_config import config_to_resume
 from cifar_tui.runs.source import RunSource
 from cifar_tui.terminal.native_output import redirect_native_output
 from cifar_tui.terminal.supervisor import SIGNAL_DEBOUNCE_SECONDS
-
-if TYPE_CHECKING:
-    from cifar_tui.app.views.runs import RunChoice
 
 POLL_SECONDS = 0.2
 _INTERRUPTED = 128 + signal.SIGINT
 
 
-class CifarApp(ViewActions):
+class CifarApp(RunActions):
     """The dashboard as a program.
 
     Args:
@@ -59,18 +55,18 @@ class CifarApp(ViewActions):
     )  # a theme set later would rebuild all styles before the first frame
 
     def __init__(self, launch: Launch, *, checkpoints: Path) -> None:
-        super().__init__()
-        self._launch = self._shown_launch = launch
-        self._checkpoints = checkpoints
+        super().__init__(checkpoints)
+        self._launch = self._own_launch = launch
         self._enabled: frozenset[str] | None = None
         self.polled_at = time.monotonic()
         self.detached = False
         self.left_at_once = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._end_handled = True
+        self._own_end_told = False
         self._leaving = False
         self._suspended_run: LiveRun | None = None
-        self._shown_alert: Alert | None = None
+        self._shown_alerts: set[Alert] = set()
         self._signal = 0
         self._signalled_at = 0.0
         self._failure = 0
@@ -89,24 +85,13 @@ class CifarApp(ViewActions):
         if self.detached:  # the terminal was gone before the first frame
             self.exit(0)
             return
-        self.call_after_refresh(self._start, self._launch)
+        self.call_after_refresh(self.start, self._launch)
         self.call_after_refresh(self.import_other_screens)
 
     @property
     def live(self) -> bool:
         """Whether some process works on the shown run."""
         return self.presenter.run is not None and self.presenter.run.live
-
-    @property
-    def own_run(self) -> LiveRun | None:
-        """The shown run, if it is one of this process."""
-        run = self.presenter.run
-        return run if isinstance(run, LiveRun) else None
-
-    @property
-    def checkpoints(self) -> Path:
-        """The folder that holds the runs."""
-        return self._checkpoints
 
     def watch_theme(self, theme: str) -> None:
         """Remember the theme for the next start."""
@@ -116,17 +101,18 @@ class CifarApp(ViewActions):
         try:
             remember_theme(theme)
         except OSError as error:
-            self._notify_error(f"cannot remember the theme in '{theme_file()}': {error.strerror}")
+            self.notify_error(f"cannot remember the theme in '{theme_file()}': {error.strerror}")
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action == "maximise":
             return self.dashboard.has_room_for_all
-        return is_enabled(action, parameters, self.presenter.run)
+        return is_enabled(
+            action, parameters, self.presenter.run, read_only=self.viewing, form_epochs=self.form_epochs
+        )
 
     # Start a run
 
-    def _start(self, launch: Launch) -> None:
-        """Show the run that `launch` describes and start its work."""
+    def start(self, launch: Launch) -> None:
         match launch:
             case Idle():
                 return
@@ -134,31 +120,44 @@ class CifarApp(ViewActions):
                 try:
                     attached = AttachedRun(folder)
                 except UserError as error:
-                    self._notify_error(str(error))
+                    self.notify_error(str(error))
                     return
-                self._show(attached, launch, pane="training", recap=True)
+                if not self.own_live:
+                    self.own_run = None
+                self._show(attached, pane="training", recap=self.own_run is None)
                 attached.start()
             case Train() | Resume():
                 run = LiveRun(
                     launch.config,
-                    checkpoints=self._checkpoints,
+                    checkpoints=self.checkpoints,
                     on_folder=_redirect_native_output,
                     resume=launch.folder if isinstance(launch, Resume) else None,
                     name=launch.name if isinstance(launch, Train) else "",
                 )
-                self._show(run, launch, pane="training")
+                self._show_new(run, launch, pane="training")
                 run.start_training()
             case Evaluate(weights=weights):
-                run = LiveRun(launch.config, checkpoints=self._checkpoints)
-                self._show(run, launch, pane="summary")
+                run = LiveRun(launch.config, checkpoints=self.checkpoints)
+                self._show_new(run, launch, pane="summary")
                 run.start_evaluation(weights)
         self.presenter.show()
 
-    def _show(self, run: RunSource, launch: Launch, *, pane: str, recap: bool = False) -> None:
-        self._shown_launch = launch
-        self._end_handled = False
+    def show_own_run(self) -> None:
+        if self.own_run is not None:
+            self._show(self.own_run, pane="training")
+            self.presenter.show()
+            self.presenter.show_curves()
+
+    def _show_new(self, run: LiveRun, launch: Launch, *, pane: str) -> None:
+        self.own_run, self._own_launch = run, launch
+        self._own_end_told = False
         self._failure = 0
+        self._show(run, pane=pane)
+
+    def _show(self, run: RunSource, *, pane: str, recap: bool = False) -> None:
+        self._end_handled = False
         self.presenter.follow(run, recap=recap)
+        self._poll_own_run()
         self.dashboard.settings.show(run.config)
         self.dashboard.show_pane(pane)
 
@@ -170,35 +169,7 @@ class CifarApp(ViewActions):
         if config is None:
             self.dashboard.show_pane("settings")  # which says at the field what is wrong
         else:
-            self._start(Train(config=config))
-
-    def action_resume_run(self) -> None:
-        run = self.presenter.run
-        if run is not None and run.folder is not None:
-            self._resume(run.folder)
-
-    def _resume(self, folder: Path) -> None:
-        try:
-            config = config_to_resume(folder)
-        except UserError as error:
-            self._notify_error(str(error))
-        else:
-            self._start(Resume(folder=folder, config=config))
-
-    def action_runs(self) -> None:
-        from cifar_tui.app.views.runs import RunsScreen
-
-        self.push_screen(RunsScreen(self._checkpoints), self._on_run_chosen)
-
-    def _on_run_chosen(self, choice: "RunChoice | None") -> None:
-        if choice is None:
-            return
-        if self.own_run is not None and self.live:
-            self.notify("A run is active. Stop it (s) or detach (d) first.", severity="warning")
-        elif choice.action == "resume":
-            self._resume(choice.folder)
-        else:
-            self._start(Attach(folder=choice.folder, config=self._launch.config))
+            self.start(Train(config=config))
 
     # Steer it
 
@@ -238,12 +209,13 @@ class CifarApp(ViewActions):
                 self.screen.dismiss()
             case _ if self._leaving:  # the second time
                 self.left_at_once = True
-                self.exit(_INTERRUPTED if self.live else self._exit_code())
-            case _ if self.own_run is not None and self.live:
+                self.exit(_INTERRUPTED if self.own_live else self._exit_code())
+            case _ if self.own_run is not None and self.own_run.live:
                 from cifar_tui.app.dialogs.questions import QuitDialog
 
                 phase, folder = self.own_run.snapshot().phase, self.own_run.folder
-                dialog = QuitDialog(phase, can_detach=folder is not None)
+                name = label_of_run(self.own_run) if self.viewing else ""
+                dialog = QuitDialog(phase, can_detach=folder is not None, name=name)
                 self.push_screen(dialog, self._on_quit_answer)
             case _:
                 self.exit(self._exit_code())
@@ -303,11 +275,9 @@ class CifarApp(ViewActions):
             return
         self.polled_at = time.monotonic()
         run, live = self.presenter.run, self.live
+        self._poll_own_run()
         if run is not None:
-            alert = run.snapshot().alert
-            if alert is not None and alert is not self._shown_alert:
-                self._shown_alert = alert
-                self.notify(alert.text, severity="warning", timeout=15, markup=False)
+            self._show_alert(run)
             if not live and not self._end_handled:
                 self._end_handled = True
                 self._on_run_ended(run)
@@ -316,7 +286,7 @@ class CifarApp(ViewActions):
             self._suspended_run = None
             self.action_suspend_process()
             suspended.request(Request.RESUME)
-        if self._leaving and not (live and self.own_run is not None):
+        if self._leaving and not self.own_live:
             self.exit(self._exit_code())
         enabled = frozenset(
             command.call for command in COMMANDS if self.check_action(command.action, command.parameters)
@@ -325,32 +295,47 @@ class CifarApp(ViewActions):
             self._enabled = enabled
             self.refresh_bindings()
 
+    def _poll_own_run(self) -> None:
+        """While another run is shown, say which is which, and what happens to the run of this process."""
+        run = self.own_run
+        self.dashboard.back_to = label_of_run(run) if run is not None and self.viewing else ""
+        if run is None or not self.viewing:
+            return
+        self._show_alert(run)
+        if not run.live and not self._own_end_told:
+            self._own_end_told = True
+            self.notify(f"{label_of_run(run)} has ended. Press esc to see it.", timeout=15, markup=False)
+
+    def _show_alert(self, run: RunSource) -> None:
+        alert = run.snapshot().alert
+        if alert is not None and alert not in self._shown_alerts:
+            self._shown_alerts.add(alert)
+            name = f"{label_of_run(run)}: " if run is self.own_run and self.viewing else ""
+            self.notify(f"{name}{alert.text}", severity="warning", timeout=15, markup=False)
+
     def _on_run_ended(self, run: RunSource) -> None:
         self.presenter.show()
         self.presenter.show_curves()
         ended = run.snapshot().ended
-        if ended is not None:
+        if ended is not None and run is self.own_run:
             self._failure = self._failure or ended.exit_code
         if ended is None or ended.exit_code == 0 or self._leaving:
             return
-        if ended.exit_code == DataUnavailableError.exit_code and self.own_run is not None:
+        if ended.exit_code == DataUnavailableError.exit_code and run is self.own_run:
             from cifar_tui.app.dialogs.questions import DataDialog
 
             self._attempts += 1
             dialog = DataDialog(ended.error, run.config.data, attempt=self._attempts)
             self.push_screen(dialog, self._on_data_answer)
         else:
-            self._notify_error(ended.error)
+            self.notify_error(ended.error)
 
     def _on_data_answer(self, data: str | None) -> None:
-        launch = self._shown_launch
+        launch = self._own_launch
         if data != launch.config.data:
             self._attempts = 0
         if data is not None:
-            self._start(dataclasses.replace(launch, config=launch.config.replace(data=data)))
-
-    def _notify_error(self, text: str) -> None:
-        self.notify(text, severity="error", timeout=15, markup=False)
+            self.start(dataclasses.replace(launch, config=launch.config.replace(data=data)))
 
 
 def _redirect_native_output(folder: Path) -> None:

@@ -1,5 +1,6 @@
 """The table of commands, from which keys, footer, palette and help are made."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from textual.binding import Binding
@@ -7,6 +8,7 @@ from textual.keys import format_key
 
 from cifar_tui.app.views.train import PANES
 from cifar_tui.runs.control.protocol import Request, is_allowed
+from cifar_tui.runs.resume_config import has_finished
 from cifar_tui.runs.source import RunSource
 
 
@@ -74,6 +76,13 @@ COMMAND_GROUPS: dict[str, tuple[Command, ...]] = {
         Command("d", "Detach", "Quit the dashboard, keep training", "detach", footer="Detach"),
         Command("u", "Resume run", "Resume from the last checkpoint", "resume_run", footer="Resume run"),
         Command("r", "Runs", "List all runs: open, resume, compare, delete", "runs", footer="Runs"),
+        Command(
+            "escape",
+            "Back",
+            "Go back from another run to the one trained here",
+            "back_to_own_run",
+            footer="Back",
+        ),
     ),
     "Panes": (
         *(_show_pane(number, name) for number, name in enumerate(PANES, start=1)),
@@ -121,9 +130,28 @@ COMMAND_GROUPS: dict[str, tuple[Command, ...]] = {
 COMMANDS = tuple(command for commands in COMMAND_GROUPS.values() for command in commands)
 
 
-def is_enabled(action: str, parameters: tuple[object, ...], run: RunSource | None) -> bool:
-    """Whether the app's `action` does something while `run` is shown."""
+def is_enabled(
+    action: str,
+    parameters: tuple[object, ...],
+    run: RunSource | None,
+    *,
+    read_only: bool = False,
+    form_epochs: Callable[[], int] = lambda: 0,
+) -> bool:
+    """Whether the app's `action` does something while `run` is shown.
+
+    Args:
+        action: the action.
+        parameters: what it is called with.
+        run: the run that is shown.
+        read_only: whether it is shown while this process works on another one.
+        form_epochs: gives the epochs in the form, which a finished run needs more of to be resumed.
+    """
     match action:
+        case "request" | "train" | "detach" | "resume_run" if read_only:
+            return False
+        case "back_to_own_run":
+            return read_only
         case "request":
             return run is not None and is_allowed(
                 Request(str(parameters[0])),
@@ -136,7 +164,9 @@ def is_enabled(action: str, parameters: tuple[object, ...], run: RunSource | Non
         case "detach":
             return run is not None and run.live and run.folder is not None
         case "resume_run":
-            return run is not None and not run.live and run.folder is not None
+            if run is None or run.live or run.folder is None:
+                return False
+            return not has_finished(run.snapshot()) or form_epochs() > run.config.epochs
         case _:
             return True
 

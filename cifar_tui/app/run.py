@@ -69,10 +69,11 @@ def run_dashboard(launch: Launch, *, parent: ParentLink, checkpoints: Path) -> i
 
 def exit_message(app: CifarApp) -> str:
     """Return what to print after the screen: how the run ended, or how to reattach; "" without a run."""
-    run = app.presenter.run
+    run = app.own_run or app.presenter.run
     if run is None:
         return ""
-    if app.detached and run.folder is not None:
+    continues = app.detached or (run is not app.own_run and run.live)
+    if continues and run.folder is not None:
         return attach_hint(run.folder, app.checkpoints)
     snapshot = run.snapshot()
     lines = []

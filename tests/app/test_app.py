@@ -1,12 +1,27 @@
 """How the dashboard starts a run, in each of the ways it can be launched."""
 
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
 import pytest
 
 from cifar_tui.app.app import CifarApp
+from cifar_tui.app.dialogs.questions import QuitDialog, RecapDialog
+from cifar_tui.app.dialogs.run_questions import ResumeDialog
 from cifar_tui.app.launch import Evaluate, Idle, Resume, Train
+from cifar_tui.app.run import exit_message
+from cifar_tui.app.views.runs import RunChoice
+from cifar_tui.app.widgets.header import RunHeader
 from cifar_tui.engine.config.schema import TrainConfig
 from cifar_tui.engine.events import Phase, PhaseChanged, RunEnded
+from cifar_tui.runs.attached import AttachedRun
+from cifar_tui.runs.control.protocol import Request
+from cifar_tui.runs.disk.run_lock import Owner
+from cifar_tui.runs.disk.store import write_config
+from cifar_tui.runs.live import LiveRun
 from tests.app.views.runs_app import until
+from tests.runs.made_events import STARTED, evaluated, finished, record
 
 CONFIG = TrainConfig(epochs=7, learning_rate=1 / 3)
 
@@ -82,15 +97,81 @@ async def test_the_exit_code_is_that_of_the_run_it_was_launched_with(started, tm
     assert app.return_value == code
 
 
-async def test_a_run_that_is_active_is_not_replaced_by_another(app, started, monkeypatch, tmp_path):
-    from cifar_tui.app.views.runs import RunChoice
+@pytest.fixture
+def other_run(tmp_path):
+    """A finished run of two epochs in the checkpoints folder."""
+    folder = tmp_path / "checkpoints" / "20260101-100000"
+    folder.mkdir(parents=True)
+    write_config(folder, TrainConfig(data="synthetic"))
+    over = finished(epoch=2, step=200)
+    ended = PhaseChanged(phase=Phase.DONE), RunEnded(exit_code=0)
+    record(folder, replace(STARTED, run=folder.name), over, evaluated(200, 60, final=True), *ended)
+    return folder
 
-    notes = []
+
+async def test_another_run_is_opened_read_only_while_one_trains_and_escape_goes_back(
+    app, started, other_run, monkeypatch
+):
+    notes, requests = [], []
+    monkeypatch.setattr(app, "notify", lambda text, **_: notes.append(text))
+    monkeypatch.setattr(LiveRun, "request", lambda _, request: requests.append(request))
     async with app.run_test(size=(120, 40)) as pilot:
+        header = app.dashboard.query_one(RunHeader)
         await pilot.press("t")
         await until(pilot, lambda: app.own_run)
-        monkeypatch.setattr(app, "notify", lambda text, **_: notes.append(text))
-        run = app.own_run
-        app._on_run_chosen(RunChoice(action="open", folder=tmp_path))
-        assert app.own_run is run
+        own = app.own_run
+        own._name = "mine"
+        app._on_run_chosen(RunChoice(action="resume", folder=other_run))
         assert notes == ["A run is active. Stop it (s) or detach (d) first."]
+        app._on_run_chosen(RunChoice(action="open", folder=other_run))
+        assert app.own_run is own
+        said = f"viewing {other_run.name}, read-only · esc back to mine"
+        await until(pilot, lambda: said in header.plain)
+        assert app.dashboard.settings.locked
+        await pilot.press("space", "s", "e", "c", "t", "u", "d")
+        assert requests == []
+        assert app.is_running
+        await pilot.press("q")
+        await until(pilot, lambda: isinstance(app.screen, QuitDialog))
+        await pilot.press("escape", "escape")
+        await until(pilot, lambda: app.presenter.run is own)
+        await until(pilot, lambda: "viewing" not in header.plain)
+        await pilot.press("s")
+        assert requests == [Request.STOP], "the keys steer the run of this process again"
+
+        app._on_run_chosen(RunChoice(action="open", folder=other_run))
+        own._emit(PhaseChanged(phase=Phase.FAILED, message="no room"))
+        own._emit(RunEnded(exit_code=4, error="no room"))
+        await until(pilot, lambda: "mine has ended. Press esc to see it." in notes)
+        await pilot.press("escape")
+        await until(pilot, lambda: "no room" in notes)
+
+
+async def test_u_takes_more_epochs_from_the_form_and_names_what_stays(app, started, other_run):
+    (other_run / "last.pt").touch()
+    (other_run / "report.json").touch()
+    async with app.run_test(size=(120, 40)) as pilot:
+        app._on_run_chosen(RunChoice(action="open", folder=other_run))
+        await until(pilot, lambda: isinstance(app.screen, RecapDialog) and app.focused)
+        await pilot.press("enter", "u")
+        assert started.trained == [], "nothing is left to train"
+        app.dashboard.settings.set("epochs", 4)
+        app.dashboard.settings.set("momentum", 0.5)
+        await pilot.press("u")
+        await until(pilot, lambda: isinstance(app.screen, ResumeDialog) and app.focused)
+        await pilot.press("u")
+        await until(pilot, lambda: started.trained)
+        (run,) = started.trained
+        assert (run.config, run.folder) == (TrainConfig(data="synthetic", epochs=4), other_run)
+
+
+def test_leaving_a_run_of_another_process_says_how_to_come_back(tmp_path, other_run):
+    run = AttachedRun(other_run)
+    app = SimpleNamespace(
+        own_run=None, presenter=SimpleNamespace(run=run), detached=False, checkpoints=Path("checkpoints")
+    )
+    run._owner = Owner(live=True, crashed=False, pid=1)
+    hint = f"is still running. Reattach with: cifar-tui attach {other_run.name}"
+    assert hint in exit_message(app)
+    run._owner = Owner(live=False, crashed=False)
+    assert hint not in exit_message(app)

@@ -14,6 +14,7 @@ from cifar_tui.runs.control.protocol import Request
 from cifar_tui.runs.live import LiveRun
 from tests.app.panes.pane_app import trained
 from tests.app.views.runs_app import until
+from tests.runs.made_events import evaluated
 
 STARTED = trained(0)[-1]
 FINISHED = TrainingFinished(completed=True, epoch=1, step=1, train_seconds=1.0, images=1, final_loss=1.0)
@@ -83,6 +84,25 @@ def test_what_is_enabled_follows_the_run(monkeypatch, tmp_path):
     assert enabled(run) == {"train", "resume_run", "runs"}
     run._emit(CheckpointSaved(path="", step=1, reason="end"))
     assert enabled(run) == {"train", "resume_run", "runs", Request.EVALUATE}
+
+
+def test_a_run_shown_read_only_is_not_steered_and_a_finished_one_needs_more_epochs(monkeypatch, tmp_path):
+    run = LiveRun(TrainConfig(epochs=2), checkpoints=Path())
+    for event in (STARTED, FINISHED, evaluated(1, 60, final=True)):
+        run._emit(event)
+    monkeypatch.setattr(LiveRun, "folder", tmp_path)
+
+    def resumable(epochs):
+        return is_enabled("resume_run", (), run, form_epochs=lambda: epochs)
+
+    assert not resumable(2)
+    assert resumable(3)
+    read_only = {
+        command.request or command.action
+        for command in COMMAND_GROUPS["Run"]
+        if is_enabled(command.action, command.parameters, run, read_only=True, form_epochs=lambda: 3)
+    }
+    assert read_only == {"runs", "back_to_own_run"}
 
 
 async def test_the_footer_is_rebuilt_only_when_its_keys_change(app, monkeypatch):

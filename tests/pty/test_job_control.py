@@ -71,7 +71,7 @@ def test_a_suspended_dashboard_comes_back_whole_and_its_run_continues(shell, ima
         shell.until("‖ paused")
     assert field_of(pid, "Threads") == threads, "the keys are read once"
     shell.press("s")
-    shell.until("■ stopped")
+    shell.until("■ stopped at step")
     shell.press("q")
     shell.until("prompt>")
     assert shell.left_clean()

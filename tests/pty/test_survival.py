@@ -181,7 +181,7 @@ def come_back_and_stop(terminal, run):
     terminal.until("▶ training")
     terminal.press("s")
     terminal.until_true(lambda: not owner_of(run.folder).live)
-    terminal.until("■ stopped")
+    terminal.until("■ stopped at step")
     terminal.press("q")
     assert terminal.wait_for_exit() == 0
     assert read_summary(run.folder).phase == Phase.DONE

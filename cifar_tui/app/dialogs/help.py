@@ -5,13 +5,14 @@ from typing import ClassVar
 from rich.table import Table
 from rich.text import Text
 from textual.app import ComposeResult
-from textual.binding import Binding
 from textual.containers import VerticalScroll
 from textual.widgets import Static
 
 from cifar_tui.app.commands import COMMAND_GROUPS
 from cifar_tui.app.dialogs.dialog import Dialog
-from cifar_tui.app.views.runs import RunsScreen, RunTable
+from cifar_tui.app.dialogs.keys import key_rows
+from cifar_tui.app.views.run_table import RunTable
+from cifar_tui.app.views.runs import RunsScreen
 
 _INTRODUCTION = (
     "Set up a run in Settings and press t. Watch it in Training, look at individual test images in Samples "
@@ -54,7 +55,6 @@ def _command_table() -> Table:
         for command in commands:
             table.add_row(Text(command.key_label, style="bold"), command.description)
     table.add_row("", Text("\nIn the runs list", style="bold underline"))
-    for binding in (*RunTable.BINDINGS, *RunsScreen.BINDINGS):
-        if isinstance(binding, Binding) and binding.tooltip:
-            table.add_row(Text(binding.key_display or binding.key, style="bold"), binding.tooltip)
+    for key, does in key_rows((*RunTable.BINDINGS, *RunsScreen.BINDINGS)):
+        table.add_row(Text(key, style="bold"), does)
     return table

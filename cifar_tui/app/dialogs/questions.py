@@ -1,4 +1,4 @@
-"""The questions: quit, delete a run, no images; and the recap of a run."""
+"""The questions: quit, no images; and the recap of a run."""
 
 import time
 from collections.abc import Iterable
@@ -9,7 +9,6 @@ from textual.widgets import Input, Label
 from cifar_tui.app.dialogs.dialog import Answer, Question
 from cifar_tui.engine.data.registry import DOWNLOADED
 from cifar_tui.engine.events import Phase
-from cifar_tui.engine.text import printable
 
 _ACTIVE = {Phase.TRAINING: "Training is running", Phase.PAUSED: "Training is paused"}
 
@@ -20,9 +19,10 @@ class QuitDialog(Question):
     Args:
         phase: what the run is doing.
         can_detach: whether the run can continue without a screen, which it can once it has a folder.
+        name: of the run, if another one is shown; else "".
     """
 
-    def __init__(self, phase: Phase, *, can_detach: bool) -> None:
+    def __init__(self, phase: Phase, *, can_detach: bool, name: str = "") -> None:
         stay = Answer(id="stay", keys="escape,n", label="esc stay", harmless=True)
         if can_detach:
             keep = "leave it paused" if phase is Phase.PAUSED else "keep it running and leave"
@@ -31,7 +31,8 @@ class QuitDialog(Question):
                 Answer(id="stop", keys="y,q", label="y save, stop, leave"),
                 stay,
             )
-            super().__init__(_ACTIVE.get(phase, "A run is active"), "", answers)
+            title = _ACTIVE.get(phase, "A run is active")
+            super().__init__(f"{title}: {name}" if name else title, "", answers)
         else:
             stop = Answer(id="stop", keys="y,q", label="y stop and leave")
             super().__init__("A run is active", "Nothing to save yet.", (stop, stay))
@@ -39,17 +40,6 @@ class QuitDialog(Question):
     def leave(self) -> None:
         """Take a second ctrl+c for a yes."""
         self.dismiss("stop")
-
-
-class DeleteDialog(Question):
-    """Asks whether to delete the run `name`: "delete" or "keep"."""
-
-    def __init__(self, name: str) -> None:
-        answers = (
-            Answer(id="delete", keys="y", label="y delete"),
-            Answer(id="keep", keys="escape,n,q", label="esc keep", harmless=True),
-        )
-        super().__init__("Delete run", f"Delete run {printable(name)}? This cannot be undone.", answers)
 
 
 class RecapDialog(Question):

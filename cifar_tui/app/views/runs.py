@@ -1,93 +1,70 @@
-"""The Runs view: opens, resumes, compares and deletes runs."""
+"""The Runs view: opens, resumes, names, compares, stops and deletes runs."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import ClassVar, Literal
 
 from rich.cells import cell_len
-from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.content import Content
-from textual.coordinate import Coordinate
 from textual.screen import ModalScreen
-from textual.widgets import DataTable, Input, Label, Static
+from textual.widgets import DataTable, Label, Static
 from textual.worker import Worker, WorkerState
 
 from cifar_tui.app.dialogs.comparison import ComparisonScreen
-from cifar_tui.app.dialogs.questions import DeleteDialog
+from cifar_tui.app.dialogs.keys import KeysScreen
+from cifar_tui.app.dialogs.run_questions import DeleteDialog, EpochsDialog, RenameDialog, StopDialog
+from cifar_tui.app.views.run_table import MARK, FilterInput, RunTable
 from cifar_tui.app.widgets.footer import Footer
 from cifar_tui.app.widgets.line import Line
 from cifar_tui.engine.errors import UserError
 from cifar_tui.engine.text import printable
-from cifar_tui.runs.listing import (
-    COLUMNS,
-    TEXT_COLUMNS,
-    ListedRun,
-    column_widths,
-    delete_run,
-    fitting_columns,
-    list_runs,
-    run_cells,
+from cifar_tui.runs.comparison import run_label
+from cifar_tui.runs.control.client import send_request
+from cifar_tui.runs.control.protocol import Request
+from cifar_tui.runs.disk.store import check_name, write_name
+from cifar_tui.runs.format import cut_path
+from cifar_tui.runs.listing import LIVE, ListedRun, delete_run, list_runs
+from cifar_tui.runs.resume_config import own_epochs, why_not_resumable
+from cifar_tui.runs.table import (
+    GAP,
+    Order,
+    RunsTable,
+    build_table,
+    details_text,
+    filter_problem,
+    heading_of,
+    sort_runs,
 )
 
 REFRESH_SECONDS = 2.0
 """How often the list is refreshed."""
 
-MARK = "●"
-
-_STYLES = {
-    "running": "bold $text-success",
-    "paused": "bold $text-warning",
-    "done": "$text-success",
-    "stopped": "",
-    "failed": "$text-error",
-    "crashed": "bold $text-error",
-    "unknown": "$foreground 60%",
-}
-_LIVE = ("running", "paused")
 _AT_WORK = (WorkerState.PENDING, WorkerState.RUNNING)
-_GAP = 2
-_MARGIN = 6
+_MARGIN = 4 + GAP
 """Cells of a row beside its columns: the mark, the space at both ends and the scrollbar."""
 
 _MIN_COMPARED = 2
 
+_HELP = (
+    "The filter takes words, which may occur anywhere in a row, and settings or columns: lr=0.01, "
+    "optimizer=adamw, state=stopped. Several must all match.\n\n"
+    "Columns show the settings in which the runs differ. A click on a heading sorts by it. "
+    "x and v apply to the marked runs if there are any."
+)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunChoice:
-    """What to do with the run in `folder`."""
+    """What to do with the run in `folder`; `epochs` to resume it with, None for its own."""
 
     action: Literal["open", "resume"]
     folder: Path
-
-
-class RunTable(DataTable[Content]):
-    """A table that also moves by j and k."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "select_cursor", "Open", key_display="enter", tooltip="Open the run"),
-        Binding("j", "cursor_down", "Down", show=False),
-        Binding("k", "cursor_up", "Up", show=False),
-        Binding("g", "scroll_top", "Top", show=False),
-        Binding("G", "scroll_bottom", "Bottom", show=False),
-    ]
-
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        del parameters
-        return action != "select_cursor" or self.row_count > 0
-
-
-class FilterInput(Input):
-    """The text to look for in the rows."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "screen.keep_filter", "Keep filter", key_display="enter"),
-        Binding("down", "screen.keep_filter", "Keep filter", show=False),
-        Binding("escape", "screen.clear_filter", "Show all", key_display="esc"),
-    ]
+    epochs: int | None = None
 
 
 class RunsScreen(ModalScreen[RunChoice | None]):
@@ -95,13 +72,17 @@ class RunsScreen(ModalScreen[RunChoice | None]):
 
     Args:
         checkpoints: the folder that holds the runs.
+        form_epochs: the epochs in the form; 0 while they are invalid.
     """
 
     AUTO_FOCUS = ""
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("u", "resume", "Resume", tooltip="Resume the run from its last checkpoint"),
-        Binding("space", "mark", "Mark", tooltip="Mark the run for comparison"),
+        Binding("u", "try_resume", show=False),
+        Binding("space", "mark", "Mark", tooltip="Mark the run, to compare or delete several"),
+        Binding("a", "mark_all", "Mark all", show=False, tooltip="Mark all runs shown, or none"),
         Binding("v", "compare", "Compare", tooltip="Compare the marked runs side by side"),
+        Binding("v", "try_compare", show=False),
         # with priority, so that keys typed ahead reach the field
         Binding(
             "slash",
@@ -109,30 +90,37 @@ class RunsScreen(ModalScreen[RunChoice | None]):
             "Filter",
             key_display="/",
             priority=True,
-            tooltip="Filter the runs by text",
+            tooltip="Filter the runs by words or settings, such as lr=0.01",
         ),
+        Binding("x", "stop", "Stop", tooltip="Stop a run that is active (asks first)"),
         Binding("x", "delete", "Delete", tooltip="Delete the run (asks first)"),
+        Binding("question_mark", "keys", "Help", key_display="?"),
         Binding("escape", "leave", "Back", key_display="esc"),
+        Binding("s", "sort", "Sort", tooltip="Sort by the next column"),
+        Binding("S", "reverse", "Reverse", show=False, tooltip="Reverse the order"),
+        Binding("n", "rename", "Name", tooltip="Name the run"),
         Binding("q,h", "dismiss(None)", "Back", show=False),
     ]
 
-    def __init__(self, checkpoints: Path) -> None:
+    def __init__(self, checkpoints: Path, *, form_epochs: int = 0) -> None:
         super().__init__()
         self._checkpoints = checkpoints
+        self._form_epochs = form_epochs
         self._runs: list[ListedRun] | None = None  # None while they are being listed
         self._problem = ""
         self._listing = False
         self._marked: set[str] = set()
-        self._shown: list[ListedRun] = []
-        self._layout: tuple[object, ...] = ()
+        self._order = Order()
+        self._table = RunsTable(columns=(), runs=(), rows=(), differing=())
 
     def compose(self) -> ComposeResult:
         yield Line(id="runs-title")
         with Horizontal(id="runs-filter"):
             yield Label("Filter")
-            yield FilterInput(placeholder="run ID, state, preset, …", compact=True)
-        yield RunTable(id="runs-table", cursor_type="row", cursor_foreground_priority="renderable")
+            yield FilterInput(placeholder="words, or a setting such as lr=0.01", compact=True)
+        yield RunTable()
         yield Static(id="no-runs", markup=False)
+        yield Line(id="runs-details")
         yield Footer()
 
     def on_mount(self) -> None:
@@ -149,8 +137,17 @@ class RunsScreen(ModalScreen[RunChoice | None]):
         match action:
             case "filter":
                 return not self.query_one(FilterInput).has_focus
-            case "resume" | "mark" | "compare" | "delete":
-                return bool(self._shown)
+            case "resume":  # beside marks there is no room for it in the footer
+                run = self._current()
+                return not self._marked and run is not None and not why_not_resumable(run, self._form_epochs)
+            case "stop":
+                return self._targets_are_live()
+            case "delete":
+                return bool(self._table.runs) and not self._targets_are_live()
+            case "compare":
+                return bool(self._marked)
+            case "try_resume" | "try_compare" | "mark" | "mark_all" | "rename" | "sort" | "reverse":
+                return bool(self._table.runs)
             case _:
                 return True
 
@@ -159,18 +156,39 @@ class RunsScreen(ModalScreen[RunChoice | None]):
         if run is not None:
             self.dismiss(RunChoice(action="open", folder=run.folder))
 
+    def on_data_table_row_highlighted(self) -> None:
+        self._draw_details()
+        self.refresh_bindings()
+
+    def on_data_table_header_selected(self, event: DataTable.HeaderSelected) -> None:
+        if event.column_index > 0:  # the first one is that of the marks
+            self._sort_by(self._order.by(self._table.columns[event.column_index - 1].key))
+
+    # What the keys do
+
     def action_resume(self) -> None:
+        self.action_try_resume()
+
+    def action_try_resume(self) -> None:
+        """Resume the run under the cursor, or say why not."""
         run = self._current()
         if run is None:
             return
-        if run.state in _LIVE:
-            self._say(f"Run {run.name} is already running. Press enter to open it.")
-        elif run.state == "done":
-            self._say(f"Run {run.name} is already finished.")
-        elif run.config is None:
-            self._say(f"Run {run.name} cannot be resumed: its config.toml is unreadable.")
-        else:
+        problem, own = why_not_resumable(run, self._form_epochs), own_epochs(run)
+        if problem:
+            self._say(problem)
+        elif self._form_epochs <= own:
             self.dismiss(RunChoice(action="resume", folder=run.folder))
+        else:
+            dialog = EpochsDialog(
+                run_label(run), own=own, form=self._form_epochs, finished=run.state == "done"
+            )
+            answers = {"own": own, "form": self._form_epochs}
+            self.app.push_screen(dialog, partial(self._on_epochs_answer, run.folder, answers))
+
+    def _on_epochs_answer(self, folder: Path, answers: dict[str, int], answer: str | None) -> None:
+        if answer in answers:
+            self.dismiss(RunChoice(action="resume", folder=folder, epochs=answers[answer]))
 
     def action_mark(self) -> None:
         run = self._current()
@@ -178,8 +196,17 @@ class RunsScreen(ModalScreen[RunChoice | None]):
             self._marked ^= {run.name}
             self._draw()
 
+    def action_mark_all(self) -> None:
+        shown = {run.name for run in self._table.runs}
+        self._marked = self._marked - shown if shown <= self._marked else self._marked | shown
+        self._draw()
+
     def action_compare(self) -> None:
-        marked = [run for run in self._runs or [] if run.name in self._marked]
+        self.action_try_compare()
+
+    def action_try_compare(self) -> None:
+        """Compare the marked runs, or say that some must be marked first."""
+        marked = self._marked_runs()
         if len(marked) < _MIN_COMPARED:
             self._say("Mark at least two runs with space to compare them.")
         else:
@@ -190,7 +217,7 @@ class RunsScreen(ModalScreen[RunChoice | None]):
         self.set_focus(self.query_one(FilterInput))
 
     def action_keep_filter(self) -> None:
-        self.query_one("#runs-filter").display = bool(self.query_one(FilterInput).value)
+        self.query_one("#runs-filter").display = bool(self._needle)
         self.set_focus(self.query_one(RunTable))
 
     def action_clear_filter(self) -> None:
@@ -199,126 +226,158 @@ class RunsScreen(ModalScreen[RunChoice | None]):
         self.action_keep_filter()
 
     def action_leave(self) -> None:
-        if self.query_one(FilterInput).value:
+        if self._needle:
             self.action_clear_filter()
         else:
             self.dismiss(None)
 
-    def action_delete(self) -> None:
+    def action_sort(self) -> None:
+        keys = [column.key for column in self._table.columns]
+        now = keys.index(self._order.column) if self._order.column in keys else -1
+        self._sort_by(self._order.by(keys[(now + 1) % len(keys)]))
+
+    def action_reverse(self) -> None:
+        self._sort_by(self._order.by(self._order.column))
+
+    def _sort_by(self, order: Order) -> None:
+        self._order = order
+        self._draw()
+
+    def action_rename(self) -> None:
         run = self._current()
         if run is None:
             return
-        if run.state in _LIVE:
-            self._say(f"Run {run.name} is active. Open it (enter) and stop it (s) first.")
-        else:
-            self.app.push_screen(DeleteDialog(run.name), partial(self._on_delete_answer, run))
+        folder = run.folder
 
-    def on_input_changed(self) -> None:
-        self._draw()
+        def on_answer(name: str | None) -> None:
+            if name is not None and name != run.title:
+                self._work("rename", partial(write_name, folder, name))
 
-    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
-        succeeded = event.state is WorkerState.SUCCESS
-        match event.worker.name:
-            case "list" if event.state not in _AT_WORK:
-                self._listing = False
-                if succeeded:
-                    self._runs, self._problem = event.worker.result or ([], "")
-                    self._draw()
-            case "delete" if succeeded:
-                if event.worker.result:
-                    self._say(event.worker.result)
-                self._list()
+        dialog = RenameDialog(printable(run.name), run.title, partial(check_name, folder.parent, own=folder))
+        self.app.push_screen(dialog, on_answer)
+
+    def action_stop(self) -> None:
+        runs = self._targets()
+
+        def on_answer(answer: str | None) -> None:
+            if answer == "stop":
+                for run in runs:
+                    self._work("stop", partial(send_request, run.folder, Request.STOP))
+                self.notify(f"Stopping {', '.join(map(run_label, runs))}…", markup=False)
+
+        self.app.push_screen(StopDialog([run_label(run) for run in runs]), on_answer)
+
+    def action_delete(self) -> None:
+        targets = self._targets()
+        ended = [run for run in targets if run.state not in LIVE]
+        live = [run_label(run) for run in targets if run.state in LIVE]
+
+        def on_answer(answer: str | None) -> None:
+            if answer == "delete":
+                for run in ended:
+                    self._work("delete", partial(delete_run, run.folder))
+
+        self.app.push_screen(DeleteDialog([run_label(run) for run in ended], live), on_answer)
+
+    def action_keys(self) -> None:
+        self.app.push_screen(KeysScreen("Runs", (*RunTable.BINDINGS, *self.BINDINGS), _HELP))
+
+    # What happens in threads: a slow disk must not block the screen
 
     def _list(self) -> None:
-        """List the runs in a thread, one at a time: a slow disk must not block the screen."""
+        """List the runs, one listing at a time."""
         if not self._listing:
             self._listing = True
             self.run_worker(partial(_list, self._checkpoints), name="list", thread=True)
 
-    def _on_delete_answer(self, run: ListedRun, answer: str | None) -> None:
-        if answer == "delete":
-            self.run_worker(partial(_delete, run.folder), name="delete", thread=True)
+    def _work(self, name: str, work: Callable[[], None]) -> None:
+        self.run_worker(partial(_problem_of, work), name=name, thread=True)
+
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        if event.state in _AT_WORK:
+            return
+        succeeded = event.state is WorkerState.SUCCESS
+        if event.worker.name == "list":
+            self._listing = False
+            if succeeded:
+                self._runs, self._problem = event.worker.result or ([], "")
+                self._draw()
+        elif succeeded:
+            if event.worker.result:
+                self._say(event.worker.result)
+            self._list()
+
+    # What is shown
+
+    @property
+    def _needle(self) -> str:
+        return self.query_one(FilterInput).value
+
+    def on_input_changed(self) -> None:
+        self._draw()
 
     def _say(self, text: str) -> None:
         self.notify(text, severity="warning", markup=False)
 
     def _current(self) -> ListedRun | None:
-        row = self.query_one(RunTable).cursor_row
-        return self._shown[row] if 0 <= row < len(self._shown) else None
+        return self.query_one(RunTable).current
+
+    def _targets(self) -> list[ListedRun]:
+        """Return the marked runs; without any, the one under the cursor."""
+        current = self._current()
+        return self._marked_runs() or ([current] if current is not None else [])
+
+    def _marked_runs(self) -> list[ListedRun]:
+        return [run for run in sort_runs(self._runs or [], self._order) if run.name in self._marked]
+
+    def _targets_are_live(self) -> bool:
+        states = [run.state for run in self._targets()]
+        return bool(states) and all(state in LIVE for state in states)
 
     def _draw(self) -> None:
         """Show the known runs and keep the cursor on its run."""
-        needle = self.query_one(FilterInput).value.casefold()
-        cells = {run.name: run_cells(run) for run in self._runs or []}
-        self._marked &= cells.keys()
-        current = self._current()
-        before, cursor = [run.name for run in self._shown], self.query_one(RunTable).cursor_row
-        self._shown = [
-            run
-            for run in reversed(self._runs or [])
-            if any(needle in text.casefold() for text in cells[run.name].values())
-        ]
-        self._draw_title(needle)
-        columns = self._columns(list(cells.values()))
-        names = [run.name for run in self._shown]
-        rows = [_row(run, cells[run.name], columns, run.name in self._marked) for run in self._shown]
-        if (columns, names) == (self._layout, before):
-            self._update(rows)
-            return
-        self._layout = columns
-        self._fill(rows, columns)
-        if current is not None and current.name in names:
-            cursor = names.index(current.name)
-        self.query_one(RunTable).move_cursor(row=max(0, min(cursor, len(names) - 1)), animate=False)
+        runs, table = self._runs or [], self.query_one(RunTable)
+        self._marked &= {run.name for run in runs}
+        room = self.size.width - _MARGIN
+        self._table = build_table(runs, needle=self._needle, order=self._order, width=room, measure=cell_len)
+        self._draw_title()
+        table.show(self._table, self._marked)
+        self._draw_details()
         self.refresh_bindings()
 
-    def _draw_title(self, needle: str) -> None:
+    def _draw_title(self) -> None:
         title = [("Runs", "bold")]
         if self._runs is not None:
             count = f"{len(self._runs):,}"
-            title.append((f" · {len(self._shown):,} of {count}" if needle else f" · {count}", ""))
+            title.append((f" · {len(self._table.runs):,} of {count}" if self._needle else f" · {count}", ""))
         if self._marked:
             title.append((f" · {MARK} {len(self._marked):,} marked", "bold"))
-        title.append((f" · in {printable(str(self._checkpoints))}", ""))  # last: it may be truncated
+        if self._order != Order():
+            title.append((f" · by {heading_of(self._order.column)} {self._order.arrow}", ""))
+        room = self.size.width - 2 - sum(cell_len(text) for text, _ in title) - len(" · in ")
+        title.append((f" · in {cut_path(printable(str(self._checkpoints)), max(1, room))}", ""))
         self.query_one("#runs-title", Line).show(Content.assemble(*title))
         words, table = self.query_one("#no-runs", Static), self.query_one(RunTable)
-        words.update(self._why_empty(needle))
-        words.display, table.display = not self._shown, bool(self._shown)
+        words.update(self._why_empty())
+        words.display, table.display = not self._table.runs, bool(self._table.runs)
         if self.focused is None:
             self.set_focus(table)
 
-    def _why_empty(self, needle: str) -> str:
+    def _draw_details(self) -> None:
+        """Say in one line what the columns have no room for."""
+        run = self._current()
+        text = f"{run_label(run)} · {details_text(run, self._table)}" if run is not None else ""
+        self.query_one("#runs-details", Line).show(Content(text))
+
+    def _why_empty(self) -> str:
         if self._problem:
             return self._problem
         if self._runs is None:
             return "Listing runs…"
         if self._runs:
-            return f'No runs match "{needle}"\nesc to show all'
+            reason = filter_problem(self._runs, self._needle) or f'No runs match "{self._needle}"'
+            return f"{reason}\nesc to show all"
         return f"No runs in {printable(str(self._checkpoints))} yet\nPress esc to go back, then t to train"
-
-    def _columns(self, cells: list[dict[str, str]]) -> tuple[tuple[str, int], ...]:
-        """Return the columns that fit, and their widths."""
-        widths = column_widths(cells, cell_len)
-        fitting = fitting_columns(widths, self.size.width - _MARGIN, gap=_GAP)
-        return tuple((name, widths[name]) for name in fitting)
-
-    def _fill(self, rows: list[list[Content]], columns: tuple[tuple[str, int], ...]) -> None:
-        table = self.query_one(RunTable)
-        scrolled = table.scroll_y
-        table.clear(columns=True)
-        table.add_column("", width=1)
-        for name, width in columns:
-            table.add_column(Text(_aligned(name, COLUMNS[name], width)), width=width)
-        for row in rows:
-            table.add_row(*row)
-        table.scroll_to(y=scrolled, animate=False)
-
-    def _update(self, rows: list[list[Content]]) -> None:
-        table = self.query_one(RunTable)
-        for number, row in enumerate(rows):
-            for column, cell in enumerate(row):
-                if not cell.is_same(table.get_cell_at(Coordinate(number, column))):
-                    table.update_cell_at(Coordinate(number, column), cell)
 
 
 def _list(checkpoints: Path) -> tuple[list[ListedRun], str]:
@@ -329,28 +388,10 @@ def _list(checkpoints: Path) -> tuple[list[ListedRun], str]:
         return [], str(error)
 
 
-def _delete(folder: Path) -> str:
-    """Delete a run and return the error, or ""."""
+def _problem_of(work: Callable[[], None]) -> str:
+    """Do `work` and return the error, or ""."""
     try:
-        delete_run(folder)
+        work()
     except UserError as error:
         return str(error)
     return ""
-
-
-def _row(
-    run: ListedRun, cells: dict[str, str], columns: tuple[tuple[str, int], ...], marked: bool
-) -> list[Content]:
-    styles = {"state": _STYLES[run.state], "run": "bold" if marked else ""}
-    mark = Content.styled(MARK if marked else " ", "bold $text-accent")
-    return [
-        mark,
-        *(
-            Content.styled(_aligned(name, cells[name], width), styles.get(name, ""))
-            for name, width in columns
-        ),
-    ]
-
-
-def _aligned(name: str, text: str, width: int) -> str:
-    return text if name in TEXT_COLUMNS else text.rjust(width)

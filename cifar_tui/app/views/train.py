@@ -42,6 +42,9 @@ class Dashboard(Screen[None]):
         config: the initial settings in the form.
         size: of the terminal, for the first frame: Textual applies breakpoints only after it.
         idle: whether no run is about to be shown, so that the form takes the room.
+
+    Attributes:
+        back_to: the run that esc goes back to; "" unless another one is shown read-only.
     """
 
     AUTO_FOCUS = ""
@@ -62,6 +65,7 @@ class Dashboard(Screen[None]):
     def __init__(self, config: TrainConfig, size: Size, *, idle: bool) -> None:
         width = _size_class(size.width, self.HORIZONTAL_BREAKPOINTS)
         super().__init__(classes=f"{width} {_size_class(size.height, self.VERTICAL_BREAKPOINTS)}")
+        self.back_to = ""
         self._has_run = not idle
         self._show_idle(is_idle=idle)
         self._config = config
@@ -164,14 +168,14 @@ class Dashboard(Screen[None]):
         snapshot = run.snapshot()
         # the version counts events; the others also change without one
         name = run.name
-        state = (snapshot.version, snapshot.pending, snapshot.phase, run.ownership, name)
+        state = (snapshot.version, snapshot.pending, snapshot.phase, run.ownership, name, self.back_to)
         if state != self._shown:
             self._shown = state
-            self.query_one(RunHeader).show_run(snapshot, run.ownership, name=name)
+            self.query_one(RunHeader).show_run(snapshot, run.ownership, name=name, back_to=self.back_to)
             self.training.show(snapshot)
             self.query_one(SummaryPane).show(snapshot)
             self._show_log(run, snapshot.log_retracted)
-        self.settings.locked = run.live
+        self.settings.locked = run.live or self.back_to != ""
         self._show_samples(run)
 
     def show_curves(self, run: RunSource) -> None:

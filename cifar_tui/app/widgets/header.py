@@ -5,7 +5,10 @@ from textual.reactive import reactive
 from textual.widgets import Static
 
 from cifar_tui.app.widgets.line import Line
-from cifar_tui.runs.state import RunSnapshot
+from cifar_tui.runs.format import cut
+from cifar_tui.runs.state import RunSnapshot, stopped_early
+
+_LONGEST_NAME = 28
 
 
 class RunHeader(Line):
@@ -14,18 +17,37 @@ class RunHeader(Line):
     def on_mount(self) -> None:
         self.show_run(RunSnapshot())
 
-    def show_run(self, snapshot: RunSnapshot, ownership: str = "", *, name: str = "") -> None:
-        """Show the run of `snapshot`; `ownership` is "" for a run of this process, `name` without a name."""
+    def show_run(
+        self, snapshot: RunSnapshot, ownership: str = "", *, name: str = "", back_to: str = ""
+    ) -> None:
+        """Show the run of `snapshot`.
+
+        Args:
+            snapshot: the state of the run.
+            ownership: which process owns it; "" for this one.
+            name: the name of the run; "" without one.
+            back_to: the run of this process, if it is not the one shown.
+        """
         parts = ["[b]cifar-tui[/b]"]
-        if name or snapshot.started is not None:
+        if back_to:
+            parts += ["viewing [b]$run[/b], read-only", "[b]esc[/b] back to [b]$back_to[/b]"]
+        elif name or snapshot.started is not None:
             parts.append("$run")
-        if ownership:
+        if ownership and not back_to:
             parts.append("[b]$ownership[/b]")
+        stopped = stopped_early(snapshot)
+        if stopped:
+            parts.append("■ $stopped")
         if snapshot.data is not None:
             parts.append("[b]SYNTHETIC IMAGES[/b]" if snapshot.data.synthetic else "$title")
-        run = name or (snapshot.started.run if snapshot.started is not None else "")
-        title = snapshot.data.title if snapshot.data is not None else ""
-        self.show(Content.from_markup(" · ".join(parts), run=run, title=title, ownership=ownership))
+        texts = {
+            "run": cut(name or (snapshot.started.run if snapshot.started is not None else ""), _LONGEST_NAME),
+            "title": snapshot.data.title if snapshot.data is not None else "",
+            "ownership": ownership,
+            "back_to": back_to,
+            "stopped": stopped,
+        }
+        self.show(Content.from_markup(" · ".join(parts), **texts))
 
 
 class PaneTabs(Static):

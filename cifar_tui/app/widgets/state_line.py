@@ -3,7 +3,7 @@
 from textual.content import Content
 
 from cifar_tui.engine.events import Phase
-from cifar_tui.runs.state import PendingRequest, RunSnapshot
+from cifar_tui.runs.state import STOPPED, PendingRequest, RunSnapshot, stopped_early
 
 SIGNS: dict[Phase | PendingRequest, tuple[str, str]] = {
     Phase.IDLE: ("○", "$foreground 60%"),
@@ -20,16 +20,20 @@ SIGNS: dict[Phase | PendingRequest, tuple[str, str]] = {
 }
 """Sign and colour of every phase and of every request that is pending."""
 
+STOPPED_SIGN = SIGNS[PendingRequest.STOP]
+"""Sign and colour of a run that was stopped before its last step."""
+
 
 def state_line(snapshot: RunSnapshot) -> Content:
-    """Build `▶ training  CIFAR-10 · cpu, eager`, with where a stopped run stopped and why one failed."""
+    """Build `▶ training  CIFAR-10 · cpu, eager`, with why a run failed."""
     phase, failed = snapshot.phase, snapshot.phase in {Phase.FAILED, Phase.CRASHED}
     message = snapshot.ended.error if failed and snapshot.ended and snapshot.ended.error else snapshot.message
     sign, colour = SIGNS[phase]
-    if snapshot.status == "stopped":
-        sign, colour = SIGNS[PendingRequest.STOP]
-        message = _where_stopped(snapshot)
-    badge = f"{sign} {snapshot.status}"
+    stopped = stopped_early(snapshot)
+    if stopped:
+        sign, colour = STOPPED_SIGN
+        message = "" if message.startswith(STOPPED) else message
+    badge = f"{sign} {stopped or phase}"
     if snapshot.pending is not None:
         pending_sign, colour = SIGNS[snapshot.pending]
         badge = f"{pending_sign} {snapshot.pending} · {badge}"
@@ -42,9 +46,3 @@ def state_line(snapshot: RunSnapshot) -> Content:
         parts.append((", ".join(filter(None, (snapshot.started.device, snapshot.started.backend))), ""))
     details = Content(" · ").join(Content.styled(*part) for part in parts)
     return Content.assemble((f" {badge} ", f"bold reverse {colour}"), " ", details)
-
-
-def _where_stopped(snapshot: RunSnapshot) -> str:
-    if snapshot.finished is None or snapshot.started is None:
-        return "before the first step"
-    return f"saved at step {snapshot.finished.step:,} of {snapshot.started.total_steps:,}"

@@ -5,7 +5,8 @@ from textual.events import Key
 from textual.widgets import Button, Input
 
 from cifar_tui.app.dialogs.help import HelpScreen
-from cifar_tui.app.dialogs.questions import DataDialog, DeleteDialog, QuitDialog, RecapDialog
+from cifar_tui.app.dialogs.questions import DataDialog, QuitDialog, RecapDialog
+from cifar_tui.app.dialogs.run_questions import DeleteDialog
 from cifar_tui.engine.events import Phase
 from tests.app.views.runs_app import until
 
@@ -19,7 +20,7 @@ def quit_dialog():
 
 
 def delete_dialog():
-    return DeleteDialog("20260101-000000")
+    return DeleteDialog(["20260101-000000"])
 
 
 def recap_dialog():

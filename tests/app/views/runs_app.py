@@ -6,7 +6,8 @@ from typing import ClassVar
 from textual.app import App
 
 import cifar_tui
-from cifar_tui.app.views.runs import RunChoice, RunsScreen, RunTable
+from cifar_tui.app.views.run_table import RunTable
+from cifar_tui.app.views.runs import RunChoice, RunsScreen
 
 STYLES = Path(cifar_tui.__file__).parent / "app"
 OLD, STOPPED, NEW = "20260101-100000", "20260102-100000", "20260103-100000"
@@ -21,11 +22,13 @@ class RunsApp(App[None]):
     def __init__(self, checkpoints: Path) -> None:
         super().__init__()
         self.checkpoints = checkpoints
+        self.form_epochs = 2
         self.choices: list[RunChoice | None] = []
         self.notes: list[str] = []
 
     def on_mount(self) -> None:
-        self.push_screen(RunsScreen(self.checkpoints), self.choices.append)
+        screen = RunsScreen(self.checkpoints, form_epochs=self.form_epochs)
+        self.push_screen(screen, self.choices.append)
 
     def notify(self, message, **arguments) -> None:
         self.notes.append(message)

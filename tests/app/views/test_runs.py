@@ -8,14 +8,17 @@ import pytest
 from textual.events import Key
 
 from cifar_tui.app.dialogs.comparison import ComparisonScreen, ComparisonTable
-from cifar_tui.app.dialogs.questions import DeleteDialog
+from cifar_tui.app.dialogs.run_questions import DeleteDialog, EpochsDialog, RenameDialog, StopDialog
 from cifar_tui.app.views import runs as runs_screen
-from cifar_tui.app.views.runs import MARK, FilterInput, RunChoice
+from cifar_tui.app.views.run_table import MARK, FilterInput
+from cifar_tui.app.views.runs import RunChoice
 from cifar_tui.engine.config.file import config_to_toml
 from cifar_tui.engine.config.schema import TrainConfig
 from cifar_tui.engine.events import Phase, PhaseChanged, RunEnded, TrainingFinished
 from cifar_tui.runs import listing
+from cifar_tui.runs.control.protocol import Request
 from cifar_tui.runs.disk.run_lock import Owner
+from cifar_tui.runs.disk.store import read_name, write_name
 from tests.app.views.runs_app import NEW, OLD, STOPPED, RunsApp, listed, until
 from tests.runs.made_events import record
 
@@ -52,14 +55,22 @@ def live(monkeypatch):
     return names
 
 
+def compared(app):
+    """The headings and the rows of the comparison."""
+    table = app.screen.query_one(ComparisonTable)
+    rows = [table.get_row_at(row) for row in range(table.row_count)]
+    headings = [column.label for column in table.ordered_columns]
+    return [[str(cell).strip() for cell in cells] for cells in (headings, *rows)]
+
+
 async def test_the_newest_run_stands_first(app):
     async with app.run_test(size=(120, 40)) as pilot:
         await listed(pilot)
         assert app.names() == [NEW, STOPPED, OLD]
-        assert app.rows()[1][:6] == ["", STOPPED, "■ stopped", "tutorial", "synthetic", "2/5"]
+        assert app.rows()[1][:7] == ["", STOPPED, "■ stopped", "tutorial", "synthetic", "0.001", "2/5"]
 
 
-@pytest.mark.parametrize(("size", "columns"), [((80, 24), 8), ((120, 40), 11), ((40, 12), 3)])
+@pytest.mark.parametrize(("size", "columns"), [((80, 24), 8), ((120, 40), 12), ((40, 12), 3)])
 async def test_the_columns_that_fit_are_shown_whole(app, size, columns):
     async with app.run_test(size=size) as pilot:
         await listed(pilot)
@@ -83,14 +94,16 @@ async def test_a_terminal_that_grows_shows_more(app):
         await listed(pilot)
         await pilot.press("j")
         await pilot.resize_terminal(120, 40)
-        await until(pilot, lambda: len(app.table.columns) == 11)
+        await until(pilot, lambda: len(app.table.columns) == 12)
         assert app.current() == STOPPED
 
 
-async def test_j_and_k_move_and_enter_opens(app, tmp_path):
+async def test_j_k_home_and_end_move_and_enter_opens(app, tmp_path):
     async with app.run_test(size=(80, 24)) as pilot:
         await listed(pilot)
-        await pilot.press("j", "j", "k", "enter")
+        await pilot.press("end")
+        assert app.current() == OLD
+        await pilot.press("home", "j", "j", "k", "enter")
         await until(pilot, lambda: app.choices)
         assert app.choices == [RunChoice(action="open", folder=tmp_path / STOPPED)]
 
@@ -113,7 +126,7 @@ async def test_a_run_that_is_active_finished_or_broken_is_not_resumed_but_explai
         assert app.notes == [
             f"Run {NEW} is already running. Press enter to open it.",
             f"Run {STOPPED} cannot be resumed: its config.toml is unreadable.",
-            f"Run {OLD} is already finished.",
+            f"Run {OLD} is already finished. To train longer, set more epochs in Settings first.",
         ]
         assert app.choices == []
 
@@ -186,13 +199,18 @@ async def test_runs_that_are_marked_are_compared(app):
         await pilot.press("v")
         await until(pilot, lambda: isinstance(app.screen, ComparisonScreen))
         await until(pilot, lambda: app.screen.query_one(ComparisonTable).row_count)
-        table = app.screen.query_one(ComparisonTable)
-        rows = [[str(cell) for cell in table.get_row_at(row)] for row in range(table.row_count)]
-        assert [str(column.label) for column in table.ordered_columns] == ["run", STOPPED, NEW]
-        assert rows[:3] == [["epochs", "5", "2"], ["learning_rate", "0.001", "0.5"], ["", "", ""]]
-        assert ["state", "■ stopped", "✓ done"] in rows
-        await until(pilot, lambda: "learning_rate" in app.text())
-        assert "■ stopped" in app.text()
+        assert compared(app) == [
+            ["run", "epochs", "lr", "epoch", "time", "state"],
+            [NEW, "2", "0.5", "2/2", "1 m 15 s", "✓ done"],
+            [STOPPED, "5", "0.001", "2/5", "1 m 15 s", "■ stopped"],
+        ]
+        await pilot.resize_terminal(40, 24)
+        await until(pilot, lambda: compared(app)[0] == ["run", "epochs", "lr"])
+        await pilot.press("l")
+        assert compared(app) == [["run", "lr", "epoch"], [NEW, "0.5", "2/2"], [STOPPED, "0.001", "2/5"]]
+        await until(pilot, lambda: "columns 2–3 of 5" in app.text())
+        await pilot.press("end", "right")
+        assert compared(app)[0] == ["run", "state"]
         await pilot.press("escape")
         await until(pilot, lambda: app.screen is app.runs)
 
@@ -205,10 +223,11 @@ async def test_runs_with_the_same_settings_are_said_to_have_them(app, make_run):
         await until(pilot, lambda: "identical" in app.text())
 
 
-async def test_one_run_alone_is_not_compared(app):
+@pytest.mark.parametrize("keys", [["v"], ["space", "v"]], ids=["none", "one"])
+async def test_fewer_than_two_runs_are_not_compared(app, keys):
     async with app.run_test(size=(80, 24)) as pilot:
         await listed(pilot)
-        await pilot.press("space", "v")
+        await pilot.press(*keys)
         await until(pilot, lambda: app.notes)
         assert "at least two" in app.notes[0]
         assert app.screen is app.runs
@@ -286,14 +305,91 @@ async def test_every_other_answer_keeps_the_run(app, tmp_path, key):
         assert app.choices == []
 
 
-async def test_a_live_run_is_not_deleted_and_the_screen_says_why(app, live):
+async def test_a_live_run_is_stopped_instead_of_deleted_and_asked_for_first(app, live, monkeypatch):
     live.add(NEW)
+    requests = []
+    monkeypatch.setattr(runs_screen, "send_request", lambda *request: requests.append(request))
     async with app.run_test(size=(80, 24)) as pilot:
         await listed(pilot)
-        await pilot.press("x")
-        await until(pilot, lambda: app.notes)
-        assert app.notes == [f"Run {NEW} is active. Open it (enter) and stop it (s) first."]
-        assert app.screen is app.runs
+        await until(pilot, lambda: "x Stop" in app.text())
+        for key in ("escape", "s"):
+            await pilot.press("x")
+            await until(pilot, lambda: isinstance(app.screen, StopDialog) and app.focused)
+            await pilot.press(key)
+            await until(pilot, lambda: app.screen is app.runs)
+        await until(pilot, lambda: requests)
+        assert requests == [(app.checkpoints / NEW, Request.STOP)]
+        await pilot.press("j")
+        await until(pilot, lambda: "x Delete" in app.text())
+
+
+async def test_all_marked_runs_are_deleted_after_one_question_but_not_a_live_one(app, live, tmp_path):
+    live.add(OLD)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await listed(pilot)
+        await pilot.press("a", "x")
+        await until(pilot, lambda: "Delete these 2 runs?" in app.text())
+        assert f"Still running, so kept: {OLD}" in app.text()
+        await pilot.press("y")
+        await listed(pilot, 1)
+        assert [folder.name for folder in tmp_path.iterdir()] == [OLD]
+
+
+async def test_a_run_is_named_and_found_by_its_name(app, tmp_path):
+    write_name(tmp_path / OLD, "first")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await listed(pilot)
+        await pilot.press("n")
+        await until(pilot, lambda: isinstance(app.screen, RenameDialog) and app.focused)
+        await pilot.press(*"first", "enter")
+        await until(pilot, lambda: f"belongs to run {OLD}" in app.text())
+        await pilot.press("space", *"quick", "enter")
+        await until(pilot, lambda: "first quick" in [row[2] for row in app.rows()])
+        assert read_name(tmp_path / NEW) == "first quick"
+        assert app.current() == NEW
+
+
+async def test_s_and_a_click_on_a_heading_sort(app):
+    async with app.run_test(size=(120, 40)) as pilot:
+        await listed(pilot)
+        assert "run ▼" in app.text()
+        await pilot.press("S")
+        assert app.names() == [OLD, STOPPED, NEW]
+        assert "by run ▲" in app.text()
+        await pilot.press("s", "s", "s", "s")
+        await until(pilot, lambda: "by lr ▲" in app.text())
+        assert app.names() == [STOPPED, OLD, NEW]
+        assert app.current() == NEW, "the cursor stays on its run"
+        heading = app.text().splitlines()[1].index("lr ▲")
+        await pilot.click(app.table, offset=(heading, 0))
+        await until(pilot, lambda: "by lr ▼" in app.text())
+        assert app.names() == [NEW, STOPPED, OLD]
+
+
+async def test_the_epochs_of_the_form_resume_a_finished_run_and_are_offered_for_a_stopped_one(app, tmp_path):
+    app.form_epochs = 7
+    async with app.run_test(size=(80, 24)) as pilot:
+        await listed(pilot)
+        await until(pilot, lambda: "u Resume" in app.text())
+        await pilot.press("u")
+        await until(pilot, lambda: isinstance(app.screen, EpochsDialog) and app.focused)
+        assert "It has trained all its 2 epochs." in app.text()
+        await pilot.press("escape", "j", "u")
+        await until(pilot, lambda: "o to its own 5 epochs" in app.text())
+        await pilot.press("f")
+        await until(pilot, lambda: app.choices)
+        assert app.choices == [RunChoice(action="resume", folder=tmp_path / STOPPED, epochs=7)]
+
+
+async def test_question_mark_shows_the_keys_of_this_screen(app):
+    async with app.run_test(size=(80, 24)) as pilot:
+        await listed(pilot)
+        await pilot.press("question_mark")
+        await until(pilot, lambda: "Sort by the next column" in app.text())
+        for words in ("Name the run", "Stop a run that is active", "lr=0.01"):
+            assert words in app.text()
+        await pilot.press("escape")
+        await until(pilot, lambda: app.screen is app.runs)
 
 
 async def test_a_run_that_became_live_while_the_user_was_asked_is_not_deleted(app, live, tmp_path):
@@ -330,8 +426,15 @@ async def test_the_footer_names_the_keys(app):
     async with app.run_test(size=(80, 24)) as pilot:
         await listed(pilot)
         await until(
-            pilot, lambda: "enter Open u Resume space Mark v Compare / Filter x Delete esc Back" in app.text()
+            pilot,
+            lambda: "enter Open space Mark / Filter x Delete ? Help esc Back s Sort n Name" in app.text(),
         )
+        await pilot.press("j")
+        await until(pilot, lambda: "enter Open u Resume space Mark / Filter" in app.text())
+        assert "? Help esc Back s Sort n Name" in app.text()
+        await pilot.press("space")
+        await until(pilot, lambda: "enter Open space Mark v Compare / Filter" in app.text())
+        assert "? Help esc Back" in app.text()
 
 
 async def test_names_that_look_like_markup_are_shown_as_they_are(make_run, tmp_path):

@@ -88,6 +88,10 @@ class SettingsPane(Pane, can_focus=True):
             self.find(error.field)
             return None
 
+    def text(self, name: str) -> str:
+        """Return what is in the field of the setting `name`, which may be wrong."""
+        return self._form.text(name)
+
     def set(self, name: str, value: Setting) -> None:
         """Put `value` into the field of the setting `name`."""
         self._form.write(name, setting_text(name, value))

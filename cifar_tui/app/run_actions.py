@@ -1,0 +1,130 @@
+"""The app's actions that open other runs and resume them, beside the run of this process."""
+
+from typing import TYPE_CHECKING
+
+from cifar_tui.app.launch import Attach, Launch, Resume
+from cifar_tui.app.view_actions import ViewActions
+from cifar_tui.engine.config.file import read_config_file
+from cifar_tui.engine.config.schema import TrainConfig, build_config
+from cifar_tui.engine.errors import UserError
+from cifar_tui.engine.layout import CONFIG_FILE
+from cifar_tui.runs.format import cut
+from cifar_tui.runs.resume_config import ResumePlan, config_to_resume, plan_resume
+from cifar_tui.runs.source import RunSource
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from cifar_tui.app.views.runs import RunChoice
+    from cifar_tui.runs.live import LiveRun
+
+_LONGEST_LABEL = 28
+
+
+class RunActions(ViewActions):
+    """An app with a run of its own, which may train while another run is shown.
+
+    Attributes:
+        own_run: the run of this process; None if there is none.
+        checkpoints: the folder that holds the runs.
+    """
+
+    def __init__(self, checkpoints: "Path") -> None:
+        super().__init__()
+        self.own_run: LiveRun | None = None
+        self.checkpoints = checkpoints
+
+    def start(self, launch: Launch) -> None:
+        """Show the run that `launch` describes and start its work."""
+        raise NotImplementedError
+
+    def show_own_run(self) -> None:
+        """Show the run of this process again."""
+        raise NotImplementedError
+
+    @property
+    def own_live(self) -> bool:
+        """Whether this process works on a run, shown or not."""
+        return self.own_run is not None and self.own_run.live
+
+    @property
+    def viewing(self) -> bool:
+        """Whether another run is shown read-only, with the run of this process behind it."""
+        return self.own_run is not None and self.presenter.run is not self.own_run
+
+    def form_epochs(self) -> int:
+        """Return the epochs in the form; 0 while they are no number."""
+        text = self.dashboard.settings.text("epochs").strip()
+        return int(text) if text.isdecimal() else 0
+
+    def notify_error(self, text: str) -> None:
+        """Show an error for a while."""
+        self.notify(text, severity="error", timeout=15, markup=False)
+
+    def action_runs(self) -> None:
+        from cifar_tui.app.views.runs import RunsScreen
+
+        self.push_screen(RunsScreen(self.checkpoints, form_epochs=self.form_epochs()), self._on_run_chosen)
+
+    def _on_run_chosen(self, choice: "RunChoice | None") -> None:
+        if choice is None:
+            return
+        own = self.own_run
+        if own is not None and own.folder == choice.folder and choice.action == "open":
+            self.show_own_run()
+        elif choice.action == "open":
+            self.start(Attach(folder=choice.folder, config=TrainConfig()))
+        elif self.own_live:
+            self.notify("A run is active. Stop it (s) or detach (d) first.", severity="warning")
+        else:
+            try:
+                config = build_config(read_config_file(choice.folder / CONFIG_FILE))
+                if choice.epochs is not None:
+                    config = config.replace(epochs=choice.epochs)
+                config = config_to_resume(choice.folder, config)
+            except UserError as error:
+                self.notify_error(str(error))
+            else:
+                self.start(Resume(folder=choice.folder, config=config))
+
+    def action_back_to_own_run(self) -> None:
+        """Leave a run that is shown read-only."""
+        if self.viewing:
+            self.show_own_run()
+
+    def action_resume_run(self) -> None:
+        """Resume the shown run with what may change of the form; ask if not all of it may."""
+        run, form = self.presenter.run, self.dashboard.settings.read()
+        if run is None or run.folder is None:
+            return
+        if form is None:
+            self.dashboard.show_pane("settings")  # which says at the field what is wrong
+            return
+        try:
+            plan = plan_resume(run.folder, form)
+        except UserError as error:
+            self.notify_error(str(error))
+            return
+        if not plan.kept:
+            self._resume(run.folder, plan)
+            return
+        from cifar_tui.app.dialogs.run_questions import ResumeDialog
+
+        folder = run.folder
+
+        def on_answer(answer: str | None) -> None:
+            if answer == "resume":
+                self._resume(folder, plan)
+
+        self.push_screen(ResumeDialog(label_of_run(run), plan), on_answer)
+
+    def _resume(self, folder: "Path", plan: ResumePlan) -> None:
+        self.start(Resume(folder=folder, config=plan.config))
+        if plan.changed:
+            self.notify(f"Resuming with {plan.changes}", markup=False)
+
+
+def label_of_run(run: RunSource) -> str:
+    """Return what the user calls `run`: its name, or its ID without one."""
+    label = run.name or (run.folder.name if run.folder is not None else "")
+    return cut(label, _LONGEST_LABEL) or "the new run"
