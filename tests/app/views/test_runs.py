@@ -103,7 +103,9 @@ async def test_j_k_home_and_end_move_and_enter_opens(app, tmp_path):
         await listed(pilot)
         await pilot.press("end")
         assert app.current() == OLD
-        await pilot.press("home", "j", "j", "k", "enter")
+        await pilot.press("home")
+        assert app.current() == NEW
+        await pilot.press("j", "j", "k", "enter")
         await until(pilot, lambda: app.choices)
         assert app.choices == [RunChoice(action="open", folder=tmp_path / STOPPED)]
 
