@@ -154,7 +154,7 @@ async def test_what_decides_is_large_and_kept_beside_the_best(monkeypatch: pytes
     ("completed", "said", "not_said"),
     [
         (True, ("✓ done", "trained for", "3,333 images/s whole run"), ("■", "now", "left")),
-        (False, ("■ stopped", "saved at step 5,000 of 25,000", "trained for"), ("done", "✓", "left")),
+        (False, ("■ stopped at step 5,000 of 25,000", "trained for"), ("done", "✓", "left")),
     ],
 )
 async def test_a_run_that_has_ended_says_how(

@@ -9,7 +9,7 @@ def test_a_run_that_was_stopped_says_where_and_is_not_done():
     stopped = finished(completed=False, step=100)
     done = PhaseChanged(phase=Phase.DONE, message="stopped and saved at step 100 of 300")
     line = state_line(folded(STARTED, stopped, done).snapshot()).plain
-    assert line == "■ stopped at step 100 of 300 · cpu"
+    assert line == " ■ stopped at step 100 of 300  cpu"
     evaluated = PhaseChanged(phase=Phase.DONE, message="evaluated the saved weights")
     line = state_line(folded(STARTED, stopped, evaluated).snapshot()).plain
     assert line == "■ stopped at step 100 of 300 · evaluated the saved weights · cpu"
