@@ -4,18 +4,30 @@ from textual.content import Content
 from textual.reactive import reactive
 from textual.widgets import Static
 
-from cifar_tui.app.widgets.line import Line
-from cifar_tui.runs.format import cut
-from cifar_tui.runs.state import RunSnapshot, stopped_early
+from cifar_tui.app.widgets.line import Line, bar
+from cifar_tui.app.widgets.state_line import badge
+from cifar_tui.engine.events import Phase
+from cifar_tui.runs.format import cut, cut_path, duration
+from cifar_tui.runs.state import RunSnapshot
 
 _LONGEST_NAME = 28
+_LONGEST_TITLE = 32
+_LEAST_LEFT = 20
+_BAR_WIDTH = 12
 
 
 class RunHeader(Line):
-    """The program, the run's name or ID, who owns it and the dataset."""
+    """The state of the run, its name, who owns it and its images; at the right how far it is."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._left = self._right = Content()
 
     def on_mount(self) -> None:
         self.show_run(RunSnapshot())
+
+    def on_resize(self) -> None:
+        self._draw()
 
     def show_run(
         self, snapshot: RunSnapshot, ownership: str = "", *, name: str = "", back_to: str = ""
@@ -28,26 +40,48 @@ class RunHeader(Line):
             name: the name of the run; "" without one.
             back_to: the run of this process, if it is not the one shown.
         """
-        parts = ["[b]cifar-tui[/b]"]
+        parts = [badge(snapshot) if snapshot.phase is not Phase.IDLE else Content.styled("cifar-tui", "bold")]
+        run = cut(name or (snapshot.started.run if snapshot.started is not None else ""), _LONGEST_NAME)
         if back_to:
-            parts += ["viewing [b]$run[/b], read-only", "[b]esc[/b] back to [b]$back_to[/b]"]
-        elif name or snapshot.started is not None:
-            parts.append("$run")
+            parts.append(Content.assemble("viewing ", (run, "bold"), ", read-only"))
+            parts.append(Content.assemble(("esc", "bold"), " back to ", (back_to, "bold")))
+        elif run:
+            parts.append(Content(run))
         if ownership and not back_to:
-            parts.append("[b]$ownership[/b]")
-        stopped = stopped_early(snapshot)
-        if stopped:
-            parts.append("■ $stopped")
+            parts.append(Content.styled(ownership, "bold"))
         if snapshot.data is not None:
-            parts.append("[b]SYNTHETIC IMAGES[/b]" if snapshot.data.synthetic else "$title")
-        texts = {
-            "run": cut(name or (snapshot.started.run if snapshot.started is not None else ""), _LONGEST_NAME),
-            "title": snapshot.data.title if snapshot.data is not None else "",
-            "ownership": ownership,
-            "back_to": back_to,
-            "stopped": stopped,
-        }
-        self.show(Content.from_markup(" · ".join(parts), **texts))
+            synthetic = snapshot.data.synthetic
+            parts.append(
+                Content.styled("SYNTHETIC IMAGES", "bold")
+                if synthetic
+                else Content(cut_path(snapshot.data.title, _LONGEST_TITLE))
+            )
+        self._left, self._right = Content(" · ").join(parts), _progress(snapshot)
+        self._draw()
+
+    def _draw(self) -> None:
+        room = self.size.width - self._right.cell_length - 1
+        if room < _LEAST_LEFT:
+            self.show(self._left)
+        else:
+            self.show(self._left.truncate(room, ellipsis=True, pad=True) + " " + self._right)
+
+
+def _progress(snapshot: RunSnapshot) -> Content:
+    """Draw `epoch 4/6 ━━━╸── 63 % 20 s left`; nothing unless the run has steps left."""
+    started = snapshot.started
+    if started is None or snapshot.finished is not None or not started.total_steps:
+        return Content()
+    share = snapshot.step / started.total_steps
+    epochs = max(1, started.total_steps // max(1, started.steps_per_epoch))
+    parts = [
+        Content(f"epoch {snapshot.epoch:,}/{epochs:,}"),
+        bar(share, _BAR_WIDTH, "$accent"),
+        Content(f"{100 * share:.0f} %"),
+    ]
+    if snapshot.seconds_left is not None and snapshot.phase is Phase.TRAINING:
+        parts.append(Content(f"{duration(snapshot.seconds_left)} left"))
+    return Content(" ").join(parts)
 
 
 class PaneTabs(Static):

@@ -3,6 +3,7 @@
 from textual.content import Content
 
 from cifar_tui.engine.events import Phase
+from cifar_tui.runs.format import cut_path
 from cifar_tui.runs.state import STOPPED, PendingRequest, RunSnapshot, stopped_early
 
 SIGNS: dict[Phase | PendingRequest, tuple[str, str]] = {
@@ -20,29 +21,38 @@ SIGNS: dict[Phase | PendingRequest, tuple[str, str]] = {
 }
 """Sign and colour of every phase and of every request that is pending."""
 
+_LONGEST_TITLE = 40
+
 STOPPED_SIGN = SIGNS[PendingRequest.STOP]
 """Sign and colour of a run that was stopped before its last step."""
 
 
-def state_line(snapshot: RunSnapshot) -> Content:
-    """Build `▶ training  CIFAR-10 · cpu, eager`, with why a run failed."""
-    phase, failed = snapshot.phase, snapshot.phase in {Phase.FAILED, Phase.CRASHED}
-    message = snapshot.ended.error if failed and snapshot.ended and snapshot.ended.error else snapshot.message
-    sign, colour = SIGNS[phase]
-    stopped = stopped_early(snapshot)
-    if stopped:
-        sign, colour = STOPPED_SIGN
-        message = "" if message.startswith(STOPPED) else message
-    badge = f"{sign} {stopped or phase}"
+def badge(snapshot: RunSnapshot) -> Content:
+    """Build `▶ training`, or what is pending: `‖ pausing · ▶ training`."""
+    phase, stopped = snapshot.phase, stopped_early(snapshot)
+    sign, colour = STOPPED_SIGN if stopped else SIGNS[phase]
+    text = f"{sign} {stopped or phase}"
     if snapshot.pending is not None:
         pending_sign, colour = SIGNS[snapshot.pending]
-        badge = f"{pending_sign} {snapshot.pending} · {badge}"
+        text = f"{pending_sign} {snapshot.pending} · {text}"
+    return Content.styled(text, f"bold {colour}")
+
+
+def state_line(snapshot: RunSnapshot) -> Content:
+    """Build the badge, CIFAR-10 · cpu, eager, and why a run failed."""
+    failed = snapshot.phase in {Phase.FAILED, Phase.CRASHED}
+    message = snapshot.ended.error if failed and snapshot.ended and snapshot.ended.error else snapshot.message
+    if stopped_early(snapshot) and message.startswith(STOPPED):
+        message = ""
     parts: list[tuple[str, str]] = []
     if message:
         parts.append((message, "$text-error" if failed else ""))
     if snapshot.data:
-        parts.append((snapshot.data.title, "bold $text-warning" if snapshot.data.synthetic else ""))
+        title = cut_path(snapshot.data.title, _LONGEST_TITLE)
+        parts.append((title, "bold $text-warning" if snapshot.data.synthetic else ""))
     if snapshot.started:
         parts.append((", ".join(filter(None, (snapshot.started.device, snapshot.started.backend))), ""))
     details = Content(" · ").join(Content.styled(*part) for part in parts)
-    return Content.assemble((f" {badge} ", f"bold reverse {colour}"), " ", details)
+    return Content.assemble(
+        Content(" ").join([Content(), badge(snapshot), Content()]).stylize("reverse"), " ", details
+    )

@@ -12,5 +12,5 @@ def test_a_run_that_was_stopped_says_where_and_is_not_done():
     assert line == " ■ stopped at step 100 of 300  cpu"
     evaluated = PhaseChanged(phase=Phase.DONE, message="evaluated the saved weights")
     line = state_line(folded(STARTED, stopped, evaluated).snapshot()).plain
-    assert line == "■ stopped at step 100 of 300 · evaluated the saved weights · cpu"
-    assert state_line(folded(STARTED, finished(), evaluated).snapshot()).plain.startswith("✓ done")
+    assert line == " ■ stopped at step 100 of 300  evaluated the saved weights · cpu"
+    assert state_line(folded(STARTED, finished(), evaluated).snapshot()).plain.startswith(" ✓ done")
