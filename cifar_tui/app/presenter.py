@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 NUMBERS_SECONDS = 0.5
 CHARTS_SECONDS = 2.0
 _SEEN_SECONDS = 3.0
+SLOW_FRAME_SECONDS, SLOW_LINK_SECONDS = 1.5, 2.5
+"""What the header calls a slow link, and how long it says so after the last slow frame."""
 _EFFECT_POLL_SECONDS, _EFFECT_POLLS = 0.015, 40
 
 PhaseAndRequest = tuple[Phase, PendingRequest | None]
@@ -26,7 +28,8 @@ PhaseAndRequest = tuple[Phase, PendingRequest | None]
 class RunPresenter:
     """Shows one run on the dashboard of `app`.
 
-    Drawing is cheap when nothing changed, so a paused or finished run costs next to nothing.
+    Drawing is cheap when nothing changed, so a paused or finished run costs next to nothing. While the
+    terminal is behind, the timers draw nothing, so that no frame waits for another one.
 
     Attributes:
         run: the run that is shown.
@@ -37,11 +40,14 @@ class RunPresenter:
         self._app = app
         self._recap_shown = True
         self._seen_at = 0.0
+        self._curves_due = False
+        self._frame_at = self._slow_frame_at = 0.0
+        self._frame_skipped = self._slow_link_shown = False
 
     def start(self) -> None:
         """Start the timers; call it once the app is mounted."""
         self._app.set_interval(NUMBERS_SECONDS, self._on_numbers_due)
-        self._app.set_interval(CHARTS_SECONDS, self.show_curves)
+        self._app.set_interval(CHARTS_SECONDS, self._on_curves_due)
 
     def follow(self, run: RunSource, *, recap: bool = False) -> None:
         """Show `run` from now on; with `recap`, say what happened since it was last viewed."""
@@ -73,10 +79,33 @@ class RunPresenter:
         self._seen_at = 0.0
         self._mark_seen()
 
+    def _on_curves_due(self) -> None:
+        self._curves_due = self._app.link_behind
+        if not self._curves_due:
+            self.show_curves()
+
     def _on_numbers_due(self) -> None:
+        if self._app.link_behind:
+            self._frame_skipped = True
+            return
+        self._show_slow_link()
         self.show()
+        if self._curves_due:
+            self._on_curves_due()
         self._mark_seen()
         self._show_recap()
+
+    def _show_slow_link(self) -> None:
+        """Say in the header how long the last frame took, if the terminal took that long for it."""
+        now = time.monotonic()
+        seconds, skipped = now - self._frame_at, self._frame_skipped
+        self._frame_at, self._frame_skipped = now, False
+        if skipped and seconds > SLOW_FRAME_SECONDS:
+            self._slow_frame_at, self._slow_link_shown = now, True
+            self._app.dashboard.header.show_slow_link(seconds)
+        elif self._slow_link_shown and now - self._slow_frame_at > SLOW_LINK_SECONDS:
+            self._slow_link_shown = False
+            self._app.dashboard.header.show_slow_link(None)
 
     async def _show_effect(self, run: RunSource, seen: PhaseAndRequest) -> None:
         for _ in range(_EFFECT_POLLS):

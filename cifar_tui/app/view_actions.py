@@ -4,13 +4,13 @@ from collections.abc import Iterable
 from functools import partial
 from typing import ClassVar
 
-from textual.app import App, SystemCommand
+from textual.app import SystemCommand
 from textual.command import CommandPalette
 from textual.events import Key
 from textual.screen import Screen
 
 from cifar_tui.app.commands import palette_commands
-from cifar_tui.app.driver import JobDriver
+from cifar_tui.app.linked import LinkedApp
 from cifar_tui.app.panes.run_charts import RunCharts
 from cifar_tui.app.presenter import RunPresenter
 from cifar_tui.app.views.train import Dashboard
@@ -22,13 +22,13 @@ def _help_screen() -> Screen[None]:
     return HelpScreen()
 
 
-class ViewActions(App[int]):
+class ViewActions(LinkedApp):
     """An app with a `Dashboard` below all its screens, and the keys that change its view."""
 
     SCREENS: ClassVar = {"help": _help_screen}  # kept: reopening it takes half the time
 
     def __init__(self) -> None:
-        super().__init__(driver_class=JobDriver)
+        super().__init__()
         self.presenter = RunPresenter(self)
 
     @property

@@ -32,6 +32,7 @@ class Terminal:
         self.stream = pyte.Stream(self.screen)
         self.decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self.started = time.monotonic()
+        self.bytes_per_second = None
         self.pid, self.descriptor = pty.fork()
         if self.pid == 0:
             os.chdir(cwd)
@@ -46,7 +47,7 @@ class Terminal:
         if self.descriptor is None or not select.select([self.descriptor], [], [], seconds)[0]:
             return
         try:
-            data = os.read(self.descriptor, 65536)
+            data = os.read(self.descriptor, self._budget() if self.bytes_per_second else 65536)
         except OSError:  # the other end is closed
             data = b""
         if not data:
@@ -55,6 +56,15 @@ class Terminal:
         self.received += data
         # pyte takes the private forms of some sequences for others
         self.stream.feed(re.sub(r"\x1b\[[<>=][0-9;]*[a-zA-Z]", "", self.decoder.decode(data)))
+
+    def _budget(self):
+        """How many bytes a slow link carries in the time of one read."""
+        time.sleep(0.05)
+        return max(1, round(0.05 * self.bytes_per_second))
+
+    def answer(self):
+        """Answer questions about the cursor, as every terminal but pyte does."""
+        self.screen.write_process_input = lambda data: os.write(self.descriptor, data.encode())
 
     def text(self):
         """The screen as lines of text."""

@@ -18,6 +18,7 @@ from textual.worker import Worker, WorkerState
 from cifar_tui.app.dialogs.comparison import ComparisonScreen
 from cifar_tui.app.dialogs.keys import KeysScreen
 from cifar_tui.app.dialogs.run_questions import DeleteDialog, EpochsDialog, RenameDialog, StopDialog
+from cifar_tui.app.linked import LinkedScreen
 from cifar_tui.app.views.run_table import MARK, FilterInput, RunTable
 from cifar_tui.app.widgets.footer import Footer
 from cifar_tui.app.widgets.line import Line
@@ -67,7 +68,7 @@ class RunChoice:
     epochs: int | None = None
 
 
-class RunsScreen(ModalScreen[RunChoice | None]):
+class RunsScreen(LinkedScreen[RunChoice | None], ModalScreen[RunChoice | None]):
     """Lists all runs, the newest first; dismissed with a `RunChoice`, or None.
 
     Args:

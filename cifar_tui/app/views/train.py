@@ -4,10 +4,10 @@ from textual.app import ComposeResult
 from textual.containers import Grid
 from textual.content import Content
 from textual.geometry import Size
-from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Static
 
+from cifar_tui.app.linked import LinkedScreen
 from cifar_tui.app.panes.log import SIGNS, LogPane
 from cifar_tui.app.panes.samples import SamplesPane
 from cifar_tui.app.panes.settings.pane import SettingsPane
@@ -35,7 +35,7 @@ PANES: dict[str, type[Pane]] = {
 """The panes by name, in the order of their numbers from 1."""
 
 
-class Dashboard(Screen[None]):
+class Dashboard(LinkedScreen[None]):
     """Shows a run and holds the form for the next one.
 
     Args:
@@ -104,6 +104,11 @@ class Dashboard(Screen[None]):
         """The figures and charts."""
         return self.query_one(TrainingPane)
 
+    @property
+    def header(self) -> RunHeader:
+        """The line at the top."""
+        return self.query_one(RunHeader)
+
     def show_pane(self, name: str) -> None:
         """Focus the pane `name`, and bring it to the front where only one is visible."""
         self._show_idle(is_idle=name == "settings" and not self._has_run)
@@ -171,7 +176,7 @@ class Dashboard(Screen[None]):
         state = (snapshot.version, snapshot.pending, snapshot.phase, run.ownership, name, self.back_to)
         if state != self._shown:
             self._shown = state
-            self.query_one(RunHeader).show_run(snapshot, run.ownership, name=name, back_to=self.back_to)
+            self.header.show_run(snapshot, run.ownership, name=name, back_to=self.back_to)
             self.training.show(snapshot)
             self.query_one(SummaryPane).show(snapshot)
             self._show_log(run, snapshot.log_retracted)

@@ -22,6 +22,7 @@ class RunHeader(Line):
     def __init__(self) -> None:
         super().__init__()
         self._left = self._right = Content()
+        self._slow_link = ""
 
     def on_mount(self) -> None:
         self.show_run(RunSnapshot())
@@ -59,12 +60,18 @@ class RunHeader(Line):
         self._left, self._right = Content(" · ").join(parts), _progress(snapshot)
         self._draw()
 
+    def show_slow_link(self, seconds: float | None) -> None:
+        """Say that the terminal takes `seconds` for a frame, or nothing with None."""
+        self._slow_link = f"slow link: a frame every {seconds:.0f} s · " if seconds is not None else ""
+        self._draw()
+
     def _draw(self) -> None:
+        left = Content.styled(self._slow_link, "bold") + self._left
         room = self.size.width - self._right.cell_length - 1
         if room < _LEAST_LEFT:
-            self.show(self._left)
+            self.show(left)
         else:
-            self.show(self._left.truncate(room, ellipsis=True, pad=True) + " " + self._right)
+            self.show(left.truncate(room, ellipsis=True, pad=True) + " " + self._right)
 
 
 def _progress(snapshot: RunSnapshot) -> Content:

@@ -1,0 +1,94 @@
+"""How far the terminal is behind what is written to it."""
+
+import contextlib
+import time
+from collections import deque
+from typing import TextIO
+
+ASK = "\x1b[6n"
+"""Asks where the cursor is, which a terminal answers once it has drawn all that came before."""
+BEHIND_SECONDS = 0.25
+ANSWER_SECONDS = 30.0
+
+
+class TerminalLink:
+    """Know whether the terminal has drawn what was sent, while another thread writes it.
+
+    The kernel, sshd and the network hold a lot that is written but not drawn, so a terminal that answers is
+    asked after each frame; of another one, only what could not be written yet counts.
+
+    Args:
+        stream: to the terminal; `write` and `flush` are called by the writing thread.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._sent = self._written = self._flushed = 0
+        self._sent_at = 0.0
+        self._asked = False
+        self._answers = False
+        self._asked_at: deque[float] = deque()
+
+    def send(self, text: str) -> None:
+        """Note that `text` is about to be written."""
+        if self._flushed == self._sent:
+            self._sent_at = time.monotonic()
+        self._sent += len(text)
+
+    def write(self, text: str) -> None:
+        """Write `text`; blocks while the terminal does not read."""
+        self._stream.write(text)
+        self._written += len(text)
+
+    def flush(self) -> None:
+        """Flush the stream."""
+        self._stream.flush()
+        self._flushed = self._written
+
+    def fileno(self) -> int:
+        """Return the descriptor of the terminal."""
+        return self._stream.fileno()
+
+    def question(self) -> str:
+        """Return what to send after a frame: "" while it is not known whether the terminal answers."""
+        if self._answers:
+            self._asked_at.append(time.monotonic())
+        elif self._asked:
+            return ""
+        self._asked = True
+        return ASK
+
+    def on_answer(self) -> None:
+        """Note an answer; called by the thread that reads the keys."""
+        self._answers = True
+        with contextlib.suppress(IndexError):  # the first one, or one that came too late
+            self._asked_at.popleft()
+
+    def stop_asking(self) -> None:
+        """Ask no more until `ask_again`."""
+        self._asked, self._answers = True, False
+        self._asked_at.clear()
+
+    def ask_again(self) -> None:
+        """Ask once, for whether the terminal answers."""
+        self._asked = self._answers = False
+        self._asked_at.clear()
+
+    @property
+    def waits_for_answer(self) -> bool:
+        """Whether an answer is still to come."""
+        return bool(self._asked_at)
+
+    @property
+    def behind(self) -> bool:
+        """Whether what was sent a moment ago is not drawn yet."""
+        now = time.monotonic()
+        if self._flushed != self._sent:
+            return now - self._sent_at > BEHIND_SECONDS
+        with contextlib.suppress(IndexError):
+            waited = now - self._asked_at[0]
+            if waited > ANSWER_SECONDS:  # it was lost
+                self._asked_at.clear()
+                return False
+            return waited > BEHIND_SECONDS
+        return False
