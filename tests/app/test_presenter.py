@@ -1,11 +1,13 @@
 """When the dashboard draws: at fixed intervals, and at once for a key."""
 
+import re
 import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from cifar_tui.app.presenter import NUMBERS_SECONDS, SLOW_FRAME_SECONDS
 from cifar_tui.app.widgets.header import RunHeader
 from cifar_tui.app.widgets.line import Line
 from cifar_tui.engine.config.schema import TrainConfig
@@ -130,3 +132,21 @@ async def test_a_request_that_waits_for_a_step_is_shown_as_pending(app, run):
         for request, said in ((Request.PAUSE, "‖ pausing · ▶ training"), (Request.RESUME, "▶ training")):
             app.presenter.request(request)
             await until(pilot, lambda said=said: line.plain.strip() == said)
+
+
+async def test_on_a_slow_link_the_timers_draw_nothing_and_the_next_frame_says_so(app, run, monkeypatch):
+    behind = True
+    monkeypatch.setattr(type(app), "link_behind", property(lambda _: behind))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        app.presenter.follow(run)
+        emit(run, trained(4))
+        before = app.presenter._frame_at
+        await pilot.pause(SLOW_FRAME_SECONDS + NUMBERS_SECONDS)
+        assert app.presenter._frame_at == before
+        assert not app.dashboard.training.charts.curves.loss
+        header = app.dashboard.header
+        behind = False
+        await until(pilot, lambda: re.match(r"slow link: a frame every \d+ s · ", header.plain))
+        assert app.dashboard.training.charts.curves.loss == run.curves().loss
+        await until(pilot, lambda: not header.plain.startswith("slow link"))
