@@ -144,9 +144,29 @@ async def test_on_a_slow_link_the_timers_draw_nothing_and_the_next_frame_says_so
         before = app.presenter._frame_at
         await pilot.pause(SLOW_FRAME_SECONDS + NUMBERS_SECONDS)
         assert app.presenter._frame_at == before
-        assert not app.dashboard.training.charts.curves.loss
+        assert not app.dashboard.training.charts._curves.loss
         header = app.dashboard.header
         behind = False
         await until(pilot, lambda: re.match(r"slow link: a frame every \d+ s · ", header.plain))
-        assert app.dashboard.training.charts.curves.loss == run.curves().loss
+        assert app.dashboard.training.charts._curves.loss == run.curves().loss
         await until(pilot, lambda: not header.plain.startswith("slow link"))
+
+
+async def test_what_keys_change_while_the_terminal_is_behind_is_painted_when_it_has_caught_up(
+    app, run, monkeypatch
+):
+    behind, frames = False, []
+    monkeypatch.setattr(type(app), "link_behind", property(lambda _: behind))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        app.presenter.follow(run)
+        emit(run, trained(4))
+        await until(pilot, lambda: app.dashboard.training.charts._curves.loss)
+        monkeypatch.setattr(app, "_display", lambda _, update: update and frames.append(update))
+        behind = True
+        for key in ("l", "z", "plus", "minus"):
+            await pilot.press(key)
+            await pilot.pause(0.05)
+        assert not frames
+        behind = False
+        await until(pilot, lambda: frames)
