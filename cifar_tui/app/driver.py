@@ -32,7 +32,7 @@ class JobDriver(LinuxDriver):
         self._file = self.link  # type: ignore[assignment]  # any stream will do
 
     def start_application_mode(self) -> None:
-        self.link.stop_asking()  # an answer before the terminal is in raw mode would be echoed
+        self.link.forget()  # an answer before the terminal is in raw mode would be echoed
         super().start_application_mode()  # type: ignore[no-untyped-call]
         if self._writer_thread is not None:
             self._writer_thread._queue.maxsize = 0  # noqa: SLF001 - `link` bounds what is drawn

@@ -25,9 +25,13 @@ class TerminalLink:
         self._stream = stream
         self._sent = self._written = self._flushed = 0
         self._sent_at = 0.0
-        self._asked = False
-        self._answers = False
+        self._asked = self._answers = False
         self._asked_at: deque[float] = deque()
+
+    def forget(self) -> None:
+        """Start over: what was sent to an earlier writing thread may have been lost. Ask nothing yet."""
+        self._sent = self._written = self._flushed = 0
+        self.stop_asking()
 
     def send(self, text: str) -> None:
         """Note that `text` is about to be written."""

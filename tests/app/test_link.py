@@ -82,3 +82,11 @@ def test_nothing_is_asked_before_the_keys_are_read_and_after(link, clock):
     link.stop_asking()
     assert draw(link) == ""
     assert not link.waits_for_answer
+
+
+def test_what_an_earlier_writer_lost_is_not_waited_for(link, clock):
+    link.send("lost")
+    link.forget()
+    clock.now += 2 * BEHIND_SECONDS
+    assert not link.behind
+    assert draw(link) == ""
