@@ -187,6 +187,17 @@ class SamplesPredicted(Event):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class StepsDone(Event):
+    """Training is at `step`, after `batch` of `epoch`, with no chart point due; `train_seconds` as there."""
+
+    transient: ClassVar[bool] = True
+    step: int
+    epoch: int
+    batch: int
+    train_seconds: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class EvaluationProgress(Event):
     """Evaluation progress: `done` of `total` test images."""
 

@@ -17,17 +17,10 @@ from cifar_tui.runs.disk.event_log import EventReader
 from cifar_tui.runs.disk.run_lock import owner_of
 from cifar_tui.runs.disk.samples import read_samples
 from cifar_tui.runs.disk.store import read_name
+from cifar_tui.runs.log_line import LogLine
 from cifar_tui.runs.recap import Recap, last_seen
 from cifar_tui.runs.source import SampleBatch, build_sample_batch
-from cifar_tui.runs.state import (
-    Curves,
-    LogLine,
-    PendingRequest,
-    RunSnapshot,
-    RunState,
-    is_pending,
-    with_pending,
-)
+from cifar_tui.runs.state import Curves, PendingRequest, RunSnapshot, RunState, is_pending, with_pending
 
 if TYPE_CHECKING:
     import numpy as np

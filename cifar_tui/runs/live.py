@@ -16,8 +16,9 @@ from cifar_tui.runs.control.protocol import Request, is_allowed
 from cifar_tui.runs.disk.event_log import read_events
 from cifar_tui.runs.disk.samples import write_samples
 from cifar_tui.runs.disk.store import check_checkpoints, create_run_folder, read_name, write_config
+from cifar_tui.runs.log_line import LogLine
 from cifar_tui.runs.source import SampleBatch, build_sample_batch
-from cifar_tui.runs.state import STOPPED, Curves, LogLine, PendingRequest, RunSnapshot, RunState, with_pending
+from cifar_tui.runs.state import STOPPED, Curves, PendingRequest, RunSnapshot, RunState, with_pending
 from cifar_tui.terminal.process_tuning import collect_everything, gc_frozen
 
 if TYPE_CHECKING:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from cifar_tui.engine.config.schema import TrainConfig
 from cifar_tui.runs.control.protocol import Request
-from cifar_tui.runs.state import Curves, LogLine, RunSnapshot
+from cifar_tui.runs.log_line import LogLine
+from cifar_tui.runs.state import Curves, RunSnapshot
 
 if TYPE_CHECKING:
     import numpy as np

@@ -6,7 +6,7 @@ import math
 import threading
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from operator import itemgetter
 from typing import Any
@@ -15,24 +15,23 @@ from cifar_tui.engine.events import (
     Alert,
     CheckpointSaved,
     DataLoaded,
-    EpochFinished,
     Evaluated,
     EvaluationProgress,
     Event,
     LoadingProgress,
     LossPoint,
-    LossWindow,
     Message,
     Phase,
     PhaseChanged,
     Resumed,
     RunEnded,
     SamplesPredicted,
+    StepsDone,
     TrainingFinished,
     TrainingStarted,
-    Validated,
 )
 from cifar_tui.runs.format import stopped_at
+from cifar_tui.runs.log_line import LogLine, log_line
 from cifar_tui.runs.recent import SmoothedMetrics, Throughput
 from cifar_tui.runs.series import Series
 
@@ -44,24 +43,6 @@ LOG_LINES = 5000
 
 _SLOW_POINTS = 2048
 """Points of a whole run that the curves of learning rate and time have."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class LogLine:
-    """A log line: `kind` is "printed" (the tutorial prints it too), "message", "alert" or "error".
-
-    Attributes:
-        step: its step; a resume from an earlier one removes the line. None: it stays.
-        number: its index, counting removed lines too.
-        earlier: whether an earlier process of the run logged it.
-    """
-
-    time: float
-    text: str
-    kind: str
-    step: float | None = None
-    number: int = 0
-    earlier: bool = field(default=False, compare=False)
 
 
 _SNAPSHOT_FIELDS: dict[type[Event], str] = {
@@ -285,6 +266,8 @@ class RunState:
                     update(first_started=event.time)
             case Resumed():
                 self._roll_back(event)
+            case StepsDone():
+                self._advance(event)
             case TrainingFinished():
                 update(step=event.step, epoch=event.epoch, train_seconds=event.train_seconds)
                 update(seconds_left=None)
@@ -302,20 +285,26 @@ class RunState:
             self._train_seconds.append(event.step, event.train_seconds)
             total_steps = 0 if started is None else started.total_steps
             self._next_slow_point = event.step + total_steps // _SLOW_POINTS
-        seconds_left = None
+        self._advance(event)
+        self._values.update(
+            loss=self._smoothed.loss,
+            accuracy=self._smoothed.accuracy,
+            learning_rate=event.learning_rate,
+            images_per_second=self._throughput.add(event),
+            curves_version=self._values["curves_version"] + 1,
+        )
+
+    def _advance(self, event: LossPoint | StepsDone) -> None:
+        """Fold how far the run is."""
+        started, seconds_left = self._values["started"], None
         if started is not None and event.step:
             seconds_left = (started.total_steps - event.step) * event.train_seconds / event.step
         self._values.update(
             step=event.step,
             epoch=event.epoch,
             batch=event.batch,
-            loss=self._smoothed.loss,
-            accuracy=self._smoothed.accuracy,
-            learning_rate=event.learning_rate,
-            images_per_second=self._throughput.add(event),
             train_seconds=event.train_seconds,
             seconds_left=seconds_left,
-            curves_version=self._values["curves_version"] + 1,
         )
 
     def _test_figures(self) -> dict[str, float | None]:
@@ -357,40 +346,3 @@ class RunState:
             log_retracted=self._values["log_retracted"] + removed,
             **self._test_figures(),
         )
-
-
-def log_line(event: Event) -> LogLine | None:
-    """Format `event` as a log line; None for an event without one."""
-    step: int | None = None
-    match event:
-        case DataLoaded():
-            counts = f"{event.train_images:,} training images, {event.test_images:,} test images"
-            text, kind = f"loaded {event.title}: {counts}, {len(event.class_names)} classes", "message"
-        case EpochFinished(step=step):
-            figures = f"mean loss {event.loss:.3f}, mean training accuracy {100 * event.accuracy:.1f} %"
-            text, kind = (
-                f"epoch {event.epoch}: {figures}, {event.train_seconds:.1f} s of training so far",
-                "message",
-            )
-        case Evaluated(step=step, final=False):
-            text = f"test accuracy at step {event.step:,}: {100 * event.accuracy:.2f} %"
-            kind = "message"
-        case Validated(step=step):
-            share = f"{100 * event.accuracy:.2f} %, loss {event.loss:.3f}"
-            text = f"epoch {event.epoch}: validation accuracy {share}{' (best so far)' if event.best else ''}"
-            kind = "message"
-        case LossWindow(step=step):
-            text, kind = event.tutorial_line(), "printed"
-        case CheckpointSaved(step=step):
-            text, kind = f"saved {event.path} ({event.reason})", "message"
-        case Resumed():
-            text, kind = f"resumed from step {event.step:,}", "message"
-        case Message():
-            text, kind = event.text, "printed" if event.printed else "message"
-        case Alert():
-            text, kind = event.text, "alert"
-        case RunEnded(error=error) if error:
-            text, kind = error, "error"
-        case _:
-            return None
-    return LogLine(time=event.time, text=text, kind=kind, step=step)

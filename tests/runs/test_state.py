@@ -17,16 +17,11 @@ from cifar_tui.engine.events import (
     PhaseChanged,
     Resumed,
     RunEnded,
+    StepsDone,
     Validated,
 )
-from cifar_tui.runs.state import (
-    LOG_LINES,
-    PendingRequest,
-    RunState,
-    log_line,
-    stopped_early,
-    with_pending,
-)
+from cifar_tui.runs.log_line import log_line
+from cifar_tui.runs.state import LOG_LINES, PendingRequest, RunState, stopped_early, with_pending
 from tests.runs.made_events import STARTED as MADE_STARTED
 from tests.runs.made_events import evaluated, finished, folded, point
 
@@ -252,3 +247,12 @@ def test_a_run_that_was_stopped_is_not_one_that_is_done():
     assert stopped_early(cancelled.snapshot()) == "stopped", "while it loaded"
     evaluated_file = folded(replace(done, message="evaluated net.pth"))
     assert stopped_early(evaluated_file.snapshot()) == ""
+
+
+def test_steps_without_a_chart_point_move_the_counters_and_not_the_curves():
+    done = StepsDone(step=60, epoch=1, batch=60, train_seconds=0.6)
+    state = folded(STARTED, point(50, loss=1.0), done)
+    snapshot = state.snapshot()
+    assert (snapshot.step, snapshot.batch, snapshot.train_seconds) == (60, 60, 0.6)
+    assert snapshot.seconds_left == pytest.approx((STARTED.total_steps - 60) * 0.6 / 60)
+    assert (snapshot.loss, len(state.curves().loss)) == (1.0, 1)

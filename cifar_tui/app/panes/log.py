@@ -23,7 +23,8 @@ from textual.strip import Strip
 
 from cifar_tui.app.widgets.pane import SCROLL_KEYS, Pane
 from cifar_tui.engine.text import printable
-from cifar_tui.runs.state import LOG_LINES, LogLine
+from cifar_tui.runs.log_line import LogLine
+from cifar_tui.runs.state import LOG_LINES
 
 SIGNS = {"printed": " ", "message": "·", "alert": "!", "error": "✗"}
 """The sign of each kind of line, so that colour is not the only difference."""

@@ -1,12 +1,16 @@
 """Turn the metrics of a run into events for log, charts and samples."""
 
+import time
 from collections.abc import Callable
 
 from torch import Tensor, nn
 
 from cifar_tui.engine.evaluation.evaluate import predict_samples
-from cifar_tui.engine.events import EpochFinished, Event, LossPoint, LossWindow
+from cifar_tui.engine.events import EpochFinished, Event, LossPoint, LossWindow, StepsDone
 from cifar_tui.engine.training.metrics import MetricsReading, TrainingMetrics
+
+_PROGRESS_SECONDS = 0.25
+"""So long after a chart point the steps since then are reported without one."""
 
 
 class Reporter:
@@ -42,6 +46,7 @@ class Reporter:
         self._log_every = log_every
         self._on_non_finite = on_non_finite
         self._diverged = False
+        self._reported_at = 0.0
 
     def steps_to_next(self, batch: int) -> int:
         """Batches from `batch` of an epoch to the next chart point or log line."""
@@ -52,7 +57,12 @@ class Reporter:
     ) -> None:
         """Report what is due after `batch` of `epoch`, of which it is the `last`."""
         window_ends = batch % self._log_every == 0
-        if window_ends or batch % self._chart_every == 0 or last:
+        point_due = window_ends or batch % self._chart_every == 0 or last
+        if not point_due and time.monotonic() - self._reported_at >= _PROGRESS_SECONDS:
+            self._reported_at = time.monotonic()
+            self._emit(StepsDone(step=step, epoch=epoch, batch=batch, train_seconds=train_seconds))
+        if point_due:
+            self._reported_at = time.monotonic()
             reading = self.metrics.read()
             if reading is not None:
                 self._report_point(reading, step, epoch, batch, learning_rate, train_seconds)

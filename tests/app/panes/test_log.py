@@ -6,7 +6,7 @@ import pytest
 from textual.pilot import Pilot
 
 from cifar_tui.app.panes.log import SIGNS, LogPane, LogView, printable_lines, wrapped
-from cifar_tui.runs.state import LogLine
+from cifar_tui.runs.log_line import LogLine
 from tests.app.panes.pane_app import PaneApp, count_layouts, settled
 
 
