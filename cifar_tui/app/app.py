@@ -181,6 +181,11 @@ class CifarApp(RunActions):
         if notice:
             self.notify(notice)
 
+    def action_toggle_pause(self, name: str) -> None:
+        """Pause or resume, whichever the run can by the time it answers; `name` is what the footer said."""
+        del name
+        self.action_request(Request.TOGGLE_PAUSE)
+
     def action_detach(self) -> None:
         self.presenter.mark_seen_now()
         self._detach()

@@ -7,9 +7,11 @@ from textual.binding import Binding
 from textual.keys import format_key
 
 from cifar_tui.app.views.train import PANES
+from cifar_tui.engine.events import Phase
 from cifar_tui.runs.control.protocol import Request, is_allowed
 from cifar_tui.runs.resume_config import has_finished
 from cifar_tui.runs.source import RunSource
+from cifar_tui.runs.state import PendingRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,10 @@ COMMAND_GROUPS: dict[str, tuple[Command, ...]] = {
     "Run": (
         Command("t", "Train", "Train with the settings in the form", "train", footer="Train"),
         Command("ctrl+t", "Train", "Train, even while editing a field", "train", everywhere=True),
-        Command("space", "Pause", "Pause or resume training", request=Request.TOGGLE_PAUSE, footer="Pause"),
+        Command("space", "Pause", "Pause training", "toggle_pause", ("pause",), footer="Pause"),
+        Command(
+            "space", "Resume", "Resume training after a pause", "toggle_pause", ("resume",), footer="Resume"
+        ),
         Command(
             "c",
             "Checkpoint",
@@ -148,7 +153,7 @@ def is_enabled(
         form_epochs: gives the epochs in the form, which a finished run needs more of to be resumed.
     """
     match action:
-        case "request" | "train" | "detach" | "resume_run" if read_only:
+        case "request" | "toggle_pause" | "train" | "detach" | "resume_run" if read_only:
             return False
         case "back_to_own_run":
             return read_only
@@ -159,6 +164,12 @@ def is_enabled(
                 live=run.live,
                 can_evaluate_saved=run.can_evaluate_saved,
             )
+        case "toggle_pause":
+            if run is None or not is_allowed(Request.TOGGLE_PAUSE, run.snapshot(), live=run.live):
+                return False
+            snapshot = run.snapshot()
+            paused = snapshot.phase is Phase.PAUSED or snapshot.pending is PendingRequest.PAUSE
+            return parameters == ("resume" if paused else "pause",)
         case "train":
             return run is None or not run.live
         case "detach":
@@ -193,7 +204,7 @@ def bindings() -> list[Binding]:
 
 def notice_of(request: Request) -> str:
     """Return what to notify the user of when `request` is made, or ""."""
-    return next(command.notice for command in COMMANDS if command.request is request)
+    return next((command.notice for command in COMMANDS if command.request is request), "")
 
 
 def palette_commands() -> list[Command]:

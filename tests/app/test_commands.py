@@ -63,7 +63,7 @@ async def test_the_palette_offers_what_is_enabled(app):
 
 def enabled(run):
     return {
-        command.request or command.action
+        command.request or " ".join((command.action, *map(str, command.arguments)))
         for command in COMMAND_GROUPS["Run"]
         if is_enabled(command.action, command.parameters, run)
     }
@@ -71,13 +71,17 @@ def enabled(run):
 
 def test_what_is_enabled_follows_the_run(monkeypatch, tmp_path):
     run = LiveRun(TrainConfig(), checkpoints=Path())
-    steering = {Request.TOGGLE_PAUSE, Request.SAVE, Request.EVALUATE}
+    steering = {"toggle_pause pause", Request.SAVE, Request.EVALUATE}
     assert enabled(None) == enabled(run) == {"train", "runs"}
     monkeypatch.setattr(LiveRun, "live", True)
     assert enabled(run) == {Request.STOP, "runs"}, "it loads"
     run._emit(STARTED)
     monkeypatch.setattr(LiveRun, "folder", tmp_path)
     assert enabled(run) == {*steering, Request.STOP, "detach", "runs"}
+    run._emit(PhaseChanged(phase=Phase.PAUSED))
+    assert enabled(run) - enabled(None) >= {"toggle_pause resume"}
+    assert "toggle_pause pause" not in enabled(run)
+    run._emit(PhaseChanged(phase=Phase.TRAINING))
     run._emit(FINISHED)
     assert enabled(run) == {Request.STOP, "detach", "runs"}, "the last evaluation runs"
     monkeypatch.setattr(LiveRun, "live", False)

@@ -55,6 +55,7 @@ def test_configure_train_pause_resize_evaluate_page_help_palette_and_quit(
     terminal.until(r"Epoch [1-9]\d* of 9,000")
     terminal.press("space")
     terminal.until("‖ paused")
+    terminal.until("space Resume")
     counters = re.search(r"Epoch ([\d,]+) of", terminal.text())[1]
     terminal.press("space")
     terminal.until("▶ training")
@@ -77,9 +78,9 @@ def test_configure_train_pause_resize_evaluate_page_help_palette_and_quit(
     terminal.until(r"Accuracy of the network on the\s+12 test images|Accuracy of the network")
 
     terminal.press("?")
-    terminal.until("Pause or resume training")
+    terminal.until("Resume training after a pause")
     terminal.press("?")
-    terminal.until_gone("Pause or resume training")
+    terminal.until_gone("Resume training after a pause")
 
     terminal.press("ctrl+p")
     terminal.until("Search for commands")

@@ -1,11 +1,12 @@
 """The help screen: every key, from the table of commands."""
 
+from collections.abc import Iterator
 from typing import ClassVar
 
 from rich.table import Table
 from rich.text import Text
 from textual.app import ComposeResult
-from textual.containers import VerticalScroll
+from textual.containers import Horizontal, VerticalScroll
 from textual.widgets import Static
 
 from cifar_tui.app.commands import COMMAND_GROUPS
@@ -28,6 +29,7 @@ _MOVING = (
 class HelpScreen(Dialog[None]):
     """All commands by group."""
 
+    HORIZONTAL_BREAKPOINTS = [(0, "-one-column"), (116, "-two-columns")]  # noqa: RUF012 - as Textual declares it
     BINDINGS: ClassVar = [
         ("escape,question_mark,q,f1", "dismiss", "Close"),
         ("j", "scroll(1)", "Down"),
@@ -39,22 +41,29 @@ class HelpScreen(Dialog[None]):
             body.border_title = "Help"
             body.border_subtitle = "esc close"
             yield Static(_INTRODUCTION, classes="help-text")
-            yield Static(_command_table())
+            with Horizontal(id="help-columns"):
+                for column in _columns():
+                    yield Static(column)
             yield Static(_MOVING, classes="help-text")
 
     def action_scroll(self, lines: int) -> None:
         self.query_one("#help").scroll_relative(y=lines, animate=False)
 
 
-def _command_table() -> Table:
-    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
-    table.add_column(justify="right", no_wrap=True)
-    table.add_column()
-    for group, commands in COMMAND_GROUPS.items():
-        table.add_row("", Text(f"\n{group}", style="bold underline"))
-        for command in commands:
-            table.add_row(Text(command.key_label, style="bold"), command.description)
-    table.add_row("", Text("\nIn the runs list", style="bold underline"))
-    for key, does in key_rows((*RunTable.BINDINGS, *RunsScreen.BINDINGS)):
-        table.add_row(Text(key, style="bold"), does)
-    return table
+def _columns() -> Iterator[Table]:
+    """The groups of commands in two columns of about the same height."""
+    groups = {
+        name: [(command.key_label, command.description) for command in commands]
+        for name, commands in COMMAND_GROUPS.items()
+    }
+    groups["In the runs list"] = list(key_rows((*RunTable.BINDINGS, *RunsScreen.BINDINGS)))
+    for names in (("Run", "Panes", "Program"), groups.keys() - {"Run", "Panes", "Program"}):
+        table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+        table.add_column(justify="right", no_wrap=True)
+        table.add_column()
+        for name in groups:
+            if name in names:
+                table.add_row("", Text(f"\n{name}", style="bold underline"))
+                for key, description in groups[name]:
+                    table.add_row(Text(key, style="bold"), description)
+        yield table
