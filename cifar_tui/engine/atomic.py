@@ -54,6 +54,21 @@ def write_atomically(path: Path, content: bytes, *, durable: bool = True) -> Non
             raise
 
 
+def link_atomically(source: Path, path: Path) -> None:
+    """Replace `path` with a hard link to `source`, through a temporary link in the same folder.
+
+    Raises:
+        OSError: the file system has no hard links, or the folder is not writable; `path` is unchanged.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary.unlink(missing_ok=True)
+    temporary.hardlink_to(source)
+    try:
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)  # a rename between two links to one file does nothing
+
+
 def write_text_atomically(path: Path, text: str) -> None:
     """Replace `path` with `text` in UTF-8; see `write_atomically`."""
     write_atomically(path, text.encode())

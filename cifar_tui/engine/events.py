@@ -339,8 +339,8 @@ def _decode_value(kind: Any, value: Any) -> Any:  # noqa: ANN401 - any type, and
         return tuple(_decode_value(item, entry) for entry in value)
     if isinstance(kind, UnionType):
         return None if value is None else _decode_value(get_args(kind)[0], value)
-    if kind is ClassAccuracy:
-        return decode(ClassAccuracy, value)
+    if isinstance(kind, type) and dataclasses.is_dataclass(kind) and isinstance(value, dict):
+        return decode(kind, value)
     if kind is Phase:
         return Phase(value)
     if kind is float and value is None:

@@ -9,17 +9,26 @@ from typing import TYPE_CHECKING
 from cifar_tui.engine.config.file import read_config_file
 from cifar_tui.engine.config.schema import TrainConfig, build_config
 from cifar_tui.engine.errors import ConfigError, UserError
-from cifar_tui.engine.events import Alert, Message, Phase, PhaseChanged
-from cifar_tui.engine.layout import CONFIG_FILE, EVENTS_FILE, LAST_FILE, SAMPLES_FILE
-from cifar_tui.runs.control.client import send_request
+from cifar_tui.engine.events import (
+    Alert,
+    Evaluated,
+    Message,
+    Phase,
+    PhaseChanged,
+    Resumed,
+    TrainingStarted,
+)
+from cifar_tui.engine.layout import CONFIG_FILE, EVENTS_FILE, LAST_FILE
+from cifar_tui.runs.control.client import ask_progress, send_request
 from cifar_tui.runs.control.protocol import Request
 from cifar_tui.runs.disk.event_log import EventReader
 from cifar_tui.runs.disk.run_lock import owner_of
-from cifar_tui.runs.disk.samples import read_samples
+from cifar_tui.runs.disk.samples import read_predictions, read_samples
 from cifar_tui.runs.disk.store import read_name
 from cifar_tui.runs.log_line import LogLine
+from cifar_tui.runs.progress import Progress, with_newest_point, with_progress
 from cifar_tui.runs.recap import Recap, last_seen
-from cifar_tui.runs.source import SampleBatch, build_sample_batch
+from cifar_tui.runs.source import Predictions, SampleBatch, build_sample_batch
 from cifar_tui.runs.state import Curves, PendingRequest, RunSnapshot, RunState, is_pending, with_pending
 
 if TYPE_CHECKING:
@@ -28,13 +37,15 @@ if TYPE_CHECKING:
 
 _READ_SECONDS = 0.1
 _OWNER_SECONDS = 1.0
+_PROGRESS_SECONDS = 0.2
+_PROGRESS_TIMEOUT, _PROGRESS_RETRY_SECONDS = 0.5, 2.0
 
 
 class AttachedRun:
     """A run that is shown from its event log and steered through its control socket: a `RunSource`.
 
-    One thread reads the log; each request is sent by a thread, and a refusal becomes an alert in the log of
-    the screen. Imports no torch.
+    One thread reads the log and asks the owner for its progress; each request is sent by a thread, and a
+    refusal becomes an alert in the log of the screen. Imports no torch.
 
     Raises:
         ConfigError: `folder` is not the folder of a run, or its settings cannot be read.
@@ -50,7 +61,13 @@ class AttachedRun:
         self._owner = owner_of(folder)
         self._loaded = threading.Event()
         self._closed = threading.Event()
+        self._progress: Progress | None = None
+        self._progress_changes = 0
+        self._progress_due = 0.0
         self._samples: tuple[NDArray[np.uint8], NDArray[np.int64]] | None = None
+        self._samples_of: object = None
+        self._predictions: Predictions | None = None
+        self._predictions_of: Evaluated | None = None
         self._recap: list[str] = []
         self._pending: PendingRequest | None = None
         self._sending = threading.Lock()
@@ -97,12 +114,21 @@ class AttachedRun:
 
     def snapshot(self) -> RunSnapshot:
         """Return the state of the run; its phase is `CRASHED` if its process died."""
-        snapshot = with_pending(self._state.snapshot(), self._pending)
+        changes = self._progress_changes  # first: what is newer than it says is shown again
+        snapshot, progress = self._state.snapshot(), self._progress
+        if progress is not None:
+            snapshot = with_progress(snapshot, progress)
+        snapshot = replace(
+            with_pending(snapshot, self._pending),
+            version=snapshot.version + changes,
+            curves_version=snapshot.curves_version + changes,
+        )
         return self._with_crash(snapshot) if self.loaded else snapshot
 
     def curves(self) -> Curves:
         """Return the curves of the charts."""
-        return self._state.curves()
+        curves, progress = self._state.curves(), self._progress
+        return with_newest_point(curves, progress) if progress is not None else curves
 
     def log_since(self, index: int) -> list[LogLine]:
         """Return the log lines from number `index` on."""
@@ -115,20 +141,26 @@ class AttachedRun:
     def sample_batch(self, number: int) -> SampleBatch | None:
         """Return batch `number` of the images in the run's folder, which wraps around; None without any."""
         snapshot = self._state.snapshot()
-        if self._samples is None:
-            self._samples = read_samples(self.folder / SAMPLES_FILE)
-        if self._samples is None or snapshot.data is None:
+        if snapshot.data is None:
             return None
+        class_names = snapshot.data.class_names
+        written = (snapshot.data, snapshot.started)  # a resume may write other images
+        if self._samples is None or self._samples_of != written:
+            self._samples = read_samples(self.folder, classes=len(class_names))
+            self._samples_of = written
+        if self._samples is None:
+            return None
+        if snapshot.evaluated is not self._predictions_of:
+            self._predictions = read_predictions(self.folder, classes=len(class_names))
+            self._predictions_of = snapshot.evaluated
         images, targets = self._samples
-        samples = snapshot.samples
         return build_sample_batch(
             number,
             images=images,
             targets=targets,
-            class_names=snapshot.data.class_names,
-            predicted=samples.predicted if samples else (),
-            confidences=samples.confidences if samples else (),
-            step=samples.step if samples else None,
+            class_names=class_names,
+            snapshot=snapshot,
+            evaluated=self._predictions,
         )
 
     def _with_crash(self, snapshot: RunSnapshot) -> RunSnapshot:
@@ -177,7 +209,24 @@ class AttachedRun:
             if time.monotonic() - checked >= _OWNER_SECONDS:
                 checked = time.monotonic()
                 self._check_owner()
+            if self.live and time.monotonic() >= self._progress_due:
+                self._ask_progress()
             self._read()
+
+    def _ask_progress(self) -> None:
+        """Ask the owner for its progress; one that does not answer is asked less often."""
+        self._progress_due = time.monotonic() + _PROGRESS_SECONDS
+        try:
+            progress = ask_progress(self.folder, timeout=_PROGRESS_TIMEOUT)
+        except UserError:
+            self._progress_due = time.monotonic() + _PROGRESS_RETRY_SECONDS
+        else:
+            self._use_progress(progress)
+
+    def _use_progress(self, progress: Progress | None) -> None:
+        if progress != self._progress:
+            self._progress = progress
+            self._progress_changes += 1
 
     def _read(self, recap: Recap | None = None) -> None:
         try:
@@ -189,6 +238,8 @@ class AttachedRun:
                 if isinstance(event, PhaseChanged):
                     self._forget_pending(event.phase)
                 self._state.apply(event)
+                if isinstance(event, TrainingStarted | Resumed):
+                    self._use_progress(None)  # it may be of steps that are trained again
         except OSError as error:
             reason = f"{error.strerror}; make the folder readable"
             self._state.apply(Alert(text=f"cannot read the event log in '{self.folder}': {reason}"))
@@ -200,6 +251,7 @@ class AttachedRun:
             if self.live:
                 self._read()  # the last events of the former owner
             self._owner = owner
+            self._use_progress(None)
             if owner.crashed:
                 self._state.apply(Alert(text="the training process died"))
             elif owner.live:

@@ -1,23 +1,32 @@
 """`LiveRun`: a run in a thread of this process."""
 
+import contextlib
 import threading
 import traceback
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cifar_tui.engine.config.schema import TrainConfig
 from cifar_tui.engine.control import RunControl
 from cifar_tui.engine.errors import CancelledError, RunFailedError, UserError
-from cifar_tui.engine.events import Alert, Event, Message, Phase, PhaseChanged, RunEnded, TrainingFinished
-from cifar_tui.engine.layout import LAST_FILE, LOG_FILE, REPORT_FILE, SAMPLES_FILE, WEIGHTS_FILE
+from cifar_tui.engine.events import (
+    Alert,
+    Evaluated,
+    Event,
+    Message,
+    Phase,
+    PhaseChanged,
+    RunEnded,
+    TrainingFinished,
+)
+from cifar_tui.engine.layout import LAST_FILE, LOG_FILE, REPORT_FILE, WEIGHTS_FILE
 from cifar_tui.runs.control.protocol import Request, is_allowed
 from cifar_tui.runs.disk.event_log import read_events
-from cifar_tui.runs.disk.samples import write_samples
+from cifar_tui.runs.disk.samples import read_predictions, write_predictions, write_samples
 from cifar_tui.runs.disk.store import check_checkpoints, create_run_folder, read_name, write_config
 from cifar_tui.runs.log_line import LogLine
-from cifar_tui.runs.source import SampleBatch, build_sample_batch
+from cifar_tui.runs.source import Predictions, SampleBatch, build_sample_batch
 from cifar_tui.runs.state import STOPPED, Curves, PendingRequest, RunSnapshot, RunState, with_pending
 from cifar_tui.terminal.process_tuning import collect_everything, gc_frozen
 
@@ -61,6 +70,7 @@ class LiveRun:
         self._state = RunState()
         self._control = RunControl()
         self._session: Session | None = None
+        self._evaluated: Predictions | None = None
         self._early_events: list[Event] = []
         self._writer: RunWriter | None = None
         self._log_failed = False
@@ -139,26 +149,16 @@ class LiveRun:
         """Return batch `number` of the test images, which wraps around; None before they are loaded."""
         session = self._session
         dataset = session.dataset if session is not None else None
-        if session is None or dataset is None:
+        if dataset is None:
             return None
-        snapshot = self._state.snapshot()
-        report, evaluated, samples = session.report, snapshot.evaluated, snapshot.samples
-        build = partial(
-            build_sample_batch,
+        return build_sample_batch(
             number,
             images=dataset.test.images.permute(0, 2, 3, 1).numpy(),
             targets=dataset.test.targets.numpy(),
             class_names=dataset.class_names,
+            snapshot=self._state.snapshot(),
+            evaluated=self._evaluated,
         )
-        if report is not None and evaluated and (samples is None or evaluated.step >= samples.step):
-            return build(
-                predicted=report.predicted.numpy(),
-                confidences=report.confidences.numpy(),
-                step=evaluated.step or None,  # unknown for a file of weights
-            )
-        if samples is None:
-            return build()
-        return build(predicted=samples.predicted, confidences=samples.confidences, step=samples.step)
 
     def _start(self, work: Callable[[], str]) -> None:
         if self.live:
@@ -244,14 +244,31 @@ class LiveRun:
     def _update_folder(self, folder: Path) -> Path:
         """Write the settings of a resumed run, now that its images are loaded."""
         write_config(folder, self.config)
-        self._write_samples(folder)
+        classes = self._write_samples(folder)
+        self._evaluated = read_predictions(folder, classes=classes)
         return folder
 
-    def _write_samples(self, folder: Path) -> None:
+    def _write_samples(self, folder: Path) -> int:
+        """Write the test images into the run's folder and return their number of classes."""
         dataset = self._session.dataset if self._session is not None else None
         if dataset is None:
             raise AssertionError("the images are loaded before the folder is created")
-        write_samples(folder / SAMPLES_FILE, dataset)
+        write_samples(folder, dataset.test)
+        return len(dataset.class_names)
+
+    def _keep_predictions(self, step: int) -> None:
+        """Keep what the evaluation after `step` predicted; an attached dashboard reads it from the folder."""
+        report = self._session.report if self._session is not None else None
+        if report is None:
+            raise AssertionError("an evaluation leaves its report")
+        self._evaluated = Predictions(
+            step=step or None,  # unknown for a file of weights
+            predicted=report.predicted.numpy(),
+            confidences=report.confidences.numpy(),
+        )
+        if self._folder is not None:
+            with contextlib.suppress(OSError):  # the event log reports a full disk
+                write_predictions(self._folder, self._evaluated)
 
     def _acquire(self, folder: Path) -> None:
         """Take ownership of the run's folder and log the events so far."""
@@ -283,6 +300,8 @@ class LiveRun:
         return None
 
     def _emit(self, event: Event) -> None:
+        if isinstance(event, Evaluated):
+            self._keep_predictions(event.step)
         self._state.apply(event)
         if self._writer is not None:
             self._log(event)

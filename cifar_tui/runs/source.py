@@ -55,45 +55,74 @@ class SampleBatch:
     samples: tuple[Sample, ...]
 
 
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Predictions:
+    """Predictions for the first test images, or for all.
+
+    Attributes:
+        step: the step after which they were made; None if unknown.
+        predicted: class indices, in test set order.
+        confidences: their softmax probabilities (0-1).
+    """
+
+    step: int | None
+    predicted: "Sequence[int] | NDArray[np.integer]"
+    confidences: "Sequence[float] | NDArray[np.float32]"
+
+
 def build_sample_batch(
     number: int,
     *,
     images: "NDArray[np.uint8]",
     targets: "NDArray[np.int64]",
     class_names: Sequence[str],
-    predicted: "Sequence[int] | NDArray[np.int64]" = (),
-    confidences: "Sequence[float] | NDArray[np.float32]" = (),
-    step: int | None = None,
+    snapshot: RunSnapshot,
+    evaluated: Predictions | None,
 ) -> SampleBatch:
-    """Build a batch of samples from test images and the predictions known for the first of them.
+    """Build a batch of samples from test images and the newest predictions for them.
 
     Args:
         number: number of the batch; wraps around.
         images: shape (N, 32, 32, 3), RGB.
         targets: shape (N,), the true classes.
         class_names: name of class 0, 1, …
-        predicted: classes of the first images, up to N.
-        confidences: softmax probabilities (0-1) of `predicted`.
-        step: the step after which the images were predicted.
+        snapshot: the state of the run.
+        evaluated: predictions of an evaluation; not used unless it is the latest one in `snapshot`.
     """
     count = -(-len(targets) // SAMPLE_BATCH_SIZE)
     number %= count
-    first = number * SAMPLE_BATCH_SIZE
+    batch = range(number * SAMPLE_BATCH_SIZE, min((number + 1) * SAMPLE_BATCH_SIZE, len(targets)))
+    known = (made for made in _newest_first(snapshot, evaluated) if len(made.predicted) >= batch.stop)
+    made = next(known, None)
     return SampleBatch(
         number=number,
         count=count,
-        step=step if first < len(predicted) else None,
+        step=made.step if made is not None else None,
         samples=tuple(
             Sample(
                 index=k,
                 image=images[k],
                 ground_truth=class_names[targets[k]],
-                predicted=class_names[predicted[k]] if k < len(predicted) else None,
-                confidence=float(confidences[k]) if k < len(confidences) else None,
+                predicted=class_names[made.predicted[k]] if made is not None else None,
+                confidence=float(made.confidences[k]) if made is not None else None,
             )
-            for k in range(first, min(first + SAMPLE_BATCH_SIZE, len(targets)))
+            for k in batch
         ),
     )
+
+
+def _newest_first(snapshot: RunSnapshot, evaluated: Predictions | None) -> list[Predictions]:
+    latest, samples = snapshot.evaluated, snapshot.samples
+    found = []
+    if evaluated is not None and latest is not None and (evaluated.step or 0) == latest.step:
+        found.append(evaluated)
+    if samples is not None:
+        while_training = Predictions(
+            step=samples.step, predicted=samples.predicted, confidences=samples.confidences
+        )
+        newer = latest is None or samples.step > latest.step
+        found.insert(0 if newer else len(found), while_training)
+    return found
 
 
 class RunSource(Protocol):

@@ -85,7 +85,7 @@ def test_a_finished_run_shows_the_samples_of_its_own_process(attach, finished_ru
 @pytest.mark.parametrize("content", [None, b"", b"a picture"])
 def test_a_run_whose_samples_are_missing_or_damaged_shows_none(attach, folder, content):
     if content is not None:
-        (folder / "samples.npz").write_bytes(content)
+        (folder / "samples.bin").write_bytes(content)
     log(folder, STARTED, PhaseChanged(phase=Phase.DONE))
     assert attach(folder).sample_batch(0) is None
 

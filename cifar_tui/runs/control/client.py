@@ -1,18 +1,22 @@
-"""Send a request to the process that owns a run."""
+"""Send a request to the process that owns a run, or ask it how far it is."""
 
 import json
 import socket
 import time
 from pathlib import Path
+from typing import Any
 
 from cifar_tui.engine.errors import UserError
+from cifar_tui.engine.events import decode
 from cifar_tui.runs.control.protocol import (
+    PROGRESS,
     Request,
     receive_line,
     seconds_until,
     socket_address,
     socket_path,
 )
+from cifar_tui.runs.progress import Progress
 
 _MAX_REPLY_BYTES = 65_536
 _RETRY_SECONDS = 0.02
@@ -38,9 +42,26 @@ def send_request(folder: Path, request: Request, *, timeout: float = 2.0) -> Non
         RunUnreachableError: nothing listens, no reply in time, or an invalid reply.
         RequestRefusedError: the owner refused the request.
     """
+    _ask(folder, request, timeout)
+
+
+def ask_progress(folder: Path, *, timeout: float = 2.0) -> Progress:
+    """Ask the process that owns the run in `folder` for the run's progress.
+
+    Raises:
+        RunUnreachableError, RequestRefusedError: as `send_request`.
+    """
+    try:
+        return decode(Progress, _ask(folder, PROGRESS, timeout)["progress"])
+    except (TypeError, ValueError, KeyError, OverflowError, AttributeError):
+        raise _unreachable(folder, f"invalid reply from '{socket_path(folder)}'") from None
+
+
+def _ask(folder: Path, name: str, timeout: float) -> dict[str, Any]:
+    """Send the request `name` and return the reply, in which "ok" is true."""
     path = socket_path(folder)
     try:
-        reply = json.loads(_exchange(folder, {"do": request}, time.monotonic() + timeout))
+        reply = json.loads(_exchange(folder, {"do": name}, time.monotonic() + timeout))
     except TimeoutError:
         raise _unreachable(folder, f"no answer on '{path}' within {timeout:g} s") from None
     except (FileNotFoundError, ConnectionRefusedError):
@@ -53,7 +74,7 @@ def send_request(folder: Path, request: Request, *, timeout: float = 2.0) -> Non
         reply = None
     match reply:
         case {"ok": True}:
-            return
+            return dict(reply)
         case {"ok": False, "error": str(reason)}:
             raise RequestRefusedError(reason)
         case _:

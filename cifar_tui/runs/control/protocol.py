@@ -1,7 +1,8 @@
 """Every request to a run, when it is allowed, and how another process sends it.
 
 A client connects to the socket in the run's folder, sends a line such as `{"do": "pause"}` and receives one:
-`{"ok": true}` or `{"ok": false, "error": "<sentence>"}`.
+`{"ok": true}` or `{"ok": false, "error": "<sentence>"}`. `{"do": "progress"}` changes nothing and is answered
+by `{"ok": true, "progress": {…}}`, the fields of `Progress`.
 """
 
 import contextlib
@@ -27,6 +28,10 @@ class Request(StrEnum):
     SAVE = "save"
     EVALUATE = "evaluate"
     STOP = "stop"
+
+
+PROGRESS = "progress"
+"""What another process sends to learn the progress of the run."""
 
 
 def is_allowed(

@@ -1,6 +1,7 @@
 """`ControlServer`: accept requests to a run from other processes of the same user."""
 
 import contextlib
+import dataclasses
 import json
 import os
 import socket
@@ -13,7 +14,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from cifar_tui.engine.errors import RunFailedError
-from cifar_tui.runs.control.protocol import Request, receive_line, socket_address, socket_path
+from cifar_tui.engine.events import finite_or_none
+from cifar_tui.runs.control.protocol import PROGRESS, Request, receive_line, socket_address, socket_path
+from cifar_tui.runs.progress import Progress
 
 _MAX_REQUEST_BYTES = 4096
 _MAX_CLIENTS = 16
@@ -31,9 +34,7 @@ class _ClientHandler(socketserver.BaseRequestHandler):
         deadline = time.monotonic() + _CLIENT_SECONDS
         line = receive_line(self.request, max_bytes=_MAX_REQUEST_BYTES, deadline=deadline)
         if line:  # otherwise the client hung up
-            refusal = self.server.answer(line)
-            reply = {"ok": True} if refusal is None else {"ok": False, "error": refusal}
-            self.request.sendall(json.dumps(reply).encode() + b"\n")
+            self.request.sendall(json.dumps(self.server.reply_to(line)).encode() + b"\n")
 
 
 class ControlServer(socketserver.ThreadingUnixStreamServer):
@@ -42,6 +43,7 @@ class ControlServer(socketserver.ThreadingUnixStreamServer):
     Args:
         folder: the run's folder; access is restricted to its owner.
         handle: carries out a request, in any thread and without blocking; returns the reason for a refusal.
+        progress: returns the progress of the run, likewise.
         beat: called every `beat_seconds` seconds; keeps the run's lock fresh.
 
     Raises:
@@ -55,11 +57,13 @@ class ControlServer(socketserver.ThreadingUnixStreamServer):
         folder: Path,
         handle: Callable[[Request], str | None],
         *,
+        progress: Callable[[], Progress],
         beat: Callable[[], None],
         beat_seconds: float,
     ) -> None:
         self._path = socket_path(folder)
         self._handle = handle
+        self._progress = progress
         self._beat = beat
         self._beat_seconds = beat_seconds
         self._next_beat = time.monotonic() + beat_seconds
@@ -102,18 +106,23 @@ class ControlServer(socketserver.ThreadingUnixStreamServer):
             _disconnect(client)
         self.server_close()
 
-    def answer(self, line: bytes) -> str | None:
-        """Carry out the request in `line`; return the reason if it is refused."""
+    def reply_to(self, line: bytes) -> dict[str, object]:
+        """Carry out the request in `line` and return the reply."""
         if len(line) > _MAX_REQUEST_BYTES:
-            return f"request too long (at most {_MAX_REQUEST_BYTES} bytes)"
+            return _refusal(f"request too long (at most {_MAX_REQUEST_BYTES} bytes)")
         try:
-            request = Request(json.loads(line)["do"])
+            name = json.loads(line)["do"]
+            request = None if name == PROGRESS else Request(name)
         except (ValueError, TypeError, KeyError, RecursionError):
-            return f'invalid request: send a JSON line {{"do": "…"}} with one of: {", ".join(Request)}'
+            names = ", ".join((*Request, PROGRESS))
+            return _refusal(f'invalid request: send a JSON line {{"do": "…"}} with one of: {names}')
         try:
-            return self._handle(request)
+            if request is None:
+                return {"ok": True, "progress": finite_or_none(dataclasses.asdict(self._progress()))}
+            reason = self._handle(request)
         except Exception as error:  # noqa: BLE001 - the client must hear of it, whatever it is
-            return f"internal error ({type(error).__name__}: {error})"
+            reason = f"internal error ({type(error).__name__}: {error})"
+        return {"ok": True} if reason is None else _refusal(reason)
 
     def get_request(self) -> tuple[socket.socket, object]:
         """Accept a client of this user, unless too many are connected."""
@@ -139,6 +148,10 @@ class ControlServer(socketserver.ThreadingUnixStreamServer):
             with contextlib.suppress(OSError):  # the next beat may succeed
                 self._beat()
             self._next_beat = time.monotonic() + self._beat_seconds
+
+
+def _refusal(reason: str) -> dict[str, object]:
+    return {"ok": False, "error": reason}
 
 
 def _disconnect(connection: socket.socket) -> None:

@@ -20,6 +20,7 @@ from cifar_tui.runs.control.server import ControlServer
 from cifar_tui.runs.disk.event_log import EventLog
 from cifar_tui.runs.disk.run_lock import BEAT_SECONDS, RunLock
 from cifar_tui.runs.disk.summary import summarize, write_summary
+from cifar_tui.runs.progress import progress_of
 from cifar_tui.runs.state import RunState
 
 _SUMMARY_SECONDS = 5.0
@@ -53,7 +54,13 @@ class RunWriter:
                 remove_leftovers(folder)
                 self._event_log = EventLog(folder)
                 undo.callback(self._event_log.close)
-                self._server = ControlServer(folder, answer, beat=self._lock.beat, beat_seconds=BEAT_SECONDS)
+                self._server = ControlServer(
+                    folder,
+                    answer,
+                    progress=lambda: progress_of(state.snapshot()),
+                    beat=self._lock.beat,
+                    beat_seconds=BEAT_SECONDS,
+                )
                 self._server.start()
             undo.pop_all()
 

@@ -1,46 +1,154 @@
-"""The first test images, kept in the run's folder for the samples pane of an attached run."""
+"""The test images of a run and the predictions of its last evaluation, for those who attach to it."""
 
 import io
+import os
+import shutil
 import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cifar_tui.engine.atomic import disk_errors_explained, write_atomically
+from cifar_tui.engine.atomic import disk_errors_explained, link_atomically, write_atomically
 from cifar_tui.engine.events import SAMPLE_IMAGES
+from cifar_tui.engine.layout import PREDICTIONS_FILE, SAMPLES_FILE
+from cifar_tui.runs.source import Predictions
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from cifar_tui.engine.data.dataset import Dataset
+    from cifar_tui.engine.data.dataset import ImageSplit
+
+_IMAGE_SHAPE = (3, 32, 32)
+_DISK_SHARE = 0.1
+"""The test images may take up to this share of the free disk space; of more, only the first are kept."""
+_CHUNK_BYTES = 1 << 20
+
+_READ_ERRORS = (
+    OSError,
+    ValueError,
+    TypeError,
+    KeyError,
+    EOFError,
+    MemoryError,
+    OverflowError,
+    NotImplementedError,
+    RuntimeError,
+    zipfile.BadZipFile,
+)
+"""What numpy and zipfile raise on damaged files."""
 
 
-def write_samples(path: Path, dataset: "Dataset") -> None:
-    """Write the first `SAMPLE_IMAGES` test images and their targets.
+def write_samples(folder: Path, test: "ImageSplit") -> None:
+    """Write the test images and their targets into the run's `folder`.
+
+    Runs with the same test images share one file by a hard link. If the disk is nearly full, only the first
+    `SAMPLE_IMAGES` are written.
 
     Raises:
         RunFailedError: the file cannot be written.
     """
-    import numpy as np
-
-    buffer = io.BytesIO()
-    np.savez_compressed(
-        buffer,
-        images=dataset.test.images[:SAMPLE_IMAGES].permute(0, 2, 3, 1).contiguous().numpy(),
-        targets=dataset.test.targets[:SAMPLE_IMAGES].numpy(),
-    )
+    path, content = folder / SAMPLES_FILE, _content(test, len(test))
+    if _has_content(path, content) or _link_to_same(path, content):
+        return
     with disk_errors_explained(f"write '{path}'"):
-        write_atomically(path, buffer.getvalue())
+        if len(content) <= _DISK_SHARE * shutil.disk_usage(folder).free:
+            write_atomically(path, content)
+        else:
+            write_atomically(path, _content(test, SAMPLE_IMAGES))
 
 
-def read_samples(path: Path) -> "tuple[NDArray[np.uint8], NDArray[np.int64]] | None":
-    """Read the images, uint8 (N, 32, 32, 3), and targets, int64 (N,); None if missing or damaged."""
+def read_samples(folder: Path, *, classes: int) -> "tuple[NDArray[np.uint8], NDArray[np.int64]] | None":
+    """Map the images, uint8 (N, 32, 32, 3), into memory and read the targets, int64 (N,).
+
+    Returns None if the file is missing or damaged, or has a target beyond `classes`.
+    """
     import numpy as np
 
     try:
-        with np.load(path, allow_pickle=False) as content:
-            images, targets = content["images"], content["targets"]
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        with (folder / SAMPLES_FILE).open("rb") as file:
+            targets = np.lib.format.read_array(file, allow_pickle=False)
+            if not _are_classes(targets, classes):
+                return None
+            shape = (len(targets), *_IMAGE_SHAPE)
+            images = np.memmap(file, np.uint8, "r", offset=file.tell(), shape=shape)
+    except _READ_ERRORS:
         return None
-    valid = images.dtype == np.uint8 and images.shape[1:] == (32, 32, 3) and targets.shape == images.shape[:1]
-    return (images, targets) if valid else None
+    return images.transpose(0, 2, 3, 1), targets.astype(np.int64, copy=False)
+
+
+def write_predictions(folder: Path, predictions: Predictions) -> None:
+    """Write what an evaluation predicted for the test images, about 60 KB for 10,000.
+
+    Not fsynced, for training waits: after a power failure a damaged file is read as none.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    import numpy as np
+
+    buffer = io.BytesIO()
+    np.savez(
+        buffer,
+        step=np.int64(predictions.step or 0),
+        predicted=np.asarray(predictions.predicted, np.int16),
+        confidences=np.asarray(predictions.confidences, np.float32),
+    )
+    write_atomically(folder / PREDICTIONS_FILE, buffer.getvalue(), durable=False)
+
+
+def read_predictions(folder: Path, *, classes: int) -> Predictions | None:
+    """Read what the last evaluation predicted.
+
+    Returns None if the file is missing or damaged, or has a class beyond `classes`.
+    """
+    import numpy as np
+
+    try:
+        with np.load(folder / PREDICTIONS_FILE, allow_pickle=False) as content:
+            step, predicted, confidences = (content[name] for name in ("step", "predicted", "confidences"))
+    except _READ_ERRORS:
+        return None
+    if step.shape or not _are_classes(predicted, classes) or confidences.shape != predicted.shape:
+        return None
+    return Predictions(step=int(step) or None, predicted=predicted, confidences=confidences)
+
+
+def _are_classes(array: "NDArray[np.generic]", classes: int) -> bool:
+    if array.ndim != 1 or array.dtype.kind != "i" or not len(array):
+        return False
+    return bool(array.min() >= 0 and array.max() < classes)
+
+
+def _content(test: "ImageSplit", count: int) -> bytes:
+    """Build the file: the targets as `.npy`, then the pixels as they are in memory, (N, 3, 32, 32)."""
+    import numpy as np
+
+    buffer = io.BytesIO()
+    np.lib.format.write_array(buffer, test.targets[:count].numpy(), allow_pickle=False)
+    return buffer.getvalue() + test.images[:count].contiguous().numpy().tobytes()
+
+
+def _link_to_same(path: Path, content: bytes) -> bool:
+    """Link `path` to the file of another run with the same content; false if there is none."""
+    compared: set[int] = set()
+    for other in sorted(path.parent.parent.glob(f"*/{SAMPLES_FILE}"), reverse=True):
+        try:
+            inode = other.stat().st_ino
+            if inode not in compared and _has_content(other, content):
+                link_atomically(other, path)
+                return True
+        except OSError:  # deleted meanwhile, or the file system has no hard links
+            continue
+        compared.add(inode)
+    return False
+
+
+def _has_content(path: Path, content: bytes) -> bool:
+    try:
+        with path.open("rb") as file:
+            if os.fstat(file.fileno()).st_size != len(content):
+                return False
+            starts = range(0, len(content), _CHUNK_BYTES)
+            return all(file.read(_CHUNK_BYTES) == content[k : k + _CHUNK_BYTES] for k in starts)
+    except OSError:
+        return False

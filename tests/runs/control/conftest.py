@@ -3,15 +3,19 @@
 import pytest
 
 from cifar_tui.runs.control.server import ControlServer
+from cifar_tui.runs.progress import Progress
 
 
 class NotingServer(ControlServer):
     """Notes the requests; refuses them with `refusal`, or fails with `defect`, if there is one."""
 
     def __init__(self, folder, *, beat=lambda: None, beat_seconds=60.0):
-        super().__init__(folder, self.note, beat=beat, beat_seconds=beat_seconds)
+        super().__init__(
+            folder, self.note, progress=lambda: self.progress, beat=beat, beat_seconds=beat_seconds
+        )
         self.folder = folder
         self.requests = []
+        self.progress = Progress()
         self.refusal = None
         self.defect = None
 

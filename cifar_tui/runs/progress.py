@@ -1,0 +1,53 @@
+"""`Progress`: the figures of a run that change faster than its event log is written."""
+
+from dataclasses import dataclass, fields, replace
+
+from cifar_tui.engine.events import EvaluationProgress, LoadingProgress
+from cifar_tui.runs.state import Curves, RunSnapshot
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Progress:
+    """Fields of `RunSnapshot`, as the process that owns the run has them.
+
+    The log has chart points once a second, of a long run only some, and no progress of loading or evaluating.
+    """
+
+    epoch: int = 0
+    batch: int = 0
+    step: int = 0
+    loss: float | None = None
+    accuracy: float | None = None
+    images_per_second: float | None = None
+    train_seconds: float = 0.0
+    seconds_left: float | None = None
+    loading: LoadingProgress | None = None
+    evaluating: EvaluationProgress | None = None
+
+
+_NAMES = tuple(field.name for field in fields(Progress))
+_TRANSIENT = ("loading", "evaluating")
+
+
+def progress_of(snapshot: RunSnapshot) -> Progress:
+    """Return the progress of the run in `snapshot`."""
+    return Progress(**{name: getattr(snapshot, name) for name in _NAMES})
+
+
+def with_progress(snapshot: RunSnapshot, progress: Progress) -> RunSnapshot:
+    """Return `snapshot` with `progress`, but with its own figures if it is at a later step."""
+    names = _NAMES if progress.step >= snapshot.step else _TRANSIENT
+    return replace(snapshot, **{name: getattr(progress, name) for name in names})
+
+
+def with_newest_point(curves: Curves, progress: Progress) -> Curves:
+    """Return `curves`, continued to the step of `progress`."""
+    if progress.loss is None or progress.accuracy is None:
+        return curves
+    if curves.loss and curves.loss[-1][0] >= progress.step:
+        return curves
+    return replace(
+        curves,
+        loss=(*curves.loss, (progress.step, progress.loss)),
+        train_accuracy=(*curves.train_accuracy, (progress.step, progress.accuracy)),
+    )
