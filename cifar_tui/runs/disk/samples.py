@@ -4,6 +4,7 @@ import io
 import os
 import shutil
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,10 +52,9 @@ def write_samples(folder: Path, test: "ImageSplit") -> None:
     if _has_content(path, content) or _link_to_same(path, content):
         return
     with disk_errors_explained(f"write '{path}'"):
-        if len(content) <= _DISK_SHARE * shutil.disk_usage(folder).free:
-            write_atomically(path, content)
-        else:
-            write_atomically(path, _content(test, SAMPLE_IMAGES))
+        if sum(map(len, content)) > _DISK_SHARE * shutil.disk_usage(folder).free:
+            content = _content(test, SAMPLE_IMAGES)
+        write_atomically(path, b"".join(content))
 
 
 def read_samples(folder: Path, *, classes: int) -> "tuple[NDArray[np.uint8], NDArray[np.int64]] | None":
@@ -119,16 +119,16 @@ def _are_classes(array: "NDArray[np.generic]", classes: int) -> bool:
     return bool(array.min() >= 0 and array.max() < classes)
 
 
-def _content(test: "ImageSplit", count: int) -> bytes:
+def _content(test: "ImageSplit", count: int) -> tuple[bytes, memoryview]:
     """Build the file: the targets as `.npy`, then the pixels as they are in memory, (N, 3, 32, 32)."""
     import numpy as np
 
     buffer = io.BytesIO()
     np.lib.format.write_array(buffer, test.targets[:count].numpy(), allow_pickle=False)
-    return buffer.getvalue() + test.images[:count].contiguous().numpy().tobytes()
+    return buffer.getvalue(), test.images[:count].contiguous().view(-1).numpy().data
 
 
-def _link_to_same(path: Path, content: bytes) -> bool:
+def _link_to_same(path: Path, content: tuple[bytes, memoryview]) -> bool:
     """Link `path` to the file of another run with the same content; false if there is none."""
     compared: set[int] = set()
     for other in sorted(path.parent.parent.glob(f"*/{SAMPLES_FILE}"), reverse=True):
@@ -137,18 +137,23 @@ def _link_to_same(path: Path, content: bytes) -> bool:
             if inode not in compared and _has_content(other, content):
                 link_atomically(other, path)
                 return True
-        except OSError:  # deleted meanwhile, or the file system has no hard links
+        except FileNotFoundError:  # deleted meanwhile
             continue
+        except OSError:  # the file system has no hard links
+            return False
         compared.add(inode)
     return False
 
 
-def _has_content(path: Path, content: bytes) -> bool:
+def _has_content(path: Path, content: tuple[bytes, memoryview]) -> bool:
     try:
         with path.open("rb") as file:
-            if os.fstat(file.fileno()).st_size != len(content):
-                return False
-            starts = range(0, len(content), _CHUNK_BYTES)
-            return all(file.read(_CHUNK_BYTES) == content[k : k + _CHUNK_BYTES] for k in starts)
+            return os.fstat(file.fileno()).st_size == sum(map(len, content)) and all(
+                file.read(len(chunk)) == chunk for part in content for chunk in _chunks(part)
+            )
     except OSError:
         return False
+
+
+def _chunks(part: bytes | memoryview) -> Iterator[bytes]:
+    return (bytes(part[start : start + _CHUNK_BYTES]) for start in range(0, len(part), _CHUNK_BYTES))

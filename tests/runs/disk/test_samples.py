@@ -1,0 +1,154 @@
+"""The test images and predictions in a run's folder."""
+
+import shutil
+
+import numpy as np
+import pytest
+import torch
+
+from cifar_tui.engine.config.schema import TrainConfig
+from cifar_tui.engine.data.dataset import ImageSplit
+from cifar_tui.engine.events import SAMPLE_IMAGES
+from cifar_tui.runs.disk import samples as samples_module
+from cifar_tui.runs.disk.samples import read_predictions, read_samples, write_predictions, write_samples
+from cifar_tui.runs.disk.store import write_config
+from cifar_tui.runs.listing import delete_run
+from cifar_tui.runs.source import Predictions
+
+CLASSES = 10
+
+
+def made_split(seed=0, count=100):
+    generator = torch.Generator().manual_seed(seed)
+    return ImageSplit(
+        images=torch.randint(0, 256, (count, 3, 32, 32), dtype=torch.uint8, generator=generator),
+        targets=torch.randint(0, CLASSES, (count,), generator=generator),
+    )
+
+
+@pytest.fixture
+def make_folder(tmp_path):
+    def make(name):
+        (tmp_path / name).mkdir()
+        write_config(tmp_path / name, TrainConfig())
+        return tmp_path / name
+
+    return make
+
+
+def assert_holds(folder, split):
+    images, targets = read_samples(folder, classes=CLASSES)
+    assert np.array_equal(images, split.images.permute(0, 2, 3, 1).numpy())
+    assert np.array_equal(targets, split.targets.numpy())
+
+
+def file_of(folder):
+    return (folder / "samples.bin").stat().st_ino
+
+
+def test_runs_on_the_same_test_images_share_one_file_until_the_last_is_deleted(make_folder):
+    folders = [make_folder(name) for name in "abc"]
+    for folder, split in zip(folders, (made_split(), made_split(), made_split(1)), strict=True):
+        write_samples(folder, split)
+    first, second, other = folders
+    assert file_of(first) == file_of(second) != file_of(other)
+    delete_run(first)
+    assert_holds(second, made_split())
+    assert_holds(other, made_split(1))
+
+
+def test_a_resume_with_other_images_replaces_its_own_file_only(make_folder):
+    first, second = make_folder("a"), make_folder("b")
+    for folder in (first, second, second):  # the second time, nothing has changed
+        write_samples(folder, made_split())
+    write_samples(second, made_split(1))
+    assert_holds(first, made_split())
+    assert_holds(second, made_split(1))
+    write_samples(second, made_split())
+    assert file_of(first) == file_of(second)
+    assert not list(second.glob(".*"))
+
+
+def test_without_hard_links_each_run_has_a_copy(make_folder, monkeypatch):
+    def no_links(_source, _path):
+        raise PermissionError
+
+    monkeypatch.setattr(samples_module, "link_atomically", no_links)
+    first, second = make_folder("a"), make_folder("b")
+    for folder in (first, second):
+        write_samples(folder, made_split())
+    assert file_of(first) != file_of(second)
+    assert_holds(second, made_split())
+
+
+def test_a_damaged_file_is_not_shared(make_folder):
+    first, second = make_folder("a"), make_folder("b")
+    write_samples(first, made_split())
+    with (first / "samples.bin").open("r+b") as file:
+        file.seek(-1, 2)
+        file.write(bytes([255 - made_split().images.flatten()[-1].item()]))
+    write_samples(second, made_split())
+    assert_holds(second, made_split())
+
+
+def test_a_disk_that_is_nearly_full_keeps_the_first_images(make_folder, monkeypatch):
+    free = shutil.disk_usage("/")._replace(free=1_000_000)
+    monkeypatch.setattr(samples_module.shutil, "disk_usage", lambda _: free)
+    folder, split = make_folder("a"), made_split()
+    write_samples(folder, split)
+    first = ImageSplit(images=split.images[:SAMPLE_IMAGES], targets=split.targets[:SAMPLE_IMAGES])
+    assert_holds(folder, first)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda content: b"",
+        lambda content: content[:64],
+        lambda content: content[:-1],
+        lambda content: b"\x93NUMPY" + b"x" * 1000,
+        lambda content: content.replace(b"(100,)", b"(10**9,)"),
+        lambda content: content.replace(b"<i8", b"|O8"),
+    ],
+    ids=["empty", "only the header", "cut short", "no header", "too many", "pickled"],
+)
+def test_damaged_samples_are_read_as_none(make_folder, damage):
+    folder = make_folder("a")
+    write_samples(folder, made_split())
+    path = folder / "samples.bin"
+    path.write_bytes(damage(path.read_bytes()))
+    assert read_samples(folder, classes=CLASSES) is None
+
+
+def test_samples_of_more_classes_than_there_are_names_are_read_as_none(make_folder):
+    folder = make_folder("a")
+    write_samples(folder, made_split())
+    assert read_samples(folder, classes=CLASSES - 1) is None
+
+
+def test_predictions_are_read_as_they_were_written(tmp_path):
+    confidences = np.random.default_rng(0).random(10_000, dtype=np.float32)
+    written = Predictions(step=500, predicted=np.arange(10_000) % CLASSES, confidences=confidences)
+    write_predictions(tmp_path, written)
+    read = read_predictions(tmp_path, classes=CLASSES)
+    assert read.step == 500
+    assert np.array_equal(read.predicted, written.predicted)
+    assert np.array_equal(read.confidences, confidences)
+    assert (tmp_path / "predictions.npz").stat().st_size < 70_000
+    assert read_predictions(tmp_path, classes=CLASSES - 1) is None
+
+
+@pytest.mark.parametrize("content", [None, b"", b"a picture", b"PK\x03\x04" + bytes(100)])
+def test_damaged_predictions_are_read_as_none(tmp_path, content):
+    if content is not None:
+        (tmp_path / "predictions.npz").write_bytes(content)
+    assert read_predictions(tmp_path, classes=CLASSES) is None
+
+
+def test_predictions_with_a_wrong_byte_are_read_as_none(tmp_path):
+    write_predictions(tmp_path, Predictions(step=1, predicted=[1] * 100, confidences=[0.5] * 100))
+    path = tmp_path / "predictions.npz"
+    content = bytearray(path.read_bytes())
+    content[content.index(b"\x01\x00" * 50) + 10] ^= 2
+    path.write_bytes(content)
+    assert read_predictions(tmp_path, classes=CLASSES) is None
