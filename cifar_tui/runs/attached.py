@@ -118,11 +118,10 @@ class AttachedRun:
         snapshot, progress = self._state.snapshot(), self._progress
         if progress is not None:
             snapshot = with_progress(snapshot, progress)
-        snapshot = replace(
-            with_pending(snapshot, self._pending),
-            version=snapshot.version + changes,
-            curves_version=snapshot.curves_version + changes,
-        )
+        if changes:
+            version, curves_version = snapshot.version + changes, snapshot.curves_version + changes
+            snapshot = replace(snapshot, version=version, curves_version=curves_version)
+        snapshot = with_pending(snapshot, self._pending)
         return self._with_crash(snapshot) if self.loaded else snapshot
 
     def curves(self) -> Curves:

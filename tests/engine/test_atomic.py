@@ -9,7 +9,12 @@ import sys
 
 import pytest
 
-from cifar_tui.engine.atomic import remove_leftovers, write_atomically, write_text_atomically
+from cifar_tui.engine.atomic import (
+    link_atomically,
+    remove_leftovers,
+    write_atomically,
+    write_text_atomically,
+)
 
 
 def test_the_new_content_replaces_the_old(tmp_path):
@@ -18,6 +23,16 @@ def test_the_new_content_replaces_the_old(tmp_path):
     write_text_atomically(path, "new")
     assert path.read_text() == "new"
     assert os.listdir(tmp_path) == ["file"]
+
+
+def test_a_link_replaces_the_old_content_and_leaves_nothing_else(tmp_path):
+    (tmp_path / "source").write_text("new")
+    path = tmp_path / "file"
+    path.write_text("old")
+    for _ in range(2):
+        link_atomically(tmp_path / "source", path)
+        assert path.samefile(tmp_path / "source")
+        assert sorted(os.listdir(tmp_path)) == ["file", "source"]
 
 
 def test_a_failed_write_leaves_the_old_content_and_nothing_else(tmp_path, monkeypatch):

@@ -16,7 +16,7 @@ from cifar_tui.engine.events import (
 from cifar_tui.runs.disk.event_log import read_events
 from cifar_tui.runs.disk.run_lock import RunLock
 from cifar_tui.runs.disk.run_writer import RunWriter
-from cifar_tui.runs.progress import Progress
+from cifar_tui.runs.progress import Progress, progress_of
 from cifar_tui.runs.state import RunState
 from tests.runs.control.helpers import log, make_control_server, texts, wait_until
 from tests.runs.made_events import STARTED, point
@@ -77,8 +77,10 @@ def test_a_paused_run_is_not_drawn_again(attach, folder, owner):
     run = attach(folder)
     owner.emit(Message(text="a"))
     wait_until(lambda: texts(run) == ["a"] and run._progress is not None)
-    version, due = run.snapshot().version, run._progress_due
-    wait_until(lambda: run._progress_due > due)
+    version = run.snapshot().version
+    for _ in range(2):  # the reply to the first has arrived when the second is due
+        due = run._progress_due
+        wait_until(lambda due=due: run._progress_due > due)
     assert run.snapshot().version == version
 
 
@@ -86,9 +88,11 @@ def test_steps_that_are_trained_again_are_not_shown_from_before(attach, folder, 
     owner.emit(STARTED, PhaseChanged(phase=Phase.TRAINING), point(200))
     run = attach(folder)
     wait_until(lambda: run.snapshot().step == 200)
+    newest = progress_of(owner.state.snapshot())
+    monkeypatch.setattr(owner.writer._server, "_progress", lambda: newest)
     monkeypatch.setattr("cifar_tui.runs.attached._PROGRESS_SECONDS", 3600.0)
     due = run._progress_due
-    wait_until(lambda: run._progress_due > due)
+    wait_until(lambda: run._progress_due > due)  # this was the last reply, and it came before the resume
     owner.emit(Resumed(step=100, epoch=1, batch=100, train_seconds=1.0))
     wait_until(lambda: run.snapshot().step == 100)
 

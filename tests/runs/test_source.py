@@ -15,6 +15,7 @@ NAMES = ("zero", "while training", "evaluated")
 def shown(number, *, trained=None, tested=None, kept=None):
     """Step and predicted class of a batch: the first 4 images are predicted while training, all by tests."""
     samples = SamplesPredicted(step=trained, predicted=(1,) * 4, confidences=(0.5,) * 4)
+    predictions = Predictions(step=kept, predicted=[2] * 10, confidences=[1.0] * 10)
     batch = build_sample_batch(
         number,
         images=IMAGES,
@@ -24,9 +25,7 @@ def shown(number, *, trained=None, tested=None, kept=None):
             samples=None if trained is None else samples,
             evaluated=None if tested is None else evaluated(tested, 1),
         ),
-        evaluated=None
-        if kept is None
-        else Predictions(step=kept, predicted=[2] * 10, confidences=[1.0] * 10),
+        evaluated=None if kept is None else predictions,
     )
     return batch.step, batch.samples[-1].predicted
 

@@ -4,6 +4,7 @@ import io
 import os
 import shutil
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,9 +33,9 @@ _READ_ERRORS = (
     EOFError,
     MemoryError,
     OverflowError,
-    NotImplementedError,
     RuntimeError,
     zipfile.BadZipFile,
+    zlib.error,
 )
 """What numpy and zipfile raise on damaged files."""
 

@@ -81,13 +81,14 @@ def test_without_hard_links_each_run_has_a_copy(make_folder, monkeypatch):
     assert_holds(second, made_split())
 
 
-def test_a_damaged_file_is_not_shared(make_folder):
+@pytest.mark.parametrize("damage", [lambda content: content[:-1] + b"x", lambda content: content + b"x"])
+def test_a_damaged_file_is_not_shared(make_folder, damage):
     first, second = make_folder("a"), make_folder("b")
     write_samples(first, made_split())
-    with (first / "samples.bin").open("r+b") as file:
-        file.seek(-1, 2)
-        file.write(bytes([255 - made_split().images.flatten()[-1].item()]))
+    path = first / "samples.bin"
+    path.write_bytes(damage(path.read_bytes()))
     write_samples(second, made_split())
+    assert file_of(first) != file_of(second)
     assert_holds(second, made_split())
 
 
@@ -107,10 +108,11 @@ def test_a_disk_that_is_nearly_full_keeps_the_first_images(make_folder, monkeypa
         lambda content: content[:64],
         lambda content: content[:-1],
         lambda content: b"\x93NUMPY" + b"x" * 1000,
-        lambda content: content.replace(b"(100,)", b"(10**9,)"),
+        lambda content: content.replace(b"(100,), }" + b" " * 12, b"(1" + b"0" * 14 + b",), }"),
+        lambda content: content.replace(b"(100,), }" + b" " * 18, b"(1" + b"0" * 20 + b",), }"),
         lambda content: content.replace(b"<i8", b"|O8"),
     ],
-    ids=["empty", "only the header", "cut short", "no header", "too many", "pickled"],
+    ids=["empty", "only the header", "cut short", "no header", "too many", "far too many", "pickled"],
 )
 def test_damaged_samples_are_read_as_none(make_folder, damage):
     folder = make_folder("a")
