@@ -127,7 +127,7 @@ class AttachedRun:
     def curves(self) -> Curves:
         """Return the curves of the charts."""
         curves, progress = self._state.curves(), self._progress
-        return with_newest_point(curves, progress) if progress is not None else curves
+        return with_newest_point(curves, progress.point) if progress is not None else curves
 
     def log_since(self, index: int) -> list[LogLine]:
         """Return the log lines from number `index` on."""

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, fields, replace
 
-from cifar_tui.engine.events import EvaluationProgress, LoadingProgress
+from cifar_tui.engine.events import EvaluationProgress, LoadingProgress, LossPoint
 from cifar_tui.runs.state import Curves, RunSnapshot
 
 
@@ -18,9 +18,11 @@ class Progress:
     step: int = 0
     loss: float | None = None
     accuracy: float | None = None
+    learning_rate: float | None = None
     images_per_second: float | None = None
     train_seconds: float = 0.0
     seconds_left: float | None = None
+    point: LossPoint | None = None
     loading: LoadingProgress | None = None
     evaluating: EvaluationProgress | None = None
 
@@ -40,14 +42,14 @@ def with_progress(snapshot: RunSnapshot, progress: Progress) -> RunSnapshot:
     return replace(snapshot, **{name: getattr(progress, name) for name in names})
 
 
-def with_newest_point(curves: Curves, progress: Progress) -> Curves:
-    """Return `curves`, continued to the step of `progress`."""
-    if progress.loss is None or progress.accuracy is None:
-        return curves
-    if curves.loss and curves.loss[-1][0] >= progress.step:
+def with_newest_point(curves: Curves, point: LossPoint | None) -> Curves:
+    """Return `curves`, continued to `point`, the newest one of the run."""
+    if point is None or (curves.loss and curves.loss[-1][0] >= point.step):
         return curves
     return replace(
         curves,
-        loss=(*curves.loss, (progress.step, progress.loss)),
-        train_accuracy=(*curves.train_accuracy, (progress.step, progress.accuracy)),
+        loss=(*curves.loss, (point.step, point.loss)),
+        train_accuracy=(*curves.train_accuracy, (point.step, point.accuracy)),
+        learning_rate=(*curves.learning_rate, (point.step, point.learning_rate)),
+        train_seconds=(*curves.train_seconds, (point.step, point.train_seconds)),
     )

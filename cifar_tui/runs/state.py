@@ -75,6 +75,7 @@ class RunSnapshot:
         version: number of events so far; if equal, nothing but `pending` has changed.
         message: details of the phase, such as what is being loaded.
         pending: an accepted request that has not taken effect yet.
+        point: the latest chart point.
         loss: smoothed training loss (nats): a mean over about the last twentieth of the steps so far.
         accuracy: smoothed training accuracy (0-1), over the same steps.
         learning_rate: of the latest step.
@@ -101,6 +102,7 @@ class RunSnapshot:
     epoch: int = 0
     batch: int = 0
     step: int = 0
+    point: LossPoint | None = None
     loss: float | None = None
     accuracy: float | None = None
     learning_rate: float | None = None
@@ -287,6 +289,7 @@ class RunState:
             self._next_slow_point = event.step + total_steps // _SLOW_POINTS
         self._advance(event)
         self._values.update(
+            point=event,
             loss=self._smoothed.loss,
             accuracy=self._smoothed.accuracy,
             learning_rate=event.learning_rate,
@@ -333,7 +336,7 @@ class RunState:
         removed = len(self._log) - len(kept)
         self._log = deque(kept, maxlen=LOG_LINES)
         self._throughput = Throughput(points=deque([(event.train_seconds, event.step)]))
-        for name in ("samples", "evaluated", "checkpoint"):
+        for name in ("samples", "evaluated", "checkpoint", "point"):
             value = self._values[name]
             if value is not None and value.step > event.step:
                 self._values[name] = None

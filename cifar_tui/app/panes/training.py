@@ -105,10 +105,11 @@ class TrainingPane(Pane, can_focus=True):
     def _show_snapshot(self) -> None:
         snapshot = self._snapshot
         started = snapshot.started is not None
-        loading = snapshot.phase is Phase.LOADING and not started
+        # of a resumed run the charts are known while its images are loaded
+        loading = snapshot.phase is Phase.LOADING and (not started or snapshot.loading is not None)
         self.set_class(loading or started, "-filled")
         self.set_class(loading, "-loading")
-        self.set_class(started, "-started")
+        self.set_class(started and not loading, "-started")
         self.query_one("#state", Line).show(state_line(snapshot))
         if loading:
             self.query_one(LoadingView).show(snapshot.loading)
