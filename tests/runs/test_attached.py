@@ -78,7 +78,7 @@ def test_a_finished_run_shows_the_samples_of_its_own_process(attach, finished_ru
                 known.ground_truth,
                 known.predicted,
             )
-            assert sample.confidence == pytest.approx(known.confidence, abs=1e-4)
+            assert sample.confidence == known.confidence
             assert np.array_equal(sample.image, known.image)
 
 

@@ -256,6 +256,17 @@ async def test_loading_shows_the_progress_the_speed_of_the_last_seconds_and_the_
         assert "%" not in text
 
 
+async def test_a_resumed_run_shows_how_its_images_load_and_then_its_charts_again() -> None:
+    resumed = [*trained(), PhaseChanged(phase=Phase.LOADING)]
+    async with PaneApp(TrainingPane()).run_test(size=(78, 16)) as pilot:
+        text = await show(pilot, [*resumed, download(20_000_000, 100.0)])
+        assert "20.0 MB of 170.0 MB" in text
+        assert "Batch" not in text
+        text = await show(pilot, [*resumed, download(20_000_000, 100.0), *loaded()[-1:]])
+        assert "20.0 MB" not in text
+        assert "Batch 5,000 of 12,500" in text
+
+
 @pytest.mark.parametrize("size", [(78, 11), (150, 45)])
 async def test_an_evaluation_shows_its_progress(size: tuple[int, int]) -> None:
     events = [

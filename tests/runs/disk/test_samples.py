@@ -81,7 +81,11 @@ def test_without_hard_links_each_run_has_a_copy(make_folder, monkeypatch):
     assert_holds(second, made_split())
 
 
-@pytest.mark.parametrize("damage", [lambda content: content[:-1] + b"x", lambda content: content + b"x"])
+@pytest.mark.parametrize(
+    "damage",
+    [lambda content: content[:-1] + b"x", lambda content: content + b"x"],
+    ids=["another byte", "a byte more"],
+)
 def test_a_damaged_file_is_not_shared(make_folder, damage):
     first, second = make_folder("a"), make_folder("b")
     write_samples(first, made_split())
