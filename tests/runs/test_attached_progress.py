@@ -12,6 +12,7 @@ from cifar_tui.engine.events import (
     Phase,
     PhaseChanged,
     Resumed,
+    StepsDone,
 )
 from cifar_tui.runs.disk.event_log import read_events
 from cifar_tui.runs.disk.run_lock import RunLock
@@ -57,6 +58,9 @@ def test_figures_and_curves_do_not_wait_for_the_log(attach, folder, owner):
         assert run.snapshot().curves_version > before.curves_version
         assert run.snapshot().loss == owner.state.snapshot().loss
         assert run.curves().loss[-1] == (step, 2.0)
+    owner.emit(StepsDone(step=120, epoch=2, batch=20, train_seconds=1.2))
+    wait_until(lambda: run.snapshot().step == 120, seconds=5)
+    assert run.curves().loss[-1] == (100, 2.0), "it was no chart point"
     assert not any(hasattr(event, "batch") for event in read_events(folder)), "nothing more is written"
 
 
