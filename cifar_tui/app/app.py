@@ -113,6 +113,9 @@ class CifarApp(RunActions):
     # Start a run
 
     def start(self, launch: Launch) -> None:
+        if self.own_live and isinstance(launch, Train | Resume | Evaluate):
+            self.notify_busy()
+            return
         match launch:
             case Idle():
                 return
@@ -162,9 +165,12 @@ class CifarApp(RunActions):
         self.dashboard.show_pane(pane)
 
     def action_train(self) -> None:
-        self.dashboard.settings.after_typing(self._train)
+        if isinstance(self.screen, Dashboard):  # not over a dialog
+            self.dashboard.settings.after_typing(self._train)
 
     def _train(self) -> None:
+        if self.live:  # the key was pressed twice
+            return
         config = self.dashboard.settings.read()
         if config is None:
             self.dashboard.show_pane("settings")  # which says at the field what is wrong
@@ -267,9 +273,9 @@ class CifarApp(RunActions):
     def _exit_code(self) -> int:
         if self._signal:
             return self.signal_exit_code
-        if self.own_run is None or not isinstance(self._launch, Train | Resume | Evaluate):
+        if not isinstance(self._launch, Train | Resume | Evaluate):
             return 0
-        ended = self.own_run.snapshot().ended
+        ended = self.own_run.snapshot().ended if self.own_run is not None else None
         return self._failure or (ended.exit_code if ended is not None else 0)
 
     # Follow it

@@ -108,7 +108,7 @@ COMMAND_GROUPS: dict[str, tuple[Command, ...]] = {
         ),
         Command("a", "Other chart", "Show the next chart (if there is no room for all)", "other_chart"),
         Command("l", "Log scale", "Switch the loss chart between linear and log scale", "log_scale"),
-        Command("z", "Smoothing", "Cycle smoothing", "smoothing"),
+        Command("z", "Smoothing", "Smooth the curves less, more or not at all", "smoothing"),
         Command("plus,equals_sign", "Zoom in", "Zoom in on the latest steps or the cursor", "zoom", (1,)),
         Command("minus", "Zoom out", "Zoom out", "zoom", (-1,)),
         Command("comma", "Earlier steps", "Show earlier steps, when zoomed in", "pan", (-1,)),

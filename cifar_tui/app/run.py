@@ -74,7 +74,7 @@ def exit_message(app: CifarApp) -> str:
         return ""
     continues = app.detached or (run is not app.own_run and run.live)
     if continues and run.folder is not None:
-        return attach_hint(run.folder, app.checkpoints)
+        return attach_hint(run.folder)
     snapshot = run.snapshot()
     lines = []
     if run.folder is not None:

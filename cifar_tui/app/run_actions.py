@@ -61,7 +61,14 @@ class RunActions(ViewActions):
         """Show an error for a while."""
         self.notify(text, severity="error", timeout=15, markup=False)
 
+    def notify_busy(self) -> None:
+        """Say that this process works on a run already."""
+        advice = "Go back to it (esc) and stop it (s)" if self.viewing else "Stop it (s) or detach (d)"
+        self.notify(f"A run is active. {advice} first.", severity="warning")
+
     def action_runs(self) -> None:
+        if self.screen is not self.dashboard:  # the palette can be opened over the list
+            return
         from cifar_tui.app.views.runs import RunsScreen
 
         self.push_screen(RunsScreen(self.checkpoints, form_epochs=self.form_epochs()), self._on_run_chosen)
@@ -75,7 +82,7 @@ class RunActions(ViewActions):
         elif choice.action == "open":
             self.start(Attach(folder=choice.folder, config=TrainConfig()))
         elif self.own_live:
-            self.notify("A run is active. Stop it (s) or detach (d) first.", severity="warning")
+            self.notify_busy()
         else:
             try:
                 config = build_config(read_config_file(choice.folder / CONFIG_FILE))

@@ -13,7 +13,7 @@ from cifar_tui.engine.data.registry import SOURCES
 
 _RUNS = (
     "sh -c 'cd checkpoints 2>/dev/null && { ls -d */ | tr -d /; cat */name | sed /[[:blank:]]/d; } "
-    "2>/dev/null; echo latest'"
+    '2>/dev/null | grep -x "[A-Za-z0-9._+-]*"; echo latest\''
 )
 """Lists the runs without starting Python, which takes longer than one waits for a tab."""
 

@@ -24,7 +24,10 @@ def open_dashboard(launch: Launch, checkpoints: Path) -> int:
         ConfigError: there is no terminal.
     """
     if not has_terminal():
-        raise ConfigError("the dashboard needs a terminal; without one, use: cifar-tui train --headless")
+        raise ConfigError(
+            "the dashboard needs a terminal; without one, train with: cifar-tui train --headless, and see "
+            "how far a run is with: cifar-tui runs"
+        )
 
     def work(parent: ParentLink) -> int:
         with gc_frozen():  # saves a twentieth of the time to the first frame

@@ -133,7 +133,7 @@ _PRESET = _value("--preset", "NAME", "preset to start from", "preset")
 _SETTINGS = (
     Option(
         flags=("--set",),
-        help="any setting, such as weight_decay=0.001; may be repeated",
+        help="any setting, such as model=resnet18; may be repeated",
         metavar="KEY=VALUE",
         dest="set",
         repeatable=True,
@@ -169,8 +169,8 @@ COMMANDS: dict[str, Command] = {
                 _value(
                     "--resume",
                     "RUN",
-                    f"resume from the last checkpoint of a run ({_RUN}); only epochs, data, device, tta and "
-                    "the evaluation and checkpoint intervals may change",
+                    f"resume from the last checkpoint of a run ({_RUN}); only epochs, data, data_dir, "
+                    "device, tta and the evaluation and checkpoint intervals may change",
                     "run",
                 ),
                 _switch("--headless", "train without the dashboard"),

@@ -199,11 +199,14 @@ class StepsDone(Event):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EvaluationProgress(Event):
-    """Evaluation progress: `done` of `total` test images."""
+    """Evaluation progress: `done` of `total` test images, `correct` of them, after `batch` of `batches`."""
 
     transient: ClassVar[bool] = True
     done: int
     total: int
+    correct: int
+    batch: int
+    batches: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

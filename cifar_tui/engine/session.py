@@ -39,7 +39,6 @@ from cifar_tui.engine.events import (
     SAMPLE_IMAGES,
     Alert,
     DataLoaded,
-    EvaluationProgress,
     Event,
     Message,
     Phase,
@@ -277,12 +276,11 @@ class Session:
         if dataset is None or test is None:
             raise AssertionError("images are loaded before a model is evaluated")
         self._emit(PhaseChanged(phase=Phase.EVALUATING))
-        total = len(test)
         report = evaluate(
             net,
             test,
             dataset.class_names,
-            progress=lambda done: self._emit(EvaluationProgress(done=done, total=total)),
+            progress=self._emit,
             cancelled=lambda: self.control.stop_requested,
         )
         self.report = report

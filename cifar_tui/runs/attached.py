@@ -26,7 +26,7 @@ from cifar_tui.runs.disk.run_lock import owner_of
 from cifar_tui.runs.disk.samples import read_predictions, read_samples
 from cifar_tui.runs.disk.store import read_name
 from cifar_tui.runs.log_line import LogLine
-from cifar_tui.runs.progress import Progress, with_newest_point, with_progress
+from cifar_tui.runs.progress import Progress, with_newest_points, with_progress
 from cifar_tui.runs.recap import Recap, last_seen
 from cifar_tui.runs.source import Predictions, SampleBatch, build_sample_batch
 from cifar_tui.runs.state import Curves, PendingRequest, RunSnapshot, RunState, is_pending, with_pending
@@ -95,7 +95,7 @@ class AttachedRun:
         """Which process owns the run, for the title of the screen."""
         if self._owner.live:
             return f"attached to process {self._owner.pid}"
-        return "crashed, read-only" if self._owner.crashed else "ended, read-only"
+        return "crashed" if self._owner.crashed else "ended"
 
     @property
     def can_evaluate_saved(self) -> bool:
@@ -127,7 +127,7 @@ class AttachedRun:
     def curves(self) -> Curves:
         """Return the curves of the charts."""
         curves, progress = self._state.curves(), self._progress
-        return with_newest_point(curves, progress.point) if progress is not None else curves
+        return with_newest_points(curves, progress) if progress is not None else curves
 
     def log_since(self, index: int) -> list[LogLine]:
         """Return the log lines from number `index` on."""
@@ -167,7 +167,7 @@ class AttachedRun:
             return snapshot
         message = f"the process died after step {snapshot.step:,}"
         if (self.folder / LAST_FILE).is_file():
-            message += "; press u to resume"
+            message += "; it can be resumed"
         return replace(snapshot, phase=Phase.CRASHED, message=message, pending=None, seconds_left=None)
 
     def _send(self, request: Request) -> None:

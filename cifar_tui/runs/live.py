@@ -19,6 +19,7 @@ from cifar_tui.engine.events import (
     PhaseChanged,
     RunEnded,
     TrainingFinished,
+    TrainingStarted,
 )
 from cifar_tui.engine.layout import LAST_FILE, LOG_FILE, REPORT_FILE, WEIGHTS_FILE
 from cifar_tui.runs.control.protocol import Request, is_allowed
@@ -197,7 +198,7 @@ class LiveRun:
         from cifar_tui.engine.checkpoint.files import load_training_state
 
         finished = session.train(
-            lambda: self._update_folder(folder),
+            lambda: folder,
             interactive=self._interactive,
             resume_from=load_training_state(folder / LAST_FILE),
         )
@@ -241,12 +242,11 @@ class LiveRun:
         self._write_samples(folder)
         return folder
 
-    def _update_folder(self, folder: Path) -> Path:
-        """Write the settings of a resumed run, now that its images are loaded."""
+    def _update_folder(self, folder: Path) -> None:
+        """Write the settings and images of a resumed run, now that its checkpoint is known to fit them."""
         write_config(folder, self.config)
         classes = self._write_samples(folder)
         self._evaluated = read_predictions(folder, classes=classes)
-        return folder
 
     def _write_samples(self, folder: Path) -> int:
         """Write the test images into the run's folder and return their number of classes."""
@@ -302,6 +302,8 @@ class LiveRun:
     def _emit(self, event: Event) -> None:
         if isinstance(event, Evaluated):
             self._keep_predictions(event.step)
+        if isinstance(event, TrainingStarted) and self._resume is not None:
+            self._update_folder(self._resume)
         self._state.apply(event)
         if self._writer is not None:
             self._log(event)

@@ -1,9 +1,11 @@
 """`Progress`: the figures of a run that change faster than its event log is written."""
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 
 from cifar_tui.engine.events import EvaluationProgress, LoadingProgress, LossPoint
-from cifar_tui.runs.state import Curves, RunSnapshot
+from cifar_tui.runs.state import Curves, RunSnapshot, so_far
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,14 +44,24 @@ def with_progress(snapshot: RunSnapshot, progress: Progress) -> RunSnapshot:
     return replace(snapshot, **{name: getattr(progress, name) for name in names})
 
 
-def with_newest_point(curves: Curves, point: LossPoint | None) -> Curves:
-    """Return `curves`, continued to `point`, the newest one of the run."""
-    if point is None or (curves.loss and curves.loss[-1][0] >= point.step):
+def with_newest_points(curves: Curves, progress: Progress) -> Curves:
+    """Return `curves`, continued to the newest points of the run."""
+    curves = replace(curves, test_so_far=so_far(progress.step, progress.evaluating))
+    point = progress.point
+    if point is None:
         return curves
     return replace(
         curves,
-        loss=(*curves.loss, (point.step, point.loss)),
-        train_accuracy=(*curves.train_accuracy, (point.step, point.accuracy)),
-        learning_rate=(*curves.learning_rate, (point.step, point.learning_rate)),
-        train_seconds=(*curves.train_seconds, (point.step, point.train_seconds)),
+        loss=_continued(curves.loss, point.step, point.loss),
+        train_accuracy=_continued(curves.train_accuracy, point.step, point.accuracy),
+        learning_rate=_continued(curves.learning_rate, point.step, point.learning_rate),
+        train_seconds=_continued(curves.train_seconds, point.step, point.train_seconds),
     )
+
+
+def _continued(
+    curve: Sequence[tuple[float, float]], step: float, value: float
+) -> Sequence[tuple[float, float]]:
+    if not math.isfinite(value) or (curve and curve[-1][0] >= step):
+        return curve
+    return (*curve, (step, value))

@@ -7,6 +7,7 @@ from cifar_tui.engine.config.file import read_config_file
 from cifar_tui.engine.config.schema import SETTINGS, Setting, TrainConfig, build_config
 from cifar_tui.engine.errors import ConfigError
 from cifar_tui.engine.layout import CONFIG_FILE, LAST_FILE, REPORT_FILE
+from cifar_tui.runs.disk.hints import command
 from cifar_tui.runs.disk.run_lock import check_not_live
 from cifar_tui.runs.disk.summary import read_summary
 from cifar_tui.runs.listing import LIVE, ListedRun, setting_cell
@@ -109,7 +110,7 @@ def config_to_resume(folder: Path, wanted: TrainConfig | None = None) -> TrainCo
         )
     if summary.completed and (folder / REPORT_FILE).is_file() and config.epochs <= own.epochs:
         raise ConfigError(
-            f"run {name} is already finished; to train longer: cifar-tui train --resume {name} "
-            f"--epochs N, with N above {own.epochs}"
+            f"run {name} is already finished; to train longer: "
+            f"{command('train --epochs N --resume', folder)}, with N above {own.epochs}"
         )
     return config

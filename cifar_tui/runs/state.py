@@ -165,15 +165,28 @@ def stopped_early(snapshot: RunSnapshot) -> str:
     return stopped_at(snapshot.step, snapshot.started.total_steps if snapshot.started is not None else 0)
 
 
+def _other_images(before: DataLoaded | None, now: DataLoaded) -> bool:
+    """Whether a resumed run has other test images than before."""
+    known = before is not None and (before.title, before.class_names, before.test_images)
+    return known not in {False, (now.title, now.class_names, now.test_images)}
+
+
+def so_far(step: int, evaluating: EvaluationProgress | None) -> tuple[tuple[float, float], ...]:
+    """Return the point of an evaluation that is not finished; none without one."""
+    return ((step, evaluating.correct / evaluating.done),) if evaluating is not None else ()
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Curves:
     """Curves of the charts as (step, value) points: losses in nats, accuracies from 0 to 1.
 
-    `train_seconds` has the training time at each step; `steps_per_epoch` is 0 until known.
+    `train_seconds` has the training time at each step; `steps_per_epoch` is 0 until known. `test_so_far` is
+    the accuracy over the images that the present evaluation has done.
     """
 
     loss: Sequence[tuple[float, float]] = ()
     train_accuracy: Sequence[tuple[float, float]] = ()
+    test_so_far: Sequence[tuple[float, float]] = ()
     test_accuracy: Sequence[tuple[float, float]] = ()
     learning_rate: Sequence[tuple[float, float]] = ()
     train_seconds: Sequence[tuple[float, float]] = ()
@@ -232,8 +245,9 @@ class RunState:
     def curves(self) -> Curves:
         """Return the current curves."""
         with self._lock:
-            started = self._values["started"]
+            started, evaluating = self._values["started"], self._values["evaluating"]
             return Curves(
+                test_so_far=so_far(self._values["step"], evaluating),
                 loss=self._loss.points(),
                 train_accuracy=self._train_accuracy.points(),
                 test_accuracy=self._test_accuracy.points(),
@@ -255,11 +269,15 @@ class RunState:
 
     def _fold(self, event: Event) -> None:
         name, update = _SNAPSHOT_FIELDS.get(type(event)), self._values.update
+        if isinstance(event, DataLoaded) and _other_images(self._values["data"], event):
+            update(samples=None, evaluated=None)  # the predictions were for others
         if name is not None:
             self._values[name] = event
         match event:
             case PhaseChanged():
                 update(phase=event.phase, message=event.message)
+                if event.phase is not Phase.EVALUATING:  # it may have been given up
+                    update(evaluating=None)
             case DataLoaded():
                 update(loading=None)
             case TrainingStarted():
@@ -268,6 +286,8 @@ class RunState:
                     update(first_started=event.time)
             case Resumed():
                 self._roll_back(event)
+            case EvaluationProgress():
+                update(curves_version=self._values["curves_version"] + 1)
             case StepsDone():
                 self._advance(event)
             case TrainingFinished():

@@ -247,7 +247,7 @@ def _sort_value(run: ListedRun, column: str) -> tuple[int, float, str] | None:
         case None | "":
             return None
         case int() | float():
-            return 0, float(value), ""
+            return 0, value, ""
         case _:
             return 1, 0.0, str(value).casefold()
 
@@ -297,7 +297,8 @@ def _has_value(run: ListedRun, cells: dict[str, str], key: str, text: str) -> bo
     wanted = _number(key, text)
     if wanted is not None and isinstance(value, int | float):
         return value == wanted
-    texts = (cells[key], *cells[key].split(), setting_cell(value))
+    cell = cells.get(key, UNKNOWN)  # another version may know other settings
+    texts = (cell, *cell.split(), setting_cell(value))
     return any(shown.casefold().startswith(text) for shown in texts)
 
 

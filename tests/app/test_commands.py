@@ -93,7 +93,7 @@ def test_what_is_enabled_follows_the_run(monkeypatch, tmp_path):
 def test_a_run_shown_read_only_is_not_steered_and_a_finished_one_needs_more_epochs(monkeypatch, tmp_path):
     run = LiveRun(TrainConfig(epochs=2), checkpoints=Path())
     for event in (STARTED, FINISHED, evaluated(1, 60, final=True)):
-        run._emit(event)
+        run._state.apply(event)
     monkeypatch.setattr(LiveRun, "folder", tmp_path)
 
     def resumable(epochs):

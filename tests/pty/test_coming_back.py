@@ -52,7 +52,7 @@ def test_a_crashed_run_says_so_and_resumes_from_its_checkpoint(open_terminal, cr
     terminal.press("enter")
     terminal.until_gone("While you were away")
     terminal.until("! crashed")
-    terminal.until("crashed, read-only")
+    terminal.until(r"! crashed .*· crashed")
     terminal.press("u")
     terminal.until("▶ training")
     terminal.until_true(lambda: '"event":"Resumed"' in (crashed_run / "events.jsonl").read_text())
@@ -66,7 +66,7 @@ def test_a_crashed_run_says_so_and_resumes_from_its_checkpoint(open_terminal, cr
     terminal.until_gone("While you were away")
     terminal.until("attached to process")
     terminal.press("s")
-    terminal.until("ended, read-only")
+    terminal.until(r"· ended")
     terminal.press("q")
     assert terminal.wait_for_exit() == 0
     assert read_summary(crashed_run).phase == "done"
@@ -107,7 +107,7 @@ def test_the_runs_are_listed_opened_compared_and_deleted(open_terminal, train, c
     terminal.until("While you were away")
     terminal.press("enter")
     terminal.until_gone("While you were away")
-    terminal.until("ended, read-only")
+    terminal.until(r"· ended")
     terminal.until("✓ done")
     terminal.press("q")
     assert terminal.wait_for_exit() == 0

@@ -68,7 +68,7 @@ def test_evaluating_and_loading_are_seen_as_they_proceed(attach, folder, owner):
     owner.emit(STARTED, PhaseChanged(phase=Phase.EVALUATING))
     run = attach(folder)
     for done in (500, 1000):
-        evaluating = EvaluationProgress(done=done, total=1000)
+        evaluating = EvaluationProgress(done=done, total=1000, correct=1, batch=done // 500, batches=2)
         owner.emit(evaluating)
         wait_until(lambda evaluating=evaluating: run.snapshot().evaluating == evaluating, seconds=5)
     loading = LoadingProgress(stage="decoding", done=5, total=None, unit="files")

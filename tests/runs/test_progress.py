@@ -1,8 +1,8 @@
 """What the owner reports between two lines of its event log."""
 
-from cifar_tui.engine.events import EvaluationProgress, LoadingProgress
-from cifar_tui.runs.progress import Progress, progress_of, with_newest_point, with_progress
-from tests.runs.made_events import STARTED, folded, point
+from cifar_tui.engine.events import EvaluationProgress, LoadingProgress, Phase, PhaseChanged
+from cifar_tui.runs.progress import Progress, progress_of, with_newest_points, with_progress
+from tests.runs.made_events import STARTED, evaluated, folded, point
 
 BEHIND = folded(STARTED, point(50), point(100))
 OWNER = folded(STARTED, point(50), point(100), point(150, loss=1.0))
@@ -30,13 +30,24 @@ def test_a_newer_log_goes_before_the_figures_of_the_owner():
 
 def test_progress_that_is_in_no_log_is_always_shown():
     loading = LoadingProgress(stage="decoding", done=1, total=2, unit="files")
-    evaluating = EvaluationProgress(done=500, total=1000)
+    evaluating = EvaluationProgress(done=500, total=1000, correct=1, batch=1, batches=2)
     shown = with_progress(BEHIND.snapshot(), Progress(step=0, loading=loading, evaluating=evaluating))
     assert (shown.step, shown.loading, shown.evaluating) == (100, loading, evaluating)
 
 
 def test_the_curves_end_at_the_newest_point():
-    curves = with_newest_point(BEHIND.curves(), OWNER.snapshot().point)
+    curves = with_newest_points(BEHIND.curves(), progress_of(OWNER.snapshot()))
     assert curves == OWNER.curves()
-    assert with_newest_point(curves, BEHIND.snapshot().point) == curves
-    assert with_newest_point(curves, None) == curves
+    assert with_newest_points(curves, progress_of(BEHIND.snapshot())) == curves
+    assert with_newest_points(curves, Progress()) == curves
+
+
+def test_an_evaluation_has_a_point_of_its_own_until_it_is_finished():
+    done = EvaluationProgress(done=500, total=1000, correct=200, batch=1, batches=2)
+    evaluating = (STARTED, point(100), PhaseChanged(phase=Phase.EVALUATING), done)
+    owner = folded(*evaluating)
+    assert owner.curves().test_so_far == ((100, 0.4),)
+    behind = folded(STARTED, point(100)).curves()
+    assert with_newest_points(behind, progress_of(owner.snapshot())) == owner.curves()
+    assert folded(*evaluating, PhaseChanged(phase=Phase.DONE)).curves().test_so_far == (), "it was given up"
+    assert folded(*evaluating, evaluated(100, 450)).curves().test_so_far == ()

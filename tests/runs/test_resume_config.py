@@ -114,8 +114,9 @@ def test_a_run_without_a_checkpoint_is_refused(folder):
 
 def test_a_complete_run_is_refused_unless_there_are_more_epochs(folder):
     complete(folder)
-    advice = f"to train longer: cifar-tui train --resume {folder.name} --epochs N, with N above 3"
+    advice = f"to train longer: cifar-tui train --epochs N --resume {folder.name}"
     assert f"already finished; {advice}" in refusal(folder)
+    assert "with N above 3" in refusal(folder)
     assert "already finished" in refusal(folder, OWN.replace(epochs=2))
     assert config_to_resume(folder, OWN.replace(epochs=4)).epochs == 4
 

@@ -92,7 +92,7 @@ def test_loading_gives_way_to_the_data():
 
 def test_an_evaluation_becomes_a_point_of_the_test_accuracy():
     event = evaluated(1000, 75)
-    state = folded(STARTED, EvaluationProgress(done=2, total=100), event)
+    state = folded(STARTED, EvaluationProgress(done=2, total=100, correct=1, batch=1, batches=2), event)
     assert state.curves().test_accuracy == ((1000, 0.75),)
     assert state.snapshot().evaluating is None
     assert state.snapshot().evaluated == event

@@ -42,8 +42,8 @@ if TYPE_CHECKING:
 SMOOTHING_LEVELS = (0.0, 0.02, 0.05, 0.2)
 """Widths of the mean's window that a key cycles through, in shares of the points shown; 0 draws no mean."""
 
-LINE, DOTS, DIAMOND = "⡠⠊", "⠂⠄", "◆"
-"""Signs of a line, of raw points and of evaluations in the legend."""
+LINE, DOTS, DIAMOND, OPEN_DIAMOND = "⡠⠊", "⠂⠄", "◆", "◇"
+"""Signs of a line, of raw points, of evaluations and of an unfinished one in the legend."""
 
 _EPOCH_END, _CURSOR = "┊", "│"
 _MIN_WIDTH, _MIN_HEIGHT = 20, 5
@@ -113,7 +113,7 @@ def loss_chart(curves: Curves, options: ChartOptions) -> Drawing:
     raw = _LegendEntry(drawn[0], ("raw", "raw", ""), loss_figure(float(points[1][-1])))
     legend = [raw]
     if len(drawn) > 1:
-        smoothed_over = f"smoothed over {100 * options.smoothing:g} %"
+        smoothed_over = f"smoothed, {100 * options.smoothing:g} % window"
         legend.insert(0, _LegendEntry(drawn[1], (smoothed_over, "smoothed", "")))
     make_axis = log_axis if options.log_scale else linear_axis
     y_axis = make_axis(*padded(*_value_range(drawn[:1], curves, options)), count=_tick_count(options))
@@ -124,6 +124,7 @@ def accuracy_chart(curves: Curves, options: ChartOptions) -> Drawing:
     """Draw the training accuracy in per cent, and a mark for each evaluation on the test set."""
     palette, title = options.palette, "Accuracy (%)"
     training, tests = _percent(curves.train_accuracy), _percent(curves.test_accuracy)
+    so_far = _Curve(_percent(curves.test_so_far), palette.test, OPEN_DIAMOND)
     if len(training[0]) + len(tests[0]) < 2:
         single = training if len(training[0]) else tests
         return _placeholder(title, _single_point(single, "accuracy {:.1f} %"), options)
@@ -133,10 +134,15 @@ def accuracy_chart(curves: Curves, options: ChartOptions) -> Drawing:
     ]
     legend = [
         _LegendEntry(curve, names, f"{curve.points[1][-1]:.1f} %")
-        for curve, names in ((drawn[-2], ("training", "train", "")), (drawn[-1], ("test", "test", "")))
+        for curve, names in (
+            (drawn[-2], ("training", "train", "")),
+            (drawn[-1], ("test", "test", "")),
+            (so_far, ("so far", "so far", "")),
+        )
         if len(curve.points[0])
     ]
-    low, high = padded(*_value_range([drawn[0], drawn[-1]], curves, options))
+    drawn.append(so_far)
+    low, high = padded(*_value_range([drawn[0], *drawn[-2:]], curves, options))
     y_axis = linear_axis(max(0.0, low), min(100.0, high), count=_tick_count(options))
     return _chart(title, drawn, legend, curves, y_axis, options)
 
@@ -255,8 +261,8 @@ def _chart(
     for curve in drawn:
         if len(curve.points[0]):
             x, y = across(curve.points[0]), up(curve.points[1])
-            if curve.sign == DIAMOND:
-                canvas.signs(x, y, DIAMOND, curve.colour)
+            if curve.sign in {DIAMOND, OPEN_DIAMOND}:
+                canvas.signs(x, y, curve.sign, curve.colour)
             elif curve.sign == DOTS:
                 canvas.dots(x, y, curve.colour)
             else:

@@ -11,10 +11,12 @@ from textual.screen import ModalScreen
 from textual.widget import Widget
 from textual.widgets import Button, Static
 
+from cifar_tui.app.linked import LinkedScreen
+
 Result = TypeVar("Result")
 
 
-class Dialog(ModalScreen[Result]):
+class Dialog(LinkedScreen[Result], ModalScreen[Result]):
     """A modal dialog; q and ctrl+c close it instead of quitting."""
 
     def leave(self) -> None:

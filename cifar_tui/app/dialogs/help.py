@@ -21,8 +21,8 @@ _INTRODUCTION = (
 )
 
 _MOVING = (
-    "In tables and the log: j/k or the arrow keys move one row, page up/down one page, home/end jump to the "
-    "start or end."
+    "In lists and the log: j/k or the arrow keys move one row, page up/down one page, g/G jump to the start "
+    "or end."
 )
 
 

@@ -7,6 +7,7 @@ from textual.widget import Widget
 from textual.widgets import Input, Label
 
 from cifar_tui.app.dialogs.dialog import Answer, Question
+from cifar_tui.app.widgets.text_input import TextInput
 from cifar_tui.engine.data.registry import DOWNLOADED
 from cifar_tui.engine.events import Phase
 
@@ -74,7 +75,7 @@ class DataDialog(Question):
 
     def compose_body(self) -> Iterable[Widget]:
         yield Label("A folder with train/<class>/… and test/<class>/…, then enter:")
-        yield Input(placeholder="path of the folder", compact=True, id="data-folder")
+        yield TextInput(placeholder="path of the folder", compact=True, id="data-folder")
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Take letters for text while the folder is typed."""

@@ -10,6 +10,7 @@ from textual.content import Content
 from textual.widgets import Input, Label, Static
 
 from cifar_tui.app.dialogs.dialog import Answer, Dialog, Question
+from cifar_tui.app.widgets.text_input import TextInput
 from cifar_tui.engine.errors import ConfigError
 from cifar_tui.runs.listing import setting_cell
 from cifar_tui.runs.resume_config import ResumePlan
@@ -111,7 +112,7 @@ class RenameDialog(Dialog[str]):
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog") as dialog:
             dialog.border_title = Content(f"Name of run {self._run}")
-            yield Input(self._name, placeholder="empty: no name", compact=True, select_on_focus=False)
+            yield TextInput(self._name, placeholder="empty: no name", compact=True, select_on_focus=False)
             yield Label(id="name-error", markup=False)
             yield Static("enter save · esc cancel", classes="dialog-hint")
 

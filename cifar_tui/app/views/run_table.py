@@ -7,8 +7,9 @@ from rich.text import Text
 from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.coordinate import Coordinate
-from textual.widgets import DataTable, Input
+from textual.widgets import DataTable
 
+from cifar_tui.app.widgets.text_input import TextInput
 from cifar_tui.runs.listing import ListedRun
 from cifar_tui.runs.table import Column, RunsTable
 
@@ -84,7 +85,7 @@ class RunTable(DataTable[Content]):
                     self.update_cell_at(Coordinate(number, column), cell)
 
 
-class FilterInput(Input):
+class FilterInput(TextInput):
     """The text to look for in the rows."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

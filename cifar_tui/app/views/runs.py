@@ -39,7 +39,6 @@ from cifar_tui.runs.table import (
     details_text,
     filter_problem,
     heading_of,
-    sort_runs,
 )
 
 REFRESH_SECONDS = 2.0
@@ -329,7 +328,7 @@ class RunsScreen(LinkedScreen[RunChoice | None], ModalScreen[RunChoice | None]):
         return self._marked_runs() or ([current] if current is not None else [])
 
     def _marked_runs(self) -> list[ListedRun]:
-        return [run for run in sort_runs(self._runs or [], self._order) if run.name in self._marked]
+        return [run for run in self._table.runs if run.name in self._marked]
 
     def _targets_are_live(self) -> bool:
         states = [run.state for run in self._targets()]

@@ -165,6 +165,7 @@ class Dashboard(LinkedScreen[None]):
         self._has_run = True
         self._show_idle(is_idle=False)
         self.query_one(LogPane).clear_lines()
+        self.query_one("#last-line").remove_class("-filled")
         self.training.show_curves(Curves())
         self._forget()
 

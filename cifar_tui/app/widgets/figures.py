@@ -105,7 +105,7 @@ class FigureRows(Vertical):
         epoch, batch = _epoch_and_batch(snapshot, snapshot.started, width)
         evaluating = snapshot.evaluating
         if snapshot.phase is Phase.EVALUATING and evaluating is not None:
-            batch = _progress("Evaluated", evaluating.done, evaluating.total, width)
+            batch = _progress("Test batch", evaluating.batch, evaluating.batches, width)
             epoch = batch if low else epoch
         for name, row in {
             "deciding": _deciding(snapshot, width),
@@ -133,7 +133,7 @@ def _test_figure(snapshot: RunSnapshot, *, wide: bool) -> tuple[str, str]:
         if snapshot.best_accuracy == snapshot.last_accuracy
         else f" {percentage(snapshot.best_accuracy, 2)}"
     )
-    epoch = "epoch " if wide or not best else ""
+    epoch = "epoch " if wide or not best else "ep. "
     return f"test · best{best} @ {epoch}{snapshot.best_epoch}", percentage(snapshot.last_accuracy, 2)
 
 

@@ -80,11 +80,11 @@ def _progress(snapshot: RunSnapshot) -> Content:
     if started is None or snapshot.finished is not None or not started.total_steps:
         return Content()
     share = snapshot.step / started.total_steps
-    epochs = max(1, started.total_steps // max(1, started.steps_per_epoch))
+    epochs = max(1, round(started.total_steps / max(1, started.steps_per_epoch)))
     parts = [
         Content(f"epoch {snapshot.epoch:,}/{epochs:,}"),
         bar(share, _BAR_WIDTH, "$accent"),
-        Content(f"{100 * share:.0f} %"),
+        Content(f"{int(100 * share)} %"),
     ]
     if snapshot.seconds_left is not None and snapshot.phase is Phase.TRAINING:
         parts.append(Content(f"{duration(snapshot.seconds_left)} left"))

@@ -78,7 +78,7 @@ class Saver:
         """
         give_up_at = time.monotonic() + _FINAL_RETRIES_SECONDS
         stops = self._control.stops
-        self._next_action = "Retrying for up to 10 minutes; stop the run to give up now"
+        self._next_action = "Retrying for up to 10 minutes; stop again to give up now"
         while True:
             self._submit(reason)
             try:

@@ -74,6 +74,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "weight_decay": 0.0083,
         "low_res_fraction": 0.67,
         "tta": "mirror",
+        "chart_every": 1,
     },
     "speedrun": _SPEED_MUON
     | {

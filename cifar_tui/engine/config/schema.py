@@ -58,7 +58,7 @@ class TrainConfig:
     )
     data: str = setting(
         "auto",
-        "auto, cifar10, synthetic, or a folder of images",
+        "cifar10 (also: auto), synthetic, or a folder of images",
         _not_empty,
         suggestions=SOURCES,
         in_step=False,
@@ -106,11 +106,14 @@ class TrainConfig:
         group=Group.OPTIMIZER,
     )
     momentum: float = setting(
-        0.9, "momentum; beta1 for adamw", number(0, 1, below=True), group=Group.OPTIMIZER
+        0.9,
+        "momentum; beta1 for adamw; for muon, that of convolution filters (0.85 for the rest)",
+        number(0, 1, below=True),
+        group=Group.OPTIMIZER,
     )
     weight_decay: float = setting(
         0.0,
-        "weight decay; rescaled for bias_lr and head_lr so that all weights decay equally",
+        "weight decay, independent of bias_lr and head_lr; muon decays no convolution filters",
         number(0, 10),
         group=Group.OPTIMIZER,
     )
@@ -119,14 +122,14 @@ class TrainConfig:
         "learning rate of biases and norms",
         number(0, 1000, above=True),
         group=Group.OPTIMIZER,
-        words={"same as lr": None},
+        words={"same as learning_rate": None},
     )
     head_lr: float | None = setting(
         None,
         "learning rate of the last layer",
         number(0, 1000, above=True),
         group=Group.OPTIMIZER,
-        words={"same as lr": None},
+        words={"same as learning_rate": None},
     )
     label_smoothing: float = setting(0.0, "label smoothing", number(0, 1, below=True), group=Group.OPTIMIZER)
     weight_averaging: str = choice(
@@ -213,7 +216,8 @@ class TrainConfig:
     )
     tta: str = choice(
         "none",
-        "test-time augmentation: average with the mirror image; mirror+translate: and with one-pixel shifts",
+        "test-time augmentation; mirror: average with the mirror image; mirror+translate: also with "
+        "one-pixel shifts",
         ("none", "mirror", "mirror+translate"),
         in_step=False,
         resumable=True,

@@ -12,7 +12,7 @@ from torch.nn import functional
 from cifar_tui.engine.data.dataset import ImageSplit, normalize
 from cifar_tui.engine.device.select import available_threads, intra_op_threads
 from cifar_tui.engine.errors import CancelledError
-from cifar_tui.engine.events import ClassAccuracy, Evaluated, SamplesPredicted
+from cifar_tui.engine.events import ClassAccuracy, Evaluated, EvaluationProgress, SamplesPredicted
 
 _BATCH_SIZE = 500
 
@@ -96,7 +96,7 @@ def evaluate(
     split: ImageSplit,
     class_names: tuple[str, ...],
     *,
-    progress: Callable[[int], None] | None = None,
+    progress: Callable[[EvaluationProgress], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
 ) -> EvalReport:
     """Evaluate `net` on all of `split`, on the device of the split.
@@ -105,16 +105,17 @@ def evaluate(
         net: returns logits (N, C); its mode (training or evaluation) is restored.
         split: at least one image.
         class_names: C names.
-        progress: called after each batch with the number of images done.
+        progress: called after each batch.
         cancelled: checked before each batch.
 
     Raises:
         CancelledError: the user requested a stop.
     """
     logits = []
-    loss_sum = 0.0
+    loss_sum, correct = 0.0, 0
     with _evaluation_mode(net), intra_op_threads(available_threads()):
-        for first in range(0, len(split), _BATCH_SIZE):
+        starts = range(0, len(split), _BATCH_SIZE)
+        for batch, first in enumerate(starts, start=1):
             if cancelled is not None and cancelled():
                 raise CancelledError
             part = slice(first, first + _BATCH_SIZE)
@@ -122,7 +123,16 @@ def evaluate(
             loss_sum += functional.cross_entropy(batch_logits, split.targets[part], reduction="sum").item()
             logits.append(batch_logits.float().cpu())
             if progress is not None:
-                progress(min(first + _BATCH_SIZE, len(split)))
+                correct += int((logits[-1].argmax(dim=1) == split.targets[part].cpu()).sum())
+                progress(
+                    EvaluationProgress(
+                        done=min(first + _BATCH_SIZE, len(split)),
+                        total=len(split),
+                        correct=correct,
+                        batch=batch,
+                        batches=len(starts),
+                    )
+                )
     confidences, predicted = torch.cat(logits).softmax(dim=1).max(dim=1)
     targets = split.targets.cpu()
     classes = len(class_names)

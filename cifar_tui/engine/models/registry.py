@@ -49,7 +49,7 @@ MODELS: dict[str, ModelSpec] = {
     ),
     "airbench94": ModelSpec(
         factory=f"{_AIRBENCH}:airbench94",
-        summary="whitening and three blocks: 94 % in seconds; 2.0M weights",
+        summary="whitening and three blocks: 94 % in seconds on a fast GPU; 2.0M weights",
         fp16=True,
     ),
     "airbench95": ModelSpec(
@@ -57,7 +57,7 @@ MODELS: dict[str, ModelSpec] = {
     ),
     "airbench96": ModelSpec(
         factory=f"{_AIRBENCH}:airbench96",
-        summary="wider and deeper, with skip connections; 9.9M weights",
+        summary="airbench94, wider and deeper, with skip connections; 9.9M weights",
         fp16=True,
     ),
 }

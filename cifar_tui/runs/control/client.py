@@ -16,6 +16,7 @@ from cifar_tui.runs.control.protocol import (
     socket_address,
     socket_path,
 )
+from cifar_tui.runs.disk.hints import command
 from cifar_tui.runs.progress import Progress
 
 _MAX_REPLY_BYTES = 65_536
@@ -108,5 +109,6 @@ def _connect(connection: socket.socket, address: str, deadline: float) -> None:
 def _unreachable(folder: Path, reason: str) -> RunUnreachableError:
     name = folder.resolve().name
     return RunUnreachableError(
-        f"run {name!r} is not reachable: {reason}; check whether it is still running: cifar-tui runs {name}"
+        f"run {name!r} is not reachable: {reason}; check whether it is still running: "
+        f"{command('runs', folder)}"
     )

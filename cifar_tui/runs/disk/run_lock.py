@@ -13,6 +13,7 @@ from pathlib import Path
 from cifar_tui.engine.atomic import disk_errors_explained
 from cifar_tui.engine.errors import ConfigError
 from cifar_tui.engine.layout import LOCK_FILE
+from cifar_tui.runs.disk.hints import command
 
 BEAT_SECONDS = 5.0
 """Interval of the heartbeat: the owner touches its lock."""
@@ -70,7 +71,7 @@ class RunLock:
                     name = self._path.parent.name
                     raise ConfigError(
                         f"run {name} was just started by another process; "
-                        f"attach to it with: cifar-tui attach {name}"
+                        f"attach to it with: {command('attach', self._path.parent)}"
                     )
                 os.ftruncate(descriptor, 0)
                 os.pwrite(descriptor, content, 0)
@@ -107,7 +108,7 @@ def check_not_live(folder: Path) -> None:
     if owner.live:
         raise ConfigError(
             f"run {folder.name} is already running in process {owner.pid} on {owner.host}; "
-            f"attach to it with: cifar-tui attach {folder.name}"
+            f"attach to it with: {command('attach', folder)}"
         )
 
 

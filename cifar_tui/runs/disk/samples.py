@@ -3,6 +3,7 @@
 import io
 import os
 import shutil
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -34,6 +35,8 @@ _READ_ERRORS = (
     MemoryError,
     OverflowError,
     RuntimeError,
+    SyntaxError,
+    tokenize.TokenError,
     zipfile.BadZipFile,
     zlib.error,
 )

@@ -1,7 +1,6 @@
 """The checkpoints folder: create a run's folder, name it, find one by its name."""
 
 import itertools
-import shlex
 import tempfile
 from datetime import datetime
 from pathlib import Path
@@ -13,6 +12,7 @@ from cifar_tui.engine.config.schema import TrainConfig
 from cifar_tui.engine.errors import ConfigError
 from cifar_tui.engine.layout import CONFIG_FILE, NAME_FILE
 from cifar_tui.engine.text import printable
+from cifar_tui.runs.disk.hints import command
 from cifar_tui.runs.disk.run_lock import owner_of
 
 _LATEST = "latest"
@@ -184,8 +184,7 @@ def is_run(folder: Path) -> bool:
         return False
 
 
-def attach_hint(folder: Path, checkpoints: Path) -> str:
+def attach_hint(folder: Path) -> str:
     """Say how to come back to the run in `folder`."""
-    elsewhere = "" if str(checkpoints) == "checkpoints" else f" --checkpoints {shlex.quote(str(checkpoints))}"
     label = label_of(folder)
-    return f"run {label} is still running. Reattach with: cifar-tui attach {shlex.quote(label)}{elsewhere}"
+    return f"run {label} is still running. Reattach with: {command('attach', folder, label=label)}"

@@ -115,7 +115,7 @@ def test_a_spike_of_one_point_among_thousands_is_seen() -> None:
 def test_raw_points_are_single_dots_the_smoothed_line_is_unbroken_and_the_legend_names_both() -> None:
     points = [(10 * n, 1.0 if n % 2 else 2.0) for n in range(1, 41)]
     chart = loss_chart(Curves(loss=points), width=60, height=15, smoothing=0.2)
-    assert f"{LINE} smoothed over 20 %  {DOTS} raw 2.000" in rows(chart)[0]
+    assert f"{LINE} smoothed, 20 % window  {DOTS} raw 2.000" in rows(chart)[0]
     plot = [row.split("┤")[-1].split("│")[-1] for row in rows(chart)[1:-2]]
     columns = list(zip(*plot, strict=True))
     assert sum(map(is_braille, plot[0])) == len(points) // 2, "each of the greatest"
@@ -134,6 +134,14 @@ def test_evaluations_are_marks_beside_the_training_line() -> None:
     legend, body = rows(chart)[0], rows(chart)[1:]
     assert "training" in legend
     assert "◆ test 53.2 %" in legend
+    assert sum(row.count(DIAMOND) for row in body) == 2
+
+
+def test_an_unfinished_evaluation_has_an_open_mark() -> None:
+    running = replace(curves(), test_so_far=[(curves().loss[-1][0], 0.4)])
+    legend, *body = rows(accuracy_chart(running, width=88, height=15))
+    assert "◇ so far 40.0 %" in legend
+    assert sum(row.count("◇") for row in body) == 1
     assert sum(row.count(DIAMOND) for row in body) == 2
 
 

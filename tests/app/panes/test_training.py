@@ -190,7 +190,7 @@ async def test_the_view_of_the_charts_changes() -> None:
         charts.cycle_smoothing()
         charts.zoom(1)
         await until(pilot, lambda: "Loss, log, steps 2.5k–5k" in chart.plain)
-        assert "smoothed over 20 %" in chart.plain
+        assert "smoothed, 20 % window" in chart.plain
         charts.pan(-1)
         await until(pilot, lambda: "steps 1.88k–4.38k" in chart.plain)
         charts.cycle_smoothing()
@@ -272,11 +272,11 @@ async def test_an_evaluation_shows_its_progress(size: tuple[int, int]) -> None:
     events = [
         *trained(),
         PhaseChanged(phase=Phase.EVALUATING),
-        EvaluationProgress(done=3200, total=10_000),
+        EvaluationProgress(done=3_000, total=10_000, correct=1_500, batch=6, batches=20),
     ]
     async with PaneApp(TrainingPane()).run_test(size=size) as pilot:
         text = await show(pilot, events)
-        assert "Evaluated 3,200 of 10,000" in text
-        assert "32 %" in text
+        assert "Test batch 6 of 20" in text
+        assert "30 %" in text
         stopped = [*events, PhaseChanged(phase=Phase.DONE)]
-        assert "Evaluated" not in await show(pilot, stopped), "it was given up"
+        assert "Test batch" not in await show(pilot, stopped), "it was given up"

@@ -21,7 +21,7 @@ from cifar_tui.engine.errors import ConfigError
         ("learning_rate", "fast", "must be a number"),
         ("learning_rate", "", "must be a number"),
         ("bias_lr", "0", "above 0"),
-        ("head_lr", "same", "must be a number or 'same as lr'"),
+        ("head_lr", "same", "must be a number or 'same as learning_rate'"),
         ("momentum", "1", "at least 0 and below 1"),
         ("weight_decay", "inf", "from 0 to 10"),
         ("device", "gpu", "must be auto, cpu, cuda, cuda:N or mps"),
@@ -71,8 +71,8 @@ def test_a_setting_describes_itself_and_accepts_its_default_and_its_choices(fiel
 @pytest.mark.parametrize(
     ("name", "written", "value", "read"),
     [
-        ("bias_lr", "", None, "same as lr"),
-        ("head_lr", "Same as lr", None, "same as lr"),
+        ("bias_lr", "", None, "same as learning_rate"),
+        ("head_lr", "Same as learning_rate", None, "same as learning_rate"),
         ("bias_lr", "64.0", 64.0, "64"),
         ("chart_every", "auto", 0, "auto"),
         ("chart_every", "0", 0, "auto"),

@@ -88,6 +88,8 @@ def test_it_reports_progress_and_can_be_cancelled():
     done = []
     split = split_of([0] * 1100, [0] * 1100)
     evaluate(FirstPixel(), split, ("a", "b", "c"), progress=done.append)
-    assert done == [500, 1000, 1100]
+    assert [(event.done, event.batch) for event in done] == [(500, 1), (1000, 2), (1100, 3)]
+    assert {(event.total, event.batches) for event in done} == {(1100, 3)}
+    assert [event.correct for event in done] == [500, 1000, 1100]
     with pytest.raises(CancelledError):
         evaluate(FirstPixel(), split, ("a", "b", "c"), cancelled=lambda: True)

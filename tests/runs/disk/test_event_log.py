@@ -99,7 +99,7 @@ def test_events_come_back_equal_and_in_order(open_log, tmp_path, path):
 def test_what_is_for_the_screen_alone_is_not_logged(open_log, path):
     log = open_log()
     log.append(LoadingProgress(stage="loading", done=1, total=2, unit="files"))
-    log.append(EvaluationProgress(done=1, total=2))
+    log.append(EvaluationProgress(done=1, total=2, correct=1, batch=1, batches=2))
     log.close()
     assert path.read_bytes().count(b"\n") == 1
 

@@ -120,10 +120,16 @@ def test_a_prefix_of_several_names_is_ambiguous_and_a_near_one_is_suggested(name
         find_run(named, "lr-swep-3")
 
 
-def test_a_run_has_its_name_from_the_start_and_can_lose_it(tmp_path):
-    folder = create_run_folder(tmp_path, TrainConfig(), name="müsli run")
+def test_a_run_has_its_name_from_the_start_and_can_lose_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("checkpoints").mkdir()
+    folder = create_run_folder(Path("checkpoints"), TrainConfig(), name="müsli run")
     assert read_name(folder) == label_of(folder) == "müsli run"
-    assert attach_hint(folder, Path("checkpoints")).endswith("Reattach with: cifar-tui attach 'müsli run'")
+    assert attach_hint(folder).endswith("Reattach with: cifar-tui attach 'müsli run'")
+    monkeypatch.chdir(Path("checkpoints"))
+    elsewhere = f" --checkpoints {tmp_path / 'checkpoints'}"
+    assert attach_hint(tmp_path / folder).endswith(f"cifar-tui attach 'müsli run'{elsewhere}")
+    folder = tmp_path / folder
     write_name(folder, "")
     assert read_name(folder) == ""
     assert label_of(folder) == folder.name

@@ -8,13 +8,13 @@ from textual.content import Content
 from cifar_tui.app.panes.settings.form import Form, Row
 from cifar_tui.engine.config.schema import SETTINGS
 
-_LOCKED = "Settings are fixed while training"
+_LOCKED = "Settings are fixed while a run is active or only viewed"
 
 
 def hint(form: Form, row: Row | None, *, locked: bool) -> Content:
     """Describe the row that has the cursor, or what is wrong with it, and the keys that work there."""
     if row is None:
-        return Content(_LOCKED if locked else "1 edit · / find · t train")
+        return Content(_LOCKED if locked else "press 1 to edit · / to find · t to train")
     return Content("\n").join([_description(form, row), Content(_LOCKED if locked else _keys(form, row))])
 
 

@@ -5,10 +5,11 @@ from collections.abc import Callable, Mapping
 from rich.segment import Segment
 from textual.events import Key
 from textual.strip import Strip
-from textual.widgets import Input
+
+from cifar_tui.app.widgets.text_input import TextInput
 
 
-class Field(Input):
+class Field(TextInput):
     """Has the focus whatever the row, so that keys typed ahead are taken in order and end in the right row.
 
     On a text it is an input. On other rows it takes no letters, which stay commands.
@@ -63,15 +64,13 @@ class Field(Input):
         alt = event.key.startswith("alt+")  # the app makes it escape and the letter
         if self.is_text and event.is_printable and not alt:
             return  # the input takes it
-        event.prevent_default()
         call = self._keys.get(event.key) or (None if self.is_text else self._choice_keys.get(event.key))
         if call is not None:
             event.stop()
             call()
-        elif self.is_text and event.key in self._bindings.key_to_bindings:
-            event.stop()
-            # at once: a binding would run after the letters typed behind this key
-            await self.run_action(self._bindings.key_to_bindings[event.key][0].action)
+        elif self.is_text:
+            await super()._on_key(event)
+        event.prevent_default()
 
     def render_line(self, y: int) -> Strip:
         if self.mark is None:

@@ -44,6 +44,7 @@ class Form:
         self.errors: dict[str, str] = {}
         self._texts: dict[str, str] = {}
         self._folded: dict[Group, bool] = {}
+        self._revealed: set[str] = set()
         self.load(config)
 
     def load(self, config: TrainConfig) -> None:
@@ -113,7 +114,8 @@ class Form:
         self._folded[group] = folded
 
     def reveal(self, name: str) -> None:
-        """Show the row of a setting, in whatever group it is."""
+        """Show the row of a setting, in whatever group it is, also if it has no effect now."""
+        self._revealed.add(name)
         self._folded[SETTINGS[name].metadata["group"]] = False
 
     def rows(self, height: int) -> list[Row]:
@@ -147,17 +149,16 @@ class Form:
         return any(self.is_changed(name) for name in self._used(group))
 
     def _used(self, group: Group) -> Iterator[str]:
-        """Yield the settings of a group that have an effect, or a wrong value."""
+        """Yield the settings of a group that have an effect, a wrong value, or were looked for."""
         values = {name: _value(name, text) for name, text in self._texts.items()}
         for name, field in SETTINGS.items():
-            if field.metadata["group"] is group and (
-                field.metadata["used_if"](values) or name in self.errors
-            ):
+            shown = name in self.errors or name in self._revealed or field.metadata["used_if"](values)
+            if field.metadata["group"] is group and shown:
                 yield name
 
     def _show_error(self, error: ConfigError) -> None:
         self.errors[error.field] = str(error).removeprefix(f"{error.field} ")
-        self.reveal(error.field)
+        self._folded[SETTINGS[error.field].metadata["group"]] = False
 
 
 def _value(name: str, text: str) -> Setting:

@@ -112,12 +112,14 @@ class SettingsPane(Pane, can_focus=True):
     def move(self, step: int) -> bool:
         """Accept what is typed and move the cursor by `step` rows; return whether there is such a row."""
         self._take()
+        self._view.redraw()  # what was typed may show or hide the next row
         moved = self._view.move(step)
         self._show()
         return moved
 
     def leave(self) -> None:
         """Accept what is typed, and make letters commands again."""
+        self._take()
         self.screen.set_focus(self)
         self._show()
 

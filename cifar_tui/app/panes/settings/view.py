@@ -66,9 +66,16 @@ class FormView(ScrollView, can_focus=False):
     def _rows(self) -> list[Row]:
         """The rows that fit the present height; the first frame is drawn before a resize is told."""
         if self._height != self.size.height:
-            self._height = self.size.height
-            self._fitting = self.form.rows(self._height)
+            self._fit()
         return self._fitting
+
+    def _fit(self) -> None:
+        """Take the rows that fit now, and keep the cursor on its row, or where it was if that is hidden."""
+        self._height, self._fitting = self.size.height, self.form.rows(self.size.height)
+        keys = [row.key for row in self._fitting]
+        if self._cursor not in keys:
+            self._cursor = keys[min(self._index, len(keys) - 1)]
+        self._index = keys.index(self._cursor)
 
     @property
     def current(self) -> Row:
@@ -77,11 +84,7 @@ class FormView(ScrollView, can_focus=False):
 
     def redraw(self) -> None:
         """Draw what is in the form now."""
-        self._height, self._fitting = self.size.height, self.form.rows(self.size.height)
-        keys = [row.key for row in self._rows]
-        if self._cursor not in keys:  # hidden meanwhile: stay where it was
-            self._cursor = keys[min(self._index, len(keys) - 1)]
-        self._index = keys.index(self._cursor)
+        self._fit()
         self.virtual_size = Size(self.size.width, len(self._rows))
         self.refresh()
 

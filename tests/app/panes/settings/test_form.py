@@ -92,7 +92,7 @@ def test_what_differs_from_the_preset_is_marked_and_can_be_reset(form: Form) -> 
 
 
 def test_values_that_mean_something_else_are_words(form: Form) -> None:
-    words = {"bias_lr": "same as lr", "chart_every": "auto", "val_size": "none", "eval_every": "1"}
+    words = {"bias_lr": "same as learning_rate", "chart_every": "auto", "val_size": "none", "eval_every": "1"}
     assert {name: form.text(name) for name in words} == words
     form.write("eval_every", "at the end")
     form.write("bias_lr", "")

@@ -2,6 +2,7 @@
 
 import pytest
 from textual.command import CommandList
+from textual.events import Key
 from textual.widgets import Static
 
 from cifar_tui.app.app import CifarApp
@@ -170,7 +171,7 @@ async def test_a_locked_form_can_be_read_but_not_changed(fingers):
     await fingers.press("1", "right", "enter", "down", "down", "9", "ctrl+r")
     await fingers.pilot.pause()
     assert (fingers.form.read(), fingers.row) == (before, "epochs")
-    assert "Settings are fixed while training" in fingers.hint
+    assert "Settings are fixed while a run is active" in fingers.hint
     fingers.form.locked = False
     await fingers.press("9")
     assert fingers.form.read() == before, "a key pressed as a command must not become text"
@@ -194,3 +195,55 @@ async def test_the_form_takes_the_room_until_there_is_a_run(app, started):
         assert "the PyTorch tutorial: a small net" in PaneApp.text(app)
         await pilot.press("t")
         await until(pilot, lambda: len([pane for pane in panes if pane.display]) == 5)
+
+
+async def test_keys_in_one_burst_are_taken_in_order(fingers, started):
+    """A slow link delivers them together."""
+    await fingers.go("epochs")
+    for key in ("9", "escape"):
+        fingers.app.simulate_key(key) if len(key) > 1 else fingers.app.post_message(Key(key, key))
+    await until(fingers.pilot, lambda: not fingers.form.has_cursor)
+    assert fingers.value("epochs") == 79
+    for _ in range(3):
+        fingers.app.simulate_key("ctrl+t")
+    await until(fingers.pilot, lambda: started.trained)
+    await fingers.pilot.pause(0.2)
+    assert len(started.trained) == 1
+
+
+async def test_a_setting_that_has_no_effect_is_shown_when_it_is_looked_for(fingers):
+    await fingers.go("epochs")
+    await fingers.go("ema_decay")
+    await fingers.press("5")
+    assert (fingers.row, fingers.value("ema_decay"), fingers.value("epochs")) == ("ema_decay", 0.955, 7)
+
+
+async def test_enter_goes_on_past_a_row_that_what_was_typed_hides(fingers):
+    await fingers.go("warmup_fraction")
+    await fingers.write("0.1")
+    await fingers.press("enter")
+    assert fingers.row == "warmup_start_factor"
+    await fingers.press("up")
+    await fingers.write("none")
+    await fingers.press("enter")
+    assert fingers.row == "Augmentation"
+
+
+async def test_a_key_may_meet_a_resize(fingers):
+    await fingers.go("data_dir")
+    fingers.view._height = 99  # as before a resize that no message has told of yet
+    fingers.view._fitting = fingers.view.form.rows(99)
+    fingers.view._index = len(fingers.view._fitting) - 1
+    for group in list(Group)[1:-1]:
+        fingers.view.form.fold(group, folded=True)
+    assert fingers.row == "data_dir"
+    await fingers.press("up")
+    assert fingers.row == "compile"
+
+
+async def test_ctrl_t_does_nothing_over_a_dialog(fingers, started):
+    await fingers.press("question_mark")
+    await until(fingers.pilot, lambda: fingers.app.screen is not fingers.app.dashboard)
+    await fingers.press("ctrl+t")
+    await fingers.pilot.pause(0.1)
+    assert started.trained == []
