@@ -171,9 +171,24 @@ def _other_images(before: DataLoaded | None, now: DataLoaded) -> bool:
     return known not in {False, (now.title, now.class_names, now.test_images)}
 
 
-def so_far(step: int, evaluating: EvaluationProgress | None) -> tuple[tuple[float, float], ...]:
-    """Return the point of an evaluation that is not finished; none without one."""
-    return ((step, evaluating.correct / evaluating.done),) if evaluating is not None else ()
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AccuracySoFar:
+    """The accuracy (0-1) over the images that an unfinished evaluation has done, and its margin at 95 %."""
+
+    step: int
+    accuracy: float
+    margin: float
+
+
+def so_far(step: int, evaluating: EvaluationProgress | None) -> AccuracySoFar | None:
+    """Return the accuracy of an evaluation that is not finished; None without one."""
+    if evaluating is None:
+        return None
+    share = evaluating.correct / evaluating.done
+    # normal approximation; the margin of what is left to evaluate shrinks to nothing at the end
+    left = 1 - evaluating.done / evaluating.total
+    margin = 1.96 * math.sqrt(share * (1 - share) / evaluating.done * left)
+    return AccuracySoFar(step=step, accuracy=share, margin=margin)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -181,12 +196,12 @@ class Curves:
     """Curves of the charts as (step, value) points: losses in nats, accuracies from 0 to 1.
 
     `train_seconds` has the training time at each step; `steps_per_epoch` is 0 until known. `test_so_far` is
-    the accuracy over the images that the present evaluation has done.
+    None unless an evaluation is under way.
     """
 
     loss: Sequence[tuple[float, float]] = ()
     train_accuracy: Sequence[tuple[float, float]] = ()
-    test_so_far: Sequence[tuple[float, float]] = ()
+    test_so_far: AccuracySoFar | None = None
     test_accuracy: Sequence[tuple[float, float]] = ()
     learning_rate: Sequence[tuple[float, float]] = ()
     train_seconds: Sequence[tuple[float, float]] = ()

@@ -63,16 +63,16 @@ def test_configure_train_pause_resize_evaluate_page_help_palette_and_quit(
 
     terminal.press("3")
     terminal.until("GroundTruth")
-    terminal.until("batch 1 of 3")
+    terminal.until(r"Samples · 1/3")
     terminal.press("]")
-    terminal.until("batch 2 of 3")
+    terminal.until(r"Samples · 2/3")
     terminal.press("[", "[")
-    terminal.until("batch 3 of 3")
+    terminal.until(r"Samples · 3/3")
 
     for size, visible in (((200, 50), 5), ((100, 30), 1), ((120, 40), 5)):
         terminal.resize(*size)
         terminal.until_true(lambda n=visible: sum(f"─ {t}" in terminal.text() for t in PANES) == n)
-    terminal.until("batch 3 of 3")
+    terminal.until(r"Samples · 3/3")
 
     terminal.press("e", "4")
     terminal.until(r"Accuracy of the network on the\s+12 test images|Accuracy of the network")

@@ -1,7 +1,13 @@
 """What the owner reports between two lines of its event log."""
 
+import math
+from dataclasses import replace
+
+import pytest
+
 from cifar_tui.engine.events import EvaluationProgress, LoadingProgress, Phase, PhaseChanged
 from cifar_tui.runs.progress import Progress, progress_of, with_newest_points, with_progress
+from cifar_tui.runs.state import AccuracySoFar
 from tests.runs.made_events import STARTED, evaluated, folded, point
 
 BEHIND = folded(STARTED, point(50), point(100))
@@ -46,8 +52,17 @@ def test_an_evaluation_has_a_point_of_its_own_until_it_is_finished():
     done = EvaluationProgress(done=500, total=1000, correct=200, batch=1, batches=2)
     evaluating = (STARTED, point(100), PhaseChanged(phase=Phase.EVALUATING), done)
     owner = folded(*evaluating)
-    assert owner.curves().test_so_far == ((100, 0.4),)
+    expected = AccuracySoFar(step=100, accuracy=0.4, margin=pytest.approx(1.96 * (0.24 / 500 / 2) ** 0.5))
+    assert owner.curves().test_so_far == expected
     behind = folded(STARTED, point(100)).curves()
     assert with_newest_points(behind, progress_of(owner.snapshot())) == owner.curves()
-    assert folded(*evaluating, PhaseChanged(phase=Phase.DONE)).curves().test_so_far == (), "it was given up"
-    assert folded(*evaluating, evaluated(100, 450)).curves().test_so_far == ()
+    assert folded(*evaluating, PhaseChanged(phase=Phase.DONE)).curves().test_so_far is None, "it was given up"
+    assert folded(*evaluating, evaluated(100, 450)).curves().test_so_far is None
+
+
+def test_a_loss_that_is_not_finite_ends_no_curve():
+    curves = folded(STARTED, point(50), point(100, loss=math.nan)).curves()
+    newest = replace(progress_of(OWNER.snapshot()), point=point(100, loss=math.nan))
+    continued = with_newest_points(curves, newest)
+    assert [step for step, _ in continued.loss] == [50]
+    assert [step for step, _ in continued.train_accuracy] == [50, 100]

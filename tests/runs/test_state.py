@@ -17,6 +17,7 @@ from cifar_tui.engine.events import (
     PhaseChanged,
     Resumed,
     RunEnded,
+    SamplesPredicted,
     StepsDone,
     Validated,
 )
@@ -256,3 +257,13 @@ def test_steps_without_a_chart_point_move_the_counters_and_not_the_curves():
     assert (snapshot.step, snapshot.batch, snapshot.train_seconds) == (60, 60, 0.6)
     assert snapshot.seconds_left == pytest.approx((STARTED.total_steps - 60) * 0.6 / 60)
     assert (snapshot.loss, len(state.curves().loss)) == (1.0, 1)
+
+
+@pytest.mark.parametrize(
+    ("classes", "kept"), [(("a", "b", "c"), True), (("a", "b"), False), (("x", "y", "z"), False)]
+)
+def test_predictions_for_other_images_are_forgotten(classes, kept):
+    first = DataLoaded(title="d", synthetic=False, class_names=("a", "b", "c"), train_images=9, test_images=2)
+    predicted = SamplesPredicted(step=50, predicted=(2, 0), confidences=(0.5, 0.5))
+    state = folded(first, STARTED, point(50), predicted, replace(first, class_names=classes))
+    assert (state.snapshot().samples is not None) is kept

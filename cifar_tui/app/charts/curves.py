@@ -124,7 +124,7 @@ def accuracy_chart(curves: Curves, options: ChartOptions) -> Drawing:
     """Draw the training accuracy in per cent, and a mark for each evaluation on the test set."""
     palette, title = options.palette, "Accuracy (%)"
     training, tests = _percent(curves.train_accuracy), _percent(curves.test_accuracy)
-    so_far = _Curve(_percent(curves.test_so_far), palette.test, OPEN_DIAMOND)
+    margin, so_far = _so_far(curves, palette)
     if len(training[0]) + len(tests[0]) < 2:
         single = training if len(training[0]) else tests
         return _placeholder(title, _single_point(single, "accuracy {:.1f} %"), options)
@@ -141,10 +141,18 @@ def accuracy_chart(curves: Curves, options: ChartOptions) -> Drawing:
         )
         if len(curve.points[0])
     ]
-    drawn.append(so_far)
-    low, high = padded(*_value_range([drawn[0], *drawn[-2:]], curves, options))
+    drawn += [margin, so_far]
+    low, high = padded(*_value_range([drawn[0], *drawn[-3:]], curves, options))
     y_axis = linear_axis(max(0.0, low), min(100.0, high), count=_tick_count(options))
     return _chart(title, drawn, legend, curves, y_axis, options)
+
+
+def _so_far(curves: Curves, palette: Palette) -> tuple[_Curve, _Curve]:
+    """Return an unfinished evaluation: its margin as a line, and its mark; empty without one."""
+    now = curves.test_so_far
+    bounds = [(now.step, now.accuracy - now.margin), (now.step, now.accuracy + now.margin)] if now else []
+    mark = [(now.step, now.accuracy)] if now else []
+    return _Curve(_percent(bounds), palette.test, LINE), _Curve(_percent(mark), palette.test, OPEN_DIAMOND)
 
 
 def rate_chart(curves: Curves, options: ChartOptions) -> Drawing:

@@ -188,4 +188,4 @@ def _title(batch: SampleBatch | None) -> Content:
         when = "not predicted yet"
     else:
         when = "predicted" if batch.step is None else f"predicted at step {batch.step:,}"
-    return Content(f"{SamplesPane.BORDER_TITLE} · batch {batch.number + 1:,} of {batch.count:,} · {when}")
+    return Content(f"{SamplesPane.BORDER_TITLE} · {batch.number + 1:,}/{batch.count:,} · {when}")

@@ -15,7 +15,7 @@ from cifar_tui.app.charts import curves as module
 from cifar_tui.app.charts.curves import DIAMOND, DOTS, LINE, SMOOTHING_LEVELS, ChartOptions, smoothed
 from cifar_tui.app.charts.palette import ANY_BACKGROUND
 from cifar_tui.app.charts.view import MAX_ZOOM, ChartView, XUnit
-from cifar_tui.runs.state import Curves
+from cifar_tui.runs.state import AccuracySoFar, Curves
 
 Draw = Callable[..., Text]
 
@@ -138,7 +138,8 @@ def test_evaluations_are_marks_beside_the_training_line() -> None:
 
 
 def test_an_unfinished_evaluation_has_an_open_mark() -> None:
-    running = replace(curves(), test_so_far=[(curves().loss[-1][0], 0.4)])
+    last = int(curves().loss[-1][0])
+    running = replace(curves(), test_so_far=AccuracySoFar(step=last, accuracy=0.4, margin=0.05))
     legend, *body = rows(accuracy_chart(running, width=88, height=15))
     assert "◇ so far 40.0 %" in legend
     assert sum(row.count("◇") for row in body) == 1

@@ -34,7 +34,7 @@ async def test_a_batch_takes_the_place_of_the_empty_pane_and_of_the_batch_before
         pictures = pilot.app.query_one(StripView).plain
 
         lines = await show(pilot, batch(2))
-        assert "3 Samples · batch 3 of 2,500 · predicted at step 12,000" in lines[0]
+        assert "3 Samples · 3/2,500 · predicted at step 12,000" in lines[0]
         assert "[ previous batch · ] next batch" in lines[-1]
         assert "✓ right" in line_of(lines, "cat", "25.0 %")
         assert "✗ wrong" in line_of(lines, "ship", "car", "37.5 %")
@@ -42,7 +42,7 @@ async def test_a_batch_takes_the_place_of_the_empty_pane_and_of_the_batch_before
         assert pilot.app.query_one(StripView).plain == pictures
 
         lines = await show(pilot, batch(3, ("dog",) * 4))
-        assert "batch 4 of" in lines[0]
+        assert "· 4/2,500 ·" in lines[0]
         assert sum("✗ wrong" in line for line in lines) == 4
         assert pilot.app.query_one(StripView).plain != pictures
 
