@@ -23,11 +23,13 @@ def completed(tmp_path):
     for run in ("20260101-100000", "20260102-100000"):
         (tmp_path / "checkpoints" / run).mkdir(parents=True)
     (tmp_path / "checkpoints" / "20260101-100000" / "name").write_text("baseline\n")
+    (tmp_path / "checkpoints" / "20260102-100000" / "name").write_text("$(touch${IFS}run)\n")
 
     def completed(*words):
         command = ["bash", "--norc", "-c", TRY, "bash", "cifar-tui", *words]
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True, timeout=60)
         assert done.stderr == ""
+        assert not (tmp_path / "run").exists(), "a name is no code"
         return done.stdout.split()
 
     return completed

@@ -115,3 +115,9 @@ def test_settings_of_another_version_are_sorted_and_shown():
     table = build_table([*SWEEP, odd], width=WIDE, order=Order().by("later"))
     assert names(table.runs) == "dcba"
     assert "later ▲" in headings(table)
+
+
+def test_a_setting_that_only_another_version_knows_can_be_looked_for():
+    other = listed("d", figures={})
+    other.config["step_path"] = "auto"
+    assert names(filter_runs([*SWEEP, other], "step_path=auto")) == "d"

@@ -115,8 +115,9 @@ def test_a_disk_that_is_nearly_full_keeps_the_first_images(make_folder, monkeypa
         lambda content: content.replace(b"(100,), }" + b" " * 12, b"(1" + b"0" * 14 + b",), }"),
         lambda content: content.replace(b"(100,), }" + b" " * 18, b"(1" + b"0" * 20 + b",), }"),
         lambda content: content.replace(b"<i8", b"|O8"),
+        lambda content: content.replace(b"(100,)", b"(100, "),
     ],
-    ids=["empty", "only the header", "cut short", "no header", "too many", "far too many", "pickled"],
+    ids=["empty", "only the header", "cut short", "no header", "too many", "far too many", "pickled", "torn"],
 )
 def test_damaged_samples_are_read_as_none(make_folder, damage):
     folder = make_folder("a")
