@@ -16,7 +16,7 @@ import time
 
 from cifar_tui.bench.training import PROGRAM, Training, train_command
 
-HELP = "Pause or resume training"
+HELP = "Save a checkpoint now"
 """Text that only the help screen shows."""
 
 CONTROL_SEQUENCE = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[ -Z^-~])")
