@@ -109,7 +109,7 @@ def test_config_becomes_command_line_options():
     assert arguments_of(config) == [
         "--preset", "tutorial",
         "--set", "data=synthetic",
-        "--set", "data_dir=d",
-        "--set", "device=cpu",
         "--set", "epochs=7",
+        "--set", "device=cpu",
+        "--set", "data_dir=d",
     ]  # fmt: skip

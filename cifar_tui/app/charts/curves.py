@@ -137,7 +137,7 @@ def accuracy_chart(curves: Curves, options: ChartOptions) -> Drawing:
         for curve, names in (
             (drawn[-2], ("training", "train", "")),
             (drawn[-1], ("test", "test", "")),
-            (so_far, ("so far", "so far", "")),
+            (so_far, ("test so far", "test so far", "")),
         )
         if len(curve.points[0])
     ]

@@ -26,7 +26,7 @@ class QuitDialog(Question):
     def __init__(self, phase: Phase, *, can_detach: bool, name: str = "") -> None:
         stay = Answer(id="stay", keys="escape,n", label="esc stay", harmless=True)
         if can_detach:
-            keep = "leave it paused" if phase is Phase.PAUSED else "keep it running and leave"
+            keep = "keep it paused and leave" if phase is Phase.PAUSED else "keep it running and leave"
             answers = (
                 Answer(id="detach", keys="d", label=f"d {keep}"),
                 Answer(id="stop", keys="y,q", label="y save, stop, leave"),

@@ -113,7 +113,8 @@ class TrainConfig:
     )
     weight_decay: float = setting(
         0.0,
-        "weight decay, independent of bias_lr and head_lr; muon decays no convolution filters",
+        "weight decay; the same pace for all weights, whatever bias_lr and head_lr are; with muon, none on "
+        "convolution filters",
         number(0, 10),
         group=Group.OPTIMIZER,
     )

@@ -29,10 +29,11 @@ def check_device(config: TrainConfig, device: torch.device) -> None:
     if precision == "bf16" and device.type != "cpu" and not has_native_bf16(device):
         raise ConfigError(f"precision 'bf16' is not supported by {device}; use auto", field="precision")
     if config.compile == "yes" and device.type == "mps":
-        raise ConfigError("compile 'yes' is not supported on mps; use no", field="compile")
+        raise ConfigError("compile 'yes' is not supported on mps; set compile to 'no'", field="compile")
     if config.compile == "yes" and not _has_compiler():
         raise ConfigError(
-            "compile 'yes' needs a C++ compiler, and none was found; install g++ or use no", field="compile"
+            "compile 'yes' needs a C++ compiler, and none was found; install g++ or set compile to 'no'",
+            field="compile",
         )
 
 

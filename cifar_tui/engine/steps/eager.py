@@ -82,7 +82,7 @@ class EagerSteps:
         except CompilationError as error:
             if self._must_compile:
                 raise ConfigError(
-                    f"compile 'yes' is not available: torch.compile failed ({error}); use no",
+                    f"compile 'yes' is not available: torch.compile failed ({error}); set compile to 'no'",
                     field="compile",
                 ) from error
             self._log(f"torch.compile failed ({error}); training without it")

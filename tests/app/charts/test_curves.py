@@ -141,7 +141,7 @@ def test_an_unfinished_evaluation_has_an_open_mark() -> None:
     last = int(curves().loss[-1][0])
     running = replace(curves(), test_so_far=AccuracySoFar(step=last, accuracy=0.4, margin=0.05))
     legend, *body = rows(accuracy_chart(running, width=88, height=15))
-    assert "◇ so far 40.0 %" in legend
+    assert "◇ test so far 40.0 %" in legend
     assert sum(row.count("◇") for row in body) == 1
     assert sum(row.count(DIAMOND) for row in body) == 2
 

@@ -120,7 +120,7 @@ async def test_the_question_at_the_end_says_what_the_run_is_doing(app, subtests)
         await pilot.pause()
         for phase, title, keep in (
             (Phase.TRAINING, "Training is running", "d keep it running and leave"),
-            (Phase.PAUSED, "Training is paused", "d leave it paused"),
+            (Phase.PAUSED, "Training is paused", "d keep it paused and leave"),
             (Phase.EVALUATING, "A run is active", "d keep it running and leave"),
         ):
             with subtests.test(phase=phase):

@@ -70,7 +70,7 @@ def test_compiling_that_was_asked_for_and_fails_is_one_sentence(noise_dataset):
     assert refused.value.field == "compile"
     sentence = str(refused.value)
     assert sentence.startswith("compile 'yes' is not available: torch.compile failed (No working C++")
-    assert sentence.endswith("); use no")
+    assert sentence.endswith("); set compile to 'no'")
     assert "\n" not in sentence
 
 

@@ -8,7 +8,7 @@ from textual.content import Content
 from cifar_tui.app.panes.settings.form import Form, Row
 from cifar_tui.engine.config.schema import SETTINGS
 
-_LOCKED = "Settings are fixed while a run is active or only viewed"
+_LOCKED = "Settings cannot be changed while a run is active or shown read-only"
 
 
 def hint(form: Form, row: Row | None, *, locked: bool) -> Content:

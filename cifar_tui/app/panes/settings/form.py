@@ -139,10 +139,9 @@ class Form:
         return " · ".join(map(self._short, different or used[:1]))
 
     def _short(self, name: str) -> str:
-        """The value of a setting; with its key, unless it is a word that speaks for itself."""
+        """The value of a setting with its key, without it where the group says what it is."""
         text = self._texts[name]
-        is_word = SETTINGS[name].metadata["choices"] and text not in {"yes", "no"}
-        return text if is_word else f"{name} {text}"
+        return text if name in {"optimizer", "lr_schedule"} else f"{name} {text}"
 
     def changed_in(self, group: Group) -> bool:
         """Whether a setting of a group differs from the preset."""

@@ -102,7 +102,7 @@ def test_values_that_mean_something_else_are_words(form: Form) -> None:
 def test_a_folded_group_says_what_is_in_it(form: Form) -> None:
     assert form.summary(Group.OPTIMIZER) == "sgd"
     form.load(preset_config("quick"))
-    assert form.summary(Group.AUGMENTATION) == "alternating · translate 2 · low_res_fraction 0.67"
+    assert form.summary(Group.AUGMENTATION) == "flip alternating · translate 2 · low_res_fraction 0.67"
 
 
 def test_a_wrong_value_is_said_at_its_row_in_whatever_group(form: Form) -> None:

@@ -171,7 +171,7 @@ async def test_a_locked_form_can_be_read_but_not_changed(fingers):
     await fingers.press("1", "right", "enter", "down", "down", "9", "ctrl+r")
     await fingers.pilot.pause()
     assert (fingers.form.read(), fingers.row) == (before, "epochs")
-    assert "Settings are fixed while a run is active" in fingers.hint
+    assert "Settings cannot be changed while a run is active" in fingers.hint
     fingers.form.locked = False
     await fingers.press("9")
     assert fingers.form.read() == before, "a key pressed as a command must not become text"
