@@ -4,7 +4,7 @@ import dataclasses
 
 import torch
 
-from cifar_tui.engine.config.fields import setting, whole
+from cifar_tui.engine.config.fields import Group, setting, whole
 from cifar_tui.engine.config.schema import SETTINGS, TrainConfig
 from cifar_tui.engine.control import RunControl
 from cifar_tui.engine.data.dataset import ImageSplit
@@ -41,7 +41,7 @@ def make_parts(split, *, classes=10, device="cpu", **settings):
 
 def config_with(monkeypatch, *, made_up, **settings):
     """Settings that have one more, `made_up`, with the default 0, which no part of the engine reads."""
-    field = ("made_up", int, setting(0, "made up", whole(0, 9)))
+    field = ("made_up", int, setting(0, "made up", whole(0, 9), group=Group.MACHINE))
     made = dataclasses.make_dataclass("Made", [field], bases=(TrainConfig,), frozen=True, kw_only=True)
     monkeypatch.setitem(SETTINGS, "made_up", dataclasses.fields(made)[-1])
     return made(made_up=made_up, **settings)
