@@ -92,10 +92,10 @@ def test_a_dashboard_that_is_stopped_from_outside_reads_its_keys_once_and_saves_
         os.killpg(terminal.pid, signal.SIGCONT)
         terminal.until_true(lambda: field_of(pid, "State") != "T")
     terminal.press("?")
-    terminal.until("Pause or resume training")
+    terminal.until("Resume training after a pause")
     assert field_of(pid, "Threads") == threads
     terminal.press("escape")
-    terminal.until_gone("Pause or resume training")
+    terminal.until_gone("Resume training after a pause")
     terminal.kill(signal.SIGTERM)
     assert terminal.wait_for_exit() == 128 + signal.SIGTERM
     assert terminal.left_clean()

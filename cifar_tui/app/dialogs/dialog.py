@@ -11,12 +11,10 @@ from textual.screen import ModalScreen
 from textual.widget import Widget
 from textual.widgets import Button, Static
 
-from cifar_tui.app.linked import LinkedScreen
-
 Result = TypeVar("Result")
 
 
-class Dialog(LinkedScreen[Result], ModalScreen[Result]):
+class Dialog(ModalScreen[Result]):
     """A modal dialog; q and ctrl+c close it instead of quitting."""
 
     def leave(self) -> None:
