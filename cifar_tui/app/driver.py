@@ -1,9 +1,9 @@
 """Textual's driver for a program that may be stopped at any time, and for a terminal behind a slow link."""
 
-import time
 from types import FrameType
 from typing import Any
 
+from textual.app import App
 from textual.drivers.linux_driver import LinuxDriver
 from textual.events import CursorPosition
 from textual.message import Message
@@ -26,23 +26,32 @@ class JobDriver(LinuxDriver):
     _resuming = False
     _requested_again = False
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - Textual's own
-        super().__init__(*args, **kwargs)
-        self.link = TerminalLink(self._file)  # type: ignore[arg-type]  # without a stream nothing is drawn
-        self._file = self.link  # type: ignore[assignment]  # any stream will do
+    def __init__(
+        self,
+        app: App[Any],
+        *,
+        debug: bool = False,
+        mouse: bool = True,
+        size: tuple[int, int] | None = None,
+    ) -> None:
+        super().__init__(app, debug=debug, mouse=mouse, size=size)
+        if self._file is None:
+            raise AssertionError("the dashboard is not opened without a terminal")
+        self.link = TerminalLink(self._file)
+        # the writing thread only calls what `TerminalLink` has
+        self._file = self.link  # type: ignore[assignment]
 
     def start_application_mode(self) -> None:
         self.link.forget()  # an answer before the terminal is in raw mode would be echoed
-        super().start_application_mode()  # type: ignore[no-untyped-call]
+        super().start_application_mode()  # type: ignore[no-untyped-call]  # Textual's has no annotations
         if self._writer_thread is not None:
-            self._writer_thread._queue.maxsize = 0  # noqa: SLF001 - `link` bounds what is drawn
+            # Textual's limit would block the event loop; `link` bounds what is drawn instead
+            self._writer_thread._queue.maxsize = 0  # noqa: SLF001 - it has no public one
             self.link.ask_again()
             self.flush()
 
     def disable_input(self) -> None:
-        deadline = time.monotonic() + _LAST_ANSWER_SECONDS
-        while self.link.waits_for_answer and time.monotonic() < deadline:  # or the shell would read it
-            time.sleep(0.01)
+        self.link.wait_for_answers(_LAST_ANSWER_SECONDS)  # or the shell would read them
         self.link.stop_asking()
         super().disable_input()
 

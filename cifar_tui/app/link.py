@@ -1,6 +1,7 @@
 """How far the terminal is behind what is written to it."""
 
 import contextlib
+import threading
 import time
 from collections import deque
 from typing import TextIO
@@ -27,6 +28,7 @@ class TerminalLink:
         self._sent_at = 0.0
         self._asked = self._answers = False
         self._asked_at: deque[float] = deque()
+        self._answered = threading.Condition()
 
     def forget(self) -> None:
         """Start over: what was sent to an earlier writing thread may have been lost. Ask nothing yet."""
@@ -65,8 +67,10 @@ class TerminalLink:
     def on_answer(self) -> None:
         """Note an answer; called by the thread that reads the keys."""
         self._answers = True
-        with contextlib.suppress(IndexError):  # the first one, or one that came too late
-            self._asked_at.popleft()
+        with self._answered:
+            with contextlib.suppress(IndexError):  # the first one, or one that came too late
+                self._asked_at.popleft()
+            self._answered.notify_all()
 
     def stop_asking(self) -> None:
         """Ask no more until `ask_again`."""
@@ -82,6 +86,11 @@ class TerminalLink:
     def waits_for_answer(self) -> bool:
         """Whether an answer is still to come."""
         return bool(self._asked_at)
+
+    def wait_for_answers(self, seconds: float) -> None:
+        """Wait until no answer is still to come, at most `seconds`."""
+        with self._answered:
+            self._answered.wait_for(lambda: not self.waits_for_answer, seconds)
 
     @property
     def behind(self) -> bool:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.cells import cell_len
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
@@ -99,8 +99,8 @@ def _runs_table(runs: list[ListedRun]) -> Table:
         columns = fitting_columns(widths, Console().width, gap=gap)
     table = Table(box=None, pad_edge=False, padding=(0, gap, 0, 0), header_style="bold")
     for name in columns:
-        justify = "left" if name in TEXT_COLUMNS else "right"
-        table.add_column(COLUMNS[name], justify=justify, no_wrap=True, min_width=widths[name])  # type: ignore[arg-type]  # a literal
+        justify: JustifyMethod = "left" if name in TEXT_COLUMNS else "right"
+        table.add_column(COLUMNS[name], justify=justify, no_wrap=True, min_width=widths[name])
     for run, row in zip(runs, cells, strict=True):
         styles = {"state": _STYLES[run.state], "run": "bold"}
         table.add_row(*(Text(row[name], style=styles.get(name, "")) for name in columns))

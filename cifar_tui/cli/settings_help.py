@@ -2,6 +2,7 @@
 
 import shutil
 import textwrap
+from collections.abc import Mapping
 from itertools import groupby
 from typing import Any
 
@@ -34,7 +35,7 @@ def describe_settings() -> str:
     return "\n".join(lines) + "\n"
 
 
-def _description(metadata: Any, default: str) -> str:  # noqa: ANN401 - the mapping of a dataclass field
+def _description(metadata: Mapping[str, Any], default: str) -> str:
     """Return the description of a setting, with those values that are named nowhere else."""
     text = "".join(
         [metadata["description"], *(f", or {word!r}" for word in metadata["words"] if word != default)]

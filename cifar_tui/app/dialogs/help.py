@@ -29,7 +29,7 @@ _MOVING = (
 class HelpScreen(Dialog[None]):
     """All commands by group."""
 
-    HORIZONTAL_BREAKPOINTS = [(0, "-one-column"), (116, "-two-columns")]  # noqa: RUF012 - as Textual declares it
+    HORIZONTAL_BREAKPOINTS = [(0, "-one-column"), (116, "-two-columns")]  # noqa: RUF012 - see Dashboard
     BINDINGS: ClassVar = [
         ("escape,question_mark,q,f1", "dismiss", "Close"),
         ("j", "scroll(1)", "Down"),

@@ -1,7 +1,9 @@
 """The datasets that `--data` can name, and the progress of loading one. Imports no torch."""
 
+import os
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from cifar_tui.engine.errors import CancelledError
 from cifar_tui.engine.events import LoadingProgress
@@ -23,6 +25,11 @@ ALTERNATIVES = "use your own images (--data DIR) or synthetic ones (--data synth
 """What to do without the official files, for the end of an error message."""
 
 _SECONDS_BETWEEN_REPORTS = 0.1
+
+
+def source_folder(source: str) -> Path:
+    """The folder that a user wrote as `source`."""
+    return Path(os.path.expanduser(source))  # noqa: PTH111 - Path.expanduser raises if there is no such user
 
 
 class Progress:

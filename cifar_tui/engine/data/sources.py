@@ -1,6 +1,5 @@
 """Load a dataset that is named by a keyword or by a path."""
 
-import os
 import pkgutil
 from collections.abc import Callable
 from pathlib import Path
@@ -8,7 +7,7 @@ from pathlib import Path
 from cifar_tui.engine.data.cifar10 import find_official_files, load_cifar10
 from cifar_tui.engine.data.dataset import Dataset
 from cifar_tui.engine.data.folder import load_folder
-from cifar_tui.engine.data.registry import SOURCES, Progress
+from cifar_tui.engine.data.registry import SOURCES, Progress, source_folder
 from cifar_tui.engine.events import LoadingProgress
 
 
@@ -38,7 +37,7 @@ def load_dataset(
         load = pkgutil.resolve_name(SOURCES[source])
         dataset: Dataset = load(data_dir=data_dir, seed=seed, progress=progress)
         return dataset
-    path = Path(os.path.expanduser(source))  # noqa: PTH111 - Path.expanduser raises if there is no such user
+    path = source_folder(source)
     official = find_official_files(path)
     if official is not None:
         return load_cifar10(data_dir=data_dir, seed=seed, progress=progress, folder=official)

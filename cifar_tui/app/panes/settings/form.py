@@ -1,13 +1,14 @@
 """`Form`: what is typed into the form, and which rows that makes. Knows no screen."""
 
 import dataclasses
+import os.path
 from collections.abc import Iterator
 from dataclasses import dataclass
-from os.path import expanduser, isdir  # the functions of pathlib raise on odd paths
 
 from cifar_tui.engine.config.fields import Group
 from cifar_tui.engine.config.schema import SETTINGS, Setting, TrainConfig, build_config, preset_values
 from cifar_tui.engine.config.text import parse_setting, setting_text
+from cifar_tui.engine.data.registry import source_folder
 from cifar_tui.engine.errors import ConfigError
 
 _DEFAULTS: dict[str, Setting] = dataclasses.asdict(TrainConfig())
@@ -87,7 +88,7 @@ class Form:
         except ConfigError as error:
             self._show_error(error)
         else:
-            if metadata["folder"] and text not in metadata["suggestions"] and not isdir(expanduser(text)):  # noqa: PTH111, PTH112
+            if metadata["folder"] and text not in metadata["suggestions"] and not _is_folder(text):
                 self.errors[name] = f"'{text}' is not a folder"
         return name not in self.errors
 
@@ -166,3 +167,7 @@ def _value(name: str, text: str) -> Setting:
         return parse_setting(name, text)
     except ConfigError:
         return _DEFAULTS[name]
+
+
+def _is_folder(text: str) -> bool:
+    return os.path.isdir(source_folder(text))  # noqa: PTH112 - Path.is_dir raises if the text is too long
