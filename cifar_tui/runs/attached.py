@@ -26,10 +26,18 @@ from cifar_tui.runs.disk.run_lock import owner_of
 from cifar_tui.runs.disk.samples import read_predictions, read_samples
 from cifar_tui.runs.disk.store import read_name
 from cifar_tui.runs.log_line import LogLine
-from cifar_tui.runs.progress import Progress, with_newest_points, with_progress
+from cifar_tui.runs.progress import with_newest_points, with_progress
 from cifar_tui.runs.recap import Recap, last_seen
 from cifar_tui.runs.source import Predictions, SampleBatch, build_sample_batch
-from cifar_tui.runs.state import Curves, PendingRequest, RunSnapshot, RunState, is_pending, with_pending
+from cifar_tui.runs.state import (
+    Curves,
+    PendingRequest,
+    RunProgress,
+    RunSnapshot,
+    RunState,
+    is_pending,
+    with_pending,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -61,7 +69,7 @@ class AttachedRun:
         self._owner = owner_of(folder)
         self._loaded = threading.Event()
         self._closed = threading.Event()
-        self._progress: Progress | None = None
+        self._progress: RunProgress | None = None
         self._progress_changes = 0
         self._progress_due = 0.0
         self._samples: tuple[NDArray[np.uint8], NDArray[np.int64]] | None = None
@@ -222,7 +230,7 @@ class AttachedRun:
         else:
             self._use_progress(progress)
 
-    def _use_progress(self, progress: Progress | None) -> None:
+    def _use_progress(self, progress: RunProgress | None) -> None:
         if progress != self._progress:
             self._progress = progress
             self._progress_changes += 1

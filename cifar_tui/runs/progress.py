@@ -1,50 +1,27 @@
-"""`Progress`: the figures of a run that change faster than its event log is written."""
+"""The figures of a run that change faster than its event log is written."""
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 
-from cifar_tui.engine.events import EvaluationProgress, LoadingProgress, LossPoint
-from cifar_tui.runs.state import Curves, RunSnapshot, so_far
+from cifar_tui.runs.state import Curves, RunProgress, RunSnapshot, so_far
 
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Progress:
-    """Fields of `RunSnapshot`, as the process that owns the run has them.
-
-    The log has chart points once a second, of a long run only some, and no progress of loading or evaluating.
-    """
-
-    epoch: int = 0
-    batch: int = 0
-    step: int = 0
-    loss: float | None = None
-    accuracy: float | None = None
-    learning_rate: float | None = None
-    images_per_second: float | None = None
-    train_seconds: float = 0.0
-    seconds_left: float | None = None
-    point: LossPoint | None = None
-    loading: LoadingProgress | None = None
-    evaluating: EvaluationProgress | None = None
-
-
-_NAMES = tuple(field.name for field in fields(Progress))
+_NAMES = tuple(field.name for field in fields(RunProgress))
 _TRANSIENT = ("loading", "evaluating")
 
 
-def progress_of(snapshot: RunSnapshot) -> Progress:
+def progress_of(snapshot: RunSnapshot) -> RunProgress:
     """Return the progress of the run in `snapshot`."""
-    return Progress(**{name: getattr(snapshot, name) for name in _NAMES})
+    return RunProgress(**{name: getattr(snapshot, name) for name in _NAMES})
 
 
-def with_progress(snapshot: RunSnapshot, progress: Progress) -> RunSnapshot:
+def with_progress(snapshot: RunSnapshot, progress: RunProgress) -> RunSnapshot:
     """Return `snapshot` with `progress`, but with its own figures if it is at a later step."""
     names = _NAMES if progress.step >= snapshot.step else _TRANSIENT
     return replace(snapshot, **{name: getattr(progress, name) for name in names})
 
 
-def with_newest_points(curves: Curves, progress: Progress) -> Curves:
+def with_newest_points(curves: Curves, progress: RunProgress) -> Curves:
     """Return `curves`, continued to the newest points of the run."""
     curves = replace(curves, test_so_far=so_far(progress.step, progress.evaluating))
     point = progress.point

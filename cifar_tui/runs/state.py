@@ -68,13 +68,12 @@ class PendingRequest(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class RunSnapshot:
-    """The state of a run at one moment; None if not known yet.
+class RunProgress:
+    """What changes in a run faster than its event log is written; None if not known yet.
+
+    The log has chart points once a second, of a long run only some, and no progress of loading or evaluating.
 
     Attributes:
-        version: number of events so far; if equal, nothing but `pending` has changed.
-        message: details of the phase, such as what is being loaded.
-        pending: an accepted request that has not taken effect yet.
         point: the latest chart point.
         loss: smoothed training loss (nats): a mean over about the last twentieth of the steps so far.
         accuracy: smoothed training accuracy (0-1), over the same steps.
@@ -82,6 +81,30 @@ class RunSnapshot:
         images_per_second: training throughput over the last few seconds, without pauses.
         train_seconds: training time.
         seconds_left: estimated training time left.
+    """
+
+    epoch: int = 0
+    batch: int = 0
+    step: int = 0
+    point: LossPoint | None = None
+    loss: float | None = None
+    accuracy: float | None = None
+    learning_rate: float | None = None
+    images_per_second: float | None = None
+    train_seconds: float = 0.0
+    seconds_left: float | None = None
+    loading: LoadingProgress | None = None
+    evaluating: EvaluationProgress | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunSnapshot(RunProgress):
+    """The state of a run at one moment; None if not known yet.
+
+    Attributes:
+        version: number of events so far; if equal, nothing but `pending` has changed.
+        message: details of the phase, such as what is being loaded.
+        pending: an accepted request that has not taken effect yet.
         best_accuracy: highest test accuracy (0-1).
         best_step: the step at which it was first reached.
         last_accuracy: latest test accuracy (0-1).
@@ -96,21 +119,9 @@ class RunSnapshot:
     phase: Phase = Phase.IDLE
     message: str = ""
     pending: PendingRequest | None = None
-    loading: LoadingProgress | None = None
     data: DataLoaded | None = None
     started: TrainingStarted | None = None
-    epoch: int = 0
-    batch: int = 0
-    step: int = 0
-    point: LossPoint | None = None
-    loss: float | None = None
-    accuracy: float | None = None
-    learning_rate: float | None = None
-    images_per_second: float | None = None
-    train_seconds: float = 0.0
-    seconds_left: float | None = None
     samples: SamplesPredicted | None = None
-    evaluating: EvaluationProgress | None = None
     evaluated: Evaluated | None = None
     best_accuracy: float | None = None
     best_step: int | None = None

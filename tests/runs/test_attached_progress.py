@@ -17,8 +17,8 @@ from cifar_tui.engine.events import (
 from cifar_tui.runs.disk.event_log import read_events
 from cifar_tui.runs.disk.run_lock import RunLock
 from cifar_tui.runs.disk.run_writer import RunWriter
-from cifar_tui.runs.progress import Progress, progress_of
-from cifar_tui.runs.state import RunState
+from cifar_tui.runs.progress import progress_of
+from cifar_tui.runs.state import RunProgress, RunState
 from tests.runs.control.helpers import log, make_control_server, texts, wait_until
 from tests.runs.made_events import STARTED, point
 
@@ -112,7 +112,7 @@ def test_the_figures_of_an_owner_that_is_gone_are_those_of_the_log(attach, folde
     assert run.curves() == owner.state.curves()
 
 
-@pytest.mark.parametrize("reply", ["silence", Progress(step="many"), "a defect"])
+@pytest.mark.parametrize("reply", ["silence", RunProgress(step="many"), "a defect"])
 def test_an_owner_that_does_not_answer_keeps_nobody_from_reading_the_log(attach, folder, reply):
     def progress():
         if reply == "silence":

@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 
 from cifar_tui.engine.events import EvaluationProgress, LoadingProgress, Phase, PhaseChanged
-from cifar_tui.runs.progress import Progress, progress_of, with_newest_points, with_progress
-from cifar_tui.runs.state import AccuracySoFar
+from cifar_tui.runs.progress import progress_of, with_newest_points, with_progress
+from cifar_tui.runs.state import AccuracySoFar, RunProgress
 from tests.runs.made_events import STARTED, evaluated, folded, point
 
 BEHIND = folded(STARTED, point(50), point(100))
@@ -37,7 +37,7 @@ def test_a_newer_log_goes_before_the_figures_of_the_owner():
 def test_progress_that_is_in_no_log_is_always_shown():
     loading = LoadingProgress(stage="decoding", done=1, total=2, unit="files")
     evaluating = EvaluationProgress(done=500, total=1000, correct=1, batch=1, batches=2)
-    shown = with_progress(BEHIND.snapshot(), Progress(step=0, loading=loading, evaluating=evaluating))
+    shown = with_progress(BEHIND.snapshot(), RunProgress(step=0, loading=loading, evaluating=evaluating))
     assert (shown.step, shown.loading, shown.evaluating) == (100, loading, evaluating)
 
 
@@ -45,7 +45,7 @@ def test_the_curves_end_at_the_newest_point():
     curves = with_newest_points(BEHIND.curves(), progress_of(OWNER.snapshot()))
     assert curves == OWNER.curves()
     assert with_newest_points(curves, progress_of(BEHIND.snapshot())) == curves
-    assert with_newest_points(curves, Progress()) == curves
+    assert with_newest_points(curves, RunProgress()) == curves
 
 
 def test_an_evaluation_has_a_point_of_its_own_until_it_is_finished():

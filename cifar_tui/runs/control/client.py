@@ -17,7 +17,7 @@ from cifar_tui.runs.control.protocol import (
     socket_path,
 )
 from cifar_tui.runs.disk.hints import command
-from cifar_tui.runs.progress import Progress
+from cifar_tui.runs.state import RunProgress
 
 _MAX_REPLY_BYTES = 65_536
 _RETRY_SECONDS = 0.02
@@ -46,14 +46,14 @@ def send_request(folder: Path, request: Request, *, timeout: float = 2.0) -> Non
     _ask(folder, request, timeout)
 
 
-def ask_progress(folder: Path, *, timeout: float = 2.0) -> Progress:
+def ask_progress(folder: Path, *, timeout: float = 2.0) -> RunProgress:
     """Ask the process that owns the run in `folder` for the run's progress.
 
     Raises:
         RunUnreachableError, RequestRefusedError: as `send_request`.
     """
     try:
-        return decode(Progress, _ask(folder, PROGRESS, timeout)["progress"])
+        return decode(RunProgress, _ask(folder, PROGRESS, timeout)["progress"])
     except (TypeError, ValueError, KeyError, OverflowError, AttributeError):
         raise _unreachable(folder, f"invalid reply from '{socket_path(folder)}'") from None
 

@@ -2,7 +2,7 @@
 
 A client connects to the socket in the run's folder, sends a line such as `{"do": "pause"}` and receives one:
 `{"ok": true}` or `{"ok": false, "error": "<sentence>"}`. `{"do": "progress"}` changes nothing and is answered
-by `{"ok": true, "progress": {…}}`, the fields of `Progress`.
+by `{"ok": true, "progress": {…}}`, the fields of `RunProgress`.
 """
 
 import contextlib

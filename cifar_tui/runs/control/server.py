@@ -16,7 +16,7 @@ from pathlib import Path
 from cifar_tui.engine.errors import RunFailedError
 from cifar_tui.engine.events import finite_or_none
 from cifar_tui.runs.control.protocol import PROGRESS, Request, receive_line, socket_address, socket_path
-from cifar_tui.runs.progress import Progress
+from cifar_tui.runs.state import RunProgress
 
 _MAX_REQUEST_BYTES = 4096
 _MAX_CLIENTS = 16
@@ -57,7 +57,7 @@ class ControlServer(socketserver.ThreadingUnixStreamServer):
         folder: Path,
         handle: Callable[[Request], str | None],
         *,
-        progress: Callable[[], Progress],
+        progress: Callable[[], RunProgress],
         beat: Callable[[], None],
         beat_seconds: float,
     ) -> None:

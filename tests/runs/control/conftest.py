@@ -3,7 +3,7 @@
 import pytest
 
 from cifar_tui.runs.control.server import ControlServer
-from cifar_tui.runs.progress import Progress
+from cifar_tui.runs.state import RunProgress
 
 
 class NotingServer(ControlServer):
@@ -15,7 +15,7 @@ class NotingServer(ControlServer):
         )
         self.folder = folder
         self.requests = []
-        self.progress = Progress()
+        self.progress = RunProgress()
         self.refusal = None
         self.defect = None
 

@@ -7,7 +7,7 @@ import time
 from cifar_tui.runs.control.protocol import socket_address
 from cifar_tui.runs.control.server import ControlServer
 from cifar_tui.runs.disk.event_log import EventLog
-from cifar_tui.runs.progress import Progress
+from cifar_tui.runs.state import RunProgress
 
 
 def wait_until(condition, seconds=60):
@@ -31,7 +31,7 @@ def log(folder, *events):
     event_log.close()
 
 
-def make_control_server(folder, handle, progress=Progress):
+def make_control_server(folder, handle, progress=RunProgress):
     """A control server without a heartbeat."""
     return ControlServer(folder, handle, progress=progress, beat=lambda: None, beat_seconds=60.0)
 
