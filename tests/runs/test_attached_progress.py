@@ -16,32 +16,18 @@ from cifar_tui.engine.events import (
 )
 from cifar_tui.runs.disk.event_log import read_events
 from cifar_tui.runs.disk.run_lock import RunLock
-from cifar_tui.runs.disk.run_writer import RunWriter
 from cifar_tui.runs.progress import progress_of
-from cifar_tui.runs.state import RunProgress, RunState
+from cifar_tui.runs.state import RunProgress
 from tests.runs.control.helpers import log, make_control_server, texts, wait_until
 from tests.runs.made_events import STARTED, point
-
-
-class Owner:
-    """A process that owns the run, as `LiveRun` does; its event log never writes a point by itself."""
-
-    def __init__(self, folder):
-        self.state = RunState()
-        for event in read_events(folder):
-            self.state.apply(event)
-        self.writer = RunWriter(folder, self.state, lambda _: None)
-
-    def emit(self, *events):
-        for event in events:
-            self.state.apply(event)
-            self.writer.append(event)
+from tests.runs.writing import Writing
 
 
 @pytest.fixture
 def owner(folder, monkeypatch):
+    """A process that owns the run; its event log never writes a point by itself."""
     monkeypatch.setattr("cifar_tui.runs.disk.event_log._FLUSH_SECONDS", 3600.0)
-    owner = Owner(folder)
+    owner = Writing(folder)
     yield owner
     owner.writer.close()
 

@@ -1,17 +1,11 @@
 """The help screen: every key, from the table of commands."""
 
-from collections.abc import Iterator
-from typing import ClassVar
-
-from rich.table import Table
-from rich.text import Text
 from textual.app import ComposeResult
-from textual.containers import Horizontal, VerticalScroll
+from textual.containers import Horizontal
 from textual.widgets import Static
 
 from cifar_tui.app.commands import COMMAND_GROUPS
-from cifar_tui.app.dialogs.dialog import Dialog
-from cifar_tui.app.dialogs.keys import key_rows
+from cifar_tui.app.dialogs.keys import KeyHelp, key_rows, key_table
 from cifar_tui.app.views.run_table import RunTable
 from cifar_tui.app.views.runs import RunsScreen
 
@@ -26,44 +20,27 @@ _MOVING = (
 )
 
 
-class HelpScreen(Dialog[None]):
-    """All commands by group."""
+_LEFT = ("Run", "Panes", "Program")
+"""The groups of the left column, which is then about as high as the right one."""
+
+
+class HelpScreen(KeyHelp):
+    """All commands by group, in two columns where there is room."""
 
     HORIZONTAL_BREAKPOINTS = [(0, "-one-column"), (116, "-two-columns")]  # noqa: RUF012 - see Dashboard
-    BINDINGS: ClassVar = [
-        ("escape,question_mark,q,f1", "dismiss", "Close"),
-        ("j", "scroll(1)", "Down"),
-        ("k", "scroll(-1)", "Up"),
-    ]
 
-    def compose(self) -> ComposeResult:
-        with VerticalScroll(id="help") as body:
-            body.border_title = "Help"
-            body.border_subtitle = "esc close"
-            yield Static(_INTRODUCTION, classes="help-text")
-            with Horizontal(id="help-columns"):
-                for column in _columns():
-                    yield Static(column)
-            yield Static(_MOVING, classes="help-text")
+    def __init__(self) -> None:
+        super().__init__("Help")
 
-    def action_scroll(self, lines: int) -> None:
-        self.query_one("#help").scroll_relative(y=lines, animate=False)
-
-
-def _columns() -> Iterator[Table]:
-    """The groups of commands in two columns of about the same height."""
-    groups = {
-        name: [(command.key_label, command.description) for command in commands]
-        for name, commands in COMMAND_GROUPS.items()
-    }
-    groups["In the runs list"] = list(key_rows((*RunTable.BINDINGS, *RunsScreen.BINDINGS)))
-    for names in (("Run", "Panes", "Program"), groups.keys() - {"Run", "Panes", "Program"}):
-        table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
-        table.add_column(justify="right", no_wrap=True)
-        table.add_column()
-        for name in groups:
-            if name in names:
-                table.add_row("", Text(f"\n{name}", style="bold underline"))
-                for key, description in groups[name]:
-                    table.add_row(Text(key, style="bold"), description)
-        yield table
+    def compose_body(self) -> ComposeResult:
+        groups = {
+            name: [(command.key_label, command.description) for command in commands]
+            for name, commands in COMMAND_GROUPS.items()
+        }
+        groups["In the runs list"] = list(key_rows((*RunTable.BINDINGS, *RunsScreen.BINDINGS)))
+        left = {name: groups.pop(name) for name in _LEFT}
+        yield Static(_INTRODUCTION, classes="help-text")
+        with Horizontal(id="help-columns"):
+            yield Static(key_table(left))
+            yield Static(key_table(groups))
+        yield Static(_MOVING, classes="help-text")

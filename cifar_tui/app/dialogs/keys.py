@@ -1,6 +1,6 @@
-"""The keys of one screen."""
+"""The keys of a screen, in a frame that scrolls."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import ClassVar
 
 from rich.table import Table
@@ -13,7 +13,34 @@ from textual.widgets import Static
 from cifar_tui.app.dialogs.dialog import Dialog
 
 
-class KeysScreen(Dialog[None]):
+class KeyHelp(Dialog[None]):
+    """A framed text that scrolls; `compose_body` yields what is in it."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,question_mark,q,f1", "dismiss", "Close"),
+        Binding("j", "scroll(1)", "Down"),
+        Binding("k", "scroll(-1)", "Up"),
+    ]
+
+    def __init__(self, title: str) -> None:
+        super().__init__()
+        self._title = title
+
+    def compose(self) -> ComposeResult:
+        with VerticalScroll(id="help") as body:
+            body.border_title = self._title
+            body.border_subtitle = "esc close"
+            yield from self.compose_body()
+
+    def compose_body(self) -> ComposeResult:
+        """Yield the widgets in the frame."""
+        raise NotImplementedError
+
+    def action_scroll(self, lines: int) -> None:
+        self.query_one("#help").scroll_relative(y=lines, animate=False)
+
+
+class KeysScreen(KeyHelp):
     """Shows the keys of a screen.
 
     Args:
@@ -22,32 +49,27 @@ class KeysScreen(Dialog[None]):
         text: below the keys.
     """
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,question_mark,q,f1", "dismiss", "Close"),
-        Binding("j", "scroll(1)", "Down"),
-        Binding("k", "scroll(-1)", "Up"),
-    ]
-
     def __init__(self, title: str, bindings: Iterable[BindingType], text: str) -> None:
-        super().__init__()
-        self._title = title
-        self._rows = list(key_rows(bindings))
+        super().__init__(title)
+        self._bindings_shown = tuple(bindings)
         self._text = text
 
-    def compose(self) -> ComposeResult:
-        table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
-        table.add_column(justify="right", no_wrap=True)
-        table.add_column()
-        for key, does in self._rows:
-            table.add_row(Text(key, style="bold"), does)
-        with VerticalScroll(id="help") as body:
-            body.border_title = self._title
-            body.border_subtitle = "esc close"
-            yield Static(table, classes="help-text")
-            yield Static(self._text, classes="help-text", markup=False)
+    def compose_body(self) -> ComposeResult:
+        yield Static(key_table({"": key_rows(self._bindings_shown)}), classes="help-text")
+        yield Static(self._text, classes="help-text", markup=False)
 
-    def action_scroll(self, lines: int) -> None:
-        self.query_one("#help").scroll_relative(y=lines, animate=False)
+
+def key_table(groups: Mapping[str, Iterable[tuple[str, str]]]) -> Table:
+    """Return the keys and what they do, by group; a group may have no heading."""
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    table.add_column(justify="right", no_wrap=True)
+    table.add_column()
+    for heading, rows in groups.items():
+        if heading:
+            table.add_row("", Text(f"\n{heading}", style="bold underline"))
+        for key, does in rows:
+            table.add_row(Text(key, style="bold"), does)
+    return table
 
 
 def key_rows(bindings: Iterable[BindingType]) -> Iterator[tuple[str, str]]:

@@ -15,19 +15,7 @@ from cifar_tui.runs.disk.run_writer import RunWriter
 from cifar_tui.runs.disk.summary import read_summary
 from cifar_tui.runs.state import RunState
 from tests.runs.made_events import STARTED, at, epoch_finished, evaluated, finished, point, saved
-
-
-class Writing:
-    """A run that is written as `LiveRun` does it."""
-
-    def __init__(self, folder):
-        self.state = RunState()
-        self.writer = RunWriter(folder, self.state, lambda _: None)
-
-    def emit(self, *events):
-        for event in events:
-            self.state.apply(event)
-            self.writer.append(event)
+from tests.runs.writing import Writing
 
 
 @pytest.fixture
