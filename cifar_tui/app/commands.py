@@ -43,8 +43,7 @@ class Command:
     @property
     def key_label(self) -> str:
         """The first key as the user sees it."""
-        key = self.keys.partition(",")[0]
-        return f"^{key[-1]}" if key.startswith("ctrl+") else format_key(key)
+        return _label(self.keys.partition(",")[0])
 
     @property
     def parameters(self) -> tuple[str | int, ...]:
@@ -55,6 +54,10 @@ class Command:
     def call(self) -> str:
         """The action as Textual parses it, such as `zoom(1)`."""
         return f"{self.action}({', '.join(map(repr, self.parameters))})"
+
+
+def _label(key: str) -> str:
+    return f"^{key[-1]}" if key.startswith("ctrl+") else format_key(key)
 
 
 def _show_pane(number: int, name: str) -> Command:
@@ -189,15 +192,17 @@ def bindings() -> list[Binding]:
         Binding("tab", "focus_next", "Next field", show=False, priority=True),
         Binding("shift+tab", "focus_previous", "Previous field", show=False, priority=True),
         *(
+            # a binding for each key: in a text "?" is a letter, and the footer says f1
             Binding(
-                command.keys,
+                key,
                 command.call,
                 command.footer or command.name,
                 show=bool(command.footer),
-                key_display=command.key_label,
+                key_display=_label(key),
                 priority=command.everywhere,
             )
             for command in COMMANDS
+            for key in command.keys.split(",")
         ),
     ]
 

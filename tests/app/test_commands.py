@@ -126,6 +126,7 @@ async def test_the_footer_is_rebuilt_only_when_its_keys_change(app, monkeypatch)
         before = shown()
         app.dashboard.find_setting("epochs")
         await until(pilot, lambda: shown() != before)
+        assert [key.key_display for key in keys.query("FooterKey")] == ["f1"], "? is a letter now"
         await pilot.press("escape")
         await until(pilot, lambda: shown() == before)
 

@@ -36,7 +36,7 @@ class SettingsPane(Pane, can_focus=True):
             & > .form--cursor { background: grey 20%; }
         }
         Field { background: transparent; &:focus { background: grey 20%; } }
-        #settings-hint { dock: bottom; height: 1; color: $foreground 60%; text-wrap: wrap; }
+        #settings-hint { dock: bottom; height: 2; color: $foreground 60%; text-wrap: wrap; }
         &:focus-within #settings-hint { height: 4; }
         #settings-about { display: none; dock: right; width: 50%; padding: 0 2; }
     }
