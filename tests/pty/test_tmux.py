@@ -28,7 +28,7 @@ def test_a_training_in_tmux_has_charts_samples_and_keys(tmux, image_folder, tmp_
         "--data",
         image_folder,
         "--epochs",
-        9000,
+        90000,
         "--set",
         "eval_every=0",
         "--set",
@@ -42,7 +42,7 @@ def test_a_training_in_tmux_has_charts_samples_and_keys(tmux, image_folder, tmp_
     terminal.press("\x1bt")  # alt+t, which is what a terminal sends for escape and t
     terminal.until("▶ training")
     terminal.until("Loss")
-    terminal.until(r"· epoch \d+: loss")  # the last line of the log
+    terminal.until(r"· epoch \d+: mean loss")  # the last line of the log
     terminal.press("3")
     terminal.until("GroundTruth")
     assert re.search(rb"\x1b\[[0-9;]*38;5;", bytes(terminal.received)), "tmux passes on 256 colours"
