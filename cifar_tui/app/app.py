@@ -101,7 +101,7 @@ class CifarApp(RunActions):
         try:
             remember_theme(theme)
         except OSError as error:
-            self.notify_error(f"cannot remember the theme in '{theme_file()}': {error.strerror}")
+            self.notify_error(f"cannot save the theme to '{theme_file()}': {error.strerror}")
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action == "maximise":

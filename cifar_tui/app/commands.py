@@ -87,7 +87,7 @@ COMMAND_GROUPS: dict[str, tuple[Command, ...]] = {
         Command(
             "escape",
             "Back",
-            "Go back from another run to the one trained here",
+            "Return to the run that this dashboard trains",
             "back_to_own_run",
             footer="Back",
         ),
@@ -96,7 +96,7 @@ COMMAND_GROUPS: dict[str, tuple[Command, ...]] = {
         *(_show_pane(number, name) for number, name in enumerate(PANES, start=1)),
         Command("m", "Maximise", "Maximise the pane, or show all panes again", "maximise", footer="Maximise"),
         Command("slash", "Find setting", "Find a setting by name", "find_setting"),
-        Command("escape", "Back", "Leave the cursor of the charts, or the maximised pane", "step_back"),
+        Command("escape", "Back", "Hide the cursor of the charts, or show all panes again", "step_back"),
     ),
     "View": (
         Command(
@@ -111,7 +111,7 @@ COMMAND_GROUPS: dict[str, tuple[Command, ...]] = {
         ),
         Command("a", "Other chart", "Show the next chart (if there is no room for all)", "other_chart"),
         Command("l", "Log scale", "Switch the loss chart between linear and log scale", "log_scale"),
-        Command("z", "Smoothing", "Smooth the curves less, more or not at all", "smoothing"),
+        Command("z", "Smoothing", "Cycle smoothing", "smoothing"),
         Command("plus,equals_sign", "Zoom in", "Zoom in on the latest steps or the cursor", "zoom", (1,)),
         Command("minus", "Zoom out", "Zoom out", "zoom", (-1,)),
         Command("comma", "Earlier steps", "Show earlier steps, when zoomed in", "pan", (-1,)),

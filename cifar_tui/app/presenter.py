@@ -19,7 +19,7 @@ NUMBERS_SECONDS = 0.5
 CHARTS_SECONDS = 2.0
 _SEEN_SECONDS = 3.0
 SLOW_FRAME_SECONDS, SLOW_LINK_SECONDS = 1.5, 2.5
-"""What the header calls a slow link, and how long it says so after the last slow frame."""
+"""What the header calls a slow connection, and how long it says so after the last slow frame."""
 _EFFECT_POLL_SECONDS, _EFFECT_POLLS = 0.015, 40
 
 PhaseAndRequest = tuple[Phase, PendingRequest | None]

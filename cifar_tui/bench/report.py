@@ -108,7 +108,7 @@ class Report:
         """Render the table: for a terminal in colour and in its width, else as plain text."""
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
         table.add_column("metric", overflow="fold")
-        for heading in ("median", "min–max", "n", "limit"):
+        for heading in ("median", "min–max", "n", "required"):
             table.add_column(heading, justify="right", no_wrap=True)
         table.add_column("met", no_wrap=True)
         for row in self.rows:

@@ -1,4 +1,4 @@
-"""`cifar-tui completion`: print a script that completes commands in a shell."""
+"""`cifar-tui completion`: print a shell completion script."""
 
 import argparse
 

@@ -98,7 +98,7 @@ class Command(NamedTuple):
         return {flag: option for group in self.options.values() for option in group for flag in option.flags}
 
 
-_RUN = "run ID, name, unique prefix of one, or latest"
+_RUN = "run ID or name, a unique prefix of either, or 'latest'"
 _BENCHMARKS = ("tutorial", "presets")
 SHELLS = ("bash", "zsh", "fish")
 """The shells that can complete commands."""
@@ -121,7 +121,7 @@ _FOLDER = {
 def _images(data: str) -> tuple[Option, ...]:
     """Return the options for images and device; `data` says what is the default."""
     return (
-        _value("--data", "SOURCE", f"auto, cifar10, synthetic, or a folder of images{data}", "data"),
+        _value("--data", "SOURCE", f"cifar10 (auto: the same), synthetic, or a folder of images{data}", "data"),
         _value("--data-dir", "DIR", "folder for downloads and caches", "directory"),
         _value("--device", "DEVICE", "auto, cpu, cuda, cuda:N or mps")._replace(
             completion=Completion(kind="choice", choices=("auto", "cpu", "cuda", "mps"))
@@ -182,7 +182,7 @@ COMMANDS: dict[str, Command] = {
         | _FOLDER,
     ),
     "eval": Command(
-        summary="evaluate a run or a weights file on the test set",
+        summary="evaluate the latest weights of a run, or a weights file, on the test set",
         positional=Positional(
             dest="target",
             metavar="RUN|FILE.pth",
@@ -249,7 +249,7 @@ COMMANDS: dict[str, Command] = {
         ),
         options={
             "benchmarks": (
-                _PRESET._replace(help="of the presets, measure only this one"),
+                _PRESET._replace(help="measure only this preset, with 'presets'"),
                 _switch("--full", "also train every preset to completion"),
                 Option(
                     flags=("-n",),
@@ -273,7 +273,7 @@ tutorial's loop; others as for cifar-tui
 """,
     ),
     "completion": Command(
-        summary="print a script that completes commands in a shell",
+        summary="print a shell completion script",
         positional=Positional(
             dest="shell",
             metavar="SHELL",

@@ -25,7 +25,7 @@ commands:
 {commands}
 
 options:
-  -h, --help  show this help; 'cifar-tui COMMAND --help' shows that of a command
+  -h, --help  show this help; for a command: cifar-tui COMMAND --help
   --version   show the version
 
 'cifar-tui train --help' lists all settings, presets and models. The dashboard

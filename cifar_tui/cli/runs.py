@@ -113,7 +113,7 @@ def _comparison_table(comparison: Comparison, labels: list[str]) -> Table:
     for label in map(printable, labels):
         table.add_column(Text(label), overflow="fold", min_width=cell_len(label))
     for setting, values in comparison.settings.items():
-        table.add_row(Text(printable(setting)), *(Text(setting_cell(value)) for value in values))
+        table.add_row(Text(printable(setting)), *(Text(setting_cell(setting, value)) for value in values))
     if comparison.settings:
         table.add_row()
     for result, texts in comparison.results.items():

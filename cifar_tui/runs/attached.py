@@ -175,7 +175,7 @@ class AttachedRun:
             return snapshot
         message = f"the process died after step {snapshot.step:,}"
         if (self.folder / LAST_FILE).is_file():
-            message += "; it can be resumed"
+            message += "; the run can be resumed"
         return replace(snapshot, phase=Phase.CRASHED, message=message, pending=None, seconds_left=None)
 
     def _send(self, request: Request) -> None:
@@ -262,4 +262,4 @@ class AttachedRun:
             if owner.crashed:
                 self._state.apply(Alert(text="the training process died"))
             elif owner.live:
-                self._state.apply(Message(text="another process works on this run now"))
+                self._state.apply(Message(text="another process has taken over this run"))

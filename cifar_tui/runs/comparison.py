@@ -40,13 +40,13 @@ def comparison_columns(runs: Sequence[ListedRun]) -> list[ComparedColumn]:
     comparison = compare_runs(runs)
     columns = [
         ComparedColumn(heading="run", texts=tuple(run_label(run) for run in runs), right=False),
-        _marked("best acc", figures("best"), [summary.best_accuracy for summary in summaries], max),
-        _marked("last acc", figures("last"), [summary.last_accuracy for summary in summaries], max),
+        _marked("best eval", figures("best"), [summary.best_accuracy for summary in summaries], max),
+        _marked("last eval", figures("last"), [summary.last_accuracy for summary in summaries], max),
         _marked("train loss", figures("loss"), [summary.loss for summary in summaries], min),
         *(
             ComparedColumn(
                 heading=heading_of(name),
-                texts=tuple(setting_cell(value) for value in values),
+                texts=tuple(setting_cell(name, value) for value in values),
                 right=all(type(value) in {int, float} for value in values),
             )
             for name, values in comparison.settings.items()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from cifar_tui.engine.config.schema import SETTINGS
 from cifar_tui.engine.data.registry import DOWNLOADED
 from cifar_tui.engine.errors import ConfigError, RunFailedError
 from cifar_tui.engine.events import Phase
@@ -40,8 +41,8 @@ COLUMNS: dict[str, str] = {
     "preset": "preset",
     "data": "data",
     "epoch": "epoch",
-    "best": "best acc",
-    "last": "last acc",
+    "best": "best eval",
+    "last": "last eval",
     "loss": "train loss",
     "time": "time",
     "age": "age",
@@ -186,7 +187,7 @@ def run_cells(run: ListedRun) -> dict[str, str]:
         "state": f"{SIGNS[run.state]} {run.state}",
         "preset": cut(printable(str(config.get("preset", ""))), _LONGEST_NAME),
         "data": cut(printable(Path(data).name or data), _LONGEST_NAME),
-        "epoch": f"{summary.epoch}/{setting_cell(config.get('epochs'))}" if run.summary else UNKNOWN,
+        "epoch": f"{summary.epoch}/{setting_cell('epochs', config.get('epochs'))}" if run.summary else UNKNOWN,
         "best": _percent(summary.best_accuracy),
         "last": _percent(summary.last_accuracy),
         "loss": UNKNOWN if summary.loss is None else loss_figure(summary.loss),
@@ -224,8 +225,12 @@ def fitting_columns(widths: Mapping[str, int], room: int, *, gap: int) -> list[s
     return columns
 
 
-def setting_cell(value: object) -> str:
-    """Format the value of a setting for a table; an empty one is a dash."""
+def setting_cell(name: str, value: object) -> str:
+    """Format the `value` of the setting `name` for a table, in the form's words; an empty one is a dash."""
+    words = SETTINGS[name].metadata["words"] if name in SETTINGS else {}
+    for word, meaning in words.items():
+        if value == meaning:
+            return str(word)
     match value:
         case None | "":
             return UNKNOWN

@@ -34,8 +34,10 @@ class ResumePlan:
     @property
     def changes(self) -> str:
         """The settings that change, as in `epochs 2 → 4`."""
-        changes = self.changed.items()
-        return ", ".join(f"{name} {setting_cell(old)} → {setting_cell(new)}" for name, (old, new) in changes)
+        return ", ".join(
+            f"{name} {setting_cell(name, old)} → {setting_cell(name, new)}"
+            for name, (old, new) in self.changed.items()
+        )
 
 
 def plan_resume(folder: Path, form: TrainConfig) -> ResumePlan:

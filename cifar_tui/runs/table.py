@@ -254,8 +254,9 @@ def _sort_value(run: ListedRun, column: str) -> tuple[int, float, str] | None:
 
 def _cells(run: ListedRun) -> dict[str, str]:
     """Return the text of `run` in every column and for every setting."""
-    config = run.config or {}
-    settings = {name: setting_cell(config.get(name)) for name in (*SETTINGS, *config)}
+    config = run.config
+    names = (*SETTINGS, *config) if config is not None else ()
+    settings = {name: setting_cell(name, (config or {}).get(name)) for name in names}
     return {**settings, **run_cells(run), "state": state_text(run)}
 
 
@@ -298,7 +299,7 @@ def _has_value(run: ListedRun, cells: dict[str, str], key: str, text: str) -> bo
     if wanted is not None and isinstance(value, int | float):
         return value == wanted
     cell = cells.get(key, UNKNOWN)  # another version may know other settings
-    texts = (cell, *cell.split(), setting_cell(value))
+    texts = (cell, *cell.split(), setting_cell(key, value))
     return any(shown.casefold().startswith(text) for shown in texts)
 
 

@@ -147,9 +147,9 @@ async def test_on_a_slow_link_the_timers_draw_nothing_and_the_next_frame_says_so
         assert not app.dashboard.training.charts._curves.loss
         header = app.dashboard.header
         behind = False
-        await until(pilot, lambda: re.match(r"slow link: a frame every \d+ s · ", header.plain))
+        await until(pilot, lambda: re.match(r"slow connection: redrawn every \d+ s · ", header.plain))
         assert app.dashboard.training.charts._curves.loss == run.curves().loss
-        await until(pilot, lambda: not header.plain.startswith("slow link"))
+        await until(pilot, lambda: not header.plain.startswith("slow connection"))
 
 
 async def test_what_keys_change_while_the_terminal_is_behind_is_painted_when_it_has_caught_up(

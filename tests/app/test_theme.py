@@ -41,4 +41,4 @@ async def test_a_theme_that_cannot_be_remembered_is_said(tmp_path, monkeypatch):
     async with app.run_test() as pilot:
         app.theme = "nord"
         await pilot.pause()
-    assert [text for text in said if "cannot remember the theme" in text]
+    assert [text for text in said if "cannot save the theme" in text]

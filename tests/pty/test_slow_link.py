@@ -41,7 +41,7 @@ def test_a_slow_link_gets_fewer_frames_and_keeps_neither_the_training_nor_a_key_
     terminal.until_true(step)
 
     terminal.bytes_per_second = 2000
-    terminal.until(r"slow link: a frame every \d+ s")
+    terminal.until(r"slow connection: redrawn every \d+ s")
 
     # nothing is read at all: it trains, and takes a key after one that was held down
     start = step()
@@ -54,7 +54,7 @@ def test_a_slow_link_gets_fewer_frames_and_keeps_neither_the_training_nor_a_key_
 
     terminal.bytes_per_second = None
     terminal.until("stopped at step", seconds=3)
-    terminal.until_gone("slow link", seconds=10)
+    terminal.until_gone("slow connection", seconds=10)
     terminal.press("q")
     assert terminal.wait_for_exit() == 0
     assert terminal.left_clean()

@@ -106,7 +106,7 @@ def test_a_run_whose_process_died_is_crashed_and_says_where(attach, folder):
     assert "died after step 1,250" in snapshot.message
     assert "resume" not in snapshot.message, "there is no checkpoint"
     (folder / "last.pt").touch()
-    assert "it can be resumed" in run.snapshot().message
+    assert "the run can be resumed" in run.snapshot().message
     assert not run.can_evaluate_saved
     assert snapshot.seconds_left is None
     assert not run.live
@@ -127,7 +127,7 @@ def test_a_run_that_another_process_resumes_is_never_called_crashed(attach, fold
 
     wait_until(loading_and_live)
     assert phases <= {Phase.DONE, Phase.LOADING}
-    wait_until(lambda: "another process works on this run now" in texts(run))
+    wait_until(lambda: "another process has taken over this run" in texts(run))
     lock.release()
 
 
@@ -143,7 +143,7 @@ def test_what_another_process_logs_before_it_is_noticed_is_shown_once_and_in_ord
     with (folder / "events.jsonl").open("a") as file:
         file.write("".join(lines))
     wait_until(lambda: {"a", "b", "c"} <= set(texts(run)), seconds=5)
-    assert texts(run) == ["another process works on this run now", "a", "b", "c"]
+    assert texts(run) == ["another process has taken over this run", "a", "b", "c"]
     lock.release()
 
 

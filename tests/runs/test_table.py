@@ -29,6 +29,14 @@ def test_columns_are_the_settings_that_differ_and_the_most_differing_comes_first
     assert "name" not in headings(build_table(SWEEP[:2], width=WIDE)), "none of them has a name"
 
 
+def test_a_setting_reads_as_in_the_form():
+    runs = [listed("a", cutout=0, head_lr=None), listed("b", cutout=4, head_lr=0.5)]
+    assert [row[4:6] for row in build_table(runs, width=WIDE).rows] == [
+        ("4", "0.5"),
+        ("none", "same as learning_rate"),
+    ]
+
+
 def test_a_table_is_never_wider_than_its_room():
     for width in range(20, 130):
         table = build_table(SWEEP, width=width)
@@ -39,7 +47,7 @@ def test_a_table_is_never_wider_than_its_room():
 
 
 def test_the_first_differing_setting_and_the_best_accuracy_stay_where_there_is_little_room():
-    assert headings(build_table(SWEEP, width=32)) == ["run ▼", "state", "lr", "best acc"]
+    assert headings(build_table(SWEEP, width=32)) == ["run ▼", "state", "lr", "best eval"]
     by_age = build_table(SWEEP, width=32, order=Order(column="age", descending=False))
     assert "age ▲" in headings(by_age), "what the rows are sorted by stays, too"
 

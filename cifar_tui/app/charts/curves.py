@@ -137,7 +137,7 @@ def accuracy_chart(curves: Curves, options: ChartOptions) -> Drawing:
         for curve, names in (
             (drawn[-2], ("training", "train", "")),
             (drawn[-1], ("test", "test", "")),
-            (so_far, ("test so far", "test so far", "")),
+            (so_far, ("evaluating", "evaluating", "")),
         )
         if len(curve.points[0])
     ]
@@ -278,7 +278,7 @@ def _chart(
     x_axis = _X_AXES[unit](low, high, max(2, options.width // 12))
     name = unit.value
     if len(ends) and unit is not XUnit.EPOCH:
-        name += f" · {_EPOCH_END} " + ("epoch" if every == 1 else f"{every} epochs")
+        name += f" · {_EPOCH_END} " + ("every epoch" if every == 1 else f"every {every} epochs")
     lines = [
         _legend(_titles(title, x_axis, unit, options), legend, options),
         *y_axis_rows(canvas.rows(), y_axis, label_width, Style(color=palette.axis)),

@@ -57,15 +57,15 @@ class EpochsDialog(Question):
 
     def __init__(self, name: str, *, own: int, form: int, finished: bool) -> None:
         answers = [
-            Answer(id="form", keys="f", label=f"f to {_epochs(form)}, as in Settings"),
+            Answer(id="form", keys="f", label=f"f {_epochs(form)}, as in Settings"),
             Answer(id="cancel", keys="escape,n,q", label="esc cancel", harmless=True),
         ]
         if finished:
-            text = f"It has trained all its {_epochs(own)}. Train on to {form}?"
+            text = f"It has trained all its {_epochs(own)}. Continue to {form}?"
         else:
-            answers.insert(0, Answer(id="own", keys="o,u", label=f"o to its own {_epochs(own)}"))
-            text = "How far shall it train?"
-        super().__init__(f"Resume {name}", f"{text}\nAll other settings stay as they were trained.", answers)
+            answers.insert(0, Answer(id="own", keys="o,u", label=f"o {_epochs(own)}, as it was started"))
+            text = "Train up to how many epochs?"
+        super().__init__(f"Resume {name}", f"{text}\nAll other settings of the run stay as they are.", answers)
 
 
 class ResumeDialog(Question):
@@ -77,7 +77,7 @@ class ResumeDialog(Question):
             Answer(id="cancel", keys="escape,n,q", label="esc cancel", harmless=True),
         )
         lines = [
-            f"  {name}: {setting_cell(own)}, not {setting_cell(form)}"
+            f"  {name}: {setting_cell(name, own)}, not {setting_cell(name, form)}"
             for name, (own, form) in plan.kept.items()
         ]
         text = "\n".join(

@@ -51,8 +51,8 @@ _MARGIN = 4 + GAP
 _MIN_COMPARED = 2
 
 _HELP = (
-    "The filter takes words, which may occur anywhere in a row, and settings or columns: lr=0.01, "
-    "optimizer=adamw, state=stopped. Several must all match.\n\n"
+    "Filter by words that occur anywhere in a row, or by settings and columns: lr=0.01, optimizer=adamw, "
+    "state=stopped. Separate terms by spaces; all must match.\n\n"
     "Columns show the settings in which the runs differ. A click on a heading sorts by it. "
     "x and v apply to the marked runs if there are any."
 )

@@ -128,13 +128,11 @@ def _test_figure(snapshot: RunSnapshot, *, wide: bool) -> tuple[str, str]:
     """Return the latest test accuracy, and a label with the best one."""
     if snapshot.last_accuracy is None or snapshot.best_accuracy is None:
         return "test · not evaluated yet", UNKNOWN
-    best = (
-        ""
-        if snapshot.best_accuracy == snapshot.last_accuracy
-        else f" {percentage(snapshot.best_accuracy, 2)}"
-    )
-    epoch = "epoch " if wide or not best else "ep. "
-    return f"test · best{best} @ {epoch}{snapshot.best_epoch}", percentage(snapshot.last_accuracy, 2)
+    latest = percentage(snapshot.last_accuracy, 2)
+    if snapshot.best_accuracy == snapshot.last_accuracy:
+        return f"test · best @ epoch {snapshot.best_epoch}", latest
+    best, epoch = percentage(snapshot.best_accuracy, 2), "epoch" if wide else "ep."
+    return f"test now · best {best} @ {epoch} {snapshot.best_epoch}", latest
 
 
 def _time_figure(snapshot: RunSnapshot) -> tuple[str, str]:
@@ -150,7 +148,7 @@ def _deciding(snapshot: RunSnapshot, width: int) -> Content:
     """Build the row that takes the place of the large figures."""
     label, test = _test_figure(snapshot, wide=True)
     what, time = _time_figure(snapshot)
-    parts = [f"test {test}", label.removeprefix("test · ")]
+    parts = [f"test {test}", label.partition(" · ")[2]]
     if test == UNKNOWN:
         parts = [label]
     parts.insert(1, f"{time} left" if what == "time left" else f"{what} {time}")
@@ -175,7 +173,7 @@ def _speed(snapshot: RunSnapshot, *, with_left: bool) -> list[Content]:
         return [Content(f"trained for {seconds}"), Content(whole_run)]
     if finished is not None or phase in _OVER:
         return [Content(f"trained for {seconds}")]
-    parts = [f"{seconds} elapsed"]
+    parts = [f"trained for {seconds}"]
     if snapshot.seconds_left is not None and with_left:
         parts.insert(0, f"{duration(snapshot.seconds_left)} left")
     if snapshot.images_per_second is not None and phase is not Phase.PAUSED:

@@ -62,7 +62,7 @@ class RunHeader(Line):
 
     def show_slow_link(self, seconds: float | None) -> None:
         """Say that the terminal takes `seconds` for a frame, or nothing with None."""
-        self._slow_link = f"slow link: a frame every {seconds:.0f} s · " if seconds is not None else ""
+        self._slow_link = f"slow connection: redrawn every {seconds:.0f} s · " if seconds is not None else ""
         self._draw()
 
     def _draw(self) -> None:

@@ -58,7 +58,7 @@ class TrainConfig:
     )
     data: str = setting(
         "auto",
-        "cifar10 (also: auto), synthetic, or a folder of images",
+        "cifar10 (auto: the same), synthetic, or a folder of images",
         _not_empty,
         suggestions=SOURCES,
         in_step=False,
@@ -113,8 +113,8 @@ class TrainConfig:
     )
     weight_decay: float = setting(
         0.0,
-        "weight decay; the same pace for all weights, whatever bias_lr and head_lr are; with muon, none on "
-        "convolution filters",
+        "weight decay, rescaled where bias_lr and head_lr apply so that all weights decay equally fast; with "
+        "muon, none on convolution filters",
         number(0, 10),
         group=Group.OPTIMIZER,
     )
@@ -266,7 +266,7 @@ class TrainConfig:
     )
     precision: str = choice(
         "fp32",
-        "floating-point precision of training; auto: bf16 if faster, else fp32",
+        "floating-point precision of training; auto, and bf16 on a CPU: bf16 if clearly faster, else fp32",
         ("auto", "fp32", "tf32", "bf16", "fp16"),
         group=Group.MACHINE,
     )

@@ -33,9 +33,10 @@ def select_precision(wanted: str, net: nn.Module, images: Tensor) -> tuple[str, 
     if device.type == "cpu" and wanted in {"auto", "bf16"}:
         rates = _images_per_second(net, images, ("fp32", "bf16"))
         chosen = "bf16" if rates["bf16"] >= _WORTHWHILE_SPEEDUP * rates["fp32"] else "fp32"
+        verdict = "" if chosen == "bf16" else f"not {_WORTHWHILE_SPEEDUP:g} times "
         return chosen, (
-            f"training in {chosen}: this CPU was timed at {rates['bf16']:,.0f} images/s in bf16 and "
-            f"{rates['fp32']:,.0f} in fp32"
+            f"training in {chosen}: bf16 is {verdict}as fast on this CPU "
+            f"({rates['bf16']:,.0f} against {rates['fp32']:,.0f} images/s)"
         )
     if wanted != "auto":
         return wanted, None if wanted == "fp32" else f"training in {wanted}"

@@ -30,34 +30,34 @@ _AIRBENCH = "cifar_tui.engine.models.airbench"
 MODELS: dict[str, ModelSpec] = {
     "net": ModelSpec(
         factory="cifar_tui.engine.models.net:Net",
-        summary="the tutorial's: 2 convolutions, 3 linear layers; 62k weights",
+        summary="the tutorial's: 2 convolutions, 3 linear layers; 62k parameters",
         image_size=32,
     ),
     "resnet18": ModelSpec(
         factory="cifar_tui.engine.models.resnet:ResNet18",
-        summary="ResNet-18 with a stem for small images; 11.2M weights",
+        summary="ResNet-18 with a stem for small images; 11.2M parameters",
     ),
     "airbench-tiny": ModelSpec(
         factory=f"{_AIRBENCH}:airbench_tiny",
-        summary="airbench94, much narrower; for a CPU; 0.2M weights",
+        summary="airbench94, much narrower; for a CPU; 0.2M parameters",
         fp16=True,
     ),
     "airbench-small": ModelSpec(
         factory=f"{_AIRBENCH}:airbench_small",
-        summary="airbench94, narrower; for a CPU; 0.8M weights",
+        summary="airbench94, narrower; for a CPU; 0.8M parameters",
         fp16=True,
     ),
     "airbench94": ModelSpec(
         factory=f"{_AIRBENCH}:airbench94",
-        summary="whitening and three blocks: 94 % in seconds on a fast GPU; 2.0M weights",
+        summary="whitening and three blocks: 94 % in seconds on a fast GPU; 2.0M parameters",
         fp16=True,
     ),
     "airbench95": ModelSpec(
-        factory=f"{_AIRBENCH}:airbench95", summary="airbench94 with wider blocks; 4.6M weights", fp16=True
+        factory=f"{_AIRBENCH}:airbench95", summary="airbench94 with wider blocks; 4.6M parameters", fp16=True
     ),
     "airbench96": ModelSpec(
         factory=f"{_AIRBENCH}:airbench96",
-        summary="airbench94, wider and deeper, with skip connections; 9.9M weights",
+        summary="airbench94, wider and deeper, with skip connections; 9.9M parameters",
         fp16=True,
     ),
 }

@@ -194,7 +194,7 @@ def _obstacle(config: TrainConfig) -> str | None:
         if 0 < value < STEPS_PER_GRAPH:
             return f"CUDA graphs run {STEPS_PER_GRAPH} steps at a time: {name} is only {value}"
     if config.batch_size > _MAX_BATCH_SIZE:
-        return f"CUDA graphs only pay off up to batch size {_MAX_BATCH_SIZE}"
+        return f"CUDA graphs take batch sizes up to {_MAX_BATCH_SIZE}"
     return None
 
 

@@ -69,10 +69,10 @@ def resolve_backend(
             continue
         obstacle = backend.obstacle_to(config, device)
         if obstacle is None and images < backend.min_images:
-            obstacle = f"{name} does not pay off for only {images:,} images over all epochs"
+            obstacle = f"{images:,} training images in all are too few for {name} to pay off"
         if obstacle is None:
             if name != "eager":
-                reason = f"fastest for {images:,} images over all epochs"
+                reason = f"fastest for {images:,} training images in all"
             return BackendChoice(backend=backend, reason=reason)
         reason = obstacle
     raise AssertionError("eager runs everything")

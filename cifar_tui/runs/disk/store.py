@@ -107,7 +107,7 @@ def check_name(checkpoints: Path, name: str, *, own: Path | None = None) -> None
     if not 1 <= len(name) <= _LONGEST_NAME:
         reason = f"must have 1 to {_LONGEST_NAME} characters"
     elif not name.isprintable() or "/" in name or name != name.strip() or name.startswith("-"):
-        reason = "must have printable characters only, no '/', and start with neither a space nor '-'"
+        reason = "must be printable, without '/', without spaces at either end, and must not start with '-'"
     elif name == _LATEST:
         reason = "means the latest run; choose another name"
     if reason:

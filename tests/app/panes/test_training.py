@@ -95,7 +95,7 @@ async def test_at_every_size_nothing_is_cut_off_and_the_charts_fill_the_room() -
                 assert part in text, size
             for part in ("5,000 of 12,500", "40 %") if size[1] >= 16 else ():
                 assert part in text, size
-            for part in ("4,000 images/s now", "5 s elapsed", "20 s left", "train 40.0 %", "loss 1.398"):
+            for part in ("4,000 images/s now", "trained for 5 s", "20 s left", "train 40.0 %", "loss 1.398"):
                 assert part in text, size
             assert "best @ epoch 2" in text
             digits = [figure.value for figure in pane.query(Digits) if figure.region.area]
@@ -144,7 +144,7 @@ async def test_what_decides_is_large_and_kept_beside_the_best(monkeypatch: pytes
         better, worse = evaluated((400, 600)), evaluated((400, 471))
         text = await show(pilot, [*trained(), better, worse])
         assert (test.value, test.region.height) == ("43.55 %", 3)
-        assert "test · best 50.00 % @ epoch 2" in text
+        assert "test now · best 50.00 % @ epoch 2" in text
         layouts = count_layouts(pilot.app, monkeypatch)
         await show(pilot, [*trained(99), better, worse])
         assert layouts == []

@@ -46,14 +46,14 @@ def test_on_a_gpu_cuda_graphs_run_it():
 @pytest.mark.parametrize(
     ("settings", "reason"),
     [
-        ({"images": 2880}, "numba does not pay off for only 2,880 images over all epochs"),
+        ({"images": 2880}, "2,880 training images in all are too few for numba to pay off"),
         ({"images": 2880, "model": "airbench-tiny"}, "numba does not support model airbench-tiny"),
         ({"backend": "eager"}, "set with backend=eager"),
-        ({"batch_size": 128}, "numba only pays off up to batch size 64"),
+        ({"batch_size": 128}, "numba takes batch sizes up to 64"),
         ({"device": torch.device("mps")}, "no other backend runs on mps"),
         (
             {"device": CUDA, "images": 9_000},
-            "cuda_graph does not pay off for only 9,000 images over all epochs",
+            "9,000 training images in all are too few for cuda_graph to pay off",
         ),
         ({"device": CUDA, "backend": "eager"}, "set with backend=eager"),
         ({"device": CUDA, "lr_schedule": "cosine"}, "cuda_graph does not support lr_schedule cosine"),

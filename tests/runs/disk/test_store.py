@@ -140,7 +140,7 @@ def test_a_run_has_its_name_from_the_start_and_can_lose_it(tmp_path, monkeypatch
     [
         ("latest", "means the latest run"),
         ("a/b", "no '/'"),
-        ("a\x1b[2J", "printable characters only"),
+        ("a\x1b[2J", "must be printable"),
         (" a", "neither a space nor '-'"),
         ("-a", "neither a space nor '-'"),
         ("a" * 65, "must have 1 to 64 characters"),

@@ -17,7 +17,7 @@ def _create(parts: StepParts) -> StepRunner:
 
 def _obstacle(config: TrainConfig) -> str | None:
     if config.batch_size > _MAX_BATCH_SIZE:
-        return f"numba only pays off up to batch size {_MAX_BATCH_SIZE}"
+        return f"numba takes batch sizes up to {_MAX_BATCH_SIZE}"
     if importlib.util.find_spec("numba") is None:
         return "numba is not installed (pip install numba)"
     try:

@@ -165,7 +165,7 @@ async def test_the_epochs_of_the_form_resume_a_finished_run_and_are_offered_for_
         await until(pilot, lambda: isinstance(app.screen, EpochsDialog) and app.focused)
         assert "It has trained all its 2 epochs." in app.text()
         await pilot.press("escape", "j", "u")
-        await until(pilot, lambda: "o to its own 5 epochs" in app.text())
+        await until(pilot, lambda: "o 5 epochs, as it was started" in app.text())
         await pilot.press("f")
         await until(pilot, lambda: app.choices)
         assert app.choices == [RunChoice(action="resume", folder=tmp_path / STOPPED, epochs=7)]
