@@ -1,4 +1,4 @@
-"""`cifar-tui eval`: evaluate the latest weights of a run, or a weights file, on the test set."""
+"""`cifar-tui eval`: evaluate a run's latest weights or a weights file."""
 
 import argparse
 from pathlib import Path

@@ -121,7 +121,9 @@ _FOLDER = {
 def _images(data: str) -> tuple[Option, ...]:
     """Return the options for images and device; `data` says what is the default."""
     return (
-        _value("--data", "SOURCE", f"cifar10 (auto: the same), synthetic, or a folder of images{data}", "data"),
+        _value(
+            "--data", "SOURCE", f"cifar10 (auto: the same), synthetic, or a folder of images{data}", "data"
+        ),
         _value("--data-dir", "DIR", "folder for downloads and caches", "directory"),
         _value("--device", "DEVICE", "auto, cpu, cuda, cuda:N or mps")._replace(
             completion=Completion(kind="choice", choices=("auto", "cpu", "cuda", "mps"))
@@ -182,7 +184,7 @@ COMMANDS: dict[str, Command] = {
         | _FOLDER,
     ),
     "eval": Command(
-        summary="evaluate the latest weights of a run, or a weights file, on the test set",
+        summary="evaluate a run's latest weights or a weights file",
         positional=Positional(
             dest="target",
             metavar="RUN|FILE.pth",

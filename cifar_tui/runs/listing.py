@@ -181,13 +181,14 @@ def run_cells(run: ListedRun) -> dict[str, str]:
     if data in DOWNLOADED and summary.data_title:
         data = summary.data_title
     began = summary.started or summary.updated
+    epochs = setting_cell("epochs", config.get("epochs"))
     return {
         "run": printable(run.name),
         "name": cut(printable(run.title), _LONGEST_TITLE),
         "state": f"{SIGNS[run.state]} {run.state}",
         "preset": cut(printable(str(config.get("preset", ""))), _LONGEST_NAME),
         "data": cut(printable(Path(data).name or data), _LONGEST_NAME),
-        "epoch": f"{summary.epoch}/{setting_cell('epochs', config.get('epochs'))}" if run.summary else UNKNOWN,
+        "epoch": f"{summary.epoch}/{epochs}" if run.summary else UNKNOWN,
         "best": _percent(summary.best_accuracy),
         "last": _percent(summary.last_accuracy),
         "loss": UNKNOWN if summary.loss is None else loss_figure(summary.loss),

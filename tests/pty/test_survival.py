@@ -2,7 +2,7 @@
 
 CIFAR_TUI_SURVIVAL_SECONDS sets how long steps and processor time are counted before and after. Steps per
 second are only printed, because other processes slow them down. What counts is in the process itself: threads
-that take processor time, and waits for a lock.
+that take processor time, and waits for a lock, without those for a core.
 """
 
 import contextlib
@@ -211,7 +211,6 @@ def test_a_killed_ssh_client(open_terminal, ssh, image_folder, tmp_path):
     come_back_and_stop(open_terminal(command=ssh(f"{PROGRAM} attach")), run)
 
 
-@pytest.mark.alone
 def test_a_closed_window(open_terminal, image_folder, tmp_path):
     terminal = open_terminal(*arguments(image_folder).split())
     run = start_training(terminal, tmp_path)
@@ -221,7 +220,6 @@ def test_a_closed_window(open_terminal, image_folder, tmp_path):
     stop(run)
 
 
-@pytest.mark.alone
 def test_a_terminal_that_nobody_reads_and_a_signal_that_saves_all_the_same(
     open_terminal, image_folder, tmp_path
 ):
@@ -278,7 +276,6 @@ def test_a_detached_run_is_attached_again_and_a_signal_ends_only_the_screen(
     come_back_and_stop(open_terminal(*command[1].split()), run)
 
 
-@pytest.mark.alone
 def test_a_terminal_that_ends_without_a_signal(open_terminal, image_folder, tmp_path):
     ignoring = (
         "import os, signal, sys; signal.signal(signal.SIGHUP, signal.SIG_IGN);"

@@ -32,8 +32,8 @@ def test_columns_are_the_settings_that_differ_and_the_most_differing_comes_first
 def test_a_setting_reads_as_in_the_form():
     runs = [listed("a", cutout=0, head_lr=None), listed("b", cutout=4, head_lr=0.5)]
     assert [row[4:6] for row in build_table(runs, width=WIDE).rows] == [
-        ("4", "0.5"),
-        ("none", "same as learning_rate"),
+        ("0.5", "4"),
+        ("same as learning_rate", "none"),
     ]
 
 

@@ -278,7 +278,7 @@ def _chart(
     x_axis = _X_AXES[unit](low, high, max(2, options.width // 12))
     name = unit.value
     if len(ends) and unit is not XUnit.EPOCH:
-        name += f" · {_EPOCH_END} " + ("every epoch" if every == 1 else f"every {every} epochs")
+        name += f" · {_EPOCH_END} " + ("epoch" if every == 1 else f"every {every} epochs")
     lines = [
         _legend(_titles(title, x_axis, unit, options), legend, options),
         *y_axis_rows(canvas.rows(), y_axis, label_width, Style(color=palette.axis)),

@@ -65,7 +65,9 @@ class EpochsDialog(Question):
         else:
             answers.insert(0, Answer(id="own", keys="o,u", label=f"o {_epochs(own)}, as it was started"))
             text = "Train up to how many epochs?"
-        super().__init__(f"Resume {name}", f"{text}\nAll other settings of the run stay as they are.", answers)
+        super().__init__(
+            f"Resume {name}", f"{text}\nAll other settings of the run stay as they are.", answers
+        )
 
 
 class ResumeDialog(Question):

@@ -33,9 +33,9 @@ def select_precision(wanted: str, net: nn.Module, images: Tensor) -> tuple[str, 
     if device.type == "cpu" and wanted in {"auto", "bf16"}:
         rates = _images_per_second(net, images, ("fp32", "bf16"))
         chosen = "bf16" if rates["bf16"] >= _WORTHWHILE_SPEEDUP * rates["fp32"] else "fp32"
-        verdict = "" if chosen == "bf16" else f"not {_WORTHWHILE_SPEEDUP:g} times "
+        verdict = "faster" if chosen == "bf16" else f"not {_WORTHWHILE_SPEEDUP:g} times as fast"
         return chosen, (
-            f"training in {chosen}: bf16 is {verdict}as fast on this CPU "
+            f"training in {chosen}: bf16 is {verdict} on this CPU "
             f"({rates['bf16']:,.0f} against {rates['fp32']:,.0f} images/s)"
         )
     if wanted != "auto":

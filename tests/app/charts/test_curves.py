@@ -158,7 +158,7 @@ def test_a_legend_that_is_too_wide_loses_names_but_never_a_value(width: int) -> 
 
 def test_the_axis_has_a_name_and_the_ends_of_the_epochs_are_marked() -> None:
     chart = rows(loss_chart(curves(), width=88, height=15))
-    assert chart[-1].endswith("step · ┊ every epoch")
+    assert chart[-1].endswith("step · ┊ epoch")
     column = chart[1].index("┊")
     assert all(row[column] == "┊" or is_braille(row[column]) for row in chart[1:-2])
     assert chart[1].count("┊") == 1, "the second epoch ends at the edge"
@@ -173,7 +173,7 @@ def test_the_x_axis_counts_steps_epochs_or_time() -> None:
 
     assert labels(XUnit.EPOCH, curves())[-1] == "epoch"
     assert labels(XUnit.EPOCH, curves())[:3] == ["0.0", "0.5", "1.0"]
-    assert " ".join(labels(XUnit.TIME, curves())) == "0 1 m 2 m 3 m time · ┊ every epoch"
+    assert " ".join(labels(XUnit.TIME, curves())) == "0 1 m 2 m 3 m time · ┊ epoch"
     assert labels(XUnit.TIME, Curves(loss=curves().loss))[-1] == "step", "no time is known"
     paused = Curves(loss=[(1, 2.0), (2, 1.0), (3, 1.0)], train_seconds=[(1, 1.0), (2, 9.0), (3, 10.0)])
     chart = loss_chart(paused, width=60, height=15, unit=XUnit.TIME, smoothing=0)
@@ -200,7 +200,7 @@ def test_the_learning_rate_has_a_chart_of_its_own() -> None:
 
 def test_the_axes_carry_round_numbers() -> None:
     chart = rows(loss_chart(curves(), width=88, height=15))
-    assert chart[-1].removesuffix("step · ┊ every epoch").split() == ["0", "5k", "10k", "15k", "20k"]
+    assert chart[-1].removesuffix("step · ┊ epoch").split() == ["0", "5k", "10k", "15k", "20k"]
     assert [row.split("┤")[0].strip() for row in chart if "┤" in row] == ["2.2", "2.0", "1.8", "1.6", "1.4"]
 
 

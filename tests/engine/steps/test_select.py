@@ -29,7 +29,7 @@ def test_numba_runs_the_tutorial_on_the_whole_set():
     choice = chosen()
     assert choice.backend.name == "numba"
     assert choice.identity.startswith("numba 0.")
-    assert choice.sentence() == f"backend {choice.identity}: fastest for 100,000 images over all epochs"
+    assert choice.sentence() == f"backend {choice.identity}: fastest for 100,000 training images in all"
 
 
 def test_frequent_chart_points_and_log_lines_are_an_obstacle_to_graphs_only():
@@ -38,7 +38,7 @@ def test_frequent_chart_points_and_log_lines_are_an_obstacle_to_graphs_only():
 
 
 def test_on_a_gpu_cuda_graphs_run_it():
-    assert chosen(device=CUDA).sentence() == "backend cuda_graph: fastest for 100,000 images over all epochs"
+    assert chosen(device=CUDA).sentence() == "backend cuda_graph: fastest for 100,000 training images in all"
     assert chosen(device=CUDA, images=1, resumed="cuda_graph").backend.name == "cuda_graph"
     assert chosen(device=CUDA, backend="cuda_graph", images=1).backend.name == "cuda_graph"
 

@@ -139,10 +139,10 @@ def test_a_run_has_its_name_from_the_start_and_can_lose_it(tmp_path, monkeypatch
     ("name", "says"),
     [
         ("latest", "means the latest run"),
-        ("a/b", "no '/'"),
+        ("a/b", "without '/'"),
         ("a\x1b[2J", "must be printable"),
-        (" a", "neither a space nor '-'"),
-        ("-a", "neither a space nor '-'"),
+        (" a", "without spaces at either end"),
+        ("-a", "must not start with '-'"),
         ("a" * 65, "must have 1 to 64 characters"),
         ("lr-sweep-3", "belongs to run 20260101-100000; choose another name"),
         ("20260101-100000", "belongs to run 20260101-100000"),
