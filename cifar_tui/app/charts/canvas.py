@@ -4,11 +4,14 @@ Both plotext and NumPy are imported lazily to keep startup fast. plotext keeps o
 thread.
 """
 
+import re
 from collections.abc import Sequence
+from functools import cache
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.segment import Segment
+from rich.style import Style
 from rich.text import Text
 from textual.color import Color
 
@@ -21,6 +24,9 @@ if TYPE_CHECKING:
     Numbers = NDArray[np.float64]
 
 _BRAILLE = "braille"
+_COLOURED = re.compile(r"(?:\x1b\[([\d;]*)m)?([^\x1b]*)")
+"""The codes of a colour, and the text up to the next one."""
+
 _CONSOLE = Console()
 
 
@@ -83,10 +89,12 @@ class Canvas:
         """Return the segments of each row, from the top."""
         import plotext
 
-        text = Text.from_ansi(plotext.build().rstrip("\n"))
-        plotext.clear_figure()
-        rows = [list(line.render(_CONSOLE, end="")) for line in text.split("\n")]
-        return [*rows, *([] for _ in range(self._height - len(rows)))][: self._height]
+        lines = plotext.build().splitlines()[: self._height]
+        rows = [
+            [Segment(text, _style(codes)) for codes, text in _COLOURED.findall(line) if text]
+            for line in lines
+        ]
+        return [*rows, *([] for _ in range(self._height - len(rows)))]
 
     def _visible(self, x: "Numbers", y: "Numbers") -> tuple[Sequence[float], Sequence[float]]:
         """The points inside, and of more than can be told apart those that keep every spike."""
@@ -94,6 +102,12 @@ class Canvas:
         points = decimate(list(zip(x[inside].tolist(), y[inside].tolist(), strict=True)), 2 * self._width)
         xs, ys = zip(*points, strict=True) if points else ((), ())
         return xs, ys
+
+
+@cache
+def _style(codes: str) -> Style:
+    """The style that the codes of an SGR sequence stand for; Rich's decoder takes as long as drawing."""
+    return next(iter(Text.from_ansi(f"\x1b[{codes}m ").render(_CONSOLE))).style or Style.null()
 
 
 def column_of(x: float, width: int) -> int:

@@ -1,16 +1,12 @@
 """Test images with their labels and predictions."""
 
-from typing import ClassVar
-
 from rich.segment import Segment
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
 from textual.content import Content
-from textual.coordinate import Coordinate
 from textual.strip import Strip
-from textual.widgets import DataTable
 
 from cifar_tui.app.charts.pictures import half_blocks
+from cifar_tui.app.widgets.line import Line
 from cifar_tui.app.widgets.pane import Pane
 from cifar_tui.app.widgets.strip_view import StripView
 from cifar_tui.runs.format import UNKNOWN
@@ -20,26 +16,15 @@ PICTURE_WIDTHS = (32, 28, 24, 20, 18, 16, 14, 12, 10, 8)
 """Widths of a picture in cells; 32 and 16 divide the image evenly."""
 
 GAP = 2
-"""Columns between two pictures."""
+"""Cells between two pictures, and between two columns of the table."""
 
 COLUMNS = {"Image": 6, "GroundTruth": 0, "Predicted": 0, "Confidence": 10, "": 7}
 """The columns of the table and their widths; 0 for a name, which gets what the others leave."""
 _NAME_WIDTHS = range(10, 21)
-_FIXED_WIDTH = sum(COLUMNS.values()) + 2 * len(COLUMNS)
+_FIXED_WIDTH = sum(COLUMNS.values()) + GAP * (len(COLUMNS) - 1)
 
 
-class SampleTable(DataTable[Content | str]):
-    """A table with the keys of vi."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("j", "cursor_down", "Down", show=False),
-        Binding("k", "cursor_up", "Up", show=False),
-        Binding("g", "scroll_top", "Top", show=False),
-        Binding("G", "scroll_bottom", "Bottom", show=False),
-    ]
-
-
-class SamplesPane(Pane):
+class SamplesPane(Pane, can_focus=True):
     """A batch of test images above a table of their labels and predictions."""
 
     DEFAULT_CSS = """
@@ -49,14 +34,6 @@ class SamplesPane(Pane):
         padding: 0;
 
         #pictures { color: $foreground 60%; }
-        #labels { height: auto; max-height: 1fr; width: auto; background: transparent; }
-        /* words must stay readable on the row that has the cursor, with and without colours */
-        #labels > .datatable--cursor, #labels:focus > .datatable--cursor {
-            background: $foreground 20%;
-            color: $foreground;
-            text-style: bold;
-        }
-        #labels > .datatable--header { background: transparent; text-style: bold; color: $foreground 60%; }
     }
     """
 
@@ -67,27 +44,17 @@ class SamplesPane(Pane):
         super().__init__(id=id)
         self._batch: SampleBatch | None = None
         self._drawn: tuple[int, ...] = ()
-        self._name_width = 0
 
     def compose(self) -> ComposeResult:
         yield from super().compose()
         yield StripView(id="pictures")
-        table = SampleTable(id="labels", cursor_type="row", cursor_foreground_priority="renderable")
-        yield table
+        yield Line(id="labels")
 
     def on_mount(self) -> None:
         self.query("#pictures, #labels").add_class("content")
 
     def on_resize(self) -> None:
-        self._draw_pictures()
-        name_width = sorted((_NAME_WIDTHS[0], (self.size.width - _FIXED_WIDTH) // 2, _NAME_WIDTHS[-1]))[1]
-        if name_width != self._name_width:
-            self._name_width = name_width
-            table = self.query_one(SampleTable)
-            table.clear(columns=True)
-            for label, column_width in COLUMNS.items():
-                table.add_column(label, width=column_width or name_width)
-            self._fill_table(self._batch.samples if self._batch else ())
+        self._draw()
 
     def show(self, batch: SampleBatch | None) -> None:
         """Show `batch`; None if there are no images yet."""
@@ -95,25 +62,16 @@ class SamplesPane(Pane):
         self.set_class(batch is not None, "-filled")
         keys = Content("[ previous batch · ] next batch" if batch else "")
         self.write_border(title=_title(batch), subtitle=keys)
-        self._draw_pictures()
-        self._fill_table(batch.samples if batch else ())
+        self._draw()
 
-    def _fill_table(self, samples: tuple[Sample, ...]) -> None:
-        table = self.query_one(SampleTable)
-        if not table.columns:  # shown before it has a size
-            return
-        while table.row_count > len(samples):
-            table.remove_row(table.ordered_rows[-1].key)
-        for row, sample in enumerate(samples):
-            cells = _cells(sample, self._name_width)
-            if row >= table.row_count:
-                table.add_row(*cells)
-                continue
-            for column, cell in enumerate(cells):
-                table.update_cell_at(Coordinate(row, column), cell)
-
-    def _draw_pictures(self) -> None:
+    def _draw(self) -> None:
         samples = self._batch.samples if self._batch else ()
+        self._draw_pictures(samples)
+        labels, lines = self.query_one("#labels", Line), _table(samples, self.size.width)
+        labels.styles.height, labels.styles.width = len(lines), lines[0].cell_length
+        labels.show(Content("\n").join(lines))
+
+    def _draw_pictures(self, samples: tuple[Sample, ...]) -> None:
         room = self.size.height - len(samples) - 1
         columns, width = arrange(len(samples), self.size.width, room)
         drawn = (columns, width, *(sample.index for sample in samples))
@@ -159,8 +117,15 @@ def _caption(sample: Sample, width: int) -> Strip:
     return Strip([Segment(f"{sample.index:,} {sample.ground_truth}")]).adjust_cell_length(width)
 
 
-def _cells(sample: Sample, name_width: int) -> list[Content | str]:
-    """The row of `sample` in the table."""
+def _table(samples: tuple[Sample, ...], width: int) -> list[Content]:
+    """A heading and a row for each of `samples`, in `width` columns if they fit."""
+    name_width = sorted((_NAME_WIDTHS[0], (width - _FIXED_WIDTH) // 2, _NAME_WIDTHS[-1]))[1]
+    heading = _row(tuple(map(Content, COLUMNS)), name_width).stylize("bold $foreground 60%")
+    return [heading, *(_row(_cells(sample), name_width) for sample in samples)]
+
+
+def _cells(sample: Sample) -> tuple[Content, ...]:
+    """The cells of `sample` in the table."""
     predicted, confidence, verdict, style = UNKNOWN, UNKNOWN, "", ""
     if sample.predicted is not None:
         predicted = sample.predicted
@@ -168,17 +133,21 @@ def _cells(sample: Sample, name_width: int) -> list[Content | str]:
         verdict, style = ("✓ right", "$text-success") if is_right else ("✗ wrong", "bold $text-error")
         if sample.confidence is not None:
             confidence = f"{100 * sample.confidence:5.1f} %"
-    return [
-        f"{sample.index:,}",
-        _cut(Content(sample.ground_truth), name_width),
-        _cut(Content.styled(predicted, style), name_width),
-        confidence,
+    return (
+        Content(f"{sample.index:,}"),
+        Content(sample.ground_truth),
+        Content.styled(predicted, style),
+        Content(confidence),
         Content.styled(verdict, style),
-    ]
+    )
 
 
-def _cut(name: Content, width: int) -> Content:
-    return name.truncate(width, ellipsis=True)
+def _row(cells: tuple[Content, ...], name_width: int) -> Content:
+    """Join `cells`, each cut or padded to the width of its column."""
+    return Content(" " * GAP).join(
+        cell.truncate(width or name_width, ellipsis=True, pad=True)
+        for cell, width in zip(cells, COLUMNS.values(), strict=True)
+    )
 
 
 def _title(batch: SampleBatch | None) -> Content:

@@ -21,16 +21,25 @@ _OVER = frozenset({Phase.DONE, Phase.FAILED, Phase.CRASHED})
 class LargeFigure(Vertical):
     """A figure in large digits below its label."""
 
+    def __init__(self, *, id: str) -> None:
+        super().__init__(id=id)
+        self._label, self._figure = "", UNKNOWN
+
     def compose(self) -> ComposeResult:
         yield Line()
         yield Digits(UNKNOWN)
 
     def show(self, label: str, figure: str) -> None:
         """Show `figure` below `label`."""
-        self.query_one(Line).show(Content(label))
+        self._label, self._figure = label, figure
+        if self.display:  # Textual takes as long for an update that nobody sees
+            self.on_show()
+
+    def on_show(self) -> None:
+        self.query_one(Line).show(Content(self._label))
         digits = self.query_one(Digits)
-        if digits.value != figure:
-            digits.update(figure)
+        if digits.value != self._figure:
+            digits.update(self._figure)
 
 
 class RunFigures(Horizontal):

@@ -13,13 +13,19 @@ class Line(Static):
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
-        self._shown = Content()
+        self._shown = self._written = Content()
 
     def show(self, content: Content) -> None:
         """Replace the text by `content`."""
         if not content.is_same(self._shown):
             self._shown = content
-            self.update(content, layout=self.styles.auto_dimensions)
+            if self.display:  # Textual takes as long for an update that nobody sees
+                self.on_show()
+
+    def on_show(self) -> None:
+        if self._written is not self._shown:
+            self._written = self._shown
+            self.update(self._shown, layout=self.styles.auto_dimensions)
 
     @property
     def plain(self) -> str:
