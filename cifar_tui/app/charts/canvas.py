@@ -90,10 +90,7 @@ class Canvas:
         import plotext
 
         lines = plotext.build().splitlines()[: self._height]
-        rows = [
-            [Segment(text, _style(codes)) for codes, text in _COLOURED.findall(line) if text]
-            for line in lines
-        ]
+        rows = [_segments(line) for line in lines]
         return [*rows, *([] for _ in range(self._height - len(rows)))]
 
     def _visible(self, x: "Numbers", y: "Numbers") -> tuple[Sequence[float], Sequence[float]]:
@@ -102,6 +99,17 @@ class Canvas:
         points = decimate(list(zip(x[inside].tolist(), y[inside].tolist(), strict=True)), 2 * self._width)
         xs, ys = zip(*points, strict=True) if points else ((), ())
         return xs, ys
+
+
+def _segments(line: str) -> list[Segment]:
+    """Split a line of `build` into few segments: blanks have no colour, so they go with what is before."""
+    runs: list[tuple[str, str]] = []
+    for codes, text in _COLOURED.findall(line):
+        if runs and (codes == runs[-1][0] or text.isspace() or not text):
+            runs[-1] = runs[-1][0], runs[-1][1] + text
+        elif text:
+            runs.append((codes, text))
+    return [Segment(text, _style(codes)) for codes, text in runs]
 
 
 @cache
