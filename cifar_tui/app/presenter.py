@@ -15,8 +15,9 @@ from cifar_tui.runs.state import PendingRequest
 if TYPE_CHECKING:
     from cifar_tui.app.view_actions import ViewActions
 
-NUMBERS_SECONDS = 0.5
-CHARTS_SECONDS = 2.0
+TICK_SECONDS = 0.5
+_TICKS_OF_TEXTS, _TICKS_OF_CURVES = 2, 4
+"""Figures are drawn at every tick; log, samples and summary at every second one; charts at every fourth."""
 _SEEN_SECONDS = 3.0
 SLOW_FRAME_SECONDS, SLOW_LINK_SECONDS = 1.5, 2.5
 """What the header calls a slow connection, and how long it says so after the last slow frame."""
@@ -29,7 +30,7 @@ class RunPresenter:
     """Shows one run on the dashboard of `app`.
 
     Drawing is cheap when nothing changed, so a paused or finished run costs next to nothing. While the
-    terminal is behind, the timers draw nothing, so that no frame waits for another one.
+    terminal is behind, the timer draws nothing, so that no frame waits for another one.
 
     Attributes:
         run: the run that is shown.
@@ -40,14 +41,14 @@ class RunPresenter:
         self._app = app
         self._recap_shown = True
         self._seen_at = 0.0
-        self._curves_due = False
+        self._tick = 0
+        self._texts_due = self._curves_due = False
         self._frame_at = self._slow_frame_at = 0.0
         self._frame_skipped = self._slow_link_shown = False
 
     def start(self) -> None:
-        """Start the timers; call it once the app is mounted."""
-        self._app.set_interval(NUMBERS_SECONDS, self._on_numbers_due)
-        self._app.set_interval(CHARTS_SECONDS, self._on_curves_due)
+        """Start drawing; call it once the app is mounted."""
+        self._app.set_interval(TICK_SECONDS, self._on_tick)
 
     def follow(self, run: RunSource, *, recap: bool = False) -> None:
         """Show `run` from now on; with `recap`, say what happened since it was last viewed."""
@@ -57,10 +58,10 @@ class RunPresenter:
         self._recap_shown = not recap
         self._app.dashboard.forget_run()
 
-    def show(self) -> None:
-        """Draw everything but the charts as it is now."""
-        if self.run is not None and self._app.is_running:  # timers still tick while the screens close
-            self._app.dashboard.show_run(self.run)
+    def show(self, *, only_figures: bool = False) -> None:
+        """Draw state and figures as they are now, and everything else but the charts."""
+        if self.run is not None and self._app.is_running:  # the timer still ticks while the screens close
+            self._app.dashboard.show_run(self.run, only_figures=only_figures)
 
     def show_curves(self) -> None:
         """Draw the charts from the latest points."""
@@ -79,19 +80,18 @@ class RunPresenter:
         self._seen_at = 0.0
         self._mark_seen()
 
-    def _on_curves_due(self) -> None:
-        self._curves_due = self._app.link_behind
-        if not self._curves_due:
-            self.show_curves()
-
-    def _on_numbers_due(self) -> None:
+    def _on_tick(self) -> None:
+        self._tick += 1
+        self._texts_due |= self._tick % _TICKS_OF_TEXTS == 0
+        self._curves_due |= self._tick % _TICKS_OF_CURVES == 0
         if self._app.link_behind:
             self._frame_skipped = True
             return
         self._show_slow_link()
-        self.show()
+        self.show(only_figures=not self._texts_due)
         if self._curves_due:
-            self._on_curves_due()
+            self.show_curves()
+        self._texts_due = self._curves_due = False
         self._mark_seen()
         self._show_recap()
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cifar_tui.app.presenter import NUMBERS_SECONDS, SLOW_FRAME_SECONDS
+from cifar_tui.app.presenter import SLOW_FRAME_SECONDS, TICK_SECONDS
 from cifar_tui.app.widgets.header import RunHeader
 from cifar_tui.app.widgets.line import Line
 from cifar_tui.engine.config.schema import TrainConfig
@@ -37,27 +37,27 @@ def next_point(step):
     return [event for event in trained(step // 50) if isinstance(event, LossPoint)][-1]
 
 
-async def test_numbers_and_log_are_drawn_within_a_second_and_charts_within_two(app, run, monkeypatch):
+async def test_figures_are_drawn_twice_a_second_log_and_samples_once_and_charts_every_two(app, run):
     drawn = {}
     async with app.run_test(size=(120, 40)) as pilot:
         await pilot.pause()
         app.presenter.follow(run)
         emit(run, trained(4))
         await until(pilot, lambda: app.dashboard.training.charts._curves.loss)
-        for name in ("show_run", "show_curves"):
-            show = getattr(app.dashboard, name)
-
-            def note(run, name=name, show=show):
-                drawn.setdefault(name, time.monotonic())
-                show(run)
-
-            monkeypatch.setattr(app.dashboard, name, note)
         emit(run, [next_point(250), Message(text="a line")])
         began = time.monotonic()
-        while len(drawn) < 2 and time.monotonic() < began + 5:
+        batch, log = (app.dashboard.query_one(name, Line) for name in ("#batch", "#last-line"))
+        before = batch.plain
+        seen = {
+            "figures": lambda: batch.plain != before,
+            "texts": lambda: "a line" in log.plain,
+            "charts": lambda: app.dashboard.training.charts._curves.loss == run.curves().loss,
+        }
+        while len(drawn) < len(seen) and time.monotonic() < began + 5:
             await pilot.pause(0.02)
-        assert drawn["show_run"] - began <= 0.5 + SLACK
-        assert drawn["show_curves"] - began <= 2 + SLACK
+            drawn |= {name: time.monotonic() - began for name in seen if name not in drawn and seen[name]()}
+    for name, seconds in {"figures": 0.5, "texts": 1, "charts": 2}.items():
+        assert drawn[name] <= seconds + SLACK
 
 
 async def test_the_name_of_a_run_is_no_markup(app, run):
@@ -112,7 +112,7 @@ async def test_the_effect_of_a_request_is_drawn_until_it_is_complete(app, run, m
     run._emit(PhaseChanged(phase=Phase.PAUSED))
     async with app.run_test(size=(120, 40)) as pilot:
         app.presenter.follow(run)
-        monkeypatch.setattr(app.presenter, "show", lambda: None)  # the timer
+        monkeypatch.setattr(app.presenter, "show", lambda **_: None)  # the timer
         monkeypatch.setattr(app.dashboard, "show_run", lambda run: shown.append(run.snapshot().phase))
         app.presenter.request(Request.TOGGLE_PAUSE)
         await until(pilot, lambda: shown == [Phase.TRAINING])
@@ -142,7 +142,7 @@ async def test_on_a_slow_link_the_timers_draw_nothing_and_the_next_frame_says_so
         app.presenter.follow(run)
         emit(run, trained(4))
         before = app.presenter._frame_at
-        await pilot.pause(SLOW_FRAME_SECONDS + NUMBERS_SECONDS)
+        await pilot.pause(SLOW_FRAME_SECONDS + TICK_SECONDS)
         assert app.presenter._frame_at == before
         assert not app.dashboard.training.charts._curves.loss
         header = app.dashboard.header

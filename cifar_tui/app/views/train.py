@@ -72,7 +72,8 @@ class Dashboard(LinkedScreen[None]):
         self._forget()
 
     def _forget(self) -> None:
-        self._shown: object = None
+        self._shown_figures: object = None
+        self._shown_texts: object = None
         self._shown_curves_version = -1
         self._log_end = 0
         self._log_retracted = 0
@@ -169,19 +170,23 @@ class Dashboard(LinkedScreen[None]):
         self.training.show_curves(Curves())
         self._forget()
 
-    def show_run(self, run: RunSource) -> None:
-        """Show everything that changed in `run` since the last call, except its curves."""
+    def show_run(self, run: RunSource, *, only_figures: bool = False) -> None:
+        """Show what changed in `run` since the last call: state and figures, then all else but its curves."""
         snapshot = run.snapshot()
         # the version counts events; the others also change without one
         name = run.name
         state = (snapshot.version, snapshot.pending, snapshot.phase, run.ownership, name, self.back_to)
-        if state != self._shown:
-            self._shown = state
+        self.settings.locked = run.live or self.back_to != ""
+        if state != self._shown_figures:
+            self._shown_figures = state
             self.header.show_run(snapshot, run.ownership, name=name, back_to=self.back_to)
             self.training.show(snapshot)
+        if only_figures:
+            return
+        if state != self._shown_texts:
+            self._shown_texts = state
             self.query_one(SummaryPane).show(snapshot)
             self._show_log(run, snapshot.log_retracted)
-        self.settings.locked = run.live or self.back_to != ""
         self._show_samples(run)
 
     def show_curves(self, run: RunSource) -> None:
