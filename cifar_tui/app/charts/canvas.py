@@ -41,14 +41,9 @@ class Canvas:
         import plotext
 
         self._width, self._height = width, height
-        plotext.clear_figure()
-        plotext.limit_size(False, False)  # else it clips the figure to its guess of the terminal's size
+        _set_figure_up()
+        plotext.clear_data()
         plotext.plotsize(width, height)
-        plotext.theme("clear")
-        plotext.xaxes(False, False)
-        plotext.yaxes(False, False)
-        plotext.xticks([])
-        plotext.yticks([])
         plotext.xlim(0, 1)
         plotext.ylim(0, 1)
 
@@ -99,6 +94,20 @@ class Canvas:
         points = decimate(list(zip(x[inside].tolist(), y[inside].tolist(), strict=True)), 2 * self._width)
         xs, ys = zip(*points, strict=True) if points else ((), ())
         return xs, ys
+
+
+@cache
+def _set_figure_up() -> None:
+    """Leave only the plot of plotext's figure; once, because that takes as long as drawing in it."""
+    import plotext
+
+    plotext.clear_figure()
+    plotext.limit_size(False, False)  # else it clips the figure to its guess of the terminal's size
+    plotext.theme("clear")
+    plotext.xaxes(False, False)
+    plotext.yaxes(False, False)
+    plotext.xticks([])
+    plotext.yticks([])
 
 
 def _segments(line: str) -> list[Segment]:
