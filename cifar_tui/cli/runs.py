@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import sys
 from pathlib import Path
 from typing import Any
@@ -16,18 +17,14 @@ from cifar_tui.engine.text import printable
 from cifar_tui.runs.disk.store import find_run
 from cifar_tui.runs.disk.summary import RunSummary
 from cifar_tui.runs.listing import (
-    COLUMNS,
-    TEXT_COLUMNS,
     Comparison,
     ListedRun,
-    column_widths,
     compare_runs,
-    fitting_columns,
     list_run,
     list_runs,
-    run_cells,
     setting_cell,
 )
+from cifar_tui.runs.table import GAP, Order, build_table
 
 _STYLES = {
     "running": "green",
@@ -38,7 +35,6 @@ _STYLES = {
     "crashed": "bold red",
     "unknown": "dim",
 }
-_GAP, _NARROW_GAP = 2, 1
 _ENDLESS = 100_000
 
 
@@ -91,24 +87,21 @@ def _run_as_json(run: ListedRun) -> dict[str, Any]:
 
 
 def _runs_table(runs: list[ListedRun]) -> Table:
-    cells = [run_cells(run) for run in runs]
-    widths = column_widths(cells, cell_len)
-    columns, gap = list(widths), _GAP
-    if sys.stdout.isatty() and fitting_columns(widths, Console().width, gap=_GAP) != columns:
-        gap = _NARROW_GAP
-        columns = fitting_columns(widths, Console().width, gap=gap)
-    table = Table(box=None, pad_edge=False, padding=(0, gap, 0, 0), header_style="bold")
-    for name in columns:
-        justify: JustifyMethod = "left" if name in TEXT_COLUMNS else "right"
-        table.add_column(COLUMNS[name], justify=justify, no_wrap=True, min_width=widths[name])
-    for run, row in zip(runs, cells, strict=True):
+    width = Console().width if sys.stdout.isatty() else math.inf
+    shown = build_table(runs, order=Order(descending=False), width=width, measure=cell_len, marked=False)
+    table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="bold")
+    for column in shown.columns:
+        justify: JustifyMethod = "right" if column.right else "left"
+        table.add_column(column.heading, justify=justify, no_wrap=True, min_width=column.width)
+    keys = [column.key for column in shown.columns]
+    for run, texts in zip(shown.runs, shown.rows, strict=True):
         styles = {"state": _STYLES[run.state], "run": "bold"}
-        table.add_row(*(Text(row[name], style=styles.get(name, "")) for name in columns))
+        table.add_row(*(Text(text, styles.get(key, "")) for key, text in zip(keys, texts, strict=True)))
     return table
 
 
 def _comparison_table(comparison: Comparison, labels: list[str]) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="bold")
+    table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="bold")
     table.add_column("run", no_wrap=True)
     for label in map(printable, labels):
         table.add_column(Text(label), overflow="fold", min_width=cell_len(label))

@@ -2,7 +2,7 @@
 
 import time
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -52,7 +52,6 @@ COLUMNS: dict[str, str] = {
 TEXT_COLUMNS = frozenset({"run", "name", "state", "preset", "data"})
 """Left-aligned columns; figures are right-aligned."""
 
-_LEAST_IMPORTANT = ("loss", "preset", "last", "data", "time", "age", "epoch", "name", "best")
 _LONGEST_NAME = 14
 _LONGEST_NUMBER, _LONGEST_SETTING = 10, 32
 _LONGEST_TITLE = 28
@@ -195,35 +194,6 @@ def run_cells(run: ListedRun) -> dict[str, str]:
         "time": duration(summary.train_seconds) if run.summary else UNKNOWN,
         "age": age(time.time() - began) if began else UNKNOWN,
     }
-
-
-def column_widths(rows: Sequence[Mapping[str, str]], measure: Callable[[str], int]) -> dict[str, int]:
-    """Return the width of each column of a table with `rows`, where `measure` gives that of a text.
-
-    Without a named run there is no column of names.
-    """
-    return {
-        name: max(map(measure, (heading, *(row[name] for row in rows))))
-        for name, heading in COLUMNS.items()
-        if name != "name" or any(row[name] for row in rows)
-    }
-
-
-def fitting_columns(widths: Mapping[str, int], room: int, *, gap: int) -> list[str]:
-    """Choose the columns that fit; the least important go first, the run and its status always stay.
-
-    Args:
-        widths: width of each column in cells.
-        room: width of the table in cells.
-        gap: cells between two columns.
-    """
-    columns = [name for name in COLUMNS if name in widths]
-    for name in _LEAST_IMPORTANT:
-        if sum(widths[column] + gap for column in columns) - gap <= room:
-            break
-        if name in columns:
-            columns.remove(name)
-    return columns
 
 
 def setting_cell(name: str, value: object) -> str:

@@ -1,6 +1,7 @@
 """The table of runs as plain data: which rows in which order, and the columns that fit."""
 
 import contextlib
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -81,8 +82,9 @@ def build_table(
     *,
     needle: str = "",
     order: Order | None = None,
-    width: int,
+    width: float = math.inf,
     measure: Callable[[str], int] = len,
+    marked: bool = True,
 ) -> RunsTable:
     """Arrange `runs` in a table.
 
@@ -92,6 +94,7 @@ def build_table(
         order: the order of the rows; by default the newest run comes first.
         width: width of the table in cells.
         measure: gives the width of a text in cells.
+        marked: whether the heading of the column that the rows are sorted by has an arrow.
     """
     order = order or Order()
     shown = sort_runs(filter_runs(runs, needle), order)
@@ -101,7 +104,8 @@ def build_table(
     cells = [dict.fromkeys(differing, UNKNOWN) | _cells(run) for run in shown]
     shortened: set[str] = set()
     headings = {
-        name: heading_of(name) + (f" {order.arrow}" if name == order.column else "") for name in columns
+        name: heading_of(name) + (f" {order.arrow}" if marked and name == order.column else "")
+        for name in columns
     }
     widths = {name: max(map(measure, (headings[name], *(row[name] for row in cells)))) for name in columns}
     for name in _least_important_first(cells, differing, order):

@@ -66,7 +66,10 @@ def test_where_there_is_no_terminal_a_plain_table_has_every_column(tmp_path, cap
     lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
     assert lines[0] == "run state preset data epoch best eval last eval train loss time age"
     assert lines[1] == "20260101-100000 ✓ done tutorial synthetic 2/2 60.00 60.00 – 1 m 15 s 3 d"
-    assert lines[2] == "20260102-100000 ■ stopped tutorial synthetic 2/5 60.00 60.00 – 1 m 15 s 1 m"
+    assert (
+        lines[2]
+        == "20260102-100000 ■ stopped at step 20 of 20 tutorial synthetic 2/5 60.00 60.00 – 1 m 15 s 1 m"
+    )
     assert len(lines) == 3
 
 

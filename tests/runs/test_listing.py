@@ -18,11 +18,9 @@ from cifar_tui.runs.disk.run_lock import RunLock
 from cifar_tui.runs.disk.summary import RunSummary
 from cifar_tui.runs.format import age
 from cifar_tui.runs.listing import (
-    COLUMNS,
     ListedRun,
     compare_runs,
     delete_run,
-    fitting_columns,
     list_run,
     list_runs,
     run_cells,
@@ -300,10 +298,3 @@ def test_nothing_in_a_table_can_wreck_the_screen(tmp_path):
 )
 def test_an_age_is_told_in_its_largest_unit(seconds, text):
     assert age(seconds) == text
-
-
-def test_where_there_is_little_room_the_least_important_columns_go():
-    widths = dict.fromkeys(COLUMNS, 8)
-    assert fitting_columns(widths, 108, gap=2) == list(COLUMNS)
-    assert fitting_columns(widths, 107, gap=2) == [name for name in COLUMNS if name != "loss"]
-    assert fitting_columns(widths, 1, gap=2) == ["run", "state"]
