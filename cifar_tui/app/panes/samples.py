@@ -118,8 +118,8 @@ def _caption(sample: Sample, width: int) -> Strip:
 
 
 def _table(samples: tuple[Sample, ...], width: int) -> list[Content]:
-    """A heading and a row for each of `samples`, in `width` columns if they fit."""
-    name_width = sorted((_NAME_WIDTHS[0], (width - _FIXED_WIDTH) // 2, _NAME_WIDTHS[-1]))[1]
+    """A heading and a row for each of `samples`, in less than `width` cells if they fit."""
+    name_width = sorted((_NAME_WIDTHS[0], (width - 2 - _FIXED_WIDTH) // 2, _NAME_WIDTHS[-1]))[1]
     heading = _row(tuple(map(Content, COLUMNS)), name_width).stylize("bold $foreground 60%")
     return [heading, *(_row(_cells(sample), name_width) for sample in samples)]
 

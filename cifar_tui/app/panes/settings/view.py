@@ -154,10 +154,9 @@ class FormView(ScrollView, can_focus=False):
 
     def _heading(self, group: Group, is_open: bool) -> Text:
         text = Text()
-        text.append("▾" if is_open else "▸", self._style("heading"))
-        changed = not is_open and self.form.changed_in(group)
-        text.append("●" if changed else " ", self._style("changed"))
-        text.append(f"{group}", self._style("heading"))
+        text.append(f"{'▾' if is_open else '▸'} {group}", self._style("heading"))
+        if not is_open and self.form.changed_in(group):
+            text.append(" ●", self._style("changed"))
         if not is_open:
             text.pad_right(max(1, self._value_start - len(text)))
             text.append(self.form.summary(group), self._style("key"))
@@ -165,8 +164,8 @@ class FormView(ScrollView, can_focus=False):
 
     def _setting(self, name: str) -> Text:
         wrong, changed = name in self.form.errors, self.form.is_changed(name)
-        text = Text(" ")
-        text.append("✗" if wrong else "●" if changed else " ", self._style("wrong" if wrong else "changed"))
+        text = Text()
+        text.append("✗ " if wrong else "● " if changed else "  ", self._style("wrong" if wrong else "changed"))
         text.append(name, self._style("wrong" if wrong else "key"))
         text.pad_right(max(1, self._value_start - len(text)))
         value = self.form.text(name)
