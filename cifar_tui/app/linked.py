@@ -26,13 +26,22 @@ class LinkedScreen(Screen[ScreenResultType]):
     _waits_for_link = False
 
     def _compositor_refresh(self) -> None:
-        if not (isinstance(self.app, LinkedApp) and self.app.link_behind):
+        if self.is_current and self is not self.app.screen:
+            self._paint_below_a_dialog()
+        elif not (isinstance(self.app, LinkedApp) and self.app.link_behind):
             super()._compositor_refresh()
-            return
-        self._dirty_widgets.clear()  # the compositor keeps their regions
-        if not self._waits_for_link:
-            self._waits_for_link = True
-            self.set_timer(_RETRY_SECONDS, self._paint_later)
+        else:
+            self._dirty_widgets.clear()  # the compositor keeps their regions
+            if not self._waits_for_link:
+                self._waits_for_link = True
+                self.set_timer(_RETRY_SECONDS, self._paint_later)
+
+    def _paint_below_a_dialog(self) -> None:
+        """Repaint what changed, where Textual would repaint the whole screen."""
+        if regions := self._compositor._dirty_regions:  # noqa: SLF001 - Textual has no public name for them
+            self.app.screen.refresh(*regions)
+            regions.clear()
+        self._dirty_widgets.clear()
 
     def _paint_later(self) -> None:
         self._waits_for_link = False

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from textual._compositor import ChopsUpdate
 
 from cifar_tui.app.presenter import SLOW_FRAME_SECONDS, TICK_SECONDS
 from cifar_tui.app.widgets.header import RunHeader
@@ -170,3 +171,19 @@ async def test_what_keys_change_while_the_terminal_is_behind_is_painted_when_it_
         assert not frames
         behind = False
         await until(pilot, lambda: frames)
+
+
+async def test_below_a_dialog_only_what_changed_is_painted(app, run, monkeypatch):
+    frames = []
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        app.presenter.follow(run)
+        emit(run, trained(4))
+        await until(pilot, lambda: app.dashboard.training.charts._curves.loss == run.curves().loss)
+        await pilot.press("question_mark")
+        await pilot.pause(2 * TICK_SECONDS)
+        monkeypatch.setattr(app, "_display", lambda _, update: update and frames.append(update))
+        emit(run, [next_point(250)])
+        await until(pilot, lambda: app.dashboard.training.charts._curves.loss == run.curves().loss)
+        await until(pilot, lambda: frames)
+        assert all(isinstance(frame, ChopsUpdate) for frame in frames), "else the whole screen is drawn"

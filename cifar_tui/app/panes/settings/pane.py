@@ -253,5 +253,5 @@ class SettingsPane(Pane, can_focus=True):
         self.query_one("#settings-about", Static).update(about(self._form, row))
         title = Content.assemble("1 Settings · ", self._form.text("preset"))
         if self._form.changed:
-            title = title.append(f" · ● {self._form.changed} changed")
+            title = title.append(f" ● {self._form.changed} changed")
         self.border_title = title

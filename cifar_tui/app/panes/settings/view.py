@@ -165,7 +165,8 @@ class FormView(ScrollView, can_focus=False):
     def _setting(self, name: str) -> Text:
         wrong, changed = name in self.form.errors, self.form.is_changed(name)
         text = Text()
-        text.append("✗ " if wrong else "● " if changed else "  ", self._style("wrong" if wrong else "changed"))
+        mark = "✗" if wrong else "●" if changed else " "
+        text.append(f"{mark} ", self._style("wrong" if wrong else "changed"))
         text.append(name, self._style("wrong" if wrong else "key"))
         text.pad_right(max(1, self._value_start - len(text)))
         value = self.form.text(name)
