@@ -9,7 +9,7 @@ from cifar_tui.app.charts.pictures import half_blocks
 from cifar_tui.app.widgets.line import Line
 from cifar_tui.app.widgets.pane import Pane
 from cifar_tui.app.widgets.strip_view import StripView
-from cifar_tui.runs.format import UNKNOWN
+from cifar_tui.runs.format import UNKNOWN, cut
 from cifar_tui.runs.source import Sample, SampleBatch
 
 PICTURE_WIDTHS = (32, 28, 24, 20, 18, 16, 14, 12, 10, 8)
@@ -114,7 +114,8 @@ def _grid(samples: tuple[Sample, ...], columns: int, width: int) -> list[Strip]:
 
 
 def _caption(sample: Sample, width: int) -> Strip:
-    return Strip([Segment(f"{sample.index:,} {sample.ground_truth}")]).adjust_cell_length(width)
+    caption = cut(f"{sample.index:,} {sample.ground_truth}", width)
+    return Strip([Segment(caption)]).adjust_cell_length(width)
 
 
 def _table(samples: tuple[Sample, ...], width: int) -> list[Content]:
