@@ -78,9 +78,9 @@ def exit_message(app: CifarApp) -> str:
     snapshot = run.snapshot()
     lines = []
     if run.folder is not None:
-        lines.append(
-            f"run {run.name or run.folder.name} in {run.folder}: {snapshot.message or snapshot.phase}"
-        )
+        quit_now = app.left_at_once and snapshot.ended is None
+        how = "quit before it was saved" if quit_now else snapshot.message or snapshot.phase
+        lines.append(f"run {run.name or run.folder.name} in {run.folder}: {how}")
     elif snapshot.message and snapshot.ended is not None:
         lines.append(f"cifar-tui: {snapshot.message}")
     if snapshot.evaluated is not None and snapshot.evaluated.final:

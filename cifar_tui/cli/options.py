@@ -251,7 +251,7 @@ COMMANDS: dict[str, Command] = {
         ),
         options={
             "benchmarks": (
-                _PRESET._replace(help="measure only this preset, with 'presets'"),
+                _PRESET._replace(help="limit the benchmark 'presets' to this preset"),
                 _switch("--full", "also train every preset to completion"),
                 Option(
                     flags=("-n",),

@@ -40,8 +40,8 @@ def comparison_columns(runs: Sequence[ListedRun]) -> list[ComparedColumn]:
     comparison = compare_runs(runs)
     columns = [
         ComparedColumn(heading="run", texts=tuple(run_label(run) for run in runs), right=False),
-        _marked("best eval", figures("best"), [summary.best_accuracy for summary in summaries], max),
-        _marked("last eval", figures("last"), [summary.last_accuracy for summary in summaries], max),
+        _marked("best test", figures("best"), [summary.best_accuracy for summary in summaries], max),
+        _marked("last test", figures("last"), [summary.last_accuracy for summary in summaries], max),
         _marked("train loss", figures("loss"), [summary.loss for summary in summaries], min),
         *(
             ComparedColumn(

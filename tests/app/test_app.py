@@ -168,10 +168,22 @@ async def test_u_takes_more_epochs_from_the_form_and_names_what_stays(app, start
 def test_leaving_a_run_of_another_process_says_how_to_come_back(tmp_path, other_run):
     run = AttachedRun(other_run)
     app = SimpleNamespace(
-        own_run=None, presenter=SimpleNamespace(run=run), detached=False, checkpoints=Path("checkpoints")
+        own_run=None,
+        presenter=SimpleNamespace(run=run),
+        detached=False,
+        left_at_once=False,
+        checkpoints=Path("checkpoints"),
     )
     run._owner = Owner(live=True, crashed=False, pid=1)
     hint = f"is still running. Reattach with: cifar-tui attach {other_run.name}"
     assert hint in exit_message(app)
     run._owner = Owner(live=False, crashed=False)
     assert hint not in exit_message(app)
+
+
+def test_leaving_a_run_that_still_trains_at_once_says_that_it_was_not_saved(tmp_path):
+    run = LiveRun(TrainConfig(), checkpoints=tmp_path, resume=tmp_path / "a")
+    run._emit(PhaseChanged(phase=Phase.TRAINING))
+    run.folder = tmp_path / "a"
+    app = SimpleNamespace(own_run=run, presenter=None, detached=False, left_at_once=True)
+    assert exit_message(app) == f"run a in {tmp_path}/a: quit before it was saved"

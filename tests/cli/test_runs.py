@@ -64,7 +64,7 @@ def test_where_there_is_no_terminal_a_plain_table_has_every_column(tmp_path, cap
     monkeypatch.setenv("COLUMNS", "20")
     assert list_command(tmp_path, [], as_json=False) == 0
     lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
-    assert lines[0] == "run state preset data epoch best eval last eval train loss time age"
+    assert lines[0] == "run state preset data epoch best test last test train loss time age"
     assert lines[1] == "20260101-100000 ✓ done tutorial synthetic 2/2 60.00 60.00 – 1 m 15 s 3 d"
     assert (
         lines[2]

@@ -14,12 +14,12 @@ def test_results_and_differing_settings_are_columns_and_the_best_is_marked():
         listed("b", state="stopped", learning_rate=0.2, figures={"best_accuracy": 0.7, "loss": 1.0}),
         listed("c", figures={"best_accuracy": 0.7}),
     )
-    assert list(shown) == ["run", "best eval", "train loss", "lr", "epoch", "time", "state"], (
+    assert list(shown) == ["run", "best test", "train loss", "lr", "epoch", "time", "state"], (
         "no last accuracy"
     )
     assert shown["run"].texts == ("first", "b", "c")
     assert shown["state"].texts == ("✓ done", "■ stopped at step 20 of 50", "✓ done")
-    assert shown["best eval"].texts == ("60.00", "★ 70.00", "★ 70.00")
+    assert shown["best test"].texts == ("60.00", "★ 70.00", "★ 70.00")
     assert shown["train loss"].texts == ("1.500", "★ 1.000", "–"), "the least loss is the best"
     assert shown["lr"].texts == ("0.1", "0.2", "0.001")
     assert shown["time"].texts == ("1 m 15 s",) * 3
@@ -28,8 +28,8 @@ def test_results_and_differing_settings_are_columns_and_the_best_is_marked():
 def test_equal_results_are_not_marked():
     equal = {"best_accuracy": 0.60001}, {"best_accuracy": 0.60002}
     shown = columns(*(listed(name, figures=figures) for name, figures in zip("ab", equal, strict=True)))
-    assert shown["best eval"].texts == ("60.00", "60.00")
-    assert shown["best eval"].best == frozenset()
+    assert shown["best test"].texts == ("60.00", "60.00")
+    assert shown["best test"].best == frozenset()
 
 
 def test_columns_are_counted_only_if_they_fit_whole():

@@ -47,7 +47,7 @@ def test_a_table_is_never_wider_than_its_room():
 
 
 def test_the_first_differing_setting_and_the_best_accuracy_stay_where_there_is_little_room():
-    assert headings(build_table(SWEEP, width=32)) == ["run ▼", "state", "lr", "best eval"]
+    assert headings(build_table(SWEEP, width=32)) == ["run ▼", "state", "lr", "best test"]
     by_age = build_table(SWEEP, width=32, order=Order(column="age", descending=False))
     assert "age ▲" in headings(by_age), "what the rows are sorted by stays, too"
 

@@ -74,7 +74,7 @@ class DataDialog(Question):
         self._data = data
 
     def compose_body(self) -> Iterable[Widget]:
-        yield Label("Or a folder with one subfolder per class, in it or in its train/ and test/:")
+        yield Label("Or a folder with train/CLASS/ and test/CLASS/, or with CLASS/ in it:")
         yield TextInput(placeholder="path of the folder", compact=True, id="data-folder")
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:

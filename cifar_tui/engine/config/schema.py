@@ -208,7 +208,8 @@ class TrainConfig:
     )
     val_size: int = setting(
         0,
-        "training images held out to choose the best epoch",
+        "training images held out for validation; best.pt has the weights of the best epoch, while tests use "
+        "the last ones",
         whole(0, 10_000_000),
         in_step=False,
         in_recipe=False,

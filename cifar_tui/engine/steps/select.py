@@ -69,10 +69,10 @@ def resolve_backend(
             continue
         obstacle = backend.obstacle_to(config, device)
         if obstacle is None and images < backend.min_images:
-            obstacle = f"{images:,} training images in all are too few for {name} to pay off"
+            obstacle = f"{name} does not pay off for {images:,} training images over all epochs"
         if obstacle is None:
             if name != "eager":
-                reason = f"fastest for {images:,} training images in all"
+                reason = f"fastest for {images:,} training images over all epochs"
             return BackendChoice(backend=backend, reason=reason)
         reason = obstacle
     raise AssertionError("eager runs everything")

@@ -15,6 +15,7 @@ from cifar_tui.engine.steps.select import get_backend, resolve_backend
 from tests.engine.made_training import choice_of, config_with
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda", 0)
+FASTEST = "fastest for 100,000 training images over all epochs"
 
 
 def chosen(*, device=CPU, images=100_000, resumed=None, **settings):
@@ -29,7 +30,7 @@ def test_numba_runs_the_tutorial_on_the_whole_set():
     choice = chosen()
     assert choice.backend.name == "numba"
     assert choice.identity.startswith("numba 0.")
-    assert choice.sentence() == f"backend {choice.identity}: fastest for 100,000 training images in all"
+    assert choice.sentence() == f"backend {choice.identity}: {FASTEST}"
 
 
 def test_frequent_chart_points_and_log_lines_are_an_obstacle_to_graphs_only():
@@ -38,7 +39,7 @@ def test_frequent_chart_points_and_log_lines_are_an_obstacle_to_graphs_only():
 
 
 def test_on_a_gpu_cuda_graphs_run_it():
-    assert chosen(device=CUDA).sentence() == "backend cuda_graph: fastest for 100,000 training images in all"
+    assert chosen(device=CUDA).sentence() == f"backend cuda_graph: {FASTEST}"
     assert chosen(device=CUDA, images=1, resumed="cuda_graph").backend.name == "cuda_graph"
     assert chosen(device=CUDA, backend="cuda_graph", images=1).backend.name == "cuda_graph"
 
@@ -46,14 +47,14 @@ def test_on_a_gpu_cuda_graphs_run_it():
 @pytest.mark.parametrize(
     ("settings", "reason"),
     [
-        ({"images": 2880}, "2,880 training images in all are too few for numba to pay off"),
+        ({"images": 2880}, "numba does not pay off for 2,880 training images over all epochs"),
         ({"images": 2880, "model": "airbench-tiny"}, "numba does not support model airbench-tiny"),
         ({"backend": "eager"}, "set with backend=eager"),
         ({"batch_size": 128}, "numba takes batch sizes up to 64"),
         ({"device": torch.device("mps")}, "no other backend runs on mps"),
         (
             {"device": CUDA, "images": 9_000},
-            "9,000 training images in all are too few for cuda_graph to pay off",
+            "cuda_graph does not pay off for 9,000 training images over all epochs",
         ),
         ({"device": CUDA, "backend": "eager"}, "set with backend=eager"),
         ({"device": CUDA, "lr_schedule": "cosine"}, "cuda_graph does not support lr_schedule cosine"),

@@ -47,7 +47,7 @@ def _keys(form: Form, row: Row) -> str:
     if row.setting is None:
         keys = ["↑↓ move", f"enter {'fold' if row.is_open else 'unfold'}"]
     elif SETTINGS[row.setting].metadata["choices"]:
-        keys = ["↑↓ move", "←→ change", "enter all choices"]
+        keys = ["↑↓ move", "←→ change", "enter choose"]
     else:
         keys = ["↑↓ move", "enter accept", "^t train"]
     if row.setting is not None and form.text(row.setting) != form.initial(row.setting):
