@@ -184,6 +184,5 @@ def test_leaving_a_run_of_another_process_says_how_to_come_back(tmp_path, other_
 def test_leaving_a_run_that_still_trains_at_once_says_that_it_was_not_saved(tmp_path):
     run = LiveRun(TrainConfig(), checkpoints=tmp_path, resume=tmp_path / "a")
     run._emit(PhaseChanged(phase=Phase.TRAINING))
-    run.folder = tmp_path / "a"
     app = SimpleNamespace(own_run=run, presenter=None, detached=False, left_at_once=True)
     assert exit_message(app) == f"run a in {tmp_path}/a: quit before it was saved"
