@@ -104,8 +104,9 @@ class CifarApp(RunActions):
             self.notify_error(f"cannot save the theme to '{theme_file()}': {error.strerror}")
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        if action == "maximise":
-            return self.dashboard.has_room_for_all
+        if action in {"maximise", "show_all_panes"}:
+            maximised = self.dashboard.is_maximised
+            return self.dashboard.has_room_for_all and maximised == (action == "show_all_panes")
         return is_enabled(
             action, parameters, self.presenter.run, read_only=self.viewing, form_epochs=self.form_epochs
         )
@@ -118,6 +119,7 @@ class CifarApp(RunActions):
             return
         match launch:
             case Idle():
+                self.run_worker(self.tell_of_active_run, thread=True)
                 return
             case Attach(folder=folder):
                 try:
@@ -127,7 +129,9 @@ class CifarApp(RunActions):
                     return
                 if not self.own_live:
                     self.own_run = None
-                self._show(attached, pane="training", recap=self.own_run is None)
+                # a finished run is opened from the list to look at it, not to come back to it
+                recap = self.own_run is None and (launch is self._launch or attached.live)
+                self._show(attached, pane="training", recap=recap)
                 attached.start()
             case Train() | Resume():
                 run = LiveRun(

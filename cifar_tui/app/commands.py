@@ -94,7 +94,8 @@ COMMAND_GROUPS: dict[str, tuple[Command, ...]] = {
     ),
     "Panes": (
         *(_show_pane(number, name) for number, name in enumerate(PANES, start=1)),
-        Command("m", "Maximise", "Maximise the pane, or show all panes again", "maximise", footer="Maximise"),
+        Command("m", "Maximise", "Maximise the pane", "maximise", footer="Maximise"),
+        Command("m", "All panes", "Show all panes again", "show_all_panes", footer="All panes"),
         Command("slash", "Find setting", "Find a setting by name", "find_setting"),
         Command("escape", "Back", "Hide the cursor of the charts, or show all panes again", "step_back"),
     ),

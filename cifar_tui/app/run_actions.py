@@ -1,13 +1,16 @@
 """The app's actions that open other runs and resume them, beside the run of this process."""
 
+import contextlib
 from typing import TYPE_CHECKING
 
 from cifar_tui.app.launch import Attach, Launch, Resume
 from cifar_tui.app.view_actions import ViewActions
 from cifar_tui.engine.config.file import read_config_file
 from cifar_tui.engine.config.schema import TrainConfig, build_config
-from cifar_tui.engine.errors import UserError
+from cifar_tui.engine.errors import ConfigError, UserError
 from cifar_tui.engine.layout import CONFIG_FILE
+from cifar_tui.runs.disk.run_lock import owner_of
+from cifar_tui.runs.disk.store import find_run_to_attach, label_of
 from cifar_tui.runs.format import cut
 from cifar_tui.runs.resume_config import ResumePlan, config_to_resume, plan_resume
 from cifar_tui.runs.source import RunSource
@@ -65,6 +68,14 @@ class RunActions(ViewActions):
         """Say that this process works on a run already."""
         advice = "Go back to it (esc) and stop it (s)" if self.viewing else "Stop it (s) or detach (d)"
         self.notify(f"A run is active. {advice} first.", severity="warning")
+
+    def tell_of_active_run(self) -> None:
+        """Say which run is active in the background; on a thread, because it looks at all runs."""
+        with contextlib.suppress(ConfigError):  # there are no runs
+            folder = find_run_to_attach(self.checkpoints)
+            if owner_of(folder).live:
+                text = f"Run {label_of(folder)} is active in the background. Press r to list and open it."
+                self.call_from_thread(self.notify, text, timeout=10, markup=False)
 
     def action_runs(self) -> None:
         if self.screen is not self.dashboard:  # the palette can be opened over the list

@@ -53,6 +53,9 @@ class ViewActions(LinkedApp):
 
     def action_maximise(self) -> None:
         self.dashboard.maximise()
+        self.refresh_bindings()
+
+    action_show_all_panes = action_maximise
 
     def action_find_setting(self) -> None:
         from cifar_tui.app.find_setting import SettingsProvider
@@ -69,7 +72,7 @@ class ViewActions(LinkedApp):
     def action_step_back(self) -> None:
         dashboard = self.dashboard
         if not dashboard.training.charts.leave_cursor() and dashboard.is_maximised:
-            dashboard.maximise()
+            self.action_maximise()
 
     def action_sample_batch(self, step: int) -> None:
         self.dashboard.sample_number += step

@@ -103,7 +103,7 @@ class AttachedRun:
         """Which process owns the run, for the title of the screen."""
         if self._owner.live:
             return f"attached to process {self._owner.pid}"
-        return "crashed" if self._owner.crashed else "ended"
+        return ""
 
     @property
     def can_evaluate_saved(self) -> bool:

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from cifar_tui.app.app import CifarApp
-from cifar_tui.app.dialogs.questions import QuitDialog, RecapDialog
+from cifar_tui.app.dialogs.questions import QuitDialog
 from cifar_tui.app.dialogs.run_questions import ResumeDialog
 from cifar_tui.app.launch import Evaluate, Idle, Resume, Train
 from cifar_tui.app.run import exit_message
@@ -17,7 +17,7 @@ from cifar_tui.engine.config.schema import TrainConfig
 from cifar_tui.engine.events import Phase, PhaseChanged, RunEnded
 from cifar_tui.runs.attached import AttachedRun
 from cifar_tui.runs.control.protocol import Request
-from cifar_tui.runs.disk.run_lock import Owner
+from cifar_tui.runs.disk.run_lock import Owner, RunLock
 from cifar_tui.runs.disk.store import write_config
 from cifar_tui.runs.live import LiveRun
 from tests.app.views.runs_app import until
@@ -152,8 +152,9 @@ async def test_u_takes_more_epochs_from_the_form_and_names_what_stays(app, start
     (other_run / "report.json").touch()
     async with app.run_test(size=(120, 40)) as pilot:
         app._on_run_chosen(RunChoice(action="open", folder=other_run))
-        await until(pilot, lambda: isinstance(app.screen, RecapDialog) and app.focused)
-        await pilot.press("enter", "u")
+        await until(pilot, lambda: app.presenter.run and app.presenter.run.loaded)
+        await pilot.press("u")
+        assert app.screen is app.dashboard, "it is not said what happened to a run that is over"
         assert started.trained == [], "nothing is left to train"
         app.dashboard.settings.set("epochs", 4)
         app.dashboard.settings.set("momentum", 0.5)
@@ -186,3 +187,30 @@ def test_leaving_a_run_that_still_trains_at_once_says_that_it_was_not_saved(tmp_
     run._emit(PhaseChanged(phase=Phase.TRAINING))
     app = SimpleNamespace(own_run=run, presenter=None, detached=False, left_at_once=True)
     assert exit_message(app) == f"run a in {tmp_path}/a: quit before it was saved"
+
+
+async def test_a_dashboard_without_a_run_says_which_one_is_active(app, other_run, monkeypatch):
+    notes = []
+    monkeypatch.setattr(app, "notify", lambda text, **_: notes.append(text))
+    lock = RunLock(other_run)
+    lock.acquire()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: notes)
+    lock.release()
+    assert notes == [f"Run {other_run.name} is active in the background. Press r to list and open it."]
+
+
+async def test_m_maximises_a_pane_and_shows_all_again_as_the_footer_says(app):
+    async with app.run_test(size=(120, 40)) as pilot:
+        app.dashboard.forget_run()  # another run is about to be shown
+
+        def keys():
+            return {binding.binding.description for binding in app.screen.active_bindings.values()}
+
+        await pilot.press("2", "m")
+        assert app.dashboard.is_maximised
+        assert "All panes" in keys()
+        assert "Maximise" not in keys()
+        await pilot.press("m")
+        assert not app.dashboard.is_maximised
+        assert "Maximise" in keys()

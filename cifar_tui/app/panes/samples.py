@@ -60,8 +60,10 @@ class SamplesPane(Pane, can_focus=True):
         """Show `batch`; None if there are no images yet."""
         self._batch = batch
         self.set_class(batch is not None, "-filled")
-        keys = Content("[ previous batch · ] next batch" if batch else "")
-        self.write_border(title=_title(batch), subtitle=keys)
+        title, keys = _title(batch), Content("[ previous batch · ] next batch" if batch else "")
+        if batch and not self.styles.border_bottom[0]:  # nor a place for a subtitle
+            title += Content(" · [ ] page")
+        self.write_border(title=title, subtitle=keys)
         self._draw()
 
     def _draw(self) -> None:

@@ -115,6 +115,7 @@ class Dashboard(LinkedScreen[None]):
         self._show_idle(is_idle=name == "settings" and not self._has_run)
         for pane in PANES:
             self.query_one(f"#{pane}").set_class(pane == name, "-front")
+        self.set_class(name == "log", "-log-front")
         self.query_one(PaneTabs).front = name
         # at once: keys typed ahead are for the new focus
         self.set_focus(self.query_one(f"#{name}", Pane).first_focusable())
