@@ -48,6 +48,8 @@ class RunHeader(Line):
             parts.append(Content.assemble(("esc", "bold"), " back to ", (back_to, "bold")))
         elif run:
             parts.append(Content(run))
+        if ownership and not back_to:
+            parts.append(Content.styled(ownership, "bold"))
         if snapshot.data is not None:
             synthetic = snapshot.data.synthetic
             parts.append(
@@ -55,8 +57,6 @@ class RunHeader(Line):
                 if synthetic
                 else Content(cut_path(snapshot.data.title, _LONGEST_TITLE))
             )
-        if ownership and not back_to:
-            parts.append(Content.styled(ownership, "bold"))
         self._left, self._right = Content(" · ").join(parts), _progress(snapshot)
         self._draw()
 
