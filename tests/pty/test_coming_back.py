@@ -103,7 +103,7 @@ def test_the_runs_are_listed_opened_compared_and_deleted(open_terminal, train, c
     terminal.until_true(lambda: not crashed_run.exists())
     terminal.until_gone(rf"{crashed_run.name} ")
     terminal.press("enter")
-    terminal.until("✓ done")
+    terminal.until("trained for")
     assert "While you were away" not in terminal.text()
     terminal.press("q")
     assert terminal.wait_for_exit() == 0
