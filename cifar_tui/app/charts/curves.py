@@ -49,6 +49,8 @@ _EPOCH_END, _CURSOR = "┊", "│"
 _MIN_WIDTH, _MIN_HEIGHT = 20, 5
 _EPOCH_COLUMNS = 6
 """Least distance of two marked ends of epochs."""
+_MARK_COLUMNS = 3
+"""Columns for each mark of an evaluation, so that the line below the marks is seen."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -128,23 +130,27 @@ def accuracy_chart(curves: Curves, options: ChartOptions) -> Drawing:
     if len(training[0]) + len(tests[0]) < 2:
         single = training if len(training[0]) else tests
         return _placeholder(title, _single_point(single, "accuracy {:.1f} %"), options)
-    drawn = [
-        *_training_curves(training, curves, palette.training, palette.training_raw, options),
-        _Curve(tests, palette.test, DIAMOND),
-    ]
+    trained = _training_curves(training, curves, palette.training, palette.training_raw, options)
+    marks = _Curve(tests, palette.test, DIAMOND)
     legend = [
         _LegendEntry(curve, names, f"{curve.points[1][-1]:.1f} %")
         for curve, names in (
-            (drawn[-2], ("training", "train", "")),
-            (drawn[-1], ("test", "test", "")),
+            (trained[-1], ("training", "train", "")),
+            (marks, ("test", "test", "")),
             (so_far, ("evaluating", "evaluating", "")),
         )
         if len(curve.points[0])
     ]
-    drawn += [margin, so_far]
-    low, high = padded(*_value_range([drawn[0], *drawn[-3:]], curves, options))
+    drawn = [*trained, *_test_line(tests, curves, palette, options), marks, margin, so_far]
+    low, high = padded(*_value_range([trained[0], marks, margin, so_far], curves, options))
     y_axis = linear_axis(max(0.0, low), min(100.0, high), count=_tick_count(options))
     return _chart(title, drawn, legend, curves, y_axis, options)
+
+
+def _test_line(tests: "Points", curves: Curves, palette: Palette, options: ChartOptions) -> list[_Curve]:
+    """Return a line through the evaluations, which shows what the marks, on whole rows, do not."""
+    several = _inside(tests[0], curves, options).sum() > 1
+    return [_Curve(tests, palette.test, LINE)] if several else []
 
 
 def _so_far(curves: Curves, palette: Palette) -> tuple[_Curve, _Curve]:
@@ -270,7 +276,8 @@ def _chart(
         if len(curve.points[0]):
             x, y = across(curve.points[0]), up(curve.points[1])
             if curve.sign in {DIAMOND, OPEN_DIAMOND}:
-                canvas.signs(x, y, curve.sign, curve.colour)
+                apart = _MARK_COLUMNS * np.count_nonzero((x >= 0) & (x <= 1)) // width + 1
+                canvas.signs(x[::-apart], y[::-apart], curve.sign, curve.colour)
             elif curve.sign == DOTS:
                 canvas.dots(x, y, curve.colour)
             else:

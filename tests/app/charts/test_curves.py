@@ -137,6 +137,23 @@ def test_evaluations_are_marks_beside_the_training_line() -> None:
     assert sum(row.count(DIAMOND) for row in body) == 2
 
 
+def test_a_line_through_the_evaluations_shows_what_marks_on_whole_rows_do_not() -> None:
+    def chart(*accuracies: float) -> list[str]:
+        tests = [(1000.0 * n, accuracy) for n, accuracy in enumerate(accuracies, 1)]
+        return rows(accuracy_chart(Curves(test_accuracy=tests, steps_per_epoch=1000), width=40, height=10))
+
+    flat, wavy = chart(0.1, 0.7, 0.6, 0.6, 0.6), chart(0.1, 0.7, 0.6, 0.56, 0.6)
+    assert [row.count(DIAMOND) for row in flat[1:]] == [row.count(DIAMOND) for row in wavy[1:]]
+    assert flat != wavy
+    many = chart(*([0.2, 0.7] * 20))
+    assert sum(map(is_braille, "".join(many[1:]))) > 40, "marks leave room for the line"
+    assert many[1].rstrip().endswith(DIAMOND), "the latest is marked"
+    assert (
+        drawn_cells(accuracy_chart(Curves(test_accuracy=[(1, 0.5)], loss=[(1, 2.0)]), width=40, height=10))
+        == 0
+    )
+
+
 def test_an_unfinished_evaluation_has_an_open_mark() -> None:
     last = int(curves().loss[-1][0])
     running = replace(curves(), test_so_far=AccuracySoFar(step=last, accuracy=0.4, margin=0.05))
