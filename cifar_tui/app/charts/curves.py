@@ -14,6 +14,7 @@ from textual.strip import Strip
 
 from cifar_tui.app.charts.axes import (
     Axis,
+    evenly_spaced,
     linear_axis,
     log_axis,
     padded,
@@ -249,6 +250,8 @@ def _chart(
     import numpy as np
 
     palette, view = options.palette, options.view
+    if not y_axis.is_log:
+        y_axis = evenly_spaced(y_axis, options.height - 3)
     label_width = max(map(len, y_axis.labels), default=0)
     width, height = options.width - label_width - 1, options.height - 3
     unit = unit_of(curves, view)
@@ -283,13 +286,14 @@ def _chart(
             else:
                 canvas.line(x, y, curve.colour)
     x_axis = _X_AXES[unit](low, high, max(2, options.width // 12))
-    name = unit.value
+    names = [unit.value]
     if len(ends) and unit is not XUnit.EPOCH:
-        name += f" · {_EPOCH_END} " + ("epoch" if every == 1 else f"every {every} epochs")
+        grid = "epoch" if every == 1 else f"every {every} epochs"
+        names.insert(0, f"{unit} · {_EPOCH_END} {grid}")
     lines = [
         _legend(_titles(title, x_axis, unit, options), legend, options),
         *y_axis_rows(canvas.rows(), y_axis, label_width, Style(color=palette.axis)),
-        *x_axis_rows(x_axis, name, foot, (label_width, width), Style(color=palette.axis)),
+        *x_axis_rows(x_axis, names, foot, (label_width, width), Style(color=palette.axis)),
     ]
     return Drawing(lines=lines, plot=range(label_width + 1, options.width))
 

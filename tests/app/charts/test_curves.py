@@ -184,6 +184,15 @@ def test_the_axis_has_a_name_and_the_ends_of_the_epochs_are_marked() -> None:
     assert many[1].count("┊") == 9
 
 
+@pytest.mark.parametrize("width", range(35, 120, 5))
+def test_the_name_of_the_axis_leaves_room_for_the_labels_of_two_ticks(width: int) -> None:
+    for points in (40, 140, 300, 500, 940):
+        line, labels = rows(loss_chart(curves(points), width=width, height=10))[-2:]
+        shown = labels.replace("step", "").replace("· ┊ epoch", "").split()
+        assert len(shown) == line.count("┬") >= 2
+        assert shown[0] == "0"
+
+
 def test_the_x_axis_counts_steps_epochs_or_time() -> None:
     def labels(unit: XUnit, data: Curves) -> list[str]:
         return rows(loss_chart(data, width=88, height=15, unit=unit))[-1].split()
