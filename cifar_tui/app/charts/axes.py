@@ -203,7 +203,7 @@ def x_axis_rows(
 
 
 def _x_labels(axis: Axis, left: int, width: int, end: int) -> list[tuple[int, int, str]]:
-    """Return the column of each tick in the plot, the start of its label, and the label, as far as they fit."""
+    """Return the column of each tick in the plot, its label's start, and its label, as far as they fit."""
     shown: list[tuple[int, int, str]] = []
     free = 0
     for tick, label in zip(axis.ticks, axis.labels, strict=True):
