@@ -93,7 +93,7 @@ class _Curve:
 
 @dataclass(frozen=True, slots=True)
 class _LegendEntry:
-    """A curve in the legend: its names, from the longest to "", and its latest value, "" for none."""
+    """A curve in the legend: its names, from the longest, and its latest value, "" for none."""
 
     curve: _Curve
     names: tuple[str, ...]
@@ -116,8 +116,8 @@ def loss_chart(curves: Curves, options: ChartOptions) -> Drawing:
     raw = _LegendEntry(drawn[0], ("raw", "raw", ""), loss_figure(float(points[1][-1])))
     legend = [raw]
     if len(drawn) > 1:
-        smoothed_over = f"smoothed, {100 * options.smoothing:g} % window"
-        legend.insert(0, _LegendEntry(drawn[1], (smoothed_over, "smoothed", "")))
+        window = f"{100 * options.smoothing:g} %"
+        legend.insert(0, _LegendEntry(drawn[1], (f"smoothed, {window} window", f"smoothed {window}")))
     make_axis = log_axis if options.log_scale else linear_axis
     y_axis = make_axis(*padded(*_value_range(drawn[:1], curves, options)), count=_tick_count(options))
     return _chart(title, drawn, legend, curves, y_axis, options)
@@ -138,7 +138,7 @@ def accuracy_chart(curves: Curves, options: ChartOptions) -> Drawing:
         for curve, names in (
             (trained[-1], ("training", "train", "")),
             (marks, ("test", "test", "")),
-            (so_far, ("evaluating", "evaluating", "")),
+            (so_far, ("evaluating",)),
         )
         if len(curve.points[0])
     ]
@@ -333,25 +333,35 @@ def _titles(title: str, x_axis: Axis, unit: XUnit, options: ChartOptions) -> lis
 
 
 def _legend(titles: list[str], entries: list[_LegendEntry], options: ChartOptions) -> Strip:
-    """Build a row of exactly the chart's width: names and title are shortened or left out, values are not."""
-    axis = Style(color=options.palette.axis)
+    """Build a row of exactly the chart's width: names are shortened, then the first entries are left out.
+
+    The title goes only where it leaves no room for a value.
+    """
     levels = max((len(entry.names) for entry in entries), default=1)
+    kept = [entries[first:] for first in range(max(1, len(entries)))]
     segments: list[Segment] = []
-    for level, title in (*product(range(levels), titles), (levels - 1, "")):
-        segments = [Segment(f" {title}", Style(color=options.palette.text, bold=True))] if title else []
-        for entry in entries:
-            name = entry.names[min(level, len(entry.names) - 1)]
-            if name or entry.value:
-                segments += [
-                    Segment("  " if segments else ""),
-                    Segment(entry.curve.sign, Style(color=entry.curve.colour)),
-                    Segment(
-                        f" {name} {entry.value}" if name and entry.value else f" {name or entry.value}", axis
-                    ),
-                ]
+    for rest, level, title in (
+        *product(kept, range(levels), titles),
+        *product(kept, [levels - 1], [""]),
+    ):
+        segments = _legend_segments(title, rest, level, options.palette)
         if sum(segment.cell_length for segment in segments) <= options.width:
             break
     return _fitted(segments, options.width)
+
+
+def _legend_segments(title: str, entries: list[_LegendEntry], level: int, palette: Palette) -> list[Segment]:
+    """Return the title and each curve's sign, name, the shorter the higher the level, and value."""
+    axis = Style(color=palette.axis)
+    segments = [Segment(f" {title}", Style(color=palette.text, bold=True))] if title else []
+    for entry in entries:
+        name = entry.names[min(level, len(entry.names) - 1)]
+        segments += [
+            Segment("  " if segments else ""),
+            Segment(entry.curve.sign, Style(color=entry.curve.colour)),
+            Segment("".join(f" {part}" for part in (name, entry.value) if part), axis),
+        ]
+    return segments
 
 
 def _single_point(points: "Points", value_format: str) -> str:

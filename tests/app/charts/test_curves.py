@@ -164,13 +164,23 @@ def test_an_unfinished_evaluation_has_an_open_mark() -> None:
 
 
 @pytest.mark.parametrize("width", [20, 24, 30, 36, 44, 60, 90])
-def test_a_legend_that_is_too_wide_loses_names_but_never_a_value(width: int) -> None:
+def test_a_legend_that_is_too_wide_loses_names_then_curves_but_not_the_title(width: int) -> None:
     options: dict[str, Any] = {"width": width, "height": 10, "zoom": 2}
     accuracy, loss = rows(accuracy_chart(curves(), **options))[0], rows(loss_chart(curves(), **options))[0]
     assert "53.2 %" in accuracy
-    assert "54.7 %" in accuracy
+    assert ("54.7 %" in accuracy) == (width not in {24, 30})
+    assert ("Accuracy (%)" in accuracy) == (width > 20)
+    assert "Loss" in loss
     assert "1.307" in loss
+    assert ("smoothed" in loss) == ("5 %" in loss) == (width > 30), "the window is always named"
     assert "0.001" in rows(rate_chart(curves(), **options))[0]
+
+
+@pytest.mark.parametrize(("width", "others"), [(36, ""), (41, ""), (44, f"{DIAMOND} 53.2 %  ")])
+def test_an_evaluation_is_named_before_the_other_curves(width: int, others: str) -> None:
+    running = replace(curves(), test_so_far=AccuracySoFar(step=25_000, accuracy=0.4, margin=0.05))
+    legend = rows(accuracy_chart(running, width=width, height=10))[0]
+    assert legend.strip() == f"Accuracy (%)  {others}◇ evaluating 40.0 %"
 
 
 def test_the_axis_has_a_name_and_the_ends_of_the_epochs_are_marked() -> None:
