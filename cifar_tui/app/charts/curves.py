@@ -117,7 +117,7 @@ def loss_chart(curves: Curves, options: ChartOptions) -> Drawing:
     legend = [raw]
     if len(drawn) > 1:
         window = f"{100 * options.smoothing:g} %"
-        legend.insert(0, _LegendEntry(drawn[1], (f"smoothed, {window} window", f"smoothed {window}")))
+        legend.append(_LegendEntry(drawn[1], (f"smoothed, {window} window", f"smoothed {window}")))
     make_axis = log_axis if options.log_scale else linear_axis
     y_axis = make_axis(*padded(*_value_range(drawn[:1], curves, options)), count=_tick_count(options))
     return _chart(title, drawn, legend, curves, y_axis, options)
