@@ -317,8 +317,10 @@ class RunState:
             case StepsDone():
                 self._advance(event)
             case TrainingFinished():
-                update(step=event.step, epoch=event.epoch, train_seconds=event.train_seconds)
-                update(seconds_left=None)
+                started = self._values["started"]
+                earlier = 0 if started is None else (event.epoch - 1) * started.steps_per_epoch
+                update(step=event.step, epoch=event.epoch, batch=event.step - earlier, seconds_left=None)
+                update(train_seconds=event.train_seconds)
             case Evaluated():
                 self._test_accuracy.append(event.step, event.accuracy)
                 update(evaluating=None, **self._test_figures())

@@ -156,9 +156,10 @@ def test_figures_without_any_image_harm_nothing():
 
 
 def test_the_end_has_the_exact_step_and_time():
-    last = finished(completed=False, epoch=2, step=77, train_seconds=1.5)
-    snapshot = folded(STARTED, point(50, train_seconds=1.0), last, RunEnded(exit_code=0)).snapshot()
-    assert (snapshot.step, snapshot.epoch, snapshot.train_seconds) == (77, 2, 1.5)
+    last = finished(completed=False, epoch=2, step=1008, train_seconds=1.5)
+    latest = point(1000, train_seconds=1.0)  # of the epoch before
+    snapshot = folded(STARTED, latest, last, RunEnded(exit_code=0)).snapshot()
+    assert (snapshot.step, snapshot.epoch, snapshot.batch, snapshot.train_seconds) == (1008, 2, 8, 1.5)
     assert snapshot.seconds_left is None
     assert snapshot.ended is not None
 

@@ -1,8 +1,9 @@
 """The axes of a chart: ranges, a few round ticks, and how they are drawn."""
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from rich.segment import Segment
 from rich.style import Style
@@ -12,6 +13,9 @@ from cifar_tui.app.charts.canvas import column_of, row_of
 from cifar_tui.runs.format import duration
 
 CURSOR_FOOT = "▲"
+
+_MANY_ROWS = 10
+"""Rows from which labels are even enough if one is a row off."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,22 +59,46 @@ def linear_axis(low: float, high: float, *, count: int, label: Callable[[float],
 
 
 def log_axis(low: float, high: float, *, count: int) -> Axis:
-    """Build a log10 axis with round ticks in a narrow range and powers of ten in a wide one."""
+    """Build a log10 axis with round ticks in a narrow range and powers of ten in a wide one; two at least."""
     powers = range(math.ceil(math.log10(low) - 1e-9), math.floor(math.log10(high) + 1e-9) + 1)
     if high / low < 10:
         ticks = round_ticks(low, high, count)
-    elif 3 * len(powers) <= count:
+    elif 3 * len(powers) <= count or len(powers) < 2:
         ticks = [factor * 10.0**power for power in (powers[0] - 1, *powers) for factor in (1, 2, 5)]
     else:
-        ticks = [10.0**power for power in powers[:: math.ceil(len(powers) / count)]]
+        ticks = [10.0**power for power in powers[:: min(len(powers) - 1, math.ceil(len(powers) / count))]]
     ticks = [tick for tick in ticks if low * (1 - 1e-9) <= tick <= high * (1 + 1e-9)]
+    if len(powers) < 2:
+        ticks = ticks[:: math.ceil(len(ticks) / (count + 1)) or 1]
+    if len(ticks) < 2:
+        ticks = [tick for tick in round_ticks(low, high, 2 * count) if tick > 0]
+    labels = [f"{tick:g}" for tick in ticks]
+    if len(ticks) < 2:
+        ticks, labels = [low, high], [f"{end:.3g}" for end in (low, high)]
     return Axis(
         low=math.log10(low),
         high=math.log10(high),
         ticks=[math.log10(tick) for tick in ticks],
-        labels=[f"{tick:g}" for tick in ticks],
+        labels=labels,
         is_log=True,
     )
+
+
+def evenly_spaced(axis: Axis, rows: int) -> Axis:
+    """Drop ticks until the rest are evenly spaced on `rows` rows; one row more or less is even on many."""
+    places = [row_of((tick - axis.low) / (axis.high - axis.low), rows) for tick in axis.ticks]
+    parts = [slice(start, None, stride) for stride in range(1, len(places) - 1) for start in range(stride)]
+    outermost = slice(None, None, max(1, len(places) - 1))
+    kept = next((part for part in parts if _are_even(places[part], rows)), outermost)
+    return replace(axis, ticks=axis.ticks[kept], labels=axis.labels[kept])
+
+
+def _are_even(places: list[int], rows: int) -> bool:
+    """Whether the distances between three or more rows look equal."""
+    gaps = [lower - upper for lower, upper in pairwise(places)]
+    if len(gaps) < 2 or min(gaps) == 0:
+        return False
+    return max(gaps) - min(gaps) <= (rows >= _MANY_ROWS and min(gaps) > 1)
 
 
 def _number_labels(ticks: list[float]) -> list[str]:
@@ -144,34 +172,44 @@ def y_axis_rows(rows: list[list[Segment]], axis: Axis, label_width: int, style: 
 
 
 def x_axis_rows(
-    axis: Axis, name: str, foot: int | None, widths: tuple[int, int], style: Style
+    axis: Axis, names: Sequence[str], foot: int | None, widths: tuple[int, int], style: Style
 ) -> list[Strip]:
     """Draw the axis with its ticks, and below it their labels and the axis' name, as far as they fit.
 
     Args:
         axis: the range and the ticks.
-        name: of the axis, at its right end.
+        names: of the axis, from the longest, for its right end; the first that leaves room for most labels.
         foot: the column of the cursor in the plot; None without one.
         widths: of the labels of the other axis, and of the plot.
         style: of everything.
     """
     left, width = widths[0] + 1, widths[1]
+    most = len(_x_labels(axis, left, width, left + width))
+    for name in (*names, ""):
+        shown = _x_labels(axis, left, width, left + width - len(name) - bool(name))
+        if 2 * len(shown) > most:
+            break
     line, labels = ["─"] * width, [" "] * (left + width)
-    last = len(labels)
-    if len(name) <= len(labels) // 2:
-        last -= len(name)
-        labels[last:] = name
-    end = 0
-    for tick, label in zip(axis.ticks, axis.labels, strict=True):
-        column = column_of((tick - axis.low) / (axis.high - axis.low), width)
+    labels[len(labels) - len(name) :] = name
+    for column, start, label in shown:
         line[column] = "┬"
-        start = max(0, left + column - len(label) // 2)
-        if end <= start and start + len(label) < last:
-            labels[start : start + len(label)] = label
-            end = start + len(label) + 1
+        labels[start : start + len(label)] = label
     if foot is not None:
         line[foot] = CURSOR_FOOT
     return [
         Strip([Segment(f"{'└':>{left}}" + "".join(line), style)]),
         Strip([Segment("".join(labels), style)]),
     ]
+
+
+def _x_labels(axis: Axis, left: int, width: int, end: int) -> list[tuple[int, int, str]]:
+    """Return the column of each tick in the plot, its label's start, and its label, as far as they fit."""
+    shown: list[tuple[int, int, str]] = []
+    free = 0
+    for tick, label in zip(axis.ticks, axis.labels, strict=True):
+        column = column_of((tick - axis.low) / (axis.high - axis.low), width)
+        start = max(0, min(left + column - len(label) // 2, left + width - len(label)))
+        if free <= start and start + len(label) <= end:
+            shown.append((column, start, label))
+            free = start + len(label) + 1
+    return shown

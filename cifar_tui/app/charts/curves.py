@@ -14,6 +14,7 @@ from textual.strip import Strip
 
 from cifar_tui.app.charts.axes import (
     Axis,
+    evenly_spaced,
     linear_axis,
     log_axis,
     padded,
@@ -49,6 +50,8 @@ _EPOCH_END, _CURSOR = "┊", "│"
 _MIN_WIDTH, _MIN_HEIGHT = 20, 5
 _EPOCH_COLUMNS = 6
 """Least distance of two marked ends of epochs."""
+_MARK_COLUMNS = 3
+"""Columns for each mark of an evaluation, so that the line below the marks is seen."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -90,7 +93,7 @@ class _Curve:
 
 @dataclass(frozen=True, slots=True)
 class _LegendEntry:
-    """A curve in the legend: its names, from the longest to "", and its latest value, "" for none."""
+    """A curve in the legend: its names, from the longest, and its latest value, "" for none."""
 
     curve: _Curve
     names: tuple[str, ...]
@@ -113,8 +116,8 @@ def loss_chart(curves: Curves, options: ChartOptions) -> Drawing:
     raw = _LegendEntry(drawn[0], ("raw", "raw", ""), loss_figure(float(points[1][-1])))
     legend = [raw]
     if len(drawn) > 1:
-        smoothed_over = f"smoothed, {100 * options.smoothing:g} % window"
-        legend.insert(0, _LegendEntry(drawn[1], (smoothed_over, "smoothed", "")))
+        window = f"{100 * options.smoothing:g} %"
+        legend.append(_LegendEntry(drawn[1], (f"smoothed, {window} window", f"smoothed {window}")))
     make_axis = log_axis if options.log_scale else linear_axis
     y_axis = make_axis(*padded(*_value_range(drawn[:1], curves, options)), count=_tick_count(options))
     return _chart(title, drawn, legend, curves, y_axis, options)
@@ -128,23 +131,27 @@ def accuracy_chart(curves: Curves, options: ChartOptions) -> Drawing:
     if len(training[0]) + len(tests[0]) < 2:
         single = training if len(training[0]) else tests
         return _placeholder(title, _single_point(single, "accuracy {:.1f} %"), options)
-    drawn = [
-        *_training_curves(training, curves, palette.training, palette.training_raw, options),
-        _Curve(tests, palette.test, DIAMOND),
-    ]
+    trained = _training_curves(training, curves, palette.training, palette.training_raw, options)
+    marks = _Curve(tests, palette.test, DIAMOND)
     legend = [
         _LegendEntry(curve, names, f"{curve.points[1][-1]:.1f} %")
         for curve, names in (
-            (drawn[-2], ("training", "train", "")),
-            (drawn[-1], ("test", "test", "")),
-            (so_far, ("evaluating", "evaluating", "")),
+            (trained[-1], ("training", "train", "")),
+            (marks, ("test", "test", "")),
+            (so_far, ("evaluating",)),
         )
         if len(curve.points[0])
     ]
-    drawn += [margin, so_far]
-    low, high = padded(*_value_range([drawn[0], *drawn[-3:]], curves, options))
+    drawn = [*trained, *_test_line(tests, curves, palette, options), marks, margin, so_far]
+    low, high = padded(*_value_range([trained[0], marks, margin, so_far], curves, options))
     y_axis = linear_axis(max(0.0, low), min(100.0, high), count=_tick_count(options))
     return _chart(title, drawn, legend, curves, y_axis, options)
+
+
+def _test_line(tests: "Points", curves: Curves, palette: Palette, options: ChartOptions) -> list[_Curve]:
+    """Return a line through the evaluations, which shows what the marks, on whole rows, do not."""
+    several = _inside(tests[0], curves, options).sum() > 1
+    return [_Curve(tests, palette.test, LINE)] if several else []
 
 
 def _so_far(curves: Curves, palette: Palette) -> tuple[_Curve, _Curve]:
@@ -243,6 +250,8 @@ def _chart(
     import numpy as np
 
     palette, view = options.palette, options.view
+    if not y_axis.is_log:
+        y_axis = evenly_spaced(y_axis, options.height - 3)
     label_width = max(map(len, y_axis.labels), default=0)
     width, height = options.width - label_width - 1, options.height - 3
     unit = unit_of(curves, view)
@@ -270,19 +279,21 @@ def _chart(
         if len(curve.points[0]):
             x, y = across(curve.points[0]), up(curve.points[1])
             if curve.sign in {DIAMOND, OPEN_DIAMOND}:
-                canvas.signs(x, y, curve.sign, curve.colour)
+                apart = _MARK_COLUMNS * np.count_nonzero((x >= 0) & (x <= 1)) // width + 1
+                canvas.signs(x[::-apart], y[::-apart], curve.sign, curve.colour)
             elif curve.sign == DOTS:
                 canvas.dots(x, y, curve.colour)
             else:
                 canvas.line(x, y, curve.colour)
     x_axis = _X_AXES[unit](low, high, max(2, options.width // 12))
-    name = unit.value
+    names = [unit.value]
     if len(ends) and unit is not XUnit.EPOCH:
-        name += f" · {_EPOCH_END} " + ("epoch" if every == 1 else f"every {every} epochs")
+        grid = "epoch" if every == 1 else f"every {every} epochs"
+        names.insert(0, f"{unit} · {_EPOCH_END} {grid}")
     lines = [
         _legend(_titles(title, x_axis, unit, options), legend, options),
         *y_axis_rows(canvas.rows(), y_axis, label_width, Style(color=palette.axis)),
-        *x_axis_rows(x_axis, name, foot, (label_width, width), Style(color=palette.axis)),
+        *x_axis_rows(x_axis, names, foot, (label_width, width), Style(color=palette.axis)),
     ]
     return Drawing(lines=lines, plot=range(label_width + 1, options.width))
 
@@ -322,25 +333,35 @@ def _titles(title: str, x_axis: Axis, unit: XUnit, options: ChartOptions) -> lis
 
 
 def _legend(titles: list[str], entries: list[_LegendEntry], options: ChartOptions) -> Strip:
-    """Build a row of exactly the chart's width: names and title are shortened or left out, values are not."""
-    axis = Style(color=options.palette.axis)
+    """Build a row of exactly the chart's width: names are shortened, then the first entries are left out.
+
+    The title goes only where it leaves no room for a value.
+    """
     levels = max((len(entry.names) for entry in entries), default=1)
+    kept = [entries[first:] for first in range(max(1, len(entries)))]
     segments: list[Segment] = []
-    for level, title in (*product(range(levels), titles), (levels - 1, "")):
-        segments = [Segment(f" {title}", Style(color=options.palette.text, bold=True))] if title else []
-        for entry in entries:
-            name = entry.names[min(level, len(entry.names) - 1)]
-            if name or entry.value:
-                segments += [
-                    Segment("  " if segments else ""),
-                    Segment(entry.curve.sign, Style(color=entry.curve.colour)),
-                    Segment(
-                        f" {name} {entry.value}" if name and entry.value else f" {name or entry.value}", axis
-                    ),
-                ]
+    for rest, level, title in (
+        *product(kept, range(levels), titles),
+        *product(kept, [levels - 1], [""]),
+    ):
+        segments = _legend_segments(title, rest, level, options.palette)
         if sum(segment.cell_length for segment in segments) <= options.width:
             break
     return _fitted(segments, options.width)
+
+
+def _legend_segments(title: str, entries: list[_LegendEntry], level: int, palette: Palette) -> list[Segment]:
+    """Return the title and each curve's sign, name, the shorter the higher the level, and value."""
+    axis = Style(color=palette.axis)
+    segments = [Segment(f" {title}", Style(color=palette.text, bold=True))] if title else []
+    for entry in entries:
+        name = entry.names[min(level, len(entry.names) - 1)]
+        segments += [
+            Segment("  " if segments else ""),
+            Segment(entry.curve.sign, Style(color=entry.curve.colour)),
+            Segment("".join(f" {part}" for part in (name, entry.value) if part), axis),
+        ]
+    return segments
 
 
 def _single_point(points: "Points", value_format: str) -> str:

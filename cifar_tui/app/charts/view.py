@@ -76,9 +76,15 @@ def zoomed(curves: Curves, view: ChartView, direction: int) -> ChartView:
 
 
 def panned(curves: Curves, view: ChartView, direction: int) -> ChartView:
-    """Move to earlier (-1) or later (1) steps by a quarter of those shown."""
+    """Move to earlier (-1) or later (1) steps by a quarter of those shown; a cursor stays among them."""
     low, high = steps_shown(curves, view)
-    return _windowed(curves, view, low + direction * _PAN_SHARE * (high - low), high - low)
+    view = _windowed(curves, view, low + direction * _PAN_SHARE * (high - low), high - low)
+    cursor, (low, high) = view.cursor, steps_shown(curves, view)
+    if cursor is None or low <= cursor <= high:
+        return view
+    edge = low if direction > 0 else high
+    beyond = [place for place in cursor_places(curves) if (place - edge) * direction >= 0]
+    return pointed(curves, view, min(beyond, key=lambda place: abs(place - edge), default=cursor))
 
 
 def pointed(curves: Curves, view: ChartView, step: float) -> ChartView:

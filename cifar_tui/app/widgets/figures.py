@@ -70,6 +70,10 @@ class RunFigures(Horizontal):
     }
     """
 
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._snapshot = RunSnapshot()
+
     def compose(self) -> ComposeResult:
         yield LargeFigure(id="test-figure")
         yield LargeFigure(id="time-figure")
@@ -77,9 +81,11 @@ class RunFigures(Horizontal):
 
     def on_resize(self, event: Resize) -> None:
         self.set_class(event.size.width >= WIDE, "-wide")
+        self.show(self._snapshot)
 
     def show(self, snapshot: RunSnapshot) -> None:
         """Show the run of `snapshot`."""
+        self._snapshot = snapshot
         wide = self.has_class("-wide")
         self.query_one("#test-figure", LargeFigure).show(*_test_figure(snapshot, wide=wide))
         self.query_one("#time-figure", LargeFigure).show(*_time_figure(snapshot))
@@ -134,14 +140,16 @@ def fitting(parts: list[Content], width: int) -> Content:
 
 
 def _test_figure(snapshot: RunSnapshot, *, wide: bool) -> tuple[str, str]:
-    """Return the latest test accuracy, and a label with the best one."""
+    """Return the latest test accuracy, and a label with the best one, about as wide as it unless `wide`."""
     if snapshot.last_accuracy is None or snapshot.best_accuracy is None:
-        return "test · not evaluated yet", UNKNOWN
+        return "test · not evaluated yet" if wide else "test · not evaluated", UNKNOWN
     latest = percentage(snapshot.last_accuracy, 2)
     if snapshot.best_accuracy == snapshot.last_accuracy:
         return f"test · best @ epoch {snapshot.best_epoch}", latest
-    best, epoch = percentage(snapshot.best_accuracy, 2), "epoch" if wide else "ep."
-    return f"test now · best {best} @ {epoch} {snapshot.best_epoch}", latest
+    best = percentage(snapshot.best_accuracy, 2)
+    if not wide:
+        return f"best {best} @ ep. {snapshot.best_epoch}", latest
+    return f"test now · best {best} @ epoch {snapshot.best_epoch}", latest
 
 
 def _time_figure(snapshot: RunSnapshot) -> tuple[str, str]:

@@ -2,7 +2,14 @@
 
 import pytest
 
-from cifar_tui.app.charts.axes import linear_axis, log_axis, range_label, round_ticks, time_axis
+from cifar_tui.app.charts.axes import (
+    evenly_spaced,
+    linear_axis,
+    log_axis,
+    range_label,
+    round_ticks,
+    time_axis,
+)
 
 
 @pytest.mark.parametrize(
@@ -37,11 +44,35 @@ def test_a_linear_axis_has_two_ticks_at_least(low: float, high: float, count: in
     assert linear_axis(low, high, count=count).labels == labels
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "rows", "labels"),
+    [
+        (10.3, 78, 7, ["20", "60"]),
+        (0, 60, 7, ["0", "20", "40", "60"]),
+        (10.3, 97.3, 30, ["20", "30", "40", "50", "60", "70", "80", "90"]),
+        (1.3, 2.25, 12, ["1.4", "1.6", "1.8", "2.0", "2.2"]),
+        (0.3, 2.3, 8, ["0.5", "2.0"]),
+        (0.0903, 0.119, 3, ["0.0903", "0.119"]),
+    ],
+)
+def test_labels_are_evenly_spaced(low: float, high: float, rows: int, labels: list[str]) -> None:
+    axis = linear_axis(low, high, count=max(2, rows // 2))
+    assert evenly_spaced(axis, rows).labels == labels
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "labels"),
+    [(0.15, 2.3, ["0.2", "0.5", "1", "2"]), (0.12, 9, ["0.2", "1", "5"]), (0.9, 1.9, ["1", "1.5"])],
+)
+def test_a_low_log_axis_has_labels_between_powers_of_ten(low: float, high: float, labels: list[str]) -> None:
+    assert log_axis(low, high, count=3).labels == labels
+
+
 @pytest.mark.parametrize("count", [2, 3, 6, 20])
 @pytest.mark.parametrize(("low", "high"), [(11, 115), (1.1, 1.9), (0.9, 2.4), (1e-6, 1e6), (0.02, 0.3)])
 def test_a_log_axis_has_ticks_inside_at_any_height(low: float, high: float, count: int) -> None:
     axis = log_axis(low, high, count=count)
-    assert 1 <= len(axis.ticks) <= max(6, 3 * count)
+    assert 2 <= len(axis.ticks) <= max(6, 3 * count)
     assert all(axis.low - 1e-6 <= tick <= axis.high + 1e-6 for tick in axis.ticks)
 
 

@@ -115,7 +115,7 @@ def test_a_spike_of_one_point_among_thousands_is_seen() -> None:
 def test_raw_points_are_single_dots_the_smoothed_line_is_unbroken_and_the_legend_names_both() -> None:
     points = [(10 * n, 1.0 if n % 2 else 2.0) for n in range(1, 41)]
     chart = loss_chart(Curves(loss=points), width=60, height=15, smoothing=0.2)
-    assert f"{LINE} smoothed, 20 % window  {DOTS} raw 2.000" in rows(chart)[0]
+    assert f"{DOTS} raw 2.000  {LINE} smoothed, 20 % window" in rows(chart)[0]
     plot = [row.split("┤")[-1].split("│")[-1] for row in rows(chart)[1:-2]]
     columns = list(zip(*plot, strict=True))
     assert sum(map(is_braille, plot[0])) == len(points) // 2, "each of the greatest"
@@ -137,6 +137,23 @@ def test_evaluations_are_marks_beside_the_training_line() -> None:
     assert sum(row.count(DIAMOND) for row in body) == 2
 
 
+def test_a_line_through_the_evaluations_shows_what_marks_on_whole_rows_do_not() -> None:
+    def chart(*accuracies: float) -> list[str]:
+        tests = [(1000.0 * n, accuracy) for n, accuracy in enumerate(accuracies, 1)]
+        return rows(accuracy_chart(Curves(test_accuracy=tests, steps_per_epoch=1000), width=40, height=10))
+
+    flat, wavy = chart(0.1, 0.7, 0.6, 0.6, 0.6), chart(0.1, 0.7, 0.6, 0.56, 0.6)
+    assert [row.count(DIAMOND) for row in flat[1:]] == [row.count(DIAMOND) for row in wavy[1:]]
+    assert flat != wavy
+    many = chart(*([0.2, 0.7] * 20))
+    assert sum(map(is_braille, "".join(many[1:]))) > 40, "marks leave room for the line"
+    assert many[1].rstrip().endswith(DIAMOND), "the latest is marked"
+    assert (
+        drawn_cells(accuracy_chart(Curves(test_accuracy=[(1, 0.5)], loss=[(1, 2.0)]), width=40, height=10))
+        == 0
+    )
+
+
 def test_an_unfinished_evaluation_has_an_open_mark() -> None:
     last = int(curves().loss[-1][0])
     running = replace(curves(), test_so_far=AccuracySoFar(step=last, accuracy=0.4, margin=0.05))
@@ -147,13 +164,23 @@ def test_an_unfinished_evaluation_has_an_open_mark() -> None:
 
 
 @pytest.mark.parametrize("width", [20, 24, 30, 36, 44, 60, 90])
-def test_a_legend_that_is_too_wide_loses_names_but_never_a_value(width: int) -> None:
+def test_a_legend_that_is_too_wide_loses_names_then_curves_but_not_the_title(width: int) -> None:
     options: dict[str, Any] = {"width": width, "height": 10, "zoom": 2}
     accuracy, loss = rows(accuracy_chart(curves(), **options))[0], rows(loss_chart(curves(), **options))[0]
     assert "53.2 %" in accuracy
-    assert "54.7 %" in accuracy
-    assert "1.307" in loss
+    assert ("54.7 %" in accuracy) == (width not in {24, 30})
+    assert ("Accuracy (%)" in accuracy) == (width > 20)
+    assert ("Loss" in loss) == (width > 20)
+    assert ("1.307" in loss) == (width > 30)
+    assert "smoothed 5 %" in loss or "smoothed, 5 % window" in loss, "so that a change of it is seen"
     assert "0.001" in rows(rate_chart(curves(), **options))[0]
+
+
+@pytest.mark.parametrize(("width", "others"), [(36, ""), (41, ""), (44, f"{DIAMOND} 53.2 %  ")])
+def test_an_evaluation_is_named_before_the_other_curves(width: int, others: str) -> None:
+    running = replace(curves(), test_so_far=AccuracySoFar(step=25_000, accuracy=0.4, margin=0.05))
+    legend = rows(accuracy_chart(running, width=width, height=10))[0]
+    assert legend.strip() == f"Accuracy (%)  {others}◇ evaluating 40.0 %"
 
 
 def test_the_axis_has_a_name_and_the_ends_of_the_epochs_are_marked() -> None:
@@ -165,6 +192,15 @@ def test_the_axis_has_a_name_and_the_ends_of_the_epochs_are_marked() -> None:
     many = rows(loss_chart(curves(5000), width=88, height=15))
     assert many[-1].endswith("┊ every 2 epochs")
     assert many[1].count("┊") == 9
+
+
+@pytest.mark.parametrize("width", range(35, 120, 5))
+def test_the_name_of_the_axis_leaves_room_for_the_labels_of_two_ticks(width: int) -> None:
+    for points in (40, 140, 300, 500, 940):
+        line, labels = rows(loss_chart(curves(points), width=width, height=10))[-2:]
+        shown = labels.replace("step", "").replace("· ┊ epoch", "").split()
+        assert len(shown) == line.count("┬") >= 2
+        assert shown[0] == "0"
 
 
 def test_the_x_axis_counts_steps_epochs_or_time() -> None:

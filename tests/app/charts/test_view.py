@@ -71,6 +71,16 @@ def test_the_charts_follow_the_cursor_out_of_sight() -> None:
     assert steps_shown(CURVES, view) == (700, 950)
 
 
+def test_panning_takes_the_cursor_along() -> None:
+    view = panned(CURVES, ChartView(zoom=1, cursor=900), -1)
+    assert view.cursor == 870, "the last point of 375 to 875"
+    view = panned(CURVES, view, -1)
+    assert view.cursor == 750
+    view = panned(CURVES, view, 1)
+    assert view.cursor == 750, "it is shown"
+    assert panned(CURVES, ChartView(window=(15, 19), cursor=20), -1).cursor == 10
+
+
 def test_what_a_resume_took_back_is_not_shown() -> None:
     assert steps_shown(CURVES, ChartView(window=(1200, 1400))) == (0, 1000)
 

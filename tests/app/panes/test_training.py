@@ -150,6 +150,20 @@ async def test_what_decides_is_large_and_kept_beside_the_best(monkeypatch: pytes
         assert layouts == []
 
 
+async def test_on_few_columns_the_label_of_the_test_accuracy_leaves_room_for_the_other_figures() -> None:
+    async with PaneApp(TrainingPane()).run_test(size=(80, 16)) as pilot:
+        better, worse = evaluated((400, 600)), evaluated((400, 471))
+        for evaluations, label in (
+            ((), "test · not evaluated "),
+            ((better,), "test · best @ epoch 2 "),
+            ((better, worse), "best 50.00 % @ ep. 2 "),
+        ):
+            text = await show(pilot, [*trained(), *evaluations])
+            assert label in text
+            for end in ("20 %", "40 %", "loss 1.398 (smoothed) · lr 0.001", "trained for 5 s"):
+                assert end in text, label
+
+
 @pytest.mark.parametrize(
     ("completed", "said", "not_said"),
     [
