@@ -35,6 +35,8 @@ def about(form: Form, row: Row) -> Group:
 
 
 def _description(form: Form, row: Row) -> Content:
+    if form.notice:
+        return Content(form.notice)
     if row.setting is None:
         return Content(f"{row.group}: {form.summary(row.group)}")
     wrong = form.errors.get(row.setting)

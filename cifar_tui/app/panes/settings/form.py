@@ -39,11 +39,14 @@ class Form:
 
     Attributes:
         errors: why the value of a setting is wrong, by its key.
+        notice: what choosing another preset just did to changed values; "" if nothing.
     """
 
     def __init__(self, config: TrainConfig) -> None:
         self.errors: dict[str, str] = {}
+        self.notice = ""
         self._texts: dict[str, str] = {}
+        self._changed_under: dict[str, dict[str, str]] = {}
         self._folded: dict[Group, bool] = {}
         self._revealed: set[str] = set()
         self.load(config)
@@ -51,6 +54,8 @@ class Form:
     def load(self, config: TrainConfig) -> None:
         """Replace all values by those of `config`."""
         self.errors.clear()
+        self.notice = ""
+        self._changed_under.clear()
         self._texts = {name: setting_text(name, value) for name, value in dataclasses.asdict(config).items()}
 
     def read(self) -> TrainConfig:
@@ -73,11 +78,28 @@ class Form:
 
     def write(self, name: str, text: str) -> None:
         """Set the value of a setting as the user wrote it; a preset sets those of its recipe."""
-        if name == "preset" and text != self._texts[name]:
-            for other, value in preset_values(text).items():
-                self._texts[other] = setting_text(other, value)
-                self.errors.pop(other, None)
+        if text == self._texts[name]:
+            return
+        self.notice = ""
+        if name == "preset":
+            self._choose_preset(text)
         self._texts[name] = text
+
+    def _choose_preset(self, preset: str) -> None:
+        """Set the values of `preset`, with those that were changed when it was chosen before."""
+        before = self._texts["preset"]
+        replaced = {name: text for name, text in self._texts.items() if self.is_changed(name)}
+        restored = self._changed_under.get(preset, {})
+        self._changed_under[before] = replaced
+        values = {name: setting_text(name, value) for name, value in preset_values(preset).items()}
+        self._texts |= values | restored
+        for name in values:
+            self.errors.pop(name, None)
+        if restored:
+            self.notice = f"{preset}: brought back {_changed_values(len(restored))}"
+        elif replaced:
+            count = _changed_values(len(replaced))
+            self.notice = f"{preset}: replaced {count} · going back to {before} undoes it"
 
     def check(self, name: str) -> bool:
         """Return whether the value of a setting is valid, and keep the reason if it is not."""
@@ -97,8 +119,9 @@ class Form:
         return setting_text(name, preset_values(self._texts["preset"]).get(name, _DEFAULTS[name]))
 
     def is_changed(self, name: str) -> bool:
-        """Whether a setting differs from the preset."""
-        return bool(SETTINGS[name].metadata["in_recipe"]) and self._texts[name] != self.initial(name)
+        """Whether a setting has a valid value that differs from the preset."""
+        in_recipe = bool(SETTINGS[name].metadata["in_recipe"])
+        return in_recipe and name not in self.errors and self._texts[name] != self.initial(name)
 
     @property
     def changed(self) -> int:
@@ -167,6 +190,10 @@ def _value(name: str, text: str) -> Setting:
         return parse_setting(name, text)
     except ConfigError:
         return _DEFAULTS[name]
+
+
+def _changed_values(count: int) -> str:
+    return f"{count} changed {'value' if count == 1 else 'values'}"
 
 
 def _is_folder(text: str) -> bool:

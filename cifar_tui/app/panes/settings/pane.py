@@ -104,6 +104,7 @@ class SettingsPane(Pane, can_focus=True):
 
     def find(self, name: str) -> None:
         """Move the cursor to the row of the setting `name`."""
+        self._form.notice = ""
         self._form.reveal(name)
         self._view.go(name)
         self.screen.set_focus(self._field, scroll_visible=False)
@@ -112,6 +113,7 @@ class SettingsPane(Pane, can_focus=True):
     def move(self, step: int) -> bool:
         """Accept what is typed and move the cursor by `step` rows; return whether there is such a row."""
         self._take()
+        self._form.notice = ""
         self._view.redraw()  # what was typed may show or hide the next row
         moved = self._view.move(step)
         self._show()
@@ -120,6 +122,7 @@ class SettingsPane(Pane, can_focus=True):
     def leave(self) -> None:
         """Accept what is typed, and make letters commands again."""
         self._take()
+        self._form.notice = ""
         self.screen.set_focus(self)
         self._show()
 
@@ -196,6 +199,7 @@ class SettingsPane(Pane, can_focus=True):
     def on_form_view_clicked(self, event: FormView.Clicked) -> None:
         event.stop()
         self._take()
+        self._form.notice = ""
         self._view.go(event.row.key)
         self.screen.set_focus(self._field, scroll_visible=False)
         self._show()

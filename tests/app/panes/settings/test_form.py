@@ -77,6 +77,33 @@ def test_a_preset_sets_its_recipe_and_no_more(form: Form) -> None:
     assert form.read() == TrainConfig(data="synthetic", seed=7)
 
 
+def test_changed_values_come_back_with_their_preset(form: Form) -> None:
+    form.load(TrainConfig(data="synthetic", learning_rate=0.5, translate=3))
+    form.write("epochs", "never")
+    form.check("epochs")
+    form.write("preset", "quick")
+    assert form.notice == "quick: replaced 2 changed values · going back to tutorial undoes it"
+    form.write("momentum", "0.7")
+    assert form.notice == ""
+    form.write("preset", "speedrun")
+    assert form.changed == 0
+    form.write("preset", "quick")
+    assert form.notice == "quick: brought back 1 changed value"
+    assert form.read() == preset_config("quick").replace(data="synthetic", momentum=0.7)
+    form.write("preset", "tutorial")
+    assert form.read() == TrainConfig(data="synthetic", learning_rate=0.5, translate=3)
+    form.load(preset_config("quick"))
+    form.write("preset", "tutorial")
+    assert (form.changed, form.notice) == (0, ""), "another run's values have nothing to do with these"
+
+
+def test_a_wrong_value_does_not_count_as_changed_in_whatever_group(form: Form) -> None:
+    for name in ("batch_size", "device"):
+        form.write(name, "wrong")
+        form.check(name)
+    assert (form.changed, list(form.errors)) == (0, ["batch_size", "device"])
+
+
 def test_what_differs_from_the_preset_is_marked_and_can_be_reset(form: Form) -> None:
     form.write("seed", "7")
     assert form.changed == 0, "a preset has no seed"

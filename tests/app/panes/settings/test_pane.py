@@ -95,6 +95,20 @@ async def test_a_choice_changes_with_arrows_and_has_a_list_with_explanations(fin
     assert fingers.value("preset") == "quick"
 
 
+async def test_another_preset_says_that_it_replaced_values_until_the_cursor_moves(fingers):
+    await fingers.press("1", "right")
+    await until(fingers.pilot, lambda: "quick: replaced 1 changed value · going back to" in fingers.hint)
+    await fingers.press("left")
+    await until(fingers.pilot, lambda: "tutorial: brought back 1 changed value" in fingers.hint)
+    assert fingers.value("epochs") == 7
+    await fingers.press("enter")
+    await until(fingers.pilot, lambda: isinstance(fingers.app.screen, Choices))
+    await fingers.press("down", "enter")
+    await until(fingers.pilot, lambda: fingers.row == "data" and "quick: replaced 1" in fingers.hint)
+    await fingers.press("up")
+    await until(fingers.pilot, lambda: "recipe" in fingers.hint)
+
+
 async def test_headings_fold_and_unfold_and_arrows_pass_them(fingers):
     for group in list(Group)[1:]:
         fingers.view.form.fold(group, folded=True)
