@@ -2,7 +2,7 @@
 
 import dataclasses
 import os.path
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from cifar_tui.engine.config.fields import Group
@@ -48,6 +48,8 @@ class Form:
         self._texts: dict[str, str] = {}
         self._changed_under: dict[str, dict[str, str]] = {}
         self._folded: dict[Group, bool] = {}
+        self._fitting: set[Group] = set()
+        self._height = -1
         self._revealed: set[str] = set()
         self.load(config)
 
@@ -66,6 +68,9 @@ class Form:
         """
         for name in self._texts:
             self.check(name)
+        if self.errors:
+            name, reason = next(iter(self.errors.items()))
+            raise ConfigError(f"{name} {reason}", field=name)
         try:
             return build_config({name: parse_setting(name, text) for name, text in self._texts.items()})
         except ConfigError as error:
@@ -143,18 +148,28 @@ class Form:
         self._folded[SETTINGS[name].metadata["group"]] = False
 
     def rows(self, height: int) -> list[Row]:
-        """Return the rows from top to bottom, with as many groups open as fit into `height` lines."""
+        """Return the rows from top to bottom, with the groups open that fitted when `height` last changed."""
         used = {group: list(self._used(group)) for group in Group}
-        room = height - len(used)
+        if height != self._height:
+            self._height, self._fitting = height, self._fitting_groups(used, height)
         rows = []
         for group, names in used.items():
-            room -= len(names)
-            folded = self._folded.get(group, room < 0 and group is not Group.ESSENTIALS)
-            room += len(names) if folded else 0
-            rows.append(Row(group=group, setting=None, is_open=not folded))
-            if not folded:
+            is_open = not self._folded.get(group, group not in self._fitting)
+            rows.append(Row(group=group, setting=None, is_open=is_open))
+            if is_open:
                 rows += [Row(group=group, setting=name, is_open=True) for name in names]
         return rows
+
+    def _fitting_groups(self, used: Mapping[Group, list[str]], height: int) -> set[Group]:
+        """Return the groups that fit into `height` lines, from the first to one that does not."""
+        room = height - len(used)
+        fitting = {Group.ESSENTIALS}
+        for group, names in used.items():
+            room -= 0 if self._folded.get(group) else len(names)
+            if room < 0:
+                break
+            fitting.add(group)
+        return fitting
 
     def summary(self, group: Group) -> str:
         """Return what is in a group: the values that differ from the default, or else the first."""

@@ -10,7 +10,7 @@ from cifar_tui.app.dialogs.choices import Choices
 from cifar_tui.app.panes.settings.field import Field
 from cifar_tui.app.panes.settings.view import FormView
 from cifar_tui.engine.config.fields import Group
-from cifar_tui.engine.config.schema import TrainConfig
+from cifar_tui.engine.config.schema import SETTINGS, TrainConfig
 from tests.app.panes.pane_app import PaneApp, until
 
 
@@ -157,6 +157,39 @@ async def test_training_starts_from_within_a_text_with_what_is_typed(fingers, st
     await fingers.press(*keys)
     await until(fingers.pilot, lambda: started.trained)
     assert started.trained[0].config == TrainConfig(epochs=7, data="synthetic", learning_rate=0.25)
+
+
+@pytest.mark.parametrize("keys", [("ctrl+t",), ("escape", "t")])
+async def test_a_folder_that_does_not_exist_is_refused_in_the_form(fingers, started, keys):
+    await fingers.go("data")
+    await fingers.write("no/such")
+    await fingers.press(*keys)
+    await until(fingers.pilot, lambda: "✗ 'no/such' is not a folder" in fingers.hint)
+    assert (fingers.row, fingers.form.has_cursor, started.trained) == ("data", True, [])
+
+
+async def test_a_setting_is_found_from_within_a_number_but_not_a_path(fingers):
+    await fingers.go("data")
+    await fingers.write("a/b")
+    assert fingers.field.value == "a/b"
+    await fingers.go("batch_size")
+    await fingers.press("8", "slash")
+    await until(fingers.pilot, lambda: fingers.app.screen is not fingers.app.dashboard)
+    await fingers.press("escape")
+    assert fingers.view.form.text("batch_size") == "48"
+
+
+@pytest.mark.parametrize("size", [(60, 16), (80, 24), (120, 40)])
+async def test_the_keys_of_every_row_are_visible(app, size):
+    async with app.run_test(size=size) as pilot:
+        fingers = Fingers(app, pilot)
+        for name in SETTINGS:
+            await fingers.go(name)
+            assert fingers.hint.endswith("esc leave"), name
+            assert PaneApp.text(app).count("esc leave") == 1, name
+        await fingers.go("weight_decay")
+        beside = app.dashboard.query_one("#settings-about").display
+        assert ("…" in fingers.hint, "rescaled" in fingers.hint) == (not beside, not beside)
 
 
 async def test_a_value_is_reset_to_that_of_the_preset(fingers):
