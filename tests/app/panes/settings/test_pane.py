@@ -7,6 +7,7 @@ from textual.widgets import Static
 
 from cifar_tui.app.app import CifarApp
 from cifar_tui.app.dialogs.choices import Choices
+from cifar_tui.app.find_setting import relevance
 from cifar_tui.app.panes.settings.field import Field
 from cifar_tui.app.panes.settings.view import FormView
 from cifar_tui.engine.config.fields import Group
@@ -294,3 +295,19 @@ async def test_ctrl_t_does_nothing_over_a_dialog(fingers, started):
     await fingers.press("ctrl+t")
     await fingers.pilot.pause(0.1)
     assert started.trained == []
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("lr", ["learning_rate", "lr_schedule", "bias_lr", "head_lr", "final_lr_factor"]),
+        ("learning rate", ["learning_rate"]),
+        ("model", ["model"]),
+        ("check", ["checkpoint_every_epochs", "checkpoint_every_minutes"]),
+        ("shift", ["translate", "tta"]),
+    ],
+)
+def test_settings_that_fit_best_are_found_first(text, found):
+    text = text.replace(" ", "_")
+    ordered = sorted(SETTINGS, key=lambda name: relevance(text, name), reverse=True)
+    assert ordered[: len(found)] == found
