@@ -81,9 +81,12 @@ class Question(Dialog[str]):
         """Yield widgets between the text and the answers."""
         return ()
 
+    def first_focus(self) -> Widget:
+        """Return what has the focus at first: the harmless answer."""
+        return self.query_one(f"#{next(answer.id for answer in self._answers if answer.harmless)}")
+
     def on_mount(self) -> None:
-        harmless = next(answer.id for answer in self._answers if answer.harmless)
-        self.set_focus(self.query_one(f"#{harmless}"))
+        self.set_focus(self.first_focus())
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
         self.action_answer(str(event.button.id))

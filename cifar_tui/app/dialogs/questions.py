@@ -8,7 +8,7 @@ from textual.widgets import Input, Label
 
 from cifar_tui.app.dialogs.dialog import Answer, Question
 from cifar_tui.app.widgets.text_input import TextInput
-from cifar_tui.engine.data.registry import DOWNLOADED
+from cifar_tui.engine.data.registry import SOURCES
 from cifar_tui.engine.events import Phase
 
 _ACTIVE = {Phase.TRAINING: "Training is running", Phase.PAUSED: "Training is paused"}
@@ -54,6 +54,8 @@ class RecapDialog(Question):
 class DataDialog(Question):
     """Offers ways to get images; dismissed with the data setting to start again with, or None.
 
+    A failed download can be retried; the path of a folder is kept to be corrected.
+
     Args:
         reason: why there are none.
         data: the data setting that failed.
@@ -61,7 +63,9 @@ class DataDialog(Question):
     """
 
     def __init__(self, reason: str, data: str, *, attempt: int = 1) -> None:
-        title = "CIFAR-10 is not available" if data in DOWNLOADED else "These images cannot be used"
+        self._data = data
+        self._is_folder = data not in SOURCES
+        title = "These images cannot be used" if self._is_folder else "CIFAR-10 is not available"
         answers = (
             Answer(id="retry", keys="r", label="r Retry", harmless=True),
             Answer(id="folder", keys="f", label="f Choose a folder"),
@@ -70,12 +74,17 @@ class DataDialog(Question):
         )
         if attempt > 1:
             reason = f"Attempt {attempt} at {time.strftime('%H:%M:%S')} failed as well.\n{reason}"
-        super().__init__(title, reason, answers)
-        self._data = data
+        super().__init__(title, reason, answers[1:] if self._is_folder else answers)
 
     def compose_body(self) -> Iterable[Widget]:
-        yield Label("Or a folder with train/CLASS/ and test/CLASS/, or with CLASS/ in it:")
-        yield TextInput(placeholder="path of the folder", compact=True, id="data-folder")
+        yield Label("A folder with CLASS/, or train/CLASS/ and test/CLASS/:")
+        path = self._data if self._is_folder else ""
+        yield TextInput(
+            path, placeholder="/path/to/images", compact=True, select_on_focus=False, id="data-folder"
+        )
+
+    def first_focus(self) -> Widget:
+        return self.query_one(Input) if self._is_folder else super().first_focus()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Take letters for text while the folder is typed."""

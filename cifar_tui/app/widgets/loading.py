@@ -55,7 +55,10 @@ class LoadingView(Vertical):
 
 def _figures(progress: LoadingProgress, per_second: float | None) -> list[str]:
     def amount(count: float) -> str:
-        return byte_count(count) if progress.unit == "bytes" else f"{count:,.0f} {progress.unit}"
+        if progress.unit == "bytes":
+            return byte_count(count)
+        number = f"{count:,.0f}"
+        return f"{number} {progress.unit.removesuffix('s') if number == '1' else progress.unit}"
 
     figures = [amount(progress.done)]
     if progress.total:

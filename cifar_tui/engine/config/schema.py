@@ -97,7 +97,12 @@ class TrainConfig:
         group=Group.ESSENTIALS,
     )
     seed: int = setting(
-        0, "random seed", whole(0, _MAX_SEED), in_step=False, in_recipe=False, group=Group.ESSENTIALS
+        0,
+        "seed of weights, order and augmentation: the same seed gives the same run",
+        whole(0, _MAX_SEED),
+        in_step=False,
+        in_recipe=False,
+        group=Group.ESSENTIALS,
     )
     optimizer: str = choice(
         "sgd",
@@ -107,14 +112,15 @@ class TrainConfig:
     )
     momentum: float = setting(
         0.9,
-        "momentum; beta1 for adamw; for muon, that of convolution filters (0.85 for the rest)",
+        "share of the last update kept in the next; beta1 for adamw; for muon, that of convolution filters "
+        "(0.85 for the rest)",
         number(0, 1, below=True),
         group=Group.OPTIMIZER,
     )
     weight_decay: float = setting(
         0.0,
-        "weight decay, rescaled where bias_lr and head_lr apply so that all weights decay equally fast; with "
-        "muon, none on convolution filters",
+        "pull of the weights towards 0, rescaled where bias_lr and head_lr apply so that all weights decay "
+        "equally fast; with muon, none on convolution filters",
         number(0, 10),
         group=Group.OPTIMIZER,
     )
@@ -132,7 +138,12 @@ class TrainConfig:
         group=Group.OPTIMIZER,
         words={"same as learning_rate": None},
     )
-    label_smoothing: float = setting(0.0, "label smoothing", number(0, 1, below=True), group=Group.OPTIMIZER)
+    label_smoothing: float = setting(
+        0.0,
+        "share of the target spread evenly over all classes",
+        number(0, 1, below=True),
+        group=Group.OPTIMIZER,
+    )
     weight_averaging: str = choice(
         "none",
         "evaluate and save averaged weights; lookahead also continues training from them",
@@ -141,7 +152,7 @@ class TrainConfig:
     )
     ema_decay: float = setting(
         0.95,
-        "decay of the average per step",
+        "share of the average kept at each step",
         number(0, 1, below=True),
         group=Group.OPTIMIZER,
         used_if=lambda values: values["weight_averaging"] == "ema",
@@ -272,7 +283,9 @@ class TrainConfig:
         group=Group.MACHINE,
     )
     channels_last: bool = switch(
-        default=False, description="channels-last memory layout", group=Group.MACHINE
+        default=False,
+        description="keep the channels of a pixel together in memory: often faster convolutions",
+        group=Group.MACHINE,
     )
     compile: str = choice(
         "no",

@@ -165,8 +165,8 @@ def _storage_sentence(data_dir: Path, error: OSError) -> str:
     if error.errno in {errno.ENOSPC, errno.EDQUOT}:
         return (
             f"the disk that holds '{data_dir}' is full: free up 360 MB for CIFAR-10, "
-            "or choose another --data-dir"
+            "or choose another data_dir"
         )
     place = error.filename or data_dir
     reason = error.strerror or error
-    return f"cannot write to '{place}' ({reason}): choose another --data-dir, or {ALTERNATIVES}"
+    return f"cannot write to '{place}' ({reason}): choose another data_dir, or {ALTERNATIVES}"

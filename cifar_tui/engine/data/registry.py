@@ -21,7 +21,7 @@ A loader takes `data_dir` (for downloads and caches), `seed` and `progress`, and
 DOWNLOADED = ("auto", "cifar10")
 """The names in `SOURCES` that stand for the official images, which are downloaded."""
 
-ALTERNATIVES = "use your own images (--data DIR) or synthetic ones (--data synthetic)"
+ALTERNATIVES = "set data to a folder of images or to synthetic"
 """What to do without the official files, for the end of an error message."""
 
 _SECONDS_BETWEEN_REPORTS = 0.1

@@ -134,7 +134,7 @@ def _errors_explained(folder: Path) -> Iterator[None]:
     else:
         return
     raise DataUnavailableError(
-        f"{reason} '{printable(str(folder))}'; --data takes {', '.join(SOURCES)} or the path of a folder"
+        f"{reason} '{printable(str(folder))}'; data takes {', '.join(SOURCES)} or the path of a folder"
     )
 
 

@@ -2,17 +2,23 @@
 
 import pytest
 from textual.events import Key
-from textual.widgets import Button, Input
+from textual.widgets import Button, Input, Static
 
 from cifar_tui.app.dialogs.help import HelpScreen
 from cifar_tui.app.dialogs.questions import DataDialog, QuitDialog, RecapDialog
 from cifar_tui.app.dialogs.run_questions import DeleteDialog
+from cifar_tui.engine.data.cifar10 import ARCHIVE
+from cifar_tui.engine.data.registry import ALTERNATIVES
 from cifar_tui.engine.events import Phase
 from tests.app.views.runs_app import until
 
 
 def data_dialog():
     return DataDialog("cannot download", "auto")
+
+
+def folder_dialog():
+    return DataDialog("no such folder: 'small2'", "small2")
 
 
 def quit_dialog():
@@ -60,6 +66,8 @@ ANSWERS = [
     (data_dialog, ["ctrl+c"], None),
     (data_dialog, ["f", *"rs", "enter"], "rs"),
     (data_dialog, ["up", *"rs", "down", "down", "enter"], "rs"),
+    (folder_dialog, ["slash", "x", "enter"], "small2/x"),
+    (folder_dialog, ["down", "s"], "synthetic"),
     (HelpScreen, ["ctrl+c"], None),
 ]
 
@@ -133,14 +141,33 @@ async def test_the_question_at_the_end_says_what_the_run_is_doing(app, subtests)
                 await pilot.pause()
 
 
+async def assert_whole(pilot, dialog):
+    """Open `dialog` and assert that nothing of it is cut off."""
+    pilot.app.push_screen(dialog)
+    await pilot.pause()
+    inner = dialog.query_one(".dialog").content_region
+    for widget in (*dialog.query(Button), *dialog.query(Input), *dialog.query(Static)):
+        assert inner.contains_region(widget.region), widget
+    dialog.dismiss(None)
+    await pilot.pause()
+
+
 async def test_all_answers_are_visible_in_a_small_terminal(app):
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.pause()
-        for dialog in (quit_dialog(), delete_dialog(), recap_dialog(), data_dialog()):
-            app.push_screen(dialog)
-            await pilot.pause()
-            inner = dialog.query_one(".dialog").content_region
-            for widget in (*dialog.query(Button), *dialog.query(Input)):
-                assert inner.contains_region(widget.region), widget
-            dialog.dismiss(None)
-            await pilot.pause()
+        for dialog in (quit_dialog(), delete_dialog(), recap_dialog()):
+            await assert_whole(pilot, dialog)
+
+
+REASON = (
+    f"cannot download {ARCHIVE.url} to 'data': no network (cannot resolve host name); try again, or "
+    f"{ALTERNATIVES}"
+)
+
+
+@pytest.mark.parametrize("size", [(60, 16), (80, 24), (120, 40)])
+async def test_every_way_to_get_images_is_visible(app, size):
+    async with app.run_test(size=size) as pilot:
+        await pilot.pause()
+        for dialog in (DataDialog(REASON, "auto"), folder_dialog()):
+            await assert_whole(pilot, dialog)

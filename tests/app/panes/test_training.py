@@ -265,6 +265,8 @@ async def test_loading_shows_the_progress_the_speed_of_the_last_seconds_and_the_
         text = await load(pilot, stage)
         assert "1,200 of 60,000 images" in text
         assert "/s" not in text, "it is another stage"
+        text = await load(pilot, LoadingProgress(stage="listing files", done=1, total=None, unit="files"))
+        assert "1 file " in text
         text = await load(pilot, download(5_000_000, 140.0, total=None))
         assert "5.0 MB" in text
         assert "%" not in text

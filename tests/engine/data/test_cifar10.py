@@ -119,7 +119,9 @@ def test_no_network_names_the_alternatives(
         port = unused.getsockname()[1]
     archive = dataclasses.replace(small_archive, url=f"http://127.0.0.1:{port}/{NAME}")
     monkeypatch.setattr(cifar10, "ARCHIVE", archive)
-    with pytest.raises(DataUnavailableError, match=r"refused.*try again.*--data DIR.*--data synthetic") as e:
+    with pytest.raises(
+        DataUnavailableError, match=r"refused.*try again, or set data to a folder.*synthetic"
+    ) as e:
         load("auto", tmp_path)
     assert e.value.exit_code == 3
     assert names(tmp_path) == set()
@@ -132,7 +134,7 @@ def test_reading_can_be_cancelled(folder: Path, tmp_path: Path) -> None:
 
 def test_a_path_that_is_no_path_is_refused(tmp_path: Path) -> None:
     for source in ("a\0b", "~nobody-of-that-name/x", os.fsdecode(b"\xff")):
-        with pytest.raises(DataUnavailableError, match="--data takes auto, cifar10, synthetic or the path"):
+        with pytest.raises(DataUnavailableError, match="data takes auto, cifar10, synthetic or the path"):
             load(source, tmp_path)
 
 

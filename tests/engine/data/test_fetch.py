@@ -154,7 +154,9 @@ def test_cancelled_while_the_server_is_silent(
 
 def test_wrong_archive_is_removed(server: LoopbackServer, small_archive: Archive, tmp_path: Path) -> None:
     server.payload = bytes(len(server.payload))
-    with pytest.raises(DataUnavailableError, match=r"MD5.*try again.*--data DIR.*--data synthetic") as caught:
+    with pytest.raises(
+        DataUnavailableError, match=r"MD5.*try again, or set data to a folder.*synthetic"
+    ) as caught:
         fetch_small(small_archive, tmp_path)
     assert "\n" not in str(caught.value)
     assert names(tmp_path) == set()
@@ -204,7 +206,7 @@ def test_file_that_is_gone_meanwhile(server: LoopbackServer, small_archive: Arch
 
 def test_data_dir_that_cannot_be_made(small_archive: Archive, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(DataUnavailableError, match=r"file.*--data-dir"):
+    with pytest.raises(DataUnavailableError, match=r"file.*another data_dir"):
         fetch_small(small_archive, tmp_path / "file" / "data")
 
 

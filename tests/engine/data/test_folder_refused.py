@@ -18,7 +18,7 @@ def assert_refused(root: Path, pattern: str) -> None:
 
 
 def test_missing_folder(tmp_path: Path) -> None:
-    assert_refused(tmp_path / "nowhere", r"no such folder: .*nowhere'; --data takes")
+    assert_refused(tmp_path / "nowhere", r"no such folder: .*nowhere'; data takes")
 
 
 def test_path_that_is_a_file(tmp_path: Path) -> None:

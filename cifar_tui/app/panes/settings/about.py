@@ -4,6 +4,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 from textual.content import Content
+from textual.geometry import Size
 
 from cifar_tui.app.panes.settings.form import Form, Row
 from cifar_tui.engine.config.schema import SETTINGS
@@ -11,11 +12,27 @@ from cifar_tui.engine.config.schema import SETTINGS
 _LOCKED = "Settings cannot be changed while a run is active or shown read-only"
 
 
-def hint(form: Form, row: Row | None, *, locked: bool) -> Content:
-    """Describe the row that has the cursor, or what is wrong with it, and the keys that work there."""
+def hint(form: Form, row: Row | None, *, locked: bool, explained: bool, size: Size) -> Content:
+    """Describe the row that has the cursor, or what is wrong with it, and below it the keys that work there.
+
+    Args:
+        form: the form.
+        row: the row that has the cursor; None without one.
+        locked: whether nothing can be changed.
+        explained: whether the description is also shown elsewhere, so that it is left out.
+        size: what there is room for; the description is cut to it, the keys are not.
+    """
     if row is None:
         return Content(_LOCKED if locked else "press 1 to edit · / to find · t to train")
-    return Content("\n").join([_description(form, row), Content(_LOCKED if locked else _keys(form, row))])
+    width = max(1, size.width)
+    keys = Content(_LOCKED if locked else _keys(form, row)).wrap(width)
+    if len(keys) >= size.height and not locked:
+        keys = Content(_keys(form, row, short=True)).wrap(width)
+    lines = _description(form, row, explained=explained).wrap(width)
+    room = max(0, size.height - len(keys))
+    if 0 < room < len(lines):
+        lines[room - 1] = Content.assemble(lines[room - 1].truncate(width - 1), "…")
+    return Content("\n").join([*lines[:room], *keys])
 
 
 def about(form: Form, row: Row) -> Group:
@@ -34,16 +51,18 @@ def about(form: Form, row: Row) -> Group:
     return Group(*parts, Text(), _choices(form, name))
 
 
-def _description(form: Form, row: Row) -> Content:
+def _description(form: Form, row: Row, *, explained: bool) -> Content:
+    if form.notice:
+        return Content(form.notice)
     if row.setting is None:
         return Content(f"{row.group}: {form.summary(row.group)}")
     wrong = form.errors.get(row.setting)
     if wrong:
         return Content.styled(f"✗ {wrong}", "$text-error")
-    return Content(str(SETTINGS[row.setting].metadata["description"]))
+    return Content("" if explained else str(SETTINGS[row.setting].metadata["description"]))
 
 
-def _keys(form: Form, row: Row) -> str:
+def _keys(form: Form, row: Row, *, short: bool = False) -> str:
     if row.setting is None:
         keys = ["↑↓ move", f"enter {'fold' if row.is_open else 'unfold'}"]
     elif SETTINGS[row.setting].metadata["choices"]:
@@ -51,7 +70,7 @@ def _keys(form: Form, row: Row) -> str:
     else:
         keys = ["↑↓ move", "enter accept", "^t train"]
     if row.setting is not None and form.text(row.setting) != form.initial(row.setting):
-        keys.append(f"^r reset to {form.initial(row.setting)}")
+        keys.append("^r reset" if short else f"^r reset to {form.initial(row.setting)}")
     return " · ".join([*keys, "esc leave"])
 
 

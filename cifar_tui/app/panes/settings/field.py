@@ -18,6 +18,10 @@ class Field(TextInput):
         keys: what keys do on all rows.
         choice_keys: what keys do on rows without a text.
         on_entered: called when it gets the focus, before any key typed behind that.
+
+    Attributes:
+        mark: what it shows on a row without a text; None on one with a text.
+        is_number: whether the text is a number, so that / stays a command.
     """
 
     DEFAULT_CSS = """
@@ -36,6 +40,7 @@ class Field(TextInput):
         self._choice_keys = choice_keys
         self._on_entered = on_entered
         self.mark: str | None = " "
+        self.is_number = False
 
     @property
     def is_text(self) -> bool:
@@ -55,20 +60,24 @@ class Field(TextInput):
         self.refresh()
 
     def check_consume_key(self, key: str, character: str | None) -> bool:
-        return self.is_text and super().check_consume_key(key, character)
+        return self._takes(key) and super().check_consume_key(key, character)
+
+    def _takes(self, key: str) -> bool:
+        """Whether the printable `key` is text here."""
+        return self.is_text and not (self.is_number and key == "slash")
 
     def on_focus(self) -> None:
         self._on_entered()
 
     async def _on_key(self, event: Key) -> None:
         alt = event.key.startswith("alt+")  # the app makes it escape and the letter
-        if self.is_text and event.is_printable and not alt:
+        if event.is_printable and not alt and self._takes(event.key):
             return  # the input takes it
         call = self._keys.get(event.key) or (None if self.is_text else self._choice_keys.get(event.key))
         if call is not None:
             event.stop()
             call()
-        elif self.is_text:
+        elif self.is_text and not event.is_printable:
             await super()._on_key(event)
         event.prevent_default()
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 import os.path
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from cifar_tui.engine.config.fields import Group
@@ -39,18 +39,25 @@ class Form:
 
     Attributes:
         errors: why the value of a setting is wrong, by its key.
+        notice: what choosing another preset just did to changed values; "" if nothing.
     """
 
     def __init__(self, config: TrainConfig) -> None:
         self.errors: dict[str, str] = {}
+        self.notice = ""
         self._texts: dict[str, str] = {}
+        self._changed_under: dict[str, dict[str, str]] = {}
         self._folded: dict[Group, bool] = {}
+        self._fitting: set[Group] = set()
+        self._height = -1
         self._revealed: set[str] = set()
         self.load(config)
 
     def load(self, config: TrainConfig) -> None:
         """Replace all values by those of `config`."""
         self.errors.clear()
+        self.notice = ""
+        self._changed_under.clear()
         self._texts = {name: setting_text(name, value) for name, value in dataclasses.asdict(config).items()}
 
     def read(self) -> TrainConfig:
@@ -61,6 +68,9 @@ class Form:
         """
         for name in self._texts:
             self.check(name)
+        if self.errors:
+            name, reason = next(iter(self.errors.items()))
+            raise ConfigError(f"{name} {reason}", field=name)
         try:
             return build_config({name: parse_setting(name, text) for name, text in self._texts.items()})
         except ConfigError as error:
@@ -73,11 +83,28 @@ class Form:
 
     def write(self, name: str, text: str) -> None:
         """Set the value of a setting as the user wrote it; a preset sets those of its recipe."""
-        if name == "preset" and text != self._texts[name]:
-            for other, value in preset_values(text).items():
-                self._texts[other] = setting_text(other, value)
-                self.errors.pop(other, None)
+        if text == self._texts[name]:
+            return
+        self.notice = ""
+        if name == "preset":
+            self._choose_preset(text)
         self._texts[name] = text
+
+    def _choose_preset(self, preset: str) -> None:
+        """Set the values of `preset`, with those that were changed when it was chosen before."""
+        before = self._texts["preset"]
+        replaced = {name: text for name, text in self._texts.items() if self.is_changed(name)}
+        restored = self._changed_under.get(preset, {})
+        self._changed_under[before] = replaced
+        values = {name: setting_text(name, value) for name, value in preset_values(preset).items()}
+        self._texts |= values | restored
+        for name in values:
+            self.errors.pop(name, None)
+        if restored:
+            self.notice = f"{preset}: brought back {_changed_values(len(restored))}"
+        elif replaced:
+            count = _changed_values(len(replaced))
+            self.notice = f"{preset}: replaced {count} · going back to {before} undoes it"
 
     def check(self, name: str) -> bool:
         """Return whether the value of a setting is valid, and keep the reason if it is not."""
@@ -97,8 +124,9 @@ class Form:
         return setting_text(name, preset_values(self._texts["preset"]).get(name, _DEFAULTS[name]))
 
     def is_changed(self, name: str) -> bool:
-        """Whether a setting differs from the preset."""
-        return bool(SETTINGS[name].metadata["in_recipe"]) and self._texts[name] != self.initial(name)
+        """Whether a setting has a valid value that differs from the preset."""
+        in_recipe = bool(SETTINGS[name].metadata["in_recipe"])
+        return in_recipe and name not in self.errors and self._texts[name] != self.initial(name)
 
     @property
     def changed(self) -> int:
@@ -120,18 +148,28 @@ class Form:
         self._folded[SETTINGS[name].metadata["group"]] = False
 
     def rows(self, height: int) -> list[Row]:
-        """Return the rows from top to bottom, with as many groups open as fit into `height` lines."""
+        """Return the rows from top to bottom, with the groups open that fitted when `height` last changed."""
         used = {group: list(self._used(group)) for group in Group}
-        room = height - len(used)
+        if height != self._height:
+            self._height, self._fitting = height, self._fitting_groups(used, height)
         rows = []
         for group, names in used.items():
-            room -= len(names)
-            folded = self._folded.get(group, room < 0 and group is not Group.ESSENTIALS)
-            room += len(names) if folded else 0
-            rows.append(Row(group=group, setting=None, is_open=not folded))
-            if not folded:
+            is_open = not self._folded.get(group, group not in self._fitting)
+            rows.append(Row(group=group, setting=None, is_open=is_open))
+            if is_open:
                 rows += [Row(group=group, setting=name, is_open=True) for name in names]
         return rows
+
+    def _fitting_groups(self, used: Mapping[Group, list[str]], height: int) -> set[Group]:
+        """Return the groups that fit into `height` lines, from the first to one that does not."""
+        room = height - len(used)
+        fitting = {Group.ESSENTIALS}
+        for group, names in used.items():
+            room -= 0 if self._folded.get(group) else len(names)
+            if room < 0:
+                break
+            fitting.add(group)
+        return fitting
 
     def summary(self, group: Group) -> str:
         """Return what is in a group: the values that differ from the default, or else the first."""
@@ -167,6 +205,10 @@ def _value(name: str, text: str) -> Setting:
         return parse_setting(name, text)
     except ConfigError:
         return _DEFAULTS[name]
+
+
+def _changed_values(count: int) -> str:
+    return f"{count} changed {'value' if count == 1 else 'values'}"
 
 
 def _is_folder(text: str) -> bool:

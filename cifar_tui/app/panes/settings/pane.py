@@ -36,7 +36,7 @@ class SettingsPane(Pane, can_focus=True):
             & > .form--cursor { background: grey 20%; }
         }
         Field { background: transparent; &:focus { background: grey 20%; } }
-        #settings-hint { dock: bottom; height: 2; color: $foreground 60%; text-wrap: wrap; }
+        #settings-hint { dock: bottom; height: 2; color: $foreground 60%; content-align: left bottom; }
         &:focus-within #settings-hint { height: 4; }
         #settings-about { display: none; dock: right; width: 50%; padding: 0 2; }
     }
@@ -67,7 +67,7 @@ class SettingsPane(Pane, can_focus=True):
         yield self._view
         yield self._field
         yield Static(about(self._form, self._view.current), id="settings-about")
-        yield Static(hint(self._form, None, locked=self.locked), id="settings-hint")
+        yield Static(id="settings-hint")
 
     def on_mount(self) -> None:
         self._show()
@@ -104,6 +104,7 @@ class SettingsPane(Pane, can_focus=True):
 
     def find(self, name: str) -> None:
         """Move the cursor to the row of the setting `name`."""
+        self._form.notice = ""
         self._form.reveal(name)
         self._view.go(name)
         self.screen.set_focus(self._field, scroll_visible=False)
@@ -112,6 +113,7 @@ class SettingsPane(Pane, can_focus=True):
     def move(self, step: int) -> bool:
         """Accept what is typed and move the cursor by `step` rows; return whether there is such a row."""
         self._take()
+        self._form.notice = ""
         self._view.redraw()  # what was typed may show or hide the next row
         moved = self._view.move(step)
         self._show()
@@ -120,6 +122,7 @@ class SettingsPane(Pane, can_focus=True):
     def leave(self) -> None:
         """Accept what is typed, and make letters commands again."""
         self._take()
+        self._form.notice = ""
         self.screen.set_focus(self)
         self._show()
 
@@ -196,6 +199,7 @@ class SettingsPane(Pane, can_focus=True):
     def on_form_view_clicked(self, event: FormView.Clicked) -> None:
         event.stop()
         self._take()
+        self._form.notice = ""
         self._view.go(event.row.key)
         self.screen.set_focus(self._field, scroll_visible=False)
         self._show()
@@ -237,10 +241,13 @@ class SettingsPane(Pane, can_focus=True):
         if self._edited is None:
             region = Region(0, region.y, 1, 1)
             self._field.rest(self._view.mark)
-        elif self._field.mark is not None or self._field.value != self._form.text(self._edited):
-            suggestions = SETTINGS[self._edited].metadata["suggestions"]
+        else:
+            field, text = SETTINGS[self._edited], self._form.text(self._edited)
+            suggestions = field.metadata["suggestions"]
             self._field.suggester = SuggestFromList(suggestions) if suggestions else None
-            self._field.edit(self._form.text(self._edited))
+            self._field.is_number = field.type is not str
+            if not self._field.is_text or self._field.value != text:
+                self._field.edit(text)
         # a row that is scrolled out of sight must not put it on the border; the first frame has no height yet
         top = min(max(0, region.y), (self._view.size.height or region.y + 1) - 1)
         self._field.styles.offset = (region.x, top)
@@ -249,8 +256,10 @@ class SettingsPane(Pane, can_focus=True):
     def _show_texts(self) -> None:
         row = self._view.current
         shown = row if self._view.has_cursor else None
-        self.query_one("#settings-hint", Static).update(hint(self._form, shown, locked=self.locked))
-        self.query_one("#settings-about", Static).update(about(self._form, row))
+        beside, below = self.query_one("#settings-about", Static), self.query_one("#settings-hint", Static)
+        beside.update(about(self._form, row))
+        text = hint(self._form, shown, locked=self.locked, explained=beside.display, size=below.size)
+        below.update(text)
         title = Content.assemble("1 Settings · ", self._form.text("preset"))
         if self._form.changed:
             title = title.append(f" ● {self._form.changed} changed")

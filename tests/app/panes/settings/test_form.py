@@ -25,11 +25,26 @@ def test_a_low_form_has_the_essentials_and_the_headings_of_the_other_groups(form
     assert [row.is_open for row in rows if row.setting is None] == [True] + [False] * 6
 
 
-def test_as_many_groups_are_open_as_fit(form: Form) -> None:
+def open_groups(form: Form, height: int) -> list[Group]:
+    return [row.group for row in form.rows(height) if row.setting is None and row.is_open]
+
+
+def test_groups_are_open_from_the_first_to_the_last_that_fits(form: Form) -> None:
     every = len(form.rows(1000))
-    assert {len(form.rows(height)) <= height for height in range(15, every)} == {True}
+    for height in range(15, every):
+        assert len(form.rows(height)) <= height
+        opened = open_groups(form, height)
+        assert opened == list(Group)[: len(opened)]
     assert len(form.rows(every)) == every
-    assert "lr_schedule" in settings_of(form, every - 1)
+    assert open_groups(form, every - 1) == list(Group)[:-1]
+
+
+def test_other_values_fold_and_unfold_nothing(form: Form) -> None:
+    height = len(form.rows(1000)) - 5
+    before = open_groups(form, height)
+    form.write("preset", "quick")
+    form.write("weight_averaging", "ema")
+    assert open_groups(form, height) == before
 
 
 def test_a_group_stays_as_the_user_folded_it(form: Form) -> None:
@@ -75,6 +90,33 @@ def test_a_preset_sets_its_recipe_and_no_more(form: Form) -> None:
     assert form.read() == preset_config("speedrun").replace(data="synthetic", seed=7)
     form.write("preset", "tutorial")
     assert form.read() == TrainConfig(data="synthetic", seed=7)
+
+
+def test_changed_values_come_back_with_their_preset(form: Form) -> None:
+    form.load(TrainConfig(data="synthetic", learning_rate=0.5, translate=3))
+    form.write("epochs", "never")
+    form.check("epochs")
+    form.write("preset", "quick")
+    assert form.notice == "quick: replaced 2 changed values · going back to tutorial undoes it"
+    form.write("momentum", "0.7")
+    assert form.notice == ""
+    form.write("preset", "speedrun")
+    assert form.changed == 0
+    form.write("preset", "quick")
+    assert form.notice == "quick: brought back 1 changed value"
+    assert form.read() == preset_config("quick").replace(data="synthetic", momentum=0.7)
+    form.write("preset", "tutorial")
+    assert form.read() == TrainConfig(data="synthetic", learning_rate=0.5, translate=3)
+    form.load(preset_config("quick"))
+    form.write("preset", "tutorial")
+    assert (form.changed, form.notice) == (0, ""), "another run's values have nothing to do with these"
+
+
+def test_a_wrong_value_does_not_count_as_changed_in_whatever_group(form: Form) -> None:
+    for name in ("batch_size", "device"):
+        form.write(name, "wrong")
+        form.check(name)
+    assert (form.changed, list(form.errors)) == (0, ["batch_size", "device"])
 
 
 def test_what_differs_from_the_preset_is_marked_and_can_be_reset(form: Form) -> None:
@@ -137,12 +179,15 @@ def test_two_values_that_contradict_each_other_are_said_at_one_of_them(form: For
         ("a\0b", True),
     ],
 )
-def test_a_folder_that_does_not_exist_is_said_but_can_be_trained_with(
-    form: Form, data: str, wrong: bool
-) -> None:
+def test_a_folder_that_does_not_exist_is_refused(form: Form, data: str, wrong: bool) -> None:
     form.write("data", data)
     assert form.check("data") is not wrong
-    assert form.read().data == data, "it may appear before training starts"
+    if wrong:
+        with pytest.raises(ConfigError) as caught:
+            form.read()
+        assert (caught.value.field, form.errors["data"]) == ("data", f"'{data}' is not a folder")
+    else:
+        assert form.read().data == data
 
 
 def test_choices_end_at_the_first_and_the_last(form: Form) -> None:

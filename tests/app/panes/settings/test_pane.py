@@ -7,10 +7,11 @@ from textual.widgets import Static
 
 from cifar_tui.app.app import CifarApp
 from cifar_tui.app.dialogs.choices import Choices
+from cifar_tui.app.find_setting import relevance
 from cifar_tui.app.panes.settings.field import Field
 from cifar_tui.app.panes.settings.view import FormView
 from cifar_tui.engine.config.fields import Group
-from cifar_tui.engine.config.schema import TrainConfig
+from cifar_tui.engine.config.schema import SETTINGS, TrainConfig
 from tests.app.panes.pane_app import PaneApp, until
 
 
@@ -95,6 +96,20 @@ async def test_a_choice_changes_with_arrows_and_has_a_list_with_explanations(fin
     assert fingers.value("preset") == "quick"
 
 
+async def test_another_preset_says_that_it_replaced_values_until_the_cursor_moves(fingers):
+    await fingers.press("1", "right")
+    await until(fingers.pilot, lambda: "quick: replaced 1 changed value · going back to" in fingers.hint)
+    await fingers.press("left")
+    await until(fingers.pilot, lambda: "tutorial: brought back 1 changed value" in fingers.hint)
+    assert fingers.value("epochs") == 7
+    await fingers.press("enter")
+    await until(fingers.pilot, lambda: isinstance(fingers.app.screen, Choices))
+    await fingers.press("down", "enter")
+    await until(fingers.pilot, lambda: fingers.row == "data" and "quick: replaced 1" in fingers.hint)
+    await fingers.press("up")
+    await until(fingers.pilot, lambda: "recipe" in fingers.hint)
+
+
 async def test_headings_fold_and_unfold_and_arrows_pass_them(fingers):
     for group in list(Group)[1:]:
         fingers.view.form.fold(group, folded=True)
@@ -143,6 +158,39 @@ async def test_training_starts_from_within_a_text_with_what_is_typed(fingers, st
     await fingers.press(*keys)
     await until(fingers.pilot, lambda: started.trained)
     assert started.trained[0].config == TrainConfig(epochs=7, data="synthetic", learning_rate=0.25)
+
+
+@pytest.mark.parametrize("keys", [("ctrl+t",), ("escape", "t")])
+async def test_a_folder_that_does_not_exist_is_refused_in_the_form(fingers, started, keys):
+    await fingers.go("data")
+    await fingers.write("no/such")
+    await fingers.press(*keys)
+    await until(fingers.pilot, lambda: "✗ 'no/such' is not a folder" in fingers.hint)
+    assert (fingers.row, fingers.form.has_cursor, started.trained) == ("data", True, [])
+
+
+async def test_a_setting_is_found_from_within_a_number_but_not_a_path(fingers):
+    await fingers.go("data")
+    await fingers.write("a/b")
+    assert fingers.field.value == "a/b"
+    await fingers.go("batch_size")
+    await fingers.press("8", "slash")
+    await until(fingers.pilot, lambda: fingers.app.screen is not fingers.app.dashboard)
+    await fingers.press("escape")
+    assert fingers.view.form.text("batch_size") == "48"
+
+
+@pytest.mark.parametrize("size", [(60, 16), (80, 24), (120, 40)])
+async def test_the_keys_of_every_row_are_visible(app, size):
+    async with app.run_test(size=size) as pilot:
+        fingers = Fingers(app, pilot)
+        for name in SETTINGS:
+            await fingers.go(name)
+            assert fingers.hint.endswith("esc leave"), name
+            assert PaneApp.text(app).count("esc leave") == 1, name
+        await fingers.go("weight_decay")
+        beside = app.dashboard.query_one("#settings-about").display
+        assert ("…" in fingers.hint, "rescaled" in fingers.hint) == (not beside, not beside)
 
 
 async def test_a_value_is_reset_to_that_of_the_preset(fingers):
@@ -247,3 +295,19 @@ async def test_ctrl_t_does_nothing_over_a_dialog(fingers, started):
     await fingers.press("ctrl+t")
     await fingers.pilot.pause(0.1)
     assert started.trained == []
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("lr", ["learning_rate", "lr_schedule", "bias_lr", "head_lr", "final_lr_factor"]),
+        ("learning rate", ["learning_rate"]),
+        ("model", ["model"]),
+        ("check", ["checkpoint_every_epochs", "checkpoint_every_minutes"]),
+        ("shift", ["translate", "tta"]),
+    ],
+)
+def test_settings_that_fit_best_are_found_first(text, found):
+    text = text.replace(" ", "_")
+    ordered = sorted(SETTINGS, key=lambda name: relevance(text, name), reverse=True)
+    assert ordered[: len(found)] == found
