@@ -54,7 +54,7 @@ _HELP = (
     "Filter by words that occur anywhere in a row, or by settings and columns: lr=0.01, optimizer=adamw, "
     "state=stopped. Separate terms by spaces; all must match.\n\n"
     "Columns show the settings in which the runs differ. A click on a heading sorts by it. "
-    "x and v apply to the marked runs if there are any."
+    "v compares the marked runs. x applies to them if the cursor is on one of them, else to the run under it."
 )
 
 
@@ -323,9 +323,11 @@ class RunsScreen(LinkedScreen[RunChoice | None], ModalScreen[RunChoice | None]):
         return self.query_one(RunTable).current
 
     def _targets(self) -> list[ListedRun]:
-        """Return the marked runs; without any, the one under the cursor."""
+        """Return the marked runs if the cursor is on one of them, else the run under the cursor."""
         current = self._current()
-        return self._marked_runs() or ([current] if current is not None else [])
+        if current is None:
+            return []
+        return self._marked_runs() if current.name in self._marked else [current]
 
     def _marked_runs(self) -> list[ListedRun]:
         return [run for run in self._table.runs if run.name in self._marked]
@@ -350,8 +352,6 @@ class RunsScreen(LinkedScreen[RunChoice | None], ModalScreen[RunChoice | None]):
         if self._runs is not None:
             count = f"{len(self._runs):,}"
             title.append((f" · {len(self._table.runs):,} of {count}" if self._needle else f" · {count}", ""))
-        if self._marked:
-            title.append((f" · {MARK} {len(self._marked):,} marked", "bold"))
         if self._order != Order():
             title.append((f" · by {heading_of(self._order.column)} {self._order.arrow}", ""))
         room = self.size.width - 2 - sum(cell_len(text) for text, _ in title) - len(" · in ")
@@ -364,10 +364,11 @@ class RunsScreen(LinkedScreen[RunChoice | None], ModalScreen[RunChoice | None]):
             self.set_focus(table)
 
     def _draw_details(self) -> None:
-        """Say in one line what the columns have no room for."""
+        """Say in one line how many runs are marked, and what the columns have no room for."""
         run = self._current()
         text = f"{run_label(run)} · {details_text(run, self._table)}" if run is not None else ""
-        self.query_one("#runs-details", Line).show(Content(text))
+        marks = (f"{MARK} {len(self._marked):,} marked", "bold"), " · space unmarks · a marks all or none · "
+        self.query_one("#runs-details", Line).show(Content.assemble(*(marks if self._marked else ()), text))
 
     def _why_empty(self) -> str:
         if self._problem:
