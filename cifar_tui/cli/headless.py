@@ -61,7 +61,7 @@ def train_headless(
         if parent is not None or terminal.left:  # it hung up before there was a log
             terminal.leave()
         if parent is not None:
-            parent.leave(folder.name, hint=f"cifar-tui: {attach_hint(folder)}")
+            parent.leave(folder.name, hint=f"cifar-tui: {attach_hint(folder, 'training in the background')}")
 
     run = LiveRun(
         config, checkpoints=checkpoints, interactive=False, on_folder=on_folder, resume=resume, name=name
