@@ -73,6 +73,7 @@ class RunsScreen(LinkedScreen[RunChoice | None], ModalScreen[RunChoice | None]):
     Args:
         checkpoints: the folder that holds the runs.
         form_epochs: the epochs in the form; 0 while they are invalid.
+        why_busy: says why no run can be resumed now; "" if one can.
     """
 
     AUTO_FOCUS = ""
@@ -102,10 +103,13 @@ class RunsScreen(LinkedScreen[RunChoice | None], ModalScreen[RunChoice | None]):
         Binding("q,h", "dismiss(None)", "Back", show=False),
     ]
 
-    def __init__(self, checkpoints: Path, *, form_epochs: int = 0) -> None:
+    def __init__(
+        self, checkpoints: Path, *, form_epochs: int = 0, why_busy: Callable[[], str] = lambda: ""
+    ) -> None:
         super().__init__()
         self._checkpoints = checkpoints
         self._form_epochs = form_epochs
+        self._why_busy = why_busy
         self._runs: list[ListedRun] | None = None  # None while they are being listed
         self._problem = ""
         self._listing = False
@@ -139,7 +143,7 @@ class RunsScreen(LinkedScreen[RunChoice | None], ModalScreen[RunChoice | None]):
                 return not self.query_one(FilterInput).has_focus
             case "resume":  # beside marks there is no room for it in the footer
                 run = self._current()
-                return not self._marked and run is not None and not why_not_resumable(run, self._form_epochs)
+                return not self._marked and run is not None and not self._why_not_resumable(run)
             case "stop":
                 return self._targets_are_live()
             case "delete":
@@ -174,7 +178,7 @@ class RunsScreen(LinkedScreen[RunChoice | None], ModalScreen[RunChoice | None]):
         run = self._current()
         if run is None:
             return
-        problem, own = why_not_resumable(run, self._form_epochs), own_epochs(run)
+        problem, own = self._why_not_resumable(run), own_epochs(run)
         if problem:
             self._say(problem)
         elif self._form_epochs <= own:
@@ -185,6 +189,9 @@ class RunsScreen(LinkedScreen[RunChoice | None], ModalScreen[RunChoice | None]):
             )
             answers = {"own": own, "form": self._form_epochs}
             self.app.push_screen(dialog, partial(self._on_epochs_answer, run.folder, answers))
+
+    def _why_not_resumable(self, run: ListedRun) -> str:
+        return why_not_resumable(run, self._form_epochs) or self._why_busy()
 
     def _on_epochs_answer(self, folder: Path, answers: dict[str, int], answer: str | None) -> None:
         if answer in answers:
