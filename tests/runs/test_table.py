@@ -35,6 +35,8 @@ def test_a_setting_reads_as_in_the_form():
         ("0.5", "4"),
         ("same as learning_rate", "none"),
     ]
+    runs = [listed("a", weight_decay=0.0, later=0.0), listed("b", weight_decay=5.0)]
+    assert [row[4:6] for row in build_table(runs, width=WIDE).rows] == [("5", "–"), ("0", "0.0")]
 
 
 def test_a_table_is_never_wider_than_its_room():
