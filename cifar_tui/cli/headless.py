@@ -209,6 +209,8 @@ class _ProgressLines:
 
     def show(self, snapshot: RunSnapshot) -> None:
         """Print a line if one is due."""
+        if snapshot.phase is Phase.FAILED:  # the log has said why
+            return
         if snapshot.phase is self._phase and time.monotonic() < self._due:
             return
         self._phase, self._due = snapshot.phase, time.monotonic() + _PROGRESS_SECONDS
