@@ -120,6 +120,19 @@ def test_rows_are_sorted_with_unknown_values_last_and_the_newest_first_among_equ
     assert names(sort_runs(SWEEP, order)) == sorted_names
 
 
+def test_the_next_order_is_that_of_results_then_of_settings_then_of_the_rest():
+    order, columns = Order(), [column.key for column in build_table(SWEEP, width=WIDE).columns]
+    found = []
+    for _ in columns:
+        order = order.next(columns)
+        found.append(order.column)
+    assert found[:3] == ["best", "last", "loss"]
+    assert found[3:6] == ["learning_rate", "batch_size", "seed"]
+    assert sorted(found) == sorted(columns)
+    assert order == Order()
+    assert Order(column="gone").next(columns) == Order(column="best")
+
+
 def test_settings_of_another_version_are_sorted_and_shown():
     odd = listed("d", later=[1])
     table = build_table([*SWEEP, odd], width=WIDE, order=Order().by("later"))

@@ -48,8 +48,6 @@ _AT_WORK = (WorkerState.PENDING, WorkerState.RUNNING)
 _MARGIN = 4 + GAP
 """Cells of a row beside its columns: the mark, the space at both ends and the scrollbar."""
 
-_MIN_COMPARED = 2
-
 _HELP = (
     "Filter by words that occur anywhere in a row, or by settings and columns: lr=0.01, optimizer=adamw, "
     "state=stopped. Separate terms by spaces; all must match.\n\n"
@@ -96,9 +94,10 @@ class RunsScreen(LinkedScreen[RunChoice | None], ModalScreen[RunChoice | None]):
         Binding("x", "stop", "Stop", tooltip="Stop a run that is active (asks first)"),
         Binding("x", "delete", "Delete", tooltip="Delete the run (asks first)"),
         Binding("question_mark", "keys", "Help", key_display="?"),
+        Binding("escape", "clear_filter", "Show all", key_display="esc"),
         Binding("escape", "leave", "Back", key_display="esc"),
-        Binding("s", "sort", "Sort", tooltip="Sort by the next column"),
-        Binding("S", "reverse", "Reverse", show=False, tooltip="Reverse the order"),
+        Binding("s", "sort", "Sort", key_display="s/S", tooltip="Sort by the next column, or reverse (S)"),
+        Binding("S", "reverse", show=False),
         Binding("n", "rename", "Name", tooltip="Name the run"),
         Binding("q,h", "dismiss(None)", "Back", show=False),
     ]
@@ -141,9 +140,11 @@ class RunsScreen(LinkedScreen[RunChoice | None], ModalScreen[RunChoice | None]):
         match action:
             case "filter":
                 return not self.query_one(FilterInput).has_focus
-            case "resume":  # beside marks there is no room for it in the footer
-                run = self._current()
-                return not self._marked and run is not None and not self._why_not_resumable(run)
+            case "clear_filter" | "leave":
+                return self.query_one("#runs-filter").display == (action == "clear_filter")
+            case "resume":  # beside marks or a filter there is no room for it in the footer
+                run, room = self._current(), not (self._marked or self._needle)
+                return room and run is not None and not self._why_not_resumable(run)
             case "stop":
                 return self._targets_are_live()
             case "delete":
@@ -170,9 +171,6 @@ class RunsScreen(LinkedScreen[RunChoice | None], ModalScreen[RunChoice | None]):
 
     # What the keys do
 
-    def action_resume(self) -> None:
-        self.action_try_resume()
-
     def action_try_resume(self) -> None:
         """Resume the run under the cursor, or say why not."""
         run = self._current()
@@ -189,6 +187,8 @@ class RunsScreen(LinkedScreen[RunChoice | None], ModalScreen[RunChoice | None]):
             )
             answers = {"own": own, "form": self._form_epochs}
             self.app.push_screen(dialog, partial(self._on_epochs_answer, run.folder, answers))
+
+    action_resume = action_try_resume
 
     def _why_not_resumable(self, run: ListedRun) -> str:
         return why_not_resumable(run, self._form_epochs) or self._why_busy()
@@ -208,16 +208,15 @@ class RunsScreen(LinkedScreen[RunChoice | None], ModalScreen[RunChoice | None]):
         self._marked = self._marked - shown if shown <= self._marked else self._marked | shown
         self._draw()
 
-    def action_compare(self) -> None:
-        self.action_try_compare()
-
     def action_try_compare(self) -> None:
         """Compare the marked runs, or say that some must be marked first."""
-        marked = self._marked_runs()
-        if len(marked) < _MIN_COMPARED:
-            self._say("Mark at least two runs with space to compare them.")
-        else:
-            self.app.push_screen(ComparisonScreen(marked))
+        match self._marked_runs():
+            case [] | [_]:
+                self._say("Mark at least two runs with space to compare them.")
+            case marked:
+                self.app.push_screen(ComparisonScreen(marked))
+
+    action_compare = action_try_compare
 
     def action_filter(self) -> None:
         self.query_one("#runs-filter").display = True
@@ -233,15 +232,10 @@ class RunsScreen(LinkedScreen[RunChoice | None], ModalScreen[RunChoice | None]):
         self.action_keep_filter()
 
     def action_leave(self) -> None:
-        if self._needle:
-            self.action_clear_filter()
-        else:
-            self.dismiss(None)
+        self.dismiss(None)
 
     def action_sort(self) -> None:
-        keys = [column.key for column in self._table.columns]
-        now = keys.index(self._order.column) if self._order.column in keys else -1
-        self._sort_by(self._order.by(keys[(now + 1) % len(keys)]))
+        self._sort_by(self._order.next([column.key for column in self._table.columns]))
 
     def action_reverse(self) -> None:
         self._sort_by(self._order.by(self._order.column))

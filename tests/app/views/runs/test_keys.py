@@ -150,7 +150,7 @@ async def test_x_leaves_the_marked_runs_alone_unless_the_cursor_is_on_one_of_the
         await until(pilot, lambda: "● 2 marked · space unmarks · a marks all or none · " in app.text())
         await until(pilot, lambda: "x Stop" in app.text())
         await pilot.press("x")
-        await until(pilot, lambda: f"Stop run {NEW}?" in app.text())
+        await until(pilot, lambda: f'Stop run "{NEW}"?' in app.text())
         await pilot.press("escape", "j")
         await until(pilot, lambda: "x Delete" in app.text())
         await pilot.press("x")
