@@ -15,7 +15,7 @@ from textual.reactive import Reactive
 
 from cifar_tui.app.commands import COMMANDS, bindings, is_enabled, notice_of
 from cifar_tui.app.dialogs.dialog import Dialog
-from cifar_tui.app.launch import Attach, Evaluate, Idle, Launch, Resume, Train
+from cifar_tui.app.launch import Attach, Evaluate, EvaluateRun, Idle, Launch, Resume, Train
 from cifar_tui.app.run_actions import RunActions, label_of_run
 from cifar_tui.app.theme import remember_theme, remembered_theme, theme_file
 from cifar_tui.app.views.train import Dashboard
@@ -114,7 +114,7 @@ class CifarApp(RunActions):
     # Start a run
 
     def start(self, launch: Launch) -> None:
-        if self.own_live and isinstance(launch, Train | Resume | Evaluate):
+        if self.own_live and isinstance(launch, Train | Resume | Evaluate | EvaluateRun):
             self.notify_busy()
             return
         match launch:
@@ -147,6 +147,10 @@ class CifarApp(RunActions):
                 run = LiveRun(launch.config, checkpoints=self.checkpoints)
                 self._show_new(run, launch, pane="summary")
                 run.start_evaluation(weights)
+            case EvaluateRun(folder=folder):
+                run = LiveRun(launch.config, checkpoints=self.checkpoints, resume=folder)
+                self._show_new(run, launch, pane="summary")
+                run.start_run_evaluation()
         self.presenter.show()
 
     def show_own_run(self) -> None:
@@ -184,7 +188,10 @@ class CifarApp(RunActions):
     # Steer it
 
     def action_request(self, name: str) -> None:
-        request = Request(name)
+        request, run = Request(name), self.presenter.run
+        if request is Request.EVALUATE and isinstance(run, AttachedRun) and not run.live:
+            self.start(EvaluateRun(folder=run.folder, config=run.config))
+            return
         self._end_handled = False  # an evaluation after the end ends once more
         self.presenter.request(request)
         notice = notice_of(request)

@@ -136,6 +136,9 @@ COMMAND_GROUPS: dict[str, tuple[Command, ...]] = {
 }
 """The commands below their headings in the help screen."""
 
+_STEERING = frozenset({"request", "toggle_pause", "train", "detach", "resume_run"})
+"""Actions on the run that is shown, unless it is shown read-only."""
+
 COMMANDS = tuple(command for commands in COMMAND_GROUPS.values() for command in commands)
 
 
@@ -157,9 +160,9 @@ def is_enabled(
         form_epochs: gives the epochs in the form, which a finished run needs more of to be resumed.
     """
     match action:
-        case "request" | "toggle_pause" | "train" | "detach" | "resume_run" if read_only:
+        case _ if read_only and action in _STEERING:
             return False
-        case "back_to_own_run":
+        case "back_to_own_run" | "explain_read_only":
             return read_only
         case "request":
             return run is not None and is_allowed(
@@ -204,6 +207,11 @@ def bindings() -> list[Binding]:
             )
             for command in COMMANDS
             for key in command.keys.split(",")
+        ),
+        *(
+            Binding(command.keys, "explain_read_only", show=False)
+            for command in COMMANDS
+            if command.action in _STEERING
         ),
     ]
 

@@ -38,6 +38,14 @@ class Evaluate:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class EvaluateRun:
+    """Evaluate the saved weights of the run in `folder` on the test set, with its curves and log in view."""
+
+    folder: Path
+    config: TrainConfig
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Attach:
     """Show the run in `folder`, which another process trains or which has ended."""
 
@@ -45,4 +53,4 @@ class Attach:
     config: TrainConfig
 
 
-Launch = Idle | Train | Resume | Evaluate | Attach
+Launch = Idle | Train | Resume | Evaluate | EvaluateRun | Attach

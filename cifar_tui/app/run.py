@@ -9,6 +9,7 @@ from typing import NoReturn
 
 from cifar_tui.app.app import CifarApp
 from cifar_tui.app.launch import Launch
+from cifar_tui.engine.events import Phase
 from cifar_tui.runs.disk.store import attach_hint
 from cifar_tui.terminal.native_output import NativeOutput
 from cifar_tui.terminal.process_tuning import keep_freed_memory, tune_interpreter
@@ -72,10 +73,10 @@ def exit_message(app: CifarApp) -> str:
     run = app.own_run or app.presenter.run
     if run is None:
         return ""
+    snapshot = run.snapshot()
     continues = app.detached or (run is not app.own_run and run.live)
     if continues and run.folder is not None:
-        return attach_hint(run.folder)
-    snapshot = run.snapshot()
+        return attach_hint(run.folder, "paused" if snapshot.phase is Phase.PAUSED else "still running")
     lines = []
     if run.folder is not None:
         quit_now = app.left_at_once and snapshot.ended is None

@@ -77,12 +77,21 @@ class RunActions(ViewActions):
                 text = f"Run {label_of(folder)} is active in the background. Press r to list and open it."
                 self.call_from_thread(self.notify, text, timeout=10, markup=False)
 
+    def _why_busy(self) -> str:
+        """Say in the list of runs that this process works on a run already; "" if it does not."""
+        return "A run is active. Go back to it (esc) and stop it (s) first." if self.own_live else ""
+
+    def action_explain_read_only(self) -> None:
+        """Say why a key that steers a run does nothing."""
+        self.notify("Viewing another run: press esc to go back first.", severity="warning")
+
     def action_runs(self) -> None:
         if self.screen is not self.dashboard:  # the palette can be opened over the list
             return
         from cifar_tui.app.views.runs import RunsScreen
 
-        self.push_screen(RunsScreen(self.checkpoints, form_epochs=self.form_epochs()), self._on_run_chosen)
+        screen = RunsScreen(self.checkpoints, form_epochs=self.form_epochs(), why_busy=self._why_busy)
+        self.push_screen(screen, self._on_run_chosen)
 
     def _on_run_chosen(self, choice: "RunChoice | None") -> None:
         if choice is None:

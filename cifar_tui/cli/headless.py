@@ -61,7 +61,7 @@ def train_headless(
         if parent is not None or terminal.left:  # it hung up before there was a log
             terminal.leave()
         if parent is not None:
-            parent.leave(folder.name, hint=f"cifar-tui: {attach_hint(folder)}")
+            parent.leave(folder.name, hint=f"cifar-tui: {attach_hint(folder, 'training in the background')}")
 
     run = LiveRun(
         config, checkpoints=checkpoints, interactive=False, on_folder=on_folder, resume=resume, name=name
@@ -209,6 +209,8 @@ class _ProgressLines:
 
     def show(self, snapshot: RunSnapshot) -> None:
         """Print a line if one is due."""
+        if snapshot.phase is Phase.FAILED:  # the log has said why
+            return
         if snapshot.phase is self._phase and time.monotonic() < self._due:
             return
         self._phase, self._due = snapshot.phase, time.monotonic() + _PROGRESS_SECONDS

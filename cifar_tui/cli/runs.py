@@ -14,6 +14,7 @@ from rich.text import Text
 
 from cifar_tui.cli.output import printing_results
 from cifar_tui.engine.text import printable
+from cifar_tui.runs.comparison import BEST_MARK, ComparedColumn, comparison_columns, whole_columns
 from cifar_tui.runs.disk.store import find_run
 from cifar_tui.runs.disk.summary import RunSummary
 from cifar_tui.runs.listing import (
@@ -61,7 +62,7 @@ def list_command(checkpoints: Path, names: list[str], *, as_json: bool) -> int:
                 file=sys.stderr,
             )
         elif names:
-            _print_table(_comparison_table(compare_runs(runs), [run.title or run.name for run in runs]))
+            _print_comparison(runs)
         else:
             _print_table(_runs_table(runs))
     return 0
@@ -111,6 +112,38 @@ def _comparison_table(comparison: Comparison, labels: list[str]) -> Table:
         table.add_row()
     for result, texts in comparison.results.items():
         table.add_row(result, *texts)
+    return table
+
+
+def _print_comparison(runs: list[ListedRun]) -> None:
+    """Print a column for each run; where the terminal has no room for all of them, a row for each."""
+    table = _comparison_table(compare_runs(runs), [run.title or run.name for run in runs])
+    console = Console()
+    width = console.measure(table, options=console.options.update(max_width=_ENDLESS)).maximum
+    if len(runs) == 1 or not sys.stdout.isatty() or width <= console.width:
+        _print_table(table)
+        return
+    columns = comparison_columns(runs)
+    widths = [max(map(cell_len, (column.heading, *column.texts))) + GAP for column in columns]
+    shown = 1 + whole_columns(widths, 1, console.width + GAP - widths[0])
+    _print_table(_table_of_rows(columns[:shown]))
+    notes = [f"{BEST_MARK} best"] if any(column.best for column in columns[:shown]) else []
+    if columns[shown:]:
+        notes.append(f"no room for {', '.join(column.heading for column in columns[shown:])}")
+    if notes:
+        console.print(Text(" · ".join(notes), "dim"))
+
+
+def _table_of_rows(columns: list[ComparedColumn]) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="bold")
+    for column in columns:
+        width = max(map(cell_len, (column.heading, *column.texts)))
+        justify: JustifyMethod = "right" if column.right else "left"
+        table.add_column(Text(column.heading), justify=justify, no_wrap=True, min_width=width)
+    for row in range(len(columns[0].texts)):
+        table.add_row(
+            *(Text(column.texts[row], "bold green" if row in column.best else "") for column in columns)
+        )
     return table
 
 

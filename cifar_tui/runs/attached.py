@@ -107,8 +107,8 @@ class AttachedRun:
 
     @property
     def can_evaluate_saved(self) -> bool:
-        """Never: evaluating takes torch, and ownership of the run."""
-        return False
+        """Whether the run has ended and left weights."""
+        return not self.live and self._state.snapshot().checkpoint is not None
 
     @property
     def loaded(self) -> bool:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from cifar_tui.engine.config.schema import SETTINGS
+from cifar_tui.engine.config.text import setting_text
 from cifar_tui.engine.data.registry import DOWNLOADED
 from cifar_tui.engine.errors import ConfigError, RunFailedError
 from cifar_tui.engine.events import Phase
@@ -209,6 +210,8 @@ def setting_cell(name: str, value: object) -> str:
             return "yes" if value else "no"
         case float() if len(str(value)) > _LONGEST_NUMBER:
             return f"{value:.6g}"
+        case float() if name in SETTINGS:
+            return setting_text(name, value)
         case _:
             return cut_path(printable(str(value)), _LONGEST_SETTING)
 

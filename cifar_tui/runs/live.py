@@ -47,7 +47,7 @@ class LiveRun:
         checkpoints: the folder in which the run's folder is created.
         interactive: whether a user can resume a run that paused itself; otherwise it fails instead.
         on_folder: called with the run's folder once this process owns it, in the run's thread.
-        resume: the folder of a run to resume, instead of starting a new one.
+        resume: the folder of a run to resume or to evaluate, instead of starting a new one.
         name: what to call a new run; "" for no name.
     """
 
@@ -84,6 +84,10 @@ class LiveRun:
     def start_evaluation(self, weights: Path) -> None:
         """Start an evaluation of the weights in a file."""
         self._start(lambda: self._evaluate(weights))
+
+    def start_run_evaluation(self) -> None:
+        """Start an evaluation of what the run to resume has saved; nothing is written to its folder."""
+        self._start(self._evaluate_run)
 
     @property
     def folder(self) -> Path | None:
@@ -188,12 +192,9 @@ class LiveRun:
         return self._closing_message(finished)
 
     def _resume_training(self) -> str:
-        folder = self._resume
-        if folder is None:
-            raise AssertionError("there is no run to resume")
+        folder = self._resumed_folder()
         self._acquire(folder)
-        for event in read_events(folder):
-            self._state.apply(event, earlier=True)
+        self._read_earlier_events(folder)
         session = self._open_session()
         from cifar_tui.engine.checkpoint.files import load_training_state
 
@@ -203,6 +204,15 @@ class LiveRun:
             resume_from=load_training_state(folder / LAST_FILE),
         )
         return self._closing_message(finished)
+
+    def _resumed_folder(self) -> Path:
+        if self._resume is None:
+            raise AssertionError("there is no run to resume")
+        return self._resume
+
+    def _read_earlier_events(self, folder: Path) -> None:
+        for event in read_events(folder):
+            self._state.apply(event, earlier=True)
 
     def _closing_message(self, finished: TrainingFinished) -> str:
         if finished.completed:
@@ -214,6 +224,13 @@ class LiveRun:
     def _evaluate(self, weights: Path) -> str:
         self._open_session().evaluate_file(weights)
         return f"evaluated {weights}"
+
+    def _evaluate_run(self) -> str:
+        folder = self._resumed_folder()
+        self._read_earlier_events(folder)
+        saved = self._state.snapshot().checkpoint
+        self._open_session().evaluate_file(folder / WEIGHTS_FILE, step=saved.step if saved is not None else 0)
+        return "evaluated the saved weights"
 
     def _evaluate_saved(self) -> str:
         saved = self._state.snapshot().checkpoint
@@ -266,7 +283,7 @@ class LiveRun:
             predicted=report.predicted.numpy(),
             confidences=report.confidences.numpy(),
         )
-        if self._folder is not None:
+        if self._folder is not None and self._writer is not None:
             with contextlib.suppress(OSError):  # the event log reports a full disk
                 write_predictions(self._folder, self._evaluated)
 

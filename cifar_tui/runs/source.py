@@ -152,7 +152,7 @@ class RunSource(Protocol):
 
     @property
     def can_evaluate_saved(self) -> bool:
-        """Whether this process can evaluate the run's saved weights now."""
+        """Whether the run's saved weights can be evaluated now."""
         ...
 
     def snapshot(self) -> RunSnapshot:

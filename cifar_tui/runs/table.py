@@ -27,6 +27,9 @@ _SHORT_NAME = 16
 _MOST_SETTINGS = 3
 """Settings that stay while there are less important columns."""
 
+_RESULTS = ("best", "last", "loss")
+_LEAST_SORTED_BY = ("age", "time", "epoch", "state", "name", "preset", "data", "run")
+
 _LARGEST_FIRST = frozenset({"run", "epoch", "best", "last"})
 """Columns that are first sorted in descending order: the newest, the best."""
 
@@ -43,6 +46,14 @@ class Order:
         if column == self.column:
             return Order(column=column, descending=not self.descending)
         return Order(column=column, descending=column in _LARGEST_FIRST)
+
+    def next(self, columns: Iterable[str]) -> "Order":
+        """Sort by the next of `columns`: results first, then settings, then the others."""
+        keys = set(columns)
+        settings = [key for key in columns if key not in COLUMNS]
+        ranked = [key for key in (*_RESULTS, *settings, *_LEAST_SORTED_BY) if key in keys]
+        now = ranked.index(self.column) if self.column in keys else -1
+        return self.by(ranked[(now + 1) % len(ranked)])
 
     @property
     def arrow(self) -> str:

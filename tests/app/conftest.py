@@ -25,6 +25,9 @@ class Started:
         monkeypatch.setattr(
             LiveRun, "start_evaluation", lambda run, weights: self.evaluated.append((run, weights))
         )
+        monkeypatch.setattr(
+            LiveRun, "start_run_evaluation", lambda run: self.evaluated.append((run, run.folder))
+        )
 
     def _is_started(self, run):
         return run in self.trained or run in [run for run, _ in self.evaluated]

@@ -11,10 +11,10 @@ from cifar_tui.app.dialogs.questions import QuitDialog
 from cifar_tui.app.dialogs.run_questions import ResumeDialog
 from cifar_tui.app.launch import Evaluate, Idle, Resume, Train
 from cifar_tui.app.run import exit_message
-from cifar_tui.app.views.runs import RunChoice
+from cifar_tui.app.views.runs import RunChoice, RunsScreen
 from cifar_tui.app.widgets.header import RunHeader
 from cifar_tui.engine.config.schema import TrainConfig
-from cifar_tui.engine.events import Phase, PhaseChanged, RunEnded
+from cifar_tui.engine.events import CheckpointSaved, Phase, PhaseChanged, RunEnded
 from cifar_tui.runs.attached import AttachedRun
 from cifar_tui.runs.control.protocol import Request
 from cifar_tui.runs.disk.run_lock import Owner, RunLock
@@ -104,8 +104,9 @@ def other_run(tmp_path):
     folder.mkdir(parents=True)
     write_config(folder, TrainConfig(data="synthetic"))
     over = finished(epoch=2, step=200)
+    saved = CheckpointSaved(path="", step=200, reason="end")
     ended = PhaseChanged(phase=Phase.DONE), RunEnded(exit_code=0)
-    record(folder, replace(STARTED, run=folder.name), over, evaluated(200, 60, final=True), *ended)
+    record(folder, replace(STARTED, run=folder.name), over, saved, evaluated(200, 60, final=True), *ended)
     return folder
 
 
@@ -128,7 +129,9 @@ async def test_another_run_is_opened_read_only_while_one_trains_and_escape_goes_
         said = f"viewing {other_run.name}, read-only · esc back to mine"
         await until(pilot, lambda: said in header.plain)
         assert app.dashboard.settings.locked
+        notes.clear()
         await pilot.press("space", "s", "e", "c", "t", "u", "d")
+        assert notes == ["Viewing another run: press esc to go back first."] * 7
         assert requests == []
         assert app.is_running
         await pilot.press("q")
@@ -145,6 +148,32 @@ async def test_another_run_is_opened_read_only_while_one_trains_and_escape_goes_
         await until(pilot, lambda: "mine has ended. Press esc to see it." in notes)
         await pilot.press("escape")
         await until(pilot, lambda: "no room" in notes)
+
+
+async def test_e_evaluates_what_an_opened_run_has_saved(app, started, other_run):
+    async with app.run_test(size=(120, 40)) as pilot:
+        app._on_run_chosen(RunChoice(action="open", folder=other_run))
+        await until(pilot, lambda: isinstance(app.screen, RecapDialog) and app.focused)
+        await pilot.press("enter", "e")
+        await until(pilot, lambda: started.evaluated)
+        ((run, folder),) = started.evaluated
+        assert (run.config, folder) == (TrainConfig(data="synthetic"), other_run)
+        assert app.presenter.run is app.own_run is run
+        assert not app.viewing
+
+
+async def test_u_in_the_list_asks_nothing_while_a_run_is_active(app, started, other_run, monkeypatch):
+    notes = []
+    monkeypatch.setattr(RunsScreen, "notify", lambda _, text, **__: notes.append(text))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("t")
+        await until(pilot, lambda: app.own_run)
+        await pilot.press("r")
+        await until(pilot, lambda: isinstance(app.screen, RunsScreen) and app.screen._current())
+        await pilot.press("u")
+        await until(pilot, lambda: notes)
+        assert notes == ["A run is active. Go back to it (esc) and stop it (s) first."]
+        assert isinstance(app.screen, RunsScreen)
 
 
 async def test_u_takes_more_epochs_from_the_form_and_names_what_stays(app, started, other_run):
@@ -178,6 +207,8 @@ def test_leaving_a_run_of_another_process_says_how_to_come_back(tmp_path, other_
     run._owner = Owner(live=True, crashed=False, pid=1)
     hint = f"is still running. Reattach with: cifar-tui attach {other_run.name}"
     assert hint in exit_message(app)
+    run._state.apply(PhaseChanged(phase=Phase.PAUSED))
+    assert f"run {other_run.name} is paused. Reattach with: " in exit_message(app)
     run._owner = Owner(live=False, crashed=False)
     assert hint not in exit_message(app)
 

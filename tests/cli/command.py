@@ -62,7 +62,7 @@ def assert_one_sentence(result, code, *words):
     assert result.returncode == code, result.stderr
     assert "Traceback" not in result.stderr
     assert result.stdout == ""
-    said = [line for line in result.stderr.splitlines() if not re.match(r"cifar-tui: (loading|failed)", line)]
+    said = [line for line in result.stderr.splitlines() if not re.match("cifar-tui: loading", line)]
     assert len(said) == 1, result.stderr
     for word in words:
         assert str(word) in said[0]

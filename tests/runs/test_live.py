@@ -138,6 +138,22 @@ def test_a_file_of_weights_can_be_evaluated_without_a_training(trained, make_run
     assert run.folder is None
 
 
+def test_an_ended_run_is_evaluated_with_its_curves_and_its_folder_stays_as_it_is(trained):
+    def files():
+        return {file.name: file.read_bytes() for file in trained.folder.iterdir()}
+
+    before = files()
+    run = LiveRun(trained.config, checkpoints=trained.folder.parent, resume=trained.folder)
+    run.start_run_evaluation()
+    assert run.wait(60)
+    snapshot = run.snapshot()
+    assert (snapshot.phase, snapshot.message) == (Phase.DONE, "evaluated the saved weights")
+    assert snapshot.evaluated.correct == trained.snapshot().evaluated.correct
+    assert len(run.curves().loss) == len(trained.curves().loss) > 0
+    assert run.sample_batch(0).step == 12
+    assert files() == before
+
+
 def test_a_paused_run_is_live_until_it_is_stopped_and_what_it_saved_can_be_evaluated(make_run):
     run = make_run(epochs=100_000)
     run.start_training()

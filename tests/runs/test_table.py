@@ -35,6 +35,8 @@ def test_a_setting_reads_as_in_the_form():
         ("0.5", "4"),
         ("same as learning_rate", "none"),
     ]
+    runs = [listed("a", weight_decay=0.0, later=0.0), listed("b", weight_decay=5.0)]
+    assert [row[4:6] for row in build_table(runs, width=WIDE).rows] == [("5", "–"), ("0", "0.0")]
 
 
 def test_a_table_is_never_wider_than_its_room():
@@ -116,6 +118,19 @@ def test_a_name_in_the_filter_that_means_nothing_is_told():
 )
 def test_rows_are_sorted_with_unknown_values_last_and_the_newest_first_among_equals(order, sorted_names):
     assert names(sort_runs(SWEEP, order)) == sorted_names
+
+
+def test_the_next_order_is_that_of_results_then_of_settings_then_of_the_rest():
+    order, columns = Order(), [column.key for column in build_table(SWEEP, width=WIDE).columns]
+    found = []
+    for _ in columns:
+        order = order.next(columns)
+        found.append(order.column)
+    assert found[:3] == ["best", "last", "loss"]
+    assert found[3:6] == ["learning_rate", "batch_size", "seed"]
+    assert sorted(found) == sorted(columns)
+    assert order == Order()
+    assert Order(column="gone").next(columns) == Order(column="best")
 
 
 def test_settings_of_another_version_are_sorted_and_shown():

@@ -136,7 +136,7 @@ class RenameDialog(Dialog[str]):
 
 
 def _runs(names: Sequence[str]) -> str:
-    return f"run {names[0]}" if len(names) == 1 else f"these {len(names)} runs"
+    return f'run "{names[0]}"' if len(names) == 1 else f"these {len(names)} runs"
 
 
 def _list(names: Sequence[str]) -> str:

@@ -48,13 +48,11 @@ _AT_WORK = (WorkerState.PENDING, WorkerState.RUNNING)
 _MARGIN = 4 + GAP
 """Cells of a row beside its columns: the mark, the space at both ends and the scrollbar."""
 
-_MIN_COMPARED = 2
-
 _HELP = (
     "Filter by words that occur anywhere in a row, or by settings and columns: lr=0.01, optimizer=adamw, "
     "state=stopped. Separate terms by spaces; all must match.\n\n"
     "Columns show the settings in which the runs differ. A click on a heading sorts by it. "
-    "x and v apply to the marked runs if there are any."
+    "v compares the marked runs. x applies to them if the cursor is on one of them, else to the run under it."
 )
 
 
@@ -73,6 +71,7 @@ class RunsScreen(LinkedScreen[RunChoice | None], ModalScreen[RunChoice | None]):
     Args:
         checkpoints: the folder that holds the runs.
         form_epochs: the epochs in the form; 0 while they are invalid.
+        why_busy: says why no run can be resumed now; "" if one can.
     """
 
     AUTO_FOCUS = ""
@@ -95,17 +94,21 @@ class RunsScreen(LinkedScreen[RunChoice | None], ModalScreen[RunChoice | None]):
         Binding("x", "stop", "Stop", tooltip="Stop a run that is active (asks first)"),
         Binding("x", "delete", "Delete", tooltip="Delete the run (asks first)"),
         Binding("question_mark", "keys", "Help", key_display="?"),
+        Binding("escape", "clear_filter", "Show all", key_display="esc"),
         Binding("escape", "leave", "Back", key_display="esc"),
-        Binding("s", "sort", "Sort", tooltip="Sort by the next column"),
-        Binding("S", "reverse", "Reverse", show=False, tooltip="Reverse the order"),
+        Binding("s", "sort", "Sort", key_display="s/S", tooltip="Sort by the next column, or reverse (S)"),
+        Binding("S", "reverse", show=False),
         Binding("n", "rename", "Name", tooltip="Name the run"),
         Binding("q,h", "dismiss(None)", "Back", show=False),
     ]
 
-    def __init__(self, checkpoints: Path, *, form_epochs: int = 0) -> None:
+    def __init__(
+        self, checkpoints: Path, *, form_epochs: int = 0, why_busy: Callable[[], str] = lambda: ""
+    ) -> None:
         super().__init__()
         self._checkpoints = checkpoints
         self._form_epochs = form_epochs
+        self._why_busy = why_busy
         self._runs: list[ListedRun] | None = None  # None while they are being listed
         self._problem = ""
         self._listing = False
@@ -137,9 +140,11 @@ class RunsScreen(LinkedScreen[RunChoice | None], ModalScreen[RunChoice | None]):
         match action:
             case "filter":
                 return not self.query_one(FilterInput).has_focus
-            case "resume":  # beside marks there is no room for it in the footer
-                run = self._current()
-                return not self._marked and run is not None and not why_not_resumable(run, self._form_epochs)
+            case "clear_filter" | "leave":
+                return self.query_one("#runs-filter").display == (action == "clear_filter")
+            case "resume":  # beside marks or a filter there is no room for it in the footer
+                run, room = self._current(), not (self._marked or self._needle)
+                return room and run is not None and not self._why_not_resumable(run)
             case "stop":
                 return self._targets_are_live()
             case "delete":
@@ -166,15 +171,12 @@ class RunsScreen(LinkedScreen[RunChoice | None], ModalScreen[RunChoice | None]):
 
     # What the keys do
 
-    def action_resume(self) -> None:
-        self.action_try_resume()
-
     def action_try_resume(self) -> None:
         """Resume the run under the cursor, or say why not."""
         run = self._current()
         if run is None:
             return
-        problem, own = why_not_resumable(run, self._form_epochs), own_epochs(run)
+        problem, own = self._why_not_resumable(run), own_epochs(run)
         if problem:
             self._say(problem)
         elif self._form_epochs <= own:
@@ -185,6 +187,11 @@ class RunsScreen(LinkedScreen[RunChoice | None], ModalScreen[RunChoice | None]):
             )
             answers = {"own": own, "form": self._form_epochs}
             self.app.push_screen(dialog, partial(self._on_epochs_answer, run.folder, answers))
+
+    action_resume = action_try_resume
+
+    def _why_not_resumable(self, run: ListedRun) -> str:
+        return why_not_resumable(run, self._form_epochs) or self._why_busy()
 
     def _on_epochs_answer(self, folder: Path, answers: dict[str, int], answer: str | None) -> None:
         if answer in answers:
@@ -201,16 +208,15 @@ class RunsScreen(LinkedScreen[RunChoice | None], ModalScreen[RunChoice | None]):
         self._marked = self._marked - shown if shown <= self._marked else self._marked | shown
         self._draw()
 
-    def action_compare(self) -> None:
-        self.action_try_compare()
-
     def action_try_compare(self) -> None:
         """Compare the marked runs, or say that some must be marked first."""
-        marked = self._marked_runs()
-        if len(marked) < _MIN_COMPARED:
-            self._say("Mark at least two runs with space to compare them.")
-        else:
-            self.app.push_screen(ComparisonScreen(marked))
+        match self._marked_runs():
+            case [] | [_]:
+                self._say("Mark at least two runs with space to compare them.")
+            case marked:
+                self.app.push_screen(ComparisonScreen(marked))
+
+    action_compare = action_try_compare
 
     def action_filter(self) -> None:
         self.query_one("#runs-filter").display = True
@@ -226,15 +232,10 @@ class RunsScreen(LinkedScreen[RunChoice | None], ModalScreen[RunChoice | None]):
         self.action_keep_filter()
 
     def action_leave(self) -> None:
-        if self._needle:
-            self.action_clear_filter()
-        else:
-            self.dismiss(None)
+        self.dismiss(None)
 
     def action_sort(self) -> None:
-        keys = [column.key for column in self._table.columns]
-        now = keys.index(self._order.column) if self._order.column in keys else -1
-        self._sort_by(self._order.by(keys[(now + 1) % len(keys)]))
+        self._sort_by(self._order.next([column.key for column in self._table.columns]))
 
     def action_reverse(self) -> None:
         self._sort_by(self._order.by(self._order.column))
@@ -323,9 +324,11 @@ class RunsScreen(LinkedScreen[RunChoice | None], ModalScreen[RunChoice | None]):
         return self.query_one(RunTable).current
 
     def _targets(self) -> list[ListedRun]:
-        """Return the marked runs; without any, the one under the cursor."""
+        """Return the marked runs if the cursor is on one of them, else the run under the cursor."""
         current = self._current()
-        return self._marked_runs() or ([current] if current is not None else [])
+        if current is None:
+            return []
+        return self._marked_runs() if current.name in self._marked else [current]
 
     def _marked_runs(self) -> list[ListedRun]:
         return [run for run in self._table.runs if run.name in self._marked]
@@ -350,8 +353,6 @@ class RunsScreen(LinkedScreen[RunChoice | None], ModalScreen[RunChoice | None]):
         if self._runs is not None:
             count = f"{len(self._runs):,}"
             title.append((f" · {len(self._table.runs):,} of {count}" if self._needle else f" · {count}", ""))
-        if self._marked:
-            title.append((f" · {MARK} {len(self._marked):,} marked", "bold"))
         if self._order != Order():
             title.append((f" · by {heading_of(self._order.column)} {self._order.arrow}", ""))
         room = self.size.width - 2 - sum(cell_len(text) for text, _ in title) - len(" · in ")
@@ -364,10 +365,11 @@ class RunsScreen(LinkedScreen[RunChoice | None], ModalScreen[RunChoice | None]):
             self.set_focus(table)
 
     def _draw_details(self) -> None:
-        """Say in one line what the columns have no room for."""
+        """Say in one line how many runs are marked, and what the columns have no room for."""
         run = self._current()
         text = f"{run_label(run)} · {details_text(run, self._table)}" if run is not None else ""
-        self.query_one("#runs-details", Line).show(Content(text))
+        marks = (f"{MARK} {len(self._marked):,} marked", "bold"), " · space unmarks · a marks all or none · "
+        self.query_one("#runs-details", Line).show(Content.assemble(*(marks if self._marked else ()), text))
 
     def _why_empty(self) -> str:
         if self._problem:

@@ -43,7 +43,7 @@ def is_allowed(
         request: the request.
         snapshot: the state of the run.
         live: whether a process is working on the run.
-        can_evaluate_saved: whether this process can evaluate the run's saved weights.
+        can_evaluate_saved: whether the run's saved weights can be evaluated.
     """
     training = live and snapshot.started is not None and snapshot.finished is None
     match request:

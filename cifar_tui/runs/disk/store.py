@@ -184,7 +184,7 @@ def is_run(folder: Path) -> bool:
         return False
 
 
-def attach_hint(folder: Path) -> str:
-    """Say how to come back to the run in `folder`."""
+def attach_hint(folder: Path, state: str = "still running") -> str:
+    """Say how to come back to the run in `folder`, which is in `state`."""
     label = label_of(folder)
-    return f"run {label} is still running. Reattach with: {command('attach', folder, label=label)}"
+    return f"run {label} is {state}. Reattach with: {command('attach', folder, label=label)}"

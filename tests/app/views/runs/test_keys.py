@@ -142,6 +142,21 @@ async def test_all_marked_runs_are_deleted_after_one_question_but_not_a_live_one
         assert [folder.name for folder in tmp_path.iterdir()] == [OLD]
 
 
+async def test_x_leaves_the_marked_runs_alone_unless_the_cursor_is_on_one_of_them(app, live):
+    live.add(NEW)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await listed(pilot)
+        await pilot.press("j", "space", "j", "space", "k", "k")
+        await until(pilot, lambda: "● 2 marked · space unmarks · a marks all or none · " in app.text())
+        await until(pilot, lambda: "x Stop" in app.text())
+        await pilot.press("x")
+        await until(pilot, lambda: f'Stop run "{NEW}"?' in app.text())
+        await pilot.press("escape", "j")
+        await until(pilot, lambda: "x Delete" in app.text())
+        await pilot.press("x")
+        await until(pilot, lambda: "Delete these 2 runs?" in app.text())
+
+
 async def test_a_run_is_named_and_found_by_its_name(app, tmp_path):
     write_name(tmp_path / OLD, "first")
     async with app.run_test(size=(80, 24)) as pilot:

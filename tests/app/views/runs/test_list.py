@@ -150,7 +150,9 @@ async def test_the_filter_can_be_kept_and_escape_lifts_it_before_it_leaves(app):
         await pilot.press("slash", *"DONE", "enter", "j")
         await listed(pilot, 2)
         assert app.current() == OLD
+        await until(pilot, lambda: "esc Show all" in app.text())
         await pilot.press("escape")
+        await until(pilot, lambda: "esc Back" in app.text())
         await listed(pilot)
         assert app.choices == []
         await pilot.press("escape")
@@ -162,6 +164,8 @@ async def test_a_filter_that_nothing_passes_says_so(app):
         await listed(pilot)
         await pilot.press("slash", *"xyz")
         await until(pilot, lambda: 'No runs match "xyz"' in app.text())
+        await pilot.press("enter")
+        await until(pilot, lambda: "esc Show all" in app.text())
         await pilot.press("escape", "j")
         await listed(pilot)
         assert app.current() == STOPPED
@@ -174,7 +178,9 @@ async def test_s_and_a_click_on_a_heading_sort(app):
         await pilot.press("S")
         assert app.names() == [OLD, STOPPED, NEW]
         assert "by run ▲" in app.text()
-        await pilot.press("s", "s", "s", "s")
+        await pilot.press("s")
+        await until(pilot, lambda: "by best test ▼" in app.text())
+        await pilot.press("s", "s", "s")
         await until(pilot, lambda: "by lr ▲" in app.text())
         assert app.names() == [STOPPED, OLD, NEW]
         assert app.current() == NEW, "the cursor stays on its run"
@@ -188,7 +194,7 @@ async def test_question_mark_shows_the_keys_of_this_screen(app):
     async with app.run_test(size=(80, 24)) as pilot:
         await listed(pilot)
         await pilot.press("question_mark")
-        await until(pilot, lambda: "Sort by the next column" in app.text())
+        await until(pilot, lambda: "Sort by the next column, or reverse (S)" in app.text())
         for words in ("Name the run", "Stop a run that is active", "lr=0.01"):
             assert words in app.text()
         await pilot.press("escape")
@@ -218,11 +224,11 @@ async def test_the_footer_names_the_keys(app):
         await listed(pilot)
         await until(
             pilot,
-            lambda: "enter Open space Mark / Filter x Delete ? Help esc Back s Sort n Name" in app.text(),
+            lambda: "enter Open space Mark / Filter x Delete ? Help esc Back s/S Sort n Name" in app.text(),
         )
         await pilot.press("j")
         await until(pilot, lambda: "enter Open u Resume space Mark / Filter" in app.text())
-        assert "? Help esc Back s Sort n Name" in app.text()
+        assert "? Help esc Back s/S Sort n Name" in app.text()
         await pilot.press("space")
         await until(pilot, lambda: "enter Open space Mark v Compare / Filter" in app.text())
         assert "? Help esc Back" in app.text()
@@ -235,7 +241,7 @@ async def test_names_that_look_like_markup_are_shown_as_they_are(make_run, tmp_p
         await listed(pilot, 1)
         await until(pilot, lambda: "[b]run " in app.text() and "[red]" in app.text())
         await pilot.press("x")
-        await until(pilot, lambda: "Delete run [b]run? This cannot be undone." in app.text())
+        await until(pilot, lambda: 'Delete run "[b]run"? This cannot be undone.' in app.text())
 
 
 def test_a_choice_cannot_be_changed():
