@@ -153,8 +153,8 @@ async def test_another_run_is_opened_read_only_while_one_trains_and_escape_goes_
 async def test_e_evaluates_what_an_opened_run_has_saved(app, started, other_run):
     async with app.run_test(size=(120, 40)) as pilot:
         app._on_run_chosen(RunChoice(action="open", folder=other_run))
-        await until(pilot, lambda: isinstance(app.screen, RecapDialog) and app.focused)
-        await pilot.press("enter", "e")
+        await until(pilot, lambda: app.presenter.run and app.presenter.run.loaded)
+        await pilot.press("e")
         await until(pilot, lambda: started.evaluated)
         ((run, folder),) = started.evaluated
         assert (run.config, folder) == (TrainConfig(data="synthetic"), other_run)
