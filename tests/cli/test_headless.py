@@ -136,7 +136,7 @@ def test_a_folder_without_images_ends_with_3(cli, image_folder, kind):
 def test_no_network_ends_with_3_and_names_the_ways(cli, monkeypatch):
     for name in ("https_proxy", "http_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
-    assert_one_sentence(cli.run("train", "--headless"), 3, "--data synthetic", "--data")
+    assert_one_sentence(cli.run("train", "--headless"), 3, "set data to a folder of images or to synthetic")
     assert os.listdir(cli.cwd / "checkpoints") == []
 
 
