@@ -63,10 +63,9 @@ class RunPresenter:
         if self.run is not None and self._app.is_running:  # the timer still ticks while the screens close
             self._app.dashboard.show_run(self.run, only_figures=only_figures)
 
-    def show_curves(self) -> None:
-        """Draw the charts from the latest points."""
-        if self.run is not None and self._app.is_running:
-            self._app.dashboard.show_curves(self.run)
+    def show_curves(self) -> bool:
+        """Draw the charts from the latest points; return whether there were new ones."""
+        return self.run is not None and self._app.is_running and self._app.dashboard.show_curves(self.run)
 
     def request(self, request: Request) -> None:
         """Make a request of the run and draw its effect as soon as there is one."""
@@ -89,9 +88,9 @@ class RunPresenter:
             return
         self._show_slow_link()
         self.show(only_figures=not self._texts_due)
-        if self._curves_due:
-            self.show_curves()
-        self._texts_due = self._curves_due = False
+        if self._curves_due:  # without a new point they stay due: it waits for one tick, not for four
+            self._curves_due = not self.show_curves()
+        self._texts_due = False
         self._mark_seen()
         self._show_recap()
 

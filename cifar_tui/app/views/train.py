@@ -190,12 +190,14 @@ class Dashboard(LinkedScreen[None]):
             self._show_log(run, snapshot.log_retracted)
         self._show_samples(run)
 
-    def show_curves(self, run: RunSource) -> None:
-        """Draw the charts if there are new points."""
+    def show_curves(self, run: RunSource) -> bool:
+        """Draw the charts if there are new points; return whether there were."""
         version = run.snapshot().curves_version
-        if version != self._shown_curves_version:
-            self._shown_curves_version = version
-            self.training.show_curves(run.curves())
+        if version == self._shown_curves_version:
+            return False
+        self._shown_curves_version = version
+        self.training.show_curves(run.curves())
+        return True
 
     def _show_log(self, run: RunSource, retracted: int) -> None:
         log = self.query_one(LogPane)
