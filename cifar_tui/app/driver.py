@@ -38,15 +38,14 @@ class JobDriver(LinuxDriver):
         if self._file is None:
             raise AssertionError("the dashboard is not opened without a terminal")
         self.link = TerminalLink(self._file)
-        # the writing thread only calls what `TerminalLink` has
-        self._file = self.link  # type: ignore[assignment]
+        self._file = self.link  # type: ignore[assignment]  # it has what the writing thread calls of a file
 
     def start_application_mode(self) -> None:
         self.link.forget()  # an answer before the terminal is in raw mode would be echoed
         super().start_application_mode()  # type: ignore[no-untyped-call]  # Textual's has no annotations
         if self._writer_thread is not None:
             # Textual's limit would block the event loop; `link` bounds what is drawn instead
-            self._writer_thread._queue.maxsize = 0  # noqa: SLF001 - it has no public one
+            self._writer_thread._queue.maxsize = 0  # noqa: SLF001 - Textual has no public name for it
             self.link.ask_again()
             self.flush()
 

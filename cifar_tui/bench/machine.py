@@ -51,7 +51,7 @@ def _describe_gpus() -> dict[str, Any]:
     if not any(map(os.path.exists, _GPU_DRIVERS)):
         return {"gpus": [], "cuda": None}
     command = [sys.executable, "-c", _LIST_GPUS]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our Python
+    result = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - a constant, in this interpreter
     if result.returncode:
         return {"gpus": None, "cuda": None}
     return dict(json.loads(result.stdout))

@@ -2,9 +2,8 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from cifar_tui.engine.config.schema import SETTINGS, TrainConfig, preset_config
+from cifar_tui.engine.config.schema import SETTINGS, Setting, TrainConfig, preset_config
 
 _ENDLESS = 100_000
 
@@ -29,7 +28,7 @@ class BenchOptions:
     full: bool = False
     runs: int = 3
 
-    def config(self, preset: str, **settings: Any) -> TrainConfig:  # noqa: ANN401 - each setting has its own type
+    def config(self, preset: str, **settings: Setting) -> TrainConfig:
         """Return `preset` on these images and this device, with `settings` on top.
 
         Raises:
@@ -39,7 +38,7 @@ class BenchOptions:
         places = {"data": self.data or "synthetic", "data_dir": data_dir, "device": self.device}
         return preset_config(preset).replace(**(places | settings))
 
-    def steady_config(self, preset: str, **settings: Any) -> TrainConfig:  # noqa: ANN401 - as above
+    def steady_config(self, preset: str, **settings: Setting) -> TrainConfig:
         """Return a config that only trains, without end: no evaluations and no checkpoints in between."""
         only_steps = {"epochs": _ENDLESS, "eval_every": 0, "checkpoint_every_epochs": 0}
         return self.config(preset, **(only_steps | {"checkpoint_every_minutes": 0.0} | settings))

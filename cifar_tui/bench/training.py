@@ -160,7 +160,7 @@ class _ProcessTraining(Training):
             if not self.ended or exit_code == RunFailedError.exit_code:
                 self._stderr.seek(0)
                 raise _error_of(self._stderr.read().decode(errors="replace"), exit_code)
-            time.sleep(seconds)  # it ended well, and the caller reads its log again
+            time.sleep(seconds)  # it ended well: `wait_for`, which waits for its log, must not spin
 
 
 def headless_training(config: TrainConfig, folder: Path) -> contextlib.AbstractContextManager[Training]:
@@ -269,7 +269,7 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
 
 def _run(command: Sequence[str]) -> dict[str, Any]:
     """Run a command of this program to its end and return the JSON that it prints."""
-    result = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - as above
+    result = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - this program itself
     if result.returncode:
         raise _error_of(result.stderr, result.returncode)
     return dict(json.loads(result.stdout))

@@ -109,4 +109,4 @@ def _add(parser: argparse.ArgumentParser, command: Command) -> None:
         elif values.kind == "preset":
             action.choices = tuple(PRESETS)
         elif values.kind:
-            action.complete = _COMPLETERS[values.kind]  # type: ignore[attr-defined]  # where shtab looks
+            action.complete = _COMPLETERS[values.kind]  # type: ignore[attr-defined]  # shtab reads it, argparse does not declare it

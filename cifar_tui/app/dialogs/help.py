@@ -27,7 +27,10 @@ _LEFT = ("Run", "Panes", "Program")
 class HelpScreen(KeyHelp):
     """All commands by group, in two columns where there is room."""
 
-    HORIZONTAL_BREAKPOINTS = [(0, "-one-column"), (116, "-two-columns")]  # noqa: RUF012 - see Dashboard
+    HORIZONTAL_BREAKPOINTS = [  # noqa: RUF012 - Textual declares it without ClassVar, and mypy allows no other
+        (0, "-one-column"),
+        (116, "-two-columns"),
+    ]
 
     def __init__(self) -> None:
         super().__init__("Help")

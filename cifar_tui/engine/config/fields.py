@@ -29,7 +29,7 @@ def _always(values: Mapping[str, Any]) -> bool:
 
 
 def setting(
-    default: Any,  # noqa: ANN401 - a default of the field's type
+    default: object,
     description: str,
     check: Check,
     *,
@@ -43,7 +43,7 @@ def setting(
     in_step: bool = True,
     in_recipe: bool = True,
     resumable: bool = False,
-) -> Any:  # noqa: ANN401 - see above
+) -> Any:  # noqa: ANN401 - it stands for a value of the field's type, as dataclasses.field does
     """A dataclass field that describes and checks itself.
 
     Args:
@@ -77,12 +77,12 @@ def setting(
     return dataclasses.field(default=default, metadata=metadata)
 
 
-def choice(default: str, description: str, choices: Collection[str], **marks: Any) -> Any:  # noqa: ANN401 - see above
+def choice(default: str, description: str, choices: Collection[str], **marks: Any) -> Any:  # noqa: ANN401 - as in `setting`
     """A setting with one of a few values."""
     return setting(default, description, one_of(*choices), choices=choices, **marks)
 
 
-def switch(default: bool, description: str, **marks: Any) -> Any:  # noqa: ANN401 - see above
+def switch(default: bool, description: str, **marks: Any) -> Any:  # noqa: ANN401 - as in `setting`
     """A setting that is on or off."""
     return setting(default, description, _any, choices=("yes", "no"), **marks)
 
