@@ -4,6 +4,7 @@ import dataclasses
 import json
 import math
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from rich.text import Text
 
 from cifar_tui.cli.output import printing_results
 from cifar_tui.engine.text import printable
-from cifar_tui.runs.comparison import BEST_MARK, ComparedColumn, comparison_columns, whole_columns
+from cifar_tui.runs.comparison import BEST_MARK, comparison_columns, whole_columns
 from cifar_tui.runs.disk.store import find_run
 from cifar_tui.runs.disk.summary import RunSummary
 from cifar_tui.runs.listing import (
@@ -89,11 +90,8 @@ def _run_as_json(run: ListedRun) -> dict[str, Any]:
 
 def _runs_table(runs: list[ListedRun]) -> Table:
     width = Console().width if sys.stdout.isatty() else math.inf
-    shown = build_table(runs, order=Order(descending=False), width=width, measure=cell_len, marked=False)
-    table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="bold")
-    for column in shown.columns:
-        justify: JustifyMethod = "right" if column.right else "left"
-        table.add_column(column.heading, justify=justify, no_wrap=True, min_width=column.width)
+    shown = build_table(runs, order=Order(descending=False), width=width, measure=cell_len, arrow=False)
+    table = _plain_table((column.heading, column.width, column.right) for column in shown.columns)
     keys = [column.key for column in shown.columns]
     for run, texts in zip(shown.runs, shown.rows, strict=True):
         styles = {"state": _STYLES[run.state], "run": "bold"}
@@ -102,7 +100,7 @@ def _runs_table(runs: list[ListedRun]) -> Table:
 
 
 def _comparison_table(comparison: Comparison, labels: list[str]) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="bold")
+    table = _plain_table()
     table.add_column("run", no_wrap=True)
     for label in map(printable, labels):
         table.add_column(Text(label), overflow="fold", min_width=cell_len(label))
@@ -124,26 +122,30 @@ def _print_comparison(runs: list[ListedRun]) -> None:
         _print_table(table)
         return
     columns = comparison_columns(runs)
-    widths = [max(map(cell_len, (column.heading, *column.texts))) + GAP for column in columns]
-    shown = 1 + whole_columns(widths, 1, console.width + GAP - widths[0])
-    _print_table(_table_of_rows(columns[:shown]))
-    notes = [f"{BEST_MARK} best"] if any(column.best for column in columns[:shown]) else []
-    if columns[shown:]:
-        notes.append(f"no room for {', '.join(column.heading for column in columns[shown:])}")
+    widths = [max(map(cell_len, (column.heading, *column.texts))) for column in columns]
+    count = 1 + whole_columns([width + GAP for width in widths], 1, console.width - widths[0])
+    shown = columns[:count]
+    rows = _plain_table(
+        (column.heading, width, column.right) for column, width in zip(shown, widths, strict=False)
+    )
+    for row in range(len(runs)):
+        rows.add_row(
+            *(Text(column.texts[row], "bold green" if row in column.best else "") for column in shown)
+        )
+    _print_table(rows)
+    notes = [f"{BEST_MARK} best"] if any(column.best for column in shown) else []
+    if columns[count:]:
+        notes.append(f"no room for {', '.join(column.heading for column in columns[count:])}")
     if notes:
         console.print(Text(" · ".join(notes), "dim"))
 
 
-def _table_of_rows(columns: list[ComparedColumn]) -> Table:
+def _plain_table(columns: Iterable[tuple[str, int, bool]] = ()) -> Table:
+    """Return an empty table without lines; of each column: heading, width in cells, aligned right or not."""
     table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="bold")
-    for column in columns:
-        width = max(map(cell_len, (column.heading, *column.texts)))
-        justify: JustifyMethod = "right" if column.right else "left"
-        table.add_column(Text(column.heading), justify=justify, no_wrap=True, min_width=width)
-    for row in range(len(columns[0].texts)):
-        table.add_row(
-            *(Text(column.texts[row], "bold green" if row in column.best else "") for column in columns)
-        )
+    for heading, width, right in columns:
+        justify: JustifyMethod = "right" if right else "left"
+        table.add_column(Text(heading), justify=justify, no_wrap=True, min_width=width)
     return table
 
 

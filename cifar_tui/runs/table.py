@@ -47,7 +47,7 @@ class Order:
             return Order(column=column, descending=not self.descending)
         return Order(column=column, descending=column in _LARGEST_FIRST)
 
-    def next(self, columns: Iterable[str]) -> "Order":
+    def next(self, columns: Sequence[str]) -> "Order":
         """Sort by the next of `columns`: results first, then settings, then the others."""
         keys = set(columns)
         settings = [key for key in columns if key not in COLUMNS]
@@ -95,7 +95,7 @@ def build_table(
     order: Order | None = None,
     width: float = math.inf,
     measure: Callable[[str], int] = len,
-    marked: bool = True,
+    arrow: bool = True,
 ) -> RunsTable:
     """Arrange `runs` in a table.
 
@@ -105,7 +105,7 @@ def build_table(
         order: the order of the rows; by default the newest run comes first.
         width: width of the table in cells.
         measure: gives the width of a text in cells.
-        marked: whether the heading of the column that the rows are sorted by has an arrow.
+        arrow: whether the heading of the column that the rows are sorted by has an arrow.
     """
     order = order or Order()
     shown = sort_runs(filter_runs(runs, needle), order)
@@ -115,7 +115,7 @@ def build_table(
     cells = [dict.fromkeys(differing, UNKNOWN) | _cells(run) for run in shown]
     shortened: set[str] = set()
     headings = {
-        name: heading_of(name) + (f" {order.arrow}" if marked and name == order.column else "")
+        name: heading_of(name) + (f" {order.arrow}" if arrow and name == order.column else "")
         for name in columns
     }
     widths = {name: max(map(measure, (headings[name], *(row[name] for row in cells)))) for name in columns}
