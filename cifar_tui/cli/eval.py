@@ -1,4 +1,4 @@
-"""`cifar-tui eval`: evaluate a run's latest weights or a weights file."""
+"""`cifar-tui eval`: evaluate a run's latest weights or a weights file, with the settings of its run."""
 
 import argparse
 from pathlib import Path
@@ -8,7 +8,7 @@ from cifar_tui.cli.dashboard import has_terminal, open_dashboard
 from cifar_tui.cli.parser import build_settings, checkpoints_folder
 from cifar_tui.engine.config.file import read_config_file
 from cifar_tui.engine.config.schema import build_config
-from cifar_tui.engine.layout import CONFIG_FILE, WEIGHTS_FILE
+from cifar_tui.engine.layout import CONFIG_FILE, EVENTS_FILE, WEIGHTS_FILE
 from cifar_tui.runs.disk.store import find_run
 
 _WEIGHTS_SUFFIXES = {".pth", ".pt"}
@@ -17,10 +17,11 @@ _WEIGHTS_SUFFIXES = {".pth", ".pt"}
 def evaluate(options: argparse.Namespace) -> int:
     """Run the command and return its exit code."""
     checkpoints = checkpoints_folder(options)
-    weights, base = Path(options.target), None
+    weights = Path(options.target)
     if not weights.is_file() and weights.suffix not in _WEIGHTS_SUFFIXES:
-        folder = find_run(checkpoints, options.target)
-        weights = folder / WEIGHTS_FILE
+        weights = find_run(checkpoints, options.target) / WEIGHTS_FILE
+    base, folder = None, weights.parent
+    if (folder / EVENTS_FILE).is_file():
         base = build_config(read_config_file(folder / CONFIG_FILE))
     config = build_settings(options, base=base)
     if options.headless or options.json or not has_terminal():

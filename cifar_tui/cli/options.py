@@ -198,7 +198,11 @@ COMMANDS: dict[str, Command] = {
                 _switch("--headless", "evaluate without the dashboard"),
                 _switch("--json", "print the results as JSON (implies --headless)"),
             ),
-            "settings, data and device (default: those of the run)": (_PRESET, *_SETTINGS, *_images("")),
+            "settings (default: those of the run, or for other files those of tutorial)": (
+                _PRESET,
+                *_SETTINGS,
+                *_images(""),
+            ),
         }
         | _FOLDER,
     ),

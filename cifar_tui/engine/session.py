@@ -60,6 +60,7 @@ from cifar_tui.engine.training.build import (
 from cifar_tui.engine.training.trainer import RunContext, Trainer
 from cifar_tui.terminal.process_tuning import gc_frozen
 
+_FREE_MEMORY = "end other programs that use it, or choose another device"
 _TUTORIAL_BATCH = 4
 _NAMED_FILES = 20
 
@@ -134,7 +135,8 @@ class Session:
         )
         folder = create_folder()
         threads = training_threads(device, config.batch_size)
-        with _out_of_memory_explained(), intra_op_threads(threads):
+        advice = "try a smaller batch size or another device" if resumed is None else _FREE_MEMORY
+        with _out_of_memory_explained(advice), intra_op_threads(threads):
             # 2. define the network, 3. the loss and the optimizer
             torch.manual_seed(config.seed)
             setup = self._build(config, choice, train, resumed)
@@ -233,7 +235,7 @@ class Session:
         _check_num_classes(state_dict, dataset, weights)
         net = create_model(self.config.model, num_classes=len(dataset.class_names))
         load_into(net, state_dict, weights)
-        with current_device(device), _out_of_memory_explained():
+        with current_device(device), _out_of_memory_explained(_FREE_MEMORY):
             predictor = create_predictor(net.to(device), self.config)
             report = self._evaluate(predictor, step=step, final=True)
         if report_to is not None:
@@ -378,12 +380,10 @@ def _on_device(split: ImageSplit, device: torch.device) -> ImageSplit:
 
 
 @contextmanager
-def _out_of_memory_explained() -> Iterator[None]:
+def _out_of_memory_explained(advice: str) -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
         if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error):
-            raise RunFailedError(
-                "the device is out of memory: try a smaller batch size or another device"
-            ) from error
+            raise RunFailedError(f"the device is out of memory: {advice}") from error
         raise

@@ -4,6 +4,7 @@ import json
 import os
 import pty
 import re
+import shutil
 import signal
 import subprocess
 
@@ -70,8 +71,9 @@ def test_json_is_one_object_alone_on_stdout(cli, image_folder):
 
 def test_eval_gives_the_numbers_of_the_training_by_run_prefix_latest_and_file(cli, image_folder):
     trained = json.loads(cli.train("--data", image_folder, "--json").stdout)
-    for target in (trained["run"], trained["run"][:8], "latest", trained["checkpoint"]):
-        data = ("--data", image_folder) if target == trained["checkpoint"] else ()
+    shutil.copy(cli.cwd / trained["checkpoint"], cli.cwd / "copy.pth")
+    for target in (trained["run"], trained["run"][:8], "latest", trained["checkpoint"], "copy.pth"):
+        data = ("--data", image_folder) if target == "copy.pth" else ()
         result = cli.run("eval", target, *data, "--json")
         assert result.returncode == 0, result.stderr
         values = json.loads(result.stdout)

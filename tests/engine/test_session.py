@@ -336,10 +336,13 @@ def test_the_same_seed_gives_the_same_weights_and_another_does_not(tmp_path, ima
     assert not torch.equal(weights[0], weights[2])
 
 
-def test_a_device_out_of_memory_is_one_sentence(tmp_path, image_folder, monkeypatch):
+def test_a_device_out_of_memory_is_one_sentence(tmp_path, image_folder, resumable, monkeypatch):
     def fail(*_):
         raise torch.OutOfMemoryError("CUDA out of memory")
 
+    recipe, state = resumable
     monkeypatch.setattr(EagerSteps, "train_step", fail)
+    with pytest.raises(RunFailedError, match="out of memory: end other programs that use it"):
+        Run(tmp_path, data=image_folder, epochs=2, **recipe).train(resume_from=state)
     with pytest.raises(RunFailedError, match="out of memory: try a smaller batch size"):
-        Run(tmp_path, data=image_folder).train()
+        Run(tmp_path, data=image_folder, **recipe).train()

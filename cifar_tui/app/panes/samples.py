@@ -60,9 +60,9 @@ class SamplesPane(Pane, can_focus=True):
         """Show `batch`; None if there are no images yet."""
         self._batch = batch
         self.set_class(batch is not None, "-filled")
-        title, keys = _title(batch), Content("[ previous batch · ] next batch" if batch else "")
+        title, keys = _title(batch), Content("keys [ and ]: previous, next batch" if batch else "")
         if batch and not self.styles.border_bottom[0]:  # nor a place for a subtitle
-            title += Content(" · [ ] page")
+            title += Content(" · keys [ and ]")
         self.write_border(title=title, subtitle=keys)
         self._draw()
 

@@ -98,7 +98,7 @@ class TrainConfig:
     )
     seed: int = setting(
         0,
-        "seed of weights, order and augmentation: the same seed gives the same run",
+        "seed of weights, order, augmentation, random splits and synthetic images; repeatable on a CPU",
         whole(0, _MAX_SEED),
         in_step=False,
         in_recipe=False,
@@ -155,7 +155,7 @@ class TrainConfig:
         "share of the average kept at each step",
         number(0, 1, below=True),
         group=Group.OPTIMIZER,
-        used_if=lambda values: values["weight_averaging"] == "ema",
+        used_if=lambda values: values["weight_averaging"] != "none",
     )
     lr_schedule: str = choice(
         "constant", "how the learning rate changes after the warm-up", LR_SCHEDULES, group=Group.SCHEDULE
@@ -278,7 +278,8 @@ class TrainConfig:
     )
     precision: str = choice(
         "fp32",
-        "floating-point precision of training; auto, and bf16 on a CPU: bf16 if clearly faster, else fp32",
+        "floating-point precision of training; auto: bf16 on a GPU made for it, else fp32; "
+        "on a CPU, auto and bf16 use bf16 only if it is clearly faster",
         ("auto", "fp32", "tf32", "bf16", "fp16"),
         group=Group.MACHINE,
     )

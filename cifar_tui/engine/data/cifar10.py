@@ -78,7 +78,9 @@ def _exists(path: Path) -> bool:
 
 def _read_batch(path: Path, md5: str) -> dict[bytes, Any]:
     """Unpickle an official file, from the same bytes whose MD5 is checked."""
-    advice = f"remove the folder and set data to cifar10 to download the official files, or {ALTERNATIVES}"
+    advice = (
+        f"remove '{path.parent}' and set data to cifar10 to download the official files, or {ALTERNATIVES}"
+    )
     try:
         content = path.read_bytes()
     except OSError as error:

@@ -22,12 +22,15 @@ def check_device(config: TrainConfig, device: torch.device) -> None:
     precision = config.precision
     if precision in {"tf32", "fp16"} and device.type != "cuda":
         raise ConfigError(
-            f"precision '{precision}' needs a CUDA GPU, and the device is {device.type}; use auto",
+            f"precision '{precision}' needs a CUDA GPU, and the device is {device.type}; "
+            "set precision to auto",
             field="precision",
         )
     # On a CPU, select_precision falls back to fp32 if bf16 is slower.
     if precision == "bf16" and device.type != "cpu" and not has_native_bf16(device):
-        raise ConfigError(f"precision 'bf16' is not supported by {device}; use auto", field="precision")
+        raise ConfigError(
+            f"precision 'bf16' is not supported by {device}; set precision to auto", field="precision"
+        )
     if config.compile == "yes" and device.type == "mps":
         raise ConfigError("compile 'yes' is not supported on mps; set compile to 'no'", field="compile")
     if config.compile == "yes" and not _has_compiler():

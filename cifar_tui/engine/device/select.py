@@ -26,10 +26,14 @@ def select_device(name: str) -> torch.device:
         count = torch.cuda.device_count()
         if (device.index or 0) >= count:
             found = f"{count} CUDA device{'s'[: count != 1]}"
-            raise ConfigError(f"device {name!r} is not available (found {found}); use auto", field="device")
+            raise ConfigError(
+                f"device {name!r} is not available (found {found}); set device to auto", field="device"
+            )
         return torch.device("cuda", device.index or 0)
     if device.type == "mps" and not torch.backends.mps.is_available():
-        raise ConfigError("device 'mps' is not available (found no Apple GPU); use auto", field="device")
+        raise ConfigError(
+            "device 'mps' is not available (found no Apple GPU); set device to auto", field="device"
+        )
     return device
 
 

@@ -85,4 +85,4 @@ def eager(reason: str) -> BackendChoice:
 
 def not_available(name: str, obstacle: str) -> ConfigError:
     """The refusal of a backend that was requested."""
-    return ConfigError(f"backend {name!r} is not available: {obstacle}; use auto", field="backend")
+    return ConfigError(f"backend {name!r} is not available: {obstacle}; set backend to auto", field="backend")

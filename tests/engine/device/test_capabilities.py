@@ -20,7 +20,10 @@ def rejection(device, **settings):
 def test_tf32_and_fp16_need_a_cuda_gpu(device, precision):
     error = rejection(device, model="airbench-tiny", precision=precision)
     assert error.field == "precision"
-    assert str(error) == f"precision '{precision}' needs a CUDA GPU, and the device is {device}; use auto"
+    assert (
+        str(error)
+        == f"precision '{precision}' needs a CUDA GPU, and the device is {device}; set precision to auto"
+    )
 
 
 def test_mps_supports_neither_bf16_nor_compile():

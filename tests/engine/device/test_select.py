@@ -24,7 +24,9 @@ def test_auto_takes_an_available_device():
 def test_a_missing_gpu_is_one_sentence(monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     assert select_device("cuda") == torch.device("cuda", 0)
-    with pytest.raises(ConfigError, match=r"'cuda:1' is not available \(found 1 CUDA device\); use auto"):
+    with pytest.raises(
+        ConfigError, match=r"'cuda:1' is not available \(found 1 CUDA device\); set device to auto"
+    ):
         select_device("cuda:1")
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
     with pytest.raises(ConfigError, match=r"found 0 CUDA devices\)"):

@@ -75,7 +75,7 @@ def test_a_backend_that_cannot_run_the_settings_is_refused():
         chosen(backend="numba", optimizer="adamw")
     assert refused.value.field == "backend"
     assert str(refused.value) == (
-        "backend 'numba' is not available: numba does not support optimizer adamw; use auto"
+        "backend 'numba' is not available: numba does not support optimizer adamw; set backend to auto"
     )
 
 
