@@ -184,9 +184,10 @@ def _other_images(before: DataLoaded | None, now: DataLoaded) -> bool:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AccuracySoFar:
-    """The accuracy (0-1) over the images that an unfinished evaluation has done, and its margin at 95 %."""
+    """The accuracy (0-1) over the share (0-1) of images that are evaluated, and its margin at 95 %."""
 
     step: int
+    share: float
     accuracy: float
     margin: float
 
@@ -195,11 +196,10 @@ def so_far(step: int, evaluating: EvaluationProgress | None) -> AccuracySoFar | 
     """Return the accuracy of an evaluation that is not finished; None without one."""
     if evaluating is None:
         return None
-    share = evaluating.correct / evaluating.done
+    share, accuracy = evaluating.done / evaluating.total, evaluating.correct / evaluating.done
     # normal approximation; the margin of what is left to evaluate shrinks to nothing at the end
-    left = 1 - evaluating.done / evaluating.total
-    margin = 1.96 * math.sqrt(share * (1 - share) / evaluating.done * left)
-    return AccuracySoFar(step=step, accuracy=share, margin=margin)
+    margin = 1.96 * math.sqrt(accuracy * (1 - accuracy) / evaluating.done * (1 - share))
+    return AccuracySoFar(step=step, share=share, accuracy=accuracy, margin=margin)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -52,7 +52,8 @@ def test_an_evaluation_has_a_point_of_its_own_until_it_is_finished():
     done = EvaluationProgress(done=500, total=1000, correct=200, batch=1, batches=2)
     evaluating = (STARTED, point(100), PhaseChanged(phase=Phase.EVALUATING), done)
     owner = folded(*evaluating)
-    expected = AccuracySoFar(step=100, accuracy=0.4, margin=pytest.approx(1.96 * (0.24 / 500 / 2) ** 0.5))
+    margin = pytest.approx(1.96 * (0.24 / 500 / 2) ** 0.5)
+    expected = AccuracySoFar(step=100, share=0.5, accuracy=0.4, margin=margin)
     assert owner.curves().test_so_far == expected
     behind = folded(STARTED, point(100)).curves()
     assert with_newest_points(behind, progress_of(owner.snapshot())) == owner.curves()

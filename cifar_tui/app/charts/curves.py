@@ -138,13 +138,14 @@ def accuracy_chart(curves: Curves, options: ChartOptions) -> Drawing:
         for curve, names in (
             (trained[-1], ("training", "train", "")),
             (marks, ("test", "test", "")),
-            (so_far, ("evaluating",)),
+            (so_far, ("test so far", "so far")),
         )
         if len(curve.points[0])
     ]
-    drawn = [*trained, *_test_line(tests, curves, palette, options), marks, margin, so_far]
     low, high = padded(*_value_range([trained[0], marks, margin, so_far], curves, options))
     y_axis = linear_axis(max(0.0, low), min(100.0, high), count=_tick_count(options))
+    lines = [_evaluated(curves, palette, y_axis.low), *_test_line(tests, curves, palette, options)]
+    drawn = [*trained, *lines, marks, margin, so_far]
     return _chart(title, drawn, legend, curves, y_axis, options)
 
 
@@ -175,6 +176,14 @@ def rate_chart(curves: Curves, options: ChartOptions) -> Drawing:
     if low < least:  # a constant rate needs no other label
         y_axis = Axis(low=low, high=high, ticks=[least], labels=[rate_figure(least)])
     return _chart("Learning rate", [curve], legend, curves, y_axis, options)
+
+
+def _evaluated(curves: Curves, palette: Palette, low: float) -> _Curve:
+    """Return a line that grows from `low` to the mark of an unfinished evaluation; empty without one."""
+    now = curves.test_so_far
+    top = low + now.share * (100 * now.accuracy - low) if now else low
+    steps, values = _finite([(now.step, low), (now.step, top)] if now else [])
+    return _Curve((steps, values), palette.test, LINE)
 
 
 def smoothed(values: "Numbers", share: float) -> "Numbers":

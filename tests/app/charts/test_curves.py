@@ -156,11 +156,23 @@ def test_a_line_through_the_evaluations_shows_what_marks_on_whole_rows_do_not() 
 
 def test_an_unfinished_evaluation_has_an_open_mark() -> None:
     last = int(curves().loss[-1][0])
-    running = replace(curves(), test_so_far=AccuracySoFar(step=last, accuracy=0.4, margin=0.05))
+    running = replace(curves(), test_so_far=AccuracySoFar(step=last, share=0.5, accuracy=0.4, margin=0.05))
     legend, *body = rows(accuracy_chart(running, width=88, height=15))
-    assert "◇ evaluating 40.0 %" in legend
+    assert "◇ test so far 40.0 %" in legend
     assert sum(row.count("◇") for row in body) == 1
     assert sum(row.count(DIAMOND) for row in body) == 2
+
+
+def test_a_line_grows_to_the_mark_of_an_unfinished_evaluation() -> None:
+    def filled(share: float) -> int:
+        running = AccuracySoFar(step=1000, share=share, accuracy=0.8, margin=0.0)
+        trained = Curves(loss=[(0, 2.0), (1000, 1.0)], train_accuracy=[(0, 0.1), (900, 0.2)])
+        chart = rows(accuracy_chart(replace(trained, test_so_far=running), width=60, height=23))
+        return sum(is_braille(row[-1]) for row in chart[1:])
+
+    heights = [filled(share) for share in (0.05, 0.3, 0.6, 0.95)]
+    assert heights == sorted(set(heights))
+    assert heights[-1] > heights[0] + 10
 
 
 @pytest.mark.parametrize("width", [20, 24, 30, 36, 44, 60, 90])
@@ -176,11 +188,11 @@ def test_a_legend_that_is_too_wide_loses_names_then_curves_but_not_the_title(wid
     assert "0.001" in rows(rate_chart(curves(), **options))[0]
 
 
-@pytest.mark.parametrize(("width", "others"), [(36, ""), (41, ""), (44, f"{DIAMOND} 53.2 %  ")])
+@pytest.mark.parametrize(("width", "others"), [(30, ""), (32, ""), (41, f"{DIAMOND} 53.2 %  ")])
 def test_an_evaluation_is_named_before_the_other_curves(width: int, others: str) -> None:
-    running = replace(curves(), test_so_far=AccuracySoFar(step=25_000, accuracy=0.4, margin=0.05))
+    running = replace(curves(), test_so_far=AccuracySoFar(step=25_000, share=0.5, accuracy=0.4, margin=0.05))
     legend = rows(accuracy_chart(running, width=width, height=10))[0]
-    assert legend.strip() == f"Accuracy (%)  {others}◇ evaluating 40.0 %"
+    assert legend.strip() == f"Accuracy (%)  {others}◇ so far 40.0 %"
 
 
 def test_the_axis_has_a_name_and_the_ends_of_the_epochs_are_marked() -> None:
