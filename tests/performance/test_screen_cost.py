@@ -1,12 +1,14 @@
 """What the screen costs a training: processor time of the thread that draws, and the speed that is left."""
 
 import contextlib
+import math
 import os
 import sys
 import time
 from pathlib import Path
 from tempfile import mkdtemp
 
+import plotext
 import pytest
 
 from cifar_tui.bench.report import Measurement
@@ -18,6 +20,8 @@ from tests.performance.terminal import HELP, dashboard_training
 
 DRAWING_SHARES = {(120, 40): 0.03, (200, 50): 0.04}
 """Share of a core that drawing may take, by the size of the terminal."""
+PLOT_SECONDS = 0.008
+"""Processor time of a plot on the core that these are shares of: the speed of cores differs threefold."""
 SIZE = (200, 50)
 STEPS_PER_TURN = 3
 WARM_UP_SECONDS, SETTLE_SECONDS = 1.0, 2.0
@@ -63,9 +67,35 @@ def test_drawing_takes_little_of_a_core(check, steady_config, tmp_path, preset, 
         training.wait(SETTLE_SECONDS)
         (log,) = tmp_path.rglob(EVENTS_FILE)
         process = owner_of(log.parent).pid
-        shares = tuple(drawing_share(process, training) for _ in range(3))
+        plot, shares = plot_seconds(training), ()
+        for _ in range(3):
+            shares += (drawing_share(process, training),)
+            plot = min(plot, plot_seconds(training))
     name = f"share of a core that draws {preset} at {size[0]}×{size[1]}"
-    check(Measurement(name=name, values=shares, digits=3, at_most=DRAWING_SHARES[size]))
+    scaled = tuple(PLOT_SECONDS / plot * share for share in shares)
+    limit = DRAWING_SHARES[size]
+    check(
+        Measurement(name="a plot, processor time", values=(1000 * plot,), unit="ms", digits=1),
+        Measurement(name=name, values=shares, digits=3),
+        Measurement(name="the same, of a core that plots in 8 ms", values=scaled, digits=3, at_most=limit),
+    )
+
+
+def plot_seconds(training):
+    """The processor time of a plot by plotext alone, while nothing trains: how fast a core is."""
+
+    def seconds():
+        start = time.process_time()
+        plotext.clear_figure()
+        plotext.plotsize(90, 24)
+        plotext.plot([math.sin(point / 7) for point in range(500)], marker="braille")
+        plotext.build()
+        return time.process_time() - start
+
+    training.suspend()
+    least = min(seconds() for _ in range(20))
+    training.resume()
+    return least
 
 
 def drawing_share(process, training):
