@@ -12,7 +12,7 @@ from collections.abc import Callable
 from types import FrameType
 
 _POLL_MILLISECONDS = 500
-PATIENCE_SECONDS = 10.0
+PATIENCE_SECONDS = 5.0
 """How long the screen may take to exit or to respond."""
 _CLOSED = select.POLLHUP | select.POLLERR | select.POLLNVAL
 

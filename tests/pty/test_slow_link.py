@@ -47,7 +47,7 @@ def test_a_slow_link_gets_fewer_frames_and_keeps_neither_the_training_nor_a_key_
     start = step()
     for _ in range(100):
         os.write(terminal.descriptor, b"]")
-        time.sleep(0.05)
+        time.sleep(0.02)
     wait_until(lambda: step() > start + 100)
     os.write(terminal.descriptor, b"s")
     wait_until(lambda: not owner_of(folder).live)

@@ -13,8 +13,8 @@ from cifar_tui.engine.errors import RunFailedError
 from cifar_tui.engine.events import Alert, CheckpointSaved, Event
 from cifar_tui.engine.layout import WEIGHTS_FILE
 
-_RETRY_SECONDS = 20.0
-_FINAL_RETRY_SECONDS = 5.0
+RETRY_SECONDS = 5.0
+"""How long after a failed save the next one is tried."""
 _FINAL_RETRIES_SECONDS = 600.0
 
 
@@ -84,7 +84,7 @@ class Saver:
             try:
                 self._writer.wait()
             except RunFailedError:
-                if time.monotonic() > give_up_at or self._control.wait_for_stop(stops, _FINAL_RETRY_SECONDS):
+                if time.monotonic() > give_up_at or self._control.wait_for_stop(stops, RETRY_SECONDS):
                     raise
             else:
                 return
@@ -103,7 +103,7 @@ class Saver:
         self._emit(CheckpointSaved(path=path, step=checkpoint.step, reason=checkpoint.reason))
 
     def _report_failed(self, error: RunFailedError) -> None:
-        self._due_at = time.monotonic() + _RETRY_SECONDS
+        self._due_at = time.monotonic() + RETRY_SECONDS
         if str(error) != self._failure:
             self._failure = str(error)
             self._emit(Alert(text=f"{error}. {self._next_action}"))

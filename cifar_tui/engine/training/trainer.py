@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from cifar_tui.engine.checkpoint.files import Checkpoint, all_finite, serialized
-from cifar_tui.engine.checkpoint.policy import Saver
+from cifar_tui.engine.checkpoint.policy import RETRY_SECONDS, Saver
 from cifar_tui.engine.config.schema import TrainConfig
 from cifar_tui.engine.control import RunControl
 from cifar_tui.engine.errors import RunFailedError
@@ -31,7 +31,6 @@ from cifar_tui.engine.training.reporting import Reporter
 from cifar_tui.engine.training.validation import BestEpoch
 
 _STEPS_PER_SAVE_CHECK = 10
-_PAUSED_RETRY_SECONDS = 5.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -264,7 +263,7 @@ class Trainer:
                     self._saver.try_save("paused", wait=True)
                 saved = True
                 self._emit(PhaseChanged(phase=Phase.PAUSED, message=self._pause_cause))
-                while not self._control.wait_while_paused(_PAUSED_RETRY_SECONDS):
+                while not self._control.wait_while_paused(RETRY_SECONDS):
                     if self._saver.retry_due:
                         self._saver.try_save("paused")
         self._pause_cause = ""
