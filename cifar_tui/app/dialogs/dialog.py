@@ -50,6 +50,7 @@ class Question(Dialog[str]):
         answers: from left to right.
     """
 
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (72, "-wide")]  # noqa: RUF012 - as Textual declares it
     AUTO_FOCUS = ""  # Textual would focus nothing while the terminal is in the background
 
     def __init__(self, title: str, text: str, answers: Iterable[Answer]) -> None:

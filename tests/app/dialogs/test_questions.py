@@ -80,6 +80,17 @@ async def test_every_answer_has_a_key_and_arrows_reach_it(app, subtests):
                 assert await answer_to(pilot, dialog(), *keys) == [answer]
 
 
+async def test_every_answer_is_on_the_smallest_screen(app):
+    async with app.run_test(size=(60, 16)) as pilot:
+        await pilot.pause()
+        for dialog in (quit_dialog, delete_dialog, recap_dialog, data_dialog):
+            app.push_screen(dialog())
+            await pilot.pause()
+            for button in app.screen.query(Button):
+                assert app.screen.region.contains_region(button.region), (dialog.__name__, button.label)
+            app.pop_screen()
+
+
 async def test_a_folder_typed_ahead_reaches_its_field(app):
     answers = []
     async with app.run_test(size=(80, 24)) as pilot:
