@@ -1,13 +1,19 @@
 """What a release must hold, measured: `pytest tests/performance`, on a machine that does nothing else."""
 
+import math
 import sys
+import time
 
+import plotext
 import pytest
 
 from cifar_tui.bench.options import BenchOptions
-from cifar_tui.bench.report import Report
+from cifar_tui.bench.report import Measurement, Report
 
 ROWS = pytest.StashKey()
+
+PLOT_SECONDS = 0.008
+"""Processor time of a plot on the core that limits in seconds and in shares of a core are for."""
 
 
 def pytest_configure(config):
@@ -26,6 +32,25 @@ def pytest_terminal_summary(terminalreporter, config):
     if rows:
         report = Report(title="Performance", rows=rows)
         terminalreporter.write("\n" + report.to_text(terminal=sys.stdout.isatty()) + "\n")
+
+
+@pytest.fixture(scope="session")
+def slowness(request):
+    """The time that a core here takes for a plot, over `PLOT_SECONDS`: cores differ by a factor of three."""
+
+    def seconds():
+        start = time.process_time()
+        plotext.clear_figure()
+        plotext.plotsize(90, 24)
+        plotext.plot([math.sin(point / 7) for point in range(500)], marker="braille")
+        plotext.build()
+        return time.process_time() - start
+
+    slowness = min(seconds() for _ in range(100)) / PLOT_SECONDS
+    request.config.stash[ROWS] += (
+        Measurement(name="slowness of a core: a plot, over 8 ms", values=(slowness,)),
+    )
+    return slowness
 
 
 @pytest.fixture

@@ -1,14 +1,12 @@
 """What the screen costs a training: processor time of the thread that draws, and the speed that is left."""
 
 import contextlib
-import math
 import os
 import sys
 import time
 from pathlib import Path
 from tempfile import mkdtemp
 
-import plotext
 import pytest
 
 from cifar_tui.bench.report import Measurement
@@ -20,8 +18,6 @@ from tests.performance.terminal import HELP, dashboard_training
 
 DRAWING_SHARES = {(120, 40): 0.03, (200, 50): 0.04}
 """Share of a core that drawing may take, by the size of the terminal."""
-PLOT_SECONDS = 0.008
-"""Processor time of a plot on the core that these are shares of: the speed of cores differs threefold."""
 SIZE = (200, 50)
 STEPS_PER_TURN = 3
 WARM_UP_SECONDS, SETTLE_SECONDS = 1.0, 2.0
@@ -60,42 +56,16 @@ def measure_round(config, folder, *, unread, turns, seconds):
 @pytest.mark.skipif(sys.platform != "linux", reason="threads are counted in /proc")
 @pytest.mark.parametrize("preset", ["tutorial", "quick"])
 @pytest.mark.parametrize("size", DRAWING_SHARES, ids=str)
-def test_drawing_takes_little_of_a_core(check, steady_config, tmp_path, preset, size):
+def test_drawing_takes_little_of_a_core(check, slowness, steady_config, tmp_path, preset, size):
     with dashboard_training(steady_config(preset, chart_every=0), tmp_path, size) as training:
         training.warm_up(WARM_UP_SECONDS)
         training.resume()
         training.wait(SETTLE_SECONDS)
         (log,) = tmp_path.rglob(EVENTS_FILE)
         process = owner_of(log.parent).pid
-        plot, shares = plot_seconds(training), ()
-        for _ in range(3):
-            shares += (drawing_share(process, training),)
-            plot = min(plot, plot_seconds(training))
+        shares = tuple(drawing_share(process, training) for _ in range(3))
     name = f"share of a core that draws {preset} at {size[0]}×{size[1]}"
-    scaled = tuple(PLOT_SECONDS / plot * share for share in shares)
-    limit = DRAWING_SHARES[size]
-    check(
-        Measurement(name="a plot, processor time", values=(1000 * plot,), unit="ms", digits=1),
-        Measurement(name=name, values=shares, digits=3),
-        Measurement(name="the same, of a core that plots in 8 ms", values=scaled, digits=3, at_most=limit),
-    )
-
-
-def plot_seconds(training):
-    """The processor time of a plot by plotext alone, while nothing trains: how fast a core is."""
-
-    def seconds():
-        start = time.process_time()
-        plotext.clear_figure()
-        plotext.plotsize(90, 24)
-        plotext.plot([math.sin(point / 7) for point in range(500)], marker="braille")
-        plotext.build()
-        return time.process_time() - start
-
-    training.suspend()
-    least = min(seconds() for _ in range(20))
-    training.resume()
-    return least
+    check(Measurement(name=name, values=shares, digits=3, at_most=slowness * DRAWING_SHARES[size]))
 
 
 def drawing_share(process, training):
