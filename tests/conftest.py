@@ -1,12 +1,19 @@
 """Fixtures of many tests: small datasets, and the machine without other tests."""
 
 import fcntl
+import os
 from pathlib import Path
 
 import pytest
 import torch
 
 from cifar_tui.engine.data.dataset import Dataset, ImageSplit
+
+
+def pytest_configure(config):
+    """Let threads of PyTorch that wait for each other sleep: the workers share the cores."""
+    if config.getoption("numprocesses", None):
+        os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

@@ -8,8 +8,8 @@ from cifar_tui.cli.dashboard import has_terminal, open_dashboard
 from cifar_tui.cli.parser import build_settings, checkpoints_folder
 from cifar_tui.engine.config.file import read_config_file
 from cifar_tui.engine.config.schema import build_config
-from cifar_tui.engine.layout import CONFIG_FILE, EVENTS_FILE, WEIGHTS_FILE
-from cifar_tui.runs.disk.store import find_run
+from cifar_tui.engine.layout import CONFIG_FILE, WEIGHTS_FILE
+from cifar_tui.runs.disk.store import find_run, is_run
 
 _WEIGHTS_SUFFIXES = {".pth", ".pt"}
 
@@ -20,9 +20,8 @@ def evaluate(options: argparse.Namespace) -> int:
     weights = Path(options.target)
     if not weights.is_file() and weights.suffix not in _WEIGHTS_SUFFIXES:
         weights = find_run(checkpoints, options.target) / WEIGHTS_FILE
-    base, folder = None, weights.parent
-    if (folder / EVENTS_FILE).is_file():
-        base = build_config(read_config_file(folder / CONFIG_FILE))
+    run = weights.parent
+    base = build_config(read_config_file(run / CONFIG_FILE)) if is_run(run) else None
     config = build_settings(options, base=base)
     if options.headless or options.json or not has_terminal():
         from cifar_tui.cli.headless import evaluate_headless

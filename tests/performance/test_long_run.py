@@ -108,7 +108,7 @@ def open_in_a_fresh_process(run, steps):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
-def test_a_very_long_run_is_opened_in_two_seconds(check, slowness, epoch, tmp_path):
+def test_a_very_long_run_is_opened_at_once(check, slowness, epoch, tmp_path):
     long, short = write_log(tmp_path, epoch, STEPS), write_log(tmp_path, epoch, STEPS // 10)
     opened = [(open_in_a_fresh_process(*long), open_in_a_fresh_process(*short)) for _ in range(ROUNDS)]
     megabytes = (long[0] / EVENTS_FILE).stat().st_size / 1e6

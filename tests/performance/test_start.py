@@ -93,7 +93,7 @@ def test_first_frame_is_drawn_long_before_torch_is_imported(check, tmp_path):
     )
 
 
-def test_cached_images_are_loaded_in_a_second(check, slowness, images, tmp_path):
+def test_cached_images_are_loaded_at_once(check, slowness, images, tmp_path):
     first = load_in_a_fresh_process(images, tmp_path)
     values = tuple(load_in_a_fresh_process(images, tmp_path) for _ in range(ROUNDS))
     name = f"loading {TRAIN_IMAGES + TEST_IMAGES:,} images"

@@ -144,7 +144,7 @@ def accuracy_chart(curves: Curves, options: ChartOptions) -> Drawing:
     ]
     low, high = padded(*_value_range([trained[0], marks, margin, so_far], curves, options))
     y_axis = linear_axis(max(0.0, low), min(100.0, high), count=_tick_count(options))
-    lines = [_evaluated(curves, palette, y_axis.low), *_test_line(tests, curves, palette, options)]
+    lines = [_growing_line(curves, palette, y_axis.low), *_test_line(tests, curves, palette, options)]
     drawn = [*trained, *lines, marks, margin, so_far]
     return _chart(title, drawn, legend, curves, y_axis, options)
 
@@ -163,6 +163,14 @@ def _so_far(curves: Curves, palette: Palette) -> tuple[_Curve, _Curve]:
     return _Curve(_percent(bounds), palette.test, LINE), _Curve(_percent(mark), palette.test, OPEN_DIAMOND)
 
 
+def _growing_line(curves: Curves, palette: Palette, low: float) -> _Curve:
+    """Return a line that grows from `low` to the mark of an unfinished evaluation; empty without one."""
+    now = curves.test_so_far
+    top = low + now.share * (100 * now.accuracy - low) if now else low
+    steps, values = _finite([(now.step, low), (now.step, top)] if now else [])
+    return _Curve((steps, values), palette.test, LINE)
+
+
 def rate_chart(curves: Curves, options: ChartOptions) -> Drawing:
     """Draw the learning rate."""
     points = _finite(curves.learning_rate)
@@ -176,14 +184,6 @@ def rate_chart(curves: Curves, options: ChartOptions) -> Drawing:
     if low < least:  # a constant rate needs no other label
         y_axis = Axis(low=low, high=high, ticks=[least], labels=[rate_figure(least)])
     return _chart("Learning rate", [curve], legend, curves, y_axis, options)
-
-
-def _evaluated(curves: Curves, palette: Palette, low: float) -> _Curve:
-    """Return a line that grows from `low` to the mark of an unfinished evaluation; empty without one."""
-    now = curves.test_so_far
-    top = low + now.share * (100 * now.accuracy - low) if now else low
-    steps, values = _finite([(now.step, low), (now.step, top)] if now else [])
-    return _Curve((steps, values), palette.test, LINE)
 
 
 def smoothed(values: "Numbers", share: float) -> "Numbers":

@@ -1,4 +1,4 @@
-"""What all dialogs share, and a question with a row of answers."""
+"""What all dialogs share, and a question with its answers."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -39,6 +39,14 @@ class Answer:
     harmless: bool = False
 
 
+class AnswerRow(Horizontal):
+    """Answers beside each other, or below each other where they need more than a row."""
+
+    def on_resize(self) -> None:
+        width = sum(answer.outer_size.width + answer.styles.margin.width for answer in self.children)
+        self.set_class(width > self.size.width, "-stacked")
+
+
 class Question(Dialog[str]):
     """Asks the user; dismissed with the id of the answer, or None.
 
@@ -47,10 +55,9 @@ class Question(Dialog[str]):
     Args:
         title: on the frame.
         text: above the answers; "" for none.
-        answers: from left to right.
+        answers: in the order shown.
     """
 
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (72, "-wide")]  # noqa: RUF012 - as Textual declares it
     AUTO_FOCUS = ""  # Textual would focus nothing while the terminal is in the background
 
     def __init__(self, title: str, text: str, answers: Iterable[Answer]) -> None:
@@ -70,7 +77,7 @@ class Question(Dialog[str]):
             if self._text:
                 yield Static(self._text, markup=False)
             yield from self.compose_body()
-            with Horizontal(classes="dialog-buttons"):
+            with AnswerRow(classes="dialog-buttons"):
                 for answer in self._answers:
                     key, _, words = answer.label.partition(" ")
                     label = Content.assemble((key, "bold underline"), f" {words}")

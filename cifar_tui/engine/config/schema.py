@@ -278,8 +278,8 @@ class TrainConfig:
     )
     precision: str = choice(
         "fp32",
-        "floating-point precision of training; auto: bf16 on a GPU made for it, else fp32; "
-        "on a CPU, auto and bf16 use bf16 only if it is clearly faster",
+        "floating-point precision of training; auto: bf16 on a GPU that supports it natively or a CPU that "
+        "is clearly faster with it, else fp32; on a CPU, bf16 means auto",
         ("auto", "fp32", "tf32", "bf16", "fp16"),
         group=Group.MACHINE,
     )

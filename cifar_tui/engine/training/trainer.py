@@ -265,7 +265,7 @@ class Trainer:
                 self._emit(PhaseChanged(phase=Phase.PAUSED, message=self._pause_cause))
                 while not self._control.wait_while_paused(RETRY_SECONDS):
                     if self._saver.retry_due:
-                        self._saver.try_save("paused")
+                        self._saver.try_save("paused", wait=True)
         self._pause_cause = ""
         self._emit(PhaseChanged(phase=Phase.TRAINING))
         if running:

@@ -76,7 +76,9 @@ async def settled(pilot: Pilot[None]) -> None:
     await pilot.wait_for_animation()
     screen = pilot.app.screen
     busy = ("_layout_required", "_scroll_required", "_repaint_required", "_dirty_widgets", "_callbacks")
-    await until(pilot, lambda: not any(getattr(screen, name) for name in busy))
+    for _ in range(2):  # what is laid out anew may be told so, and ask for more
+        await until(pilot, lambda: not any(getattr(screen, name) for name in busy))
+        await pilot.pause()
 
 
 def loaded(*, synthetic: bool = False) -> list[Event]:
