@@ -1,5 +1,6 @@
 """Runs viewed again in a real terminal: crashed, finished, resumed, compared and deleted."""
 
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,15 +12,16 @@ from cifar_tui.runs.disk.run_lock import owner_of
 from cifar_tui.runs.disk.summary import read_summary
 
 
-@pytest.fixture
-def train(image_folder, tmp_path):
-    """Trains without a screen, in `tmp_path`; gives the process."""
+@pytest.fixture(scope="module")
+def train(shared_image_folder):
+    """Trains without a screen, in the given folder; gives the process."""
 
-    def start(*arguments):
-        command = [sys.executable, "-m", "cifar_tui", "train", "--headless", "--data", str(image_folder)]
+    def start(place, *arguments):
+        images = ("--data", str(shared_image_folder))
+        command = [sys.executable, "-m", "cifar_tui", "train", "--headless", *images]
         return subprocess.Popen(
             [*command, "--device", "cpu", *arguments],
-            cwd=tmp_path,
+            cwd=place,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
@@ -28,19 +30,29 @@ def train(image_folder, tmp_path):
     return start
 
 
-@pytest.fixture
-def crashed_run(train, tmp_path):
-    """The folder of a run whose process was killed after its first checkpoint."""
-    process = train("--epochs", "100000", "--set", "eval_every=0", "--set", "checkpoint_every_epochs=100")
+@pytest.fixture(scope="module")
+def killed(train, tmp_path_factory):
+    """A folder with the run of a process that was killed after its first checkpoint."""
+    place = tmp_path_factory.mktemp("killed")
+    rarely = ("--set", "eval_every=0", "--set", "checkpoint_every_epochs=100")
+    process = train(place, "--epochs", "100000", "--set", "backend=eager", *rarely)
     for line in process.stderr:
         if line.startswith("cifar-tui: epoch 2:"):
             break
-    (folder,) = (tmp_path / "checkpoints").iterdir()
+    (folder,) = (place / "checkpoints").iterdir()
     while not (folder / "last.pt").exists():  # it is written in the background
         assert process.poll() is None
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
     process.communicate()
+    return place
+
+
+@pytest.fixture
+def crashed_run(killed, tmp_path):
+    """The folder of a run that crashed."""
+    shutil.copytree(killed, tmp_path, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.sock"))
+    (folder,) = (tmp_path / "checkpoints").iterdir()
     assert owner_of(folder).crashed
     return folder
 
@@ -72,7 +84,7 @@ def test_a_crashed_run_says_so_and_resumes_from_its_checkpoint(open_terminal, cr
 
 
 def test_the_runs_are_listed_opened_compared_and_deleted(open_terminal, train, crashed_run, tmp_path):
-    assert train("--epochs", "3").wait(60) == 0
+    assert train(tmp_path, "--epochs", "3").wait(60) == 0
     (finished,) = (path for path in (tmp_path / "checkpoints").iterdir() if path != crashed_run)
     terminal = open_terminal(size=(120, 40))
     terminal.until("Train")

@@ -10,7 +10,8 @@ import pytest
 
 from cifar_tui.runs.disk.run_lock import owner_of
 
-TRAIN = ("train", "--epochs", "9000", "--set", "eval_every=0", "--set", "checkpoint_every_epochs=100")
+RARELY = ("--set", "eval_every=0", "--set", "checkpoint_every_epochs=100")
+TRAIN = ("train", "--epochs", "9000", "--set", "backend=eager", *RARELY)
 """Epochs of six steps, which are not worth an evaluation and a checkpoint each."""
 
 PANES = ("1 Settings", "2 Training", "3 Samples", "4 Summary", "5 Log")

@@ -85,16 +85,16 @@ async def test_the_list_is_refreshed_and_the_cursor_stays_on_its_run(app, make_r
 
 
 async def test_a_list_that_is_scrolled_stays_where_it_is(app, make_run, monkeypatch):
-    for number in range(60):
+    for number in range(25):
         make_run(f"20250101-{number:06d}")
     monkeypatch.setattr(runs_screen, "REFRESH_SECONDS", 0.05)
     async with app.run_test(size=(80, 24)) as pilot:
-        await listed(pilot, 63)
+        await listed(pilot, 28)
         await pilot.press("pagedown", "pagedown", "j")
         current = app.current()
         await until(pilot, lambda: app.table.scroll_y > 0)
         make_run("20260104-100000")
-        await listed(pilot, 64)
+        await listed(pilot, 29)
         await pilot.pause()
         assert app.current() == current
         row = app.table.cursor_row - round(app.table.scroll_y)
