@@ -87,7 +87,7 @@ async def test_the_list_is_refreshed_and_the_cursor_stays_on_its_run(app, make_r
 async def test_a_list_that_is_scrolled_stays_where_it_is(app, make_run, monkeypatch):
     for number in range(25):
         make_run(f"20250101-{number:06d}")
-    monkeypatch.setattr(runs_screen, "REFRESH_SECONDS", 0.05)
+    monkeypatch.setattr(runs_screen, "REFRESH_SECONDS", 0.5)
     async with app.run_test(size=(80, 24)) as pilot:
         await listed(pilot, 28)
         await pilot.press("pagedown", "pagedown", "j")
