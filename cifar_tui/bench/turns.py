@@ -51,7 +51,7 @@ def take_turns(trainings: Sequence[Training], *, turns: int, seconds: float) -> 
                 trainings[number].wait(seconds)
                 trainings[number].suspend()
                 spans[number].append((start, time.time()))
-                time.sleep(_DRAIN_SECONDS)
+                time.sleep(_DRAIN_SECONDS)  # nothing tells when the queue of another process is empty
     finally:
         for training in trainings:
             training.resume()

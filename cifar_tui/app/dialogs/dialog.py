@@ -77,7 +77,7 @@ class Question(Dialog[str]):
             if self._text:
                 yield Static(self._text, markup=False)
             yield from self.compose_body()
-            with AnswerRow(classes="dialog-buttons"):
+            with AnswerRow():
                 for answer in self._answers:
                     key, _, words = answer.label.partition(" ")
                     label = Content.assemble((key, "bold underline"), f" {words}")

@@ -23,14 +23,14 @@ _MOVING = (
 _LEFT = ("Run", "Panes", "Program")
 """The groups of the left column, which is then about as high as the right one."""
 
+_WIDTHS = [(0, "-one-column"), (116, "-two-columns")]
+"""The least columns of each layout."""
+
 
 class HelpScreen(KeyHelp):
     """All commands by group, in two columns where there is room."""
 
-    HORIZONTAL_BREAKPOINTS = [  # noqa: RUF012 - Textual declares it without ClassVar, and mypy allows no other
-        (0, "-one-column"),
-        (116, "-two-columns"),
-    ]
+    HORIZONTAL_BREAKPOINTS = _WIDTHS
 
     def __init__(self) -> None:
         super().__init__("Help")

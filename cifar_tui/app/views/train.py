@@ -25,6 +25,16 @@ MINIMUM_SIZE = (60, 16)
 _ALL_PANES = (110, 36)
 """The least columns and rows where all panes are visible at once."""
 
+_WIDTHS = [
+    (0, "-too-narrow"),
+    (MINIMUM_SIZE[0], "-slim"),
+    (80, "-narrow"),
+    (_ALL_PANES[0], "-wide"),
+    (170, "-very-wide"),
+]
+_HEIGHTS = [(0, "-too-low"), (MINIMUM_SIZE[1], "-flat"), (20, "-low"), (_ALL_PANES[1], "-high")]
+"""The least columns and rows of each class of sizes."""
+
 PANES: dict[str, type[Pane]] = {
     "settings": SettingsPane,
     "training": TrainingPane,
@@ -48,23 +58,12 @@ class Dashboard(LinkedScreen[None]):
     """
 
     AUTO_FOCUS = ""
-    HORIZONTAL_BREAKPOINTS = [  # noqa: RUF012 - Textual declares it without ClassVar, and mypy allows no other
-        (0, "-too-narrow"),
-        (MINIMUM_SIZE[0], "-slim"),
-        (80, "-narrow"),
-        (_ALL_PANES[0], "-wide"),
-        (170, "-very-wide"),
-    ]
-    VERTICAL_BREAKPOINTS = [  # noqa: RUF012 - Textual declares it without ClassVar, and mypy allows no other
-        (0, "-too-low"),
-        (MINIMUM_SIZE[1], "-flat"),
-        (20, "-low"),
-        (_ALL_PANES[1], "-high"),
-    ]
+    HORIZONTAL_BREAKPOINTS = _WIDTHS
+    VERTICAL_BREAKPOINTS = _HEIGHTS
 
     def __init__(self, config: TrainConfig, size: Size, *, idle: bool) -> None:
-        width = _size_class(size.width, self.HORIZONTAL_BREAKPOINTS)
-        super().__init__(classes=f"{width} {_size_class(size.height, self.VERTICAL_BREAKPOINTS)}")
+        width = _size_class(size.width, _WIDTHS)
+        super().__init__(classes=f"{width} {_size_class(size.height, _HEIGHTS)}")
         self.back_to = ""
         self._has_run = not idle
         self._show_idle(is_idle=idle)

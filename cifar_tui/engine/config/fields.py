@@ -5,7 +5,9 @@ import difflib
 import math
 from collections.abc import Callable, Collection, Iterable, Mapping
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeVar
+
+Value = TypeVar("Value")
 
 Check = Callable[[Any], str | None]
 """Return the error message for a value; None if it is valid."""
@@ -29,7 +31,7 @@ def _always(values: Mapping[str, Any]) -> bool:
 
 
 def setting(
-    default: object,
+    default: Value,
     description: str,
     check: Check,
     *,
@@ -43,8 +45,8 @@ def setting(
     in_step: bool = True,
     in_recipe: bool = True,
     resumable: bool = False,
-) -> Any:  # noqa: ANN401 - it stands for a value of the field's type, as dataclasses.field does
-    """A dataclass field that describes and checks itself.
+) -> Value:
+    """A dataclass field that describes and checks itself; for a type checker its default, as that of `field`.
 
     Args:
         default: the tutorial's value, a no-op.
@@ -77,12 +79,12 @@ def setting(
     return dataclasses.field(default=default, metadata=metadata)
 
 
-def choice(default: str, description: str, choices: Collection[str], **marks: Any) -> Any:  # noqa: ANN401 - as in `setting`
+def choice(default: str, description: str, choices: Collection[str], **marks: Any) -> str:
     """A setting with one of a few values."""
     return setting(default, description, one_of(*choices), choices=choices, **marks)
 
 
-def switch(default: bool, description: str, **marks: Any) -> Any:  # noqa: ANN401 - as in `setting`
+def switch(default: bool, description: str, **marks: Any) -> bool:
     """A setting that is on or off."""
     return setting(default, description, _any, choices=("yes", "no"), **marks)
 

@@ -22,7 +22,7 @@ class ConfigReads:
         self._config = config
         self._read: set[str] = set()
 
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the setting is
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - each setting has a type of its own
         self._read.add(name)
         return getattr(self._config, name)
 
