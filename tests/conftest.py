@@ -4,16 +4,26 @@ import fcntl
 import os
 from pathlib import Path
 
+import hypothesis
 import pytest
 import torch
 
 from cifar_tui.engine.data.dataset import Dataset, ImageSplit
+
+# the same examples each time, however long the machine takes; --hypothesis-profile=default searches others
+hypothesis.settings.register_profile("steady", derandomize=True, deadline=None)
+hypothesis.settings.load_profile("steady")
 
 
 def pytest_configure(config):
     """Let threads of PyTorch that wait for each other sleep: the workers share the cores."""
     if config.getoption("numprocesses", None):
         os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
+
+
+def pytest_collection_modifyitems(items):
+    """Start with the tests marked `first`: at the end, the other workers would wait for them."""
+    items.sort(key=lambda item: item.get_closest_marker("first") is None)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -64,6 +74,26 @@ def image_folder(tmp_path):
 def shared_image_folder(tmp_path_factory):
     """The same, for runs that several tests look at; nobody writes into it."""
     return _write_images(tmp_path_factory.mktemp("shared") / "images")
+
+
+@pytest.fixture(scope="session")
+def finished_run(tmp_path_factory, shared_image_folder):
+    """A run of this process that has ended; nobody writes into its folder."""
+    from cifar_tui.engine.config.schema import TrainConfig
+    from cifar_tui.runs.live import LiveRun
+
+    folder = tmp_path_factory.mktemp("finished")
+    config = TrainConfig(
+        data=str(shared_image_folder),
+        data_dir=str(folder / "data"),
+        device="cpu",
+        backend="eager",
+        log_every=3,
+    )
+    run = LiveRun(config, checkpoints=folder / "checkpoints")
+    run.start_training()
+    assert run.wait(60)
+    return run
 
 
 def _write_images(root):

@@ -21,8 +21,11 @@ def run(*command):
 
 @pytest.mark.parametrize(
     "arguments",
-    [("ruff", "check", "."), ("ruff", "format", "--check", "."), ("mypy",)],
-    ids=["style", "format", "types"],
+    [
+        pytest.param(("ruff", "check", "."), id="style"),
+        pytest.param(("ruff", "format", "--check", "."), id="format"),
+        pytest.param(("mypy",), id="types", marks=pytest.mark.first),
+    ],
 )
 def test_the_code_is_clean(arguments):
     result = run(sys.executable, "-m", *arguments)
@@ -43,12 +46,13 @@ def test_imports_run_from_the_app_to_the_engine():
             "cifar_tui.engine.session",
             {"numba", "textual", "rich", "plotext", "cifar_tui.runs", "cifar_tui.app"},
         ),
+        ("cifar_tui.cli.export", {"torch", "textual", "plotext", "numpy", "tensorboard", "PIL"}),
         ("cifar_tui.runs.live", {"textual", "rich", "plotext", "torch", "cifar_tui.app"}),
         (
             "cifar_tui.app.app",
             {"torch", "torchvision", "plotext", "numpy", "cifar_tui.runs.disk.run_writer"}
-            | {"cifar_tui.app.views.runs"}
-            | {f"cifar_tui.app.dialogs.{name}" for name in ("comparison", "dialogs", "help")},
+            | {f"cifar_tui.app.views.{name}" for name in ("runs", "compare")}
+            | {f"cifar_tui.app.dialogs.{name}" for name in ("dialogs", "help")},
         ),
     ],
 )

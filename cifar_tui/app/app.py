@@ -5,7 +5,7 @@ import dataclasses
 import os
 import signal
 import time
-from functools import partial
+from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar
 
@@ -21,13 +21,11 @@ from cifar_tui.app.theme import remember_theme, remembered_theme, theme_file
 from cifar_tui.app.views.train import Dashboard
 from cifar_tui.engine.errors import DataUnavailableError, UserError
 from cifar_tui.engine.events import Alert, Phase
-from cifar_tui.engine.layout import LOG_FILE
 from cifar_tui.runs.attached import AttachedRun
 from cifar_tui.runs.control.protocol import Request
 from cifar_tui.runs.live import LiveRun
 from cifar_tui.runs.source import RunSource
-from cifar_tui.terminal.native_output import redirect_native_output
-from cifar_tui.terminal.supervisor import SIGNAL_DEBOUNCE_SECONDS
+from cifar_tui.terminal.signals import StopSignals
 
 POLL_SECONDS = 0.2
 _INTERRUPTED = 128 + signal.SIGINT
@@ -39,6 +37,7 @@ class CifarApp(RunActions):
     Args:
         launch: what to open with.
         checkpoints: the folder that holds the runs.
+        on_folder: called with the folder of a run that this process trains, in the run's thread.
 
     Attributes:
         polled_at: when the event loop last responded, in `time.monotonic` seconds.
@@ -47,28 +46,37 @@ class CifarApp(RunActions):
     """
 
     TITLE = "cifar-tui"
-    CSS_PATH: ClassVar = ["app.tcss", "views/train.tcss", "views/runs.tcss"]
+    CSS_PATH: ClassVar = [
+        "app.tcss",
+        "views/paned.tcss",
+        "views/train.tcss",
+        "views/runs.tcss",
+        "views/results.tcss",
+        "views/compare.tcss",
+    ]
     BINDINGS: ClassVar[list[BindingType]] = [*bindings()]
 
     theme: Reactive[str] = Reactive(
         remembered_theme
     )  # a theme set later would rebuild all styles before the first frame
 
-    def __init__(self, launch: Launch, *, checkpoints: Path) -> None:
+    def __init__(
+        self, launch: Launch, *, checkpoints: Path, on_folder: Callable[[Path], None] | None = None
+    ) -> None:
         super().__init__(checkpoints)
+        self._on_folder = on_folder
         self._launch = self._own_launch = launch
         self._enabled: frozenset[str] | None = None
         self.polled_at = time.monotonic()
         self.detached = False
         self.left_at_once = False
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._event_loop: asyncio.AbstractEventLoop | None = None
         self._end_handled = True
         self._own_end_told = False
         self._leaving = False
         self._suspended_run: LiveRun | None = None
         self._shown_alerts: set[Alert] = set()
-        self._signal = 0
-        self._signalled_at = 0.0
+        self._signals = StopSignals()
         self._failure = 0
         self._attempts = 0
         self._remembered_theme = self.theme
@@ -79,7 +87,7 @@ class CifarApp(RunActions):
     def on_mount(self) -> None:
         self.set_interval(POLL_SECONDS, self._poll)
         self.presenter.start()
-        self._loop = asyncio.get_running_loop()
+        self._event_loop = asyncio.get_running_loop()
         # the shell has drawn on the screen meanwhile
         self.app_resume_signal.subscribe(self, lambda _: self.refresh(layout=True))
         if self.detached:  # the terminal was gone before the first frame
@@ -137,16 +145,17 @@ class CifarApp(RunActions):
                 run = LiveRun(
                     launch.config,
                     checkpoints=self.checkpoints,
-                    on_folder=_redirect_native_output,
+                    on_folder=self._on_folder,
                     resume=launch.folder if isinstance(launch, Resume) else None,
                     name=launch.name if isinstance(launch, Train) else "",
+                    assume_class_order=isinstance(launch, Resume) and launch.assume_class_order,
                 )
                 self._show_new(run, launch, pane="training")
                 run.start_training()
-            case Evaluate(weights=weights):
-                run = LiveRun(launch.config, checkpoints=self.checkpoints)
+            case Evaluate(weights=weights, assume_class_order=assume):
+                run = LiveRun(launch.config, checkpoints=self.checkpoints, assume_class_order=assume)
                 self._show_new(run, launch, pane="summary")
-                run.start_evaluation(weights)
+                run.start_evaluation(weights, any_model=launch.any_model, trained_seed=launch.trained_seed)
             case EvaluateRun(folder=folder):
                 run = LiveRun(launch.config, checkpoints=self.checkpoints, resume=folder)
                 self._show_new(run, launch, pane="summary")
@@ -161,6 +170,7 @@ class CifarApp(RunActions):
 
     def _show_new(self, run: LiveRun, launch: Launch, *, pane: str) -> None:
         self.own_run, self._own_launch = run, launch
+        self.finder.forget()  # its memory is for the run
         self._own_end_told = False
         self._failure = 0
         self._show(run, pane=pane)
@@ -205,9 +215,9 @@ class CifarApp(RunActions):
 
     def action_detach(self) -> None:
         self.presenter.mark_seen_now()
-        self._detach()
+        self._leave_running()
 
-    def _detach(self) -> None:
+    def _leave_running(self) -> None:
         """Exit; a run of this process continues without a screen."""
         self.detached = True
         self.exit(0)
@@ -250,39 +260,48 @@ class CifarApp(RunActions):
 
     def _leave(self) -> None:
         """Stop a run of this process; `_poll` exits when its thread has returned."""
-        self._leaving = True
         if self.own_run is not None:
             self.own_run.request(Request.STOP)
+        self._exit_when_stopped()
+
+    def _exit_when_stopped(self) -> None:
+        self._leaving = True
+        if self.own_run is not None:
             self.notify("Stopping… (ctrl+c to quit now)", timeout=60)
 
     def on_signal(self, number: int) -> None:
         """Stop, save and exit with 128 + `number`; exit at once on a second signal. Runs in a handler."""
-        now = time.monotonic()
-        if self._signal and now - self._signalled_at < SIGNAL_DEBOUNCE_SECONDS:
-            return
-        self.left_at_once = self._signal != 0
-        self._signal, self._signalled_at = number, now
-        if self.own_run is not None:
+        is_first = not self._signals.first
+        self.left_at_once = self._signals.receive(number) or self.left_at_once
+        self.never_resume()
+        if is_first and self.own_run is not None:  # another request would give up a save that is retried
             self.own_run.request(Request.STOP)
-        if self._loop is not None and self._loop.is_running():
-            leave = partial(self.exit, 128 + number) if self.left_at_once else self._leave
-            self._loop.call_soon_threadsafe(leave)
-        elif self._loop is None or self.left_at_once:
-            os._exit(128 + number)
+        if self._event_loop is not None and self._event_loop.is_running():
+            if self.left_at_once:
+                self._event_loop.call_soon_threadsafe(self.exit, self.signal_exit_code)
+            elif is_first:
+                self._event_loop.call_soon_threadsafe(self._exit_when_stopped)
+        elif self._event_loop is None or self.left_at_once:  # nothing runs yet, or nothing but the run
+            os._exit(self.signal_exit_code)
 
     @property
     def signal_exit_code(self) -> int:
         """128 + the number of the signal that ended the program; 0 without one."""
-        return 128 + self._signal if self._signal else 0
+        return self._signals.exit_code
+
+    @property
+    def leaving(self) -> bool:
+        """Whether the program exits once its run has stopped."""
+        return self._leaving or self.signal_exit_code != 0
 
     def on_terminal_lost(self) -> None:
         """Exit the screen and keep the run; callable on any thread."""
         self.detached = True
-        if self._loop is not None and self._loop.is_running():
-            self._loop.call_soon_threadsafe(self._detach)
+        if self._event_loop is not None and self._event_loop.is_running():
+            self._event_loop.call_soon_threadsafe(self._leave_running)
 
     def _exit_code(self) -> int:
-        if self._signal:
+        if self.signal_exit_code:
             return self.signal_exit_code
         if not isinstance(self._launch, Train | Resume | Evaluate):
             return 0
@@ -326,14 +345,14 @@ class CifarApp(RunActions):
         self._show_alert(run)
         if not run.live and not self._own_end_told:
             self._own_end_told = True
-            self.notify(f"{label_of_run(run)} has ended. Press esc to see it.", timeout=15, markup=False)
+            self.notify(f"{label_of_run(run)} has ended. Press esc to see it.", timeout=15)
 
     def _show_alert(self, run: RunSource) -> None:
         alert = run.snapshot().alert
         if alert is not None and alert not in self._shown_alerts:
             self._shown_alerts.add(alert)
             name = f"{label_of_run(run)}: " if run is self.own_run and self.viewing else ""
-            self.notify(f"{name}{alert.text}", severity="warning", timeout=15, markup=False)
+            self.notify(f"{name}{alert.text}", severity="warning", timeout=15)
 
     def _on_run_ended(self, run: RunSource) -> None:
         self.presenter.show()
@@ -358,7 +377,3 @@ class CifarApp(RunActions):
             self._attempts = 0
         if data is not None:
             self.start(dataclasses.replace(launch, config=launch.config.replace(data=data)))
-
-
-def _redirect_native_output(folder: Path) -> None:
-    redirect_native_output(folder / LOG_FILE)

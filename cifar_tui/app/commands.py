@@ -83,7 +83,8 @@ COMMAND_GROUPS: dict[str, tuple[Command, ...]] = {
         Command("e", "Evaluate", "Evaluate on the test set", request=Request.EVALUATE, footer="Evaluate"),
         Command("d", "Detach", "Quit the dashboard, keep training", "detach", footer="Detach"),
         Command("u", "Resume run", "Resume from the last checkpoint", "resume_run", footer="Resume run"),
-        Command("r", "Runs", "List all runs: open, resume, compare, delete", "runs", footer="Runs"),
+        Command("v,f2", "Results", "See what the net gets wrong", "results", footer="Results"),
+        Command("r,f3", "Runs", "List all runs: open, resume, compare, delete", "runs", footer="Runs"),
         Command(
             "escape",
             "Back",
@@ -110,6 +111,7 @@ COMMAND_GROUPS: dict[str, tuple[Command, ...]] = {
         Command(
             "right_square_bracket", "Next samples", "Show the next batch of test images", "sample_batch", (1,)
         ),
+        Command("w", "Wrong only", "Show only test images that are not recognised, or all", "wrong_samples"),
         Command("a", "Other chart", "Show the next chart (if there is no room for all)", "other_chart"),
         Command("l", "Log scale", "Switch the loss chart between linear and log scale", "log_scale"),
         Command("z", "Smoothing", "Cycle smoothing", "smoothing"),
@@ -118,10 +120,13 @@ COMMAND_GROUPS: dict[str, tuple[Command, ...]] = {
         Command("comma", "Earlier steps", "Show earlier steps, when zoomed in", "pan", (-1,)),
         Command("full_stop", "Later steps", "Show later steps, when zoomed in", "pan", (1,)),
         Command("x", "Cursor", "Read the charts at a cursor (← → move it, esc leaves)", "chart_cursor"),
+        Command(
+            "y", "Copy", "Copy what is at the cursor: a setting, an image, a chart's point", "copy_value"
+        ),
         Command("X", "X axis", "Switch the x axis between steps, epochs and training time", "x_axis"),
     ),
     "Program": (
-        Command("question_mark,f1", "Help", "Show all keys", "help", footer="Help"),
+        Command("question_mark", "Help", "Show all keys", "help", footer="Help"),
         Command(
             "ctrl+p",
             "Palette",
@@ -179,6 +184,8 @@ def is_enabled(
             return parameters == ("resume" if paused else "pause",)
         case "train":
             return run is None or not run.live
+        case "results":
+            return run is not None and (run.live or run.snapshot().evaluated is not None)
         case "detach":
             return run is not None and run.live and run.folder is not None
         case "resume_run":
@@ -196,7 +203,7 @@ def bindings() -> list[Binding]:
         Binding("tab", "focus_next", "Next field", show=False, priority=True),
         Binding("shift+tab", "focus_previous", "Previous field", show=False, priority=True),
         *(
-            # a binding for each key: in a text "?" is a letter, and the footer says f1
+            # a binding for each key: in a text a letter is none, and the footer says the other one
             Binding(
                 key,
                 command.call,
@@ -204,6 +211,7 @@ def bindings() -> list[Binding]:
                 show=bool(command.footer),
                 key_display=_label(key),
                 priority=command.everywhere,
+                tooltip=command.description,
             )
             for command in COMMANDS
             for key in command.keys.split(",")
@@ -223,4 +231,5 @@ def notice_of(request: Request) -> str:
 
 def palette_commands() -> list[Command]:
     """Return the commands of the palette: each action once."""
-    return list({command.call: command for command in reversed(COMMANDS)}.values())[::-1]
+    commands = list({command.call: command for command in reversed(COMMANDS)}.values())[::-1]
+    return [command for command in commands if command.action != "command_palette"]

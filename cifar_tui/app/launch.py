@@ -27,14 +27,21 @@ class Resume:
 
     folder: Path
     config: TrainConfig
+    assume_class_order: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Evaluate:
-    """Evaluate the file `weights` on the test set."""
+    """Evaluate the file `weights` on the test set; with `any_model`, whatever model they are of.
+
+    They were trained with the seed `trained_seed`; None if unknown.
+    """
 
     weights: Path
     config: TrainConfig
+    any_model: bool = False
+    trained_seed: int | None = None
+    assume_class_order: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -10,6 +10,7 @@ ASK = "\x1b[6n"
 """Asks where the cursor is, which a terminal answers once it has drawn all that came before."""
 BEHIND_SECONDS = 0.25
 ANSWER_SECONDS = 30.0
+ENTER_SCREEN, LEAVE_SCREEN = "\x1b[?1049h", "\x1b[?1049l"
 
 
 class TerminalLink:
@@ -20,10 +21,14 @@ class TerminalLink:
 
     Args:
         stream: to the terminal; `write` and `flush` are called by the writing thread.
+
+    Attributes:
+        screen_open: whether the alternate screen was entered and not left.
     """
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
+        self.screen_open = False
         self._sent = self._written = self._flushed = 0
         self._sent_at = 0.0
         self._asked = self._answers = False
@@ -43,8 +48,12 @@ class TerminalLink:
 
     def write(self, text: str) -> None:
         """Write `text`; blocks while the terminal does not read."""
+        if text == ENTER_SCREEN:
+            self.screen_open = True
         self._stream.write(text)
         self._written += len(text)
+        if text == LEAVE_SCREEN:
+            self.screen_open = False
 
     def flush(self) -> None:
         """Flush the stream."""
@@ -100,8 +109,8 @@ class TerminalLink:
             return now - self._sent_at > BEHIND_SECONDS
         with contextlib.suppress(IndexError):
             waited = now - self._asked_at[0]
-            if waited > ANSWER_SECONDS:  # it was lost
-                self._asked_at.clear()
+            if waited > ANSWER_SECONDS:  # it was lost, or a key was taken for the first answer
+                self.ask_again()
                 return False
             return waited > BEHIND_SECONDS
         return False

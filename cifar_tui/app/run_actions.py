@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING
 
 from cifar_tui.app.launch import Attach, Launch, Resume
 from cifar_tui.app.view_actions import ViewActions
-from cifar_tui.engine.config.file import read_config_file
-from cifar_tui.engine.config.schema import TrainConfig, build_config
+from cifar_tui.engine.config.schema import TrainConfig
 from cifar_tui.engine.errors import ConfigError, UserError
-from cifar_tui.engine.layout import CONFIG_FILE
+from cifar_tui.engine.text import cut
+from cifar_tui.runs.disk.config import read_run_config
 from cifar_tui.runs.disk.run_lock import owner_of
 from cifar_tui.runs.disk.store import find_run_to_attach, label_of
-from cifar_tui.runs.format import cut
+from cifar_tui.runs.nearest import NearestFinder, NearestSearch
 from cifar_tui.runs.resume_config import ResumePlan, config_to_resume, plan_resume
 from cifar_tui.runs.source import RunSource
 
@@ -30,12 +30,14 @@ class RunActions(ViewActions):
     Attributes:
         own_run: the run of this process; None if there is none.
         checkpoints: the folder that holds the runs.
+        finder: finds the training images that are nearest to test images.
     """
 
     def __init__(self, checkpoints: "Path") -> None:
         super().__init__()
         self.own_run: LiveRun | None = None
         self.checkpoints = checkpoints
+        self.finder = NearestFinder()
 
     def start(self, launch: Launch) -> None:
         """Show the run that `launch` describes and start its work."""
@@ -62,7 +64,7 @@ class RunActions(ViewActions):
 
     def notify_error(self, text: str) -> None:
         """Show an error for a while."""
-        self.notify(text, severity="error", timeout=15, markup=False)
+        self.notify(text, severity="error", timeout=15)
 
     def notify_busy(self) -> None:
         """Say that this process works on a run already."""
@@ -75,7 +77,7 @@ class RunActions(ViewActions):
             folder = find_run_to_attach(self.checkpoints)
             if owner_of(folder).live:
                 text = f"Run {label_of(folder)} is active in the background. Press r to list and open it."
-                self.call_from_thread(self.notify, text, timeout=10, markup=False)
+                self.call_from_thread(self.notify, text, timeout=10)
 
     def _why_busy(self) -> str:
         """Say in the list of runs that this process works on a run already; "" if it does not."""
@@ -86,12 +88,28 @@ class RunActions(ViewActions):
         self.notify("Viewing another run: press esc to go back first.", severity="warning")
 
     def action_runs(self) -> None:
+        from cifar_tui.app.views.results import ResultsScreen
+        from cifar_tui.app.views.runs import RunsScreen
+
+        if isinstance(self.screen, ResultsScreen):
+            self.pop_screen()
         if self.screen is not self.dashboard:  # the palette can be opened over the list
             return
-        from cifar_tui.app.views.runs import RunsScreen
 
         screen = RunsScreen(self.checkpoints, form_epochs=self.form_epochs(), why_busy=self._why_busy)
         self.push_screen(screen, self._on_run_chosen)
+
+    def action_results(self) -> None:
+        if self.screen is not self.dashboard:  # the palette can be opened over the list
+            return
+        from cifar_tui.app.views.results import ResultsScreen
+
+        screen = ResultsScreen(lambda: self.presenter.run, label_of_run, self.size, self._nearest_search)
+        self.push_screen(screen)
+
+    def _nearest_search(self, run: RunSource) -> NearestSearch:
+        """Return what finds the training images nearest to test images of `run`."""
+        return NearestSearch(self.finder, run, is_training=lambda: self.own_live or run.live)
 
     def _on_run_chosen(self, choice: "RunChoice | None") -> None:
         if choice is None:
@@ -105,7 +123,7 @@ class RunActions(ViewActions):
             self.notify_busy()
         else:
             try:
-                config = build_config(read_config_file(choice.folder / CONFIG_FILE))
+                config = read_run_config(choice.folder)
                 if choice.epochs is not None:
                     config = config.replace(epochs=choice.epochs)
                 config = config_to_resume(choice.folder, config)
@@ -148,7 +166,7 @@ class RunActions(ViewActions):
     def _resume(self, folder: "Path", plan: ResumePlan) -> None:
         self.start(Resume(folder=folder, config=plan.config))
         if plan.changed:
-            self.notify(f"Resuming with {plan.changes}", markup=False)
+            self.notify(f"Resuming with {plan.changes}")
 
 
 def label_of_run(run: RunSource) -> str:

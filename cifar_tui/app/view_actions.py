@@ -13,7 +13,13 @@ from cifar_tui.app.commands import palette_commands
 from cifar_tui.app.linked import LinkedApp
 from cifar_tui.app.panes.run_charts import RunCharts
 from cifar_tui.app.presenter import RunPresenter
+from cifar_tui.app.screenshot import write_screenshot
+from cifar_tui.app.views.paned import PanedScreen
 from cifar_tui.app.views.train import Dashboard
+from cifar_tui.engine.errors import UserError
+
+_OF_THE_DASHBOARD = {"train()", "command_palette()"}
+"""Actions that a key of the app has over every view, but that do nothing there."""
 
 
 def _help_screen() -> Screen[None]:
@@ -37,12 +43,34 @@ class ViewActions(LinkedApp):
         return next(screen for screen in self.screen_stack if isinstance(screen, Dashboard))
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
-        del screen
-        for command in palette_commands():
-            if self.check_action(command.action, command.parameters):
-                run = partial(self.run_action, command.call)
-                yield SystemCommand(f"{command.name} ({command.key_label})", command.description, run)
+        """Yield what can be done on `screen`: on the dashboard by all keys, also those typed into a field."""
+        if isinstance(screen, Dashboard):
+            for command in palette_commands():
+                if self.check_action(command.action, command.parameters):
+                    run = partial(self.run_action, command.call)
+                    yield SystemCommand(f"{command.name} ({command.key_label})", command.description, run)
+        else:
+            if isinstance(screen, PanedScreen):
+                for number, name in enumerate(screen.PANES, 1):
+                    show = partial(screen.action_show_pane, name)
+                    yield SystemCommand(f"{name.capitalize()} ({number})", f"Go to {name.capitalize()}", show)
+            yield from self._commands_of(screen)
+        yield SystemCommand("Screenshot", "Save a picture of the screen as SVG", self.action_save_screenshot)
         yield SystemCommand("Theme", "Change the color theme", self.action_change_theme)
+
+    def _commands_of(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        """Yield what the keys of `screen` do now, each action once."""
+        told = {
+            active.binding.action: active
+            for active in reversed(screen.active_bindings.values())
+            if active.enabled and active.binding.description and (active.binding.show or active.tooltip)
+        }
+        for action, (node, binding, _, tooltip) in told.items():
+            if action in _OF_THE_DASHBOARD:
+                continue
+            name = f"{binding.description} ({self.get_key_display(binding)})"
+            run = partial(self.run_action, action, node)
+            yield SystemCommand(name, tooltip or binding.description, run)
 
     def import_other_screens(self) -> None:
         """Import the other screens once the dashboard is drawn, so that no key waits for it."""
@@ -66,6 +94,8 @@ class ViewActions(LinkedApp):
         """Take alt+letter for escape and the letter: a terminal sends the same bytes for both."""
         alt, _, letter = event.key.partition("alt+")
         if letter and not alt:
+            if letter.startswith("shift+") and event.character is not None:
+                letter = event.character
             self.simulate_key("escape")
             self.post_message(Key(letter, event.character or letter))
 
@@ -75,7 +105,14 @@ class ViewActions(LinkedApp):
             self.action_maximise()
 
     def action_sample_batch(self, step: int) -> None:
-        self.dashboard.sample_number += step
+        if self.presenter.run is not None:
+            self.dashboard.step_samples(self.presenter.run, step)
+            self.presenter.show()
+
+    def action_wrong_samples(self) -> None:
+        run = self.presenter.run
+        if run is None or not self.dashboard.toggle_wrong_samples(run):
+            self.notify("No wrong predictions to show.", severity="warning")
         self.presenter.show()
 
     def action_log_scale(self) -> None:
@@ -107,6 +144,23 @@ class ViewActions(LinkedApp):
         """Return the charts, drawn from the latest points."""
         self.presenter.show_curves()
         return self.dashboard.training.charts
+
+    def action_save_screenshot(self) -> None:
+        """Save what is on the screen once the palette is closed."""
+        self.call_after_refresh(self._save_screenshot)
+
+    def _save_screenshot(self) -> None:
+        svg = self.export_screenshot(simplify=True)
+
+        def save() -> None:  # in a thread: a slow disk must not block the screen
+            try:
+                said = f"Saved the screenshot to '{write_screenshot(svg)}'."
+            except UserError as error:
+                self.call_from_thread(self.notify, str(error), severity="error", timeout=15)
+            else:
+                self.call_from_thread(self.notify, said, timeout=15)
+
+        self.run_worker(save, thread=True)
 
     def action_help(self) -> None:
         if self.get_screen("help") not in self.screen_stack:

@@ -1,6 +1,7 @@
 """`cifar-tui bench`: run benchmarks one after the other and print their reports."""
 
 import contextlib
+import json
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -10,7 +11,7 @@ from typing import Any
 from cifar_tui.bench.machine import describe_machine
 from cifar_tui.bench.options import BenchOptions
 from cifar_tui.bench.presets import measure_presets
-from cifar_tui.bench.report import Report, print_json, print_report, show_progress, versions
+from cifar_tui.bench.report import Report, show_progress, versions
 from cifar_tui.bench.tutorial import measure_tutorial
 from cifar_tui.engine.errors import RunFailedError
 
@@ -26,6 +27,7 @@ def run_benchmarks(
     options: BenchOptions,
     *,
     as_json: bool,
+    print_result: Callable[[str], None] = print,
     benchmarks: Mapping[str, Callable[[BenchOptions], Report]] = BENCHMARKS,
 ) -> int:
     """Run the benchmarks called `names`, or all; print a table of each, or one JSON object.
@@ -46,7 +48,7 @@ def run_benchmarks(
                 met = met and report.met
                 values[name] = report.to_dict()
                 if not as_json:
-                    print_report(report)
+                    print_result(report.to_text(terminal=sys.stdout.isatty()))
     except OSError as error:
         raise RunFailedError(
             f"cannot write the benchmark runs: {error.strerror}; set TMPDIR to a folder with free space"
@@ -55,15 +57,15 @@ def run_benchmarks(
         show_progress("")
         return 128 + signal.SIGINT
     if as_json:
-        print_json(values)
+        print_result(json.dumps(values, indent=2, allow_nan=False))
     return 0 if met else 1
 
 
 @contextlib.contextmanager
 def _signals_raise() -> Iterator[None]:
-    """Have SIGTERM and SIGHUP raise SystemExit, so that every `finally` ends the runs it started.
+    """Have SIGINT, SIGTERM and SIGHUP raise exceptions, so that every `finally` ends the runs it started.
 
-    SIGHUP is left alone if it is ignored, as under nohup.
+    SIGINT and SIGHUP are left alone if they are ignored, as under nohup.
     """
 
     def leave(number: int, _frame: FrameType | None) -> None:
@@ -73,6 +75,8 @@ def _signals_raise() -> Iterator[None]:
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
         numbers.append(signal.SIGHUP)
     before = {number: signal.signal(number, leave) for number in numbers}
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        before[signal.SIGINT] = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         yield
     finally:

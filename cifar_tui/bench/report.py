@@ -1,7 +1,7 @@
 """What every benchmark returns: rows of measurements with limits, printed as a table or as JSON."""
 
+import contextlib
 import importlib.metadata
-import json
 import statistics
 import sys
 from dataclasses import dataclass
@@ -12,7 +12,6 @@ from rich.table import Table
 from rich.text import Text
 
 from cifar_tui import __version__
-from cifar_tui.terminal.native_output import STDOUT, redirect_to_devnull
 
 _PACKAGES = ("torch", "torchvision", "numba", "textual", "rich", "plotext", "numpy")
 _PLAIN_WIDTH = 1000
@@ -133,25 +132,9 @@ def versions() -> dict[str, str | None]:
 
 def show_progress(text: str) -> None:
     """Show on standard error what is being measured; the next line replaces it if that is a terminal."""
-    if sys.stderr.isatty():
-        sys.stderr.write(f"\r\x1b[K{text}")
-    elif text:
-        sys.stderr.write(f"{text}\n")
-    sys.stderr.flush()
-
-
-def print_json(values: dict[str, Any]) -> None:
-    """Print `values` as one JSON object."""
-    _print(json.dumps(values, indent=2, allow_nan=False))
-
-
-def print_report(report: Report) -> None:
-    """Print the table of `report`."""
-    _print(report.to_text(terminal=sys.stdout.isatty()))
-
-
-def _print(text: str) -> None:
-    try:
-        print(text, flush=True)
-    except BrokenPipeError:
-        redirect_to_devnull(STDOUT)  # the reader has closed the pipe, as head does
+    with contextlib.suppress(OSError):  # nobody reads it
+        if sys.stderr.isatty():
+            sys.stderr.write(f"\r\x1b[K{text}")
+        elif text:
+            sys.stderr.write(f"{text}\n")
+        sys.stderr.flush()

@@ -5,7 +5,7 @@ import argparse
 import shtab
 
 from cifar_tui.cli.options import COMMANDS, DASHBOARD, Command
-from cifar_tui.cli.output import printing_results
+from cifar_tui.cli.output import print_result
 from cifar_tui.cli.parser import PROGRAM, add_arguments
 from cifar_tui.engine.config.presets import PRESETS
 from cifar_tui.engine.config.schema import SETTINGS
@@ -17,7 +17,7 @@ _RUNS = (
 )
 """Lists the runs without starting Python, which takes longer than one waits for a tab."""
 
-_SOURCES = " ".join(SOURCES)
+_SOURCES, _ARCHIVE = " ".join(SOURCES), ".tar.gz"
 _KEYS = " ".join(f"{name}=" for name in SETTINGS)
 _VALUES = " ".join(
     f"{field.name}={choice}" for field in SETTINGS.values() for choice in field.metadata["choices"]
@@ -28,7 +28,9 @@ _cifar_tui_values=({_VALUES})
 _cifar_tui_setting() {{ compgen -W "{_KEYS}" -- "$1"; }}
 _cifar_tui_run() {{ compgen -W "$({_RUNS})" -- "$1"; }}
 _cifar_tui_run_or_file() {{ _cifar_tui_run "$1"; compgen -f -- "$1"; }}
-_cifar_tui_data_or_dir() {{ compgen -W "{_SOURCES}" -- "$1"; compgen -d -- "$1"; }}
+_cifar_tui_data() {{
+  compgen -W "{_SOURCES}" -- "$1"; compgen -d -- "$1"; compgen -f -X '!*{_ARCHIVE}' -- "$1"
+}}
 """
 
 _BASH_END = f"""
@@ -63,14 +65,14 @@ _cifar_tui_setting() {{
 }}
 _cifar_tui_run() {{ compadd -- ${{(f)"$({_RUNS})"}} }}
 _cifar_tui_run_or_file() {{ _cifar_tui_run; _files }}
-_cifar_tui_data_or_dir() {{ compadd -- {_SOURCES}; _files -/ }}
+_cifar_tui_data() {{ compadd -- {_SOURCES}; _files -g '*{_ARCHIVE}' }}
 """
 
 _COMPLETERS = {
     "data": {
-        "bash": "_cifar_tui_data_or_dir",
-        "zsh": "_cifar_tui_data_or_dir",
-        "fish": f"{_SOURCES} {shtab.DIRECTORY['fish']}",
+        "bash": "_cifar_tui_data",
+        "zsh": "_cifar_tui_data",  # its _files adds the folders
+        "fish": f"{_SOURCES} {shtab.DIRECTORY['fish']} (__fish_complete_suffix {_ARCHIVE})",
     },
     "directory": shtab.DIRECTORY,
     "file": shtab.FILE,
@@ -86,8 +88,7 @@ _COMPLETERS = {
 
 def completion(options: argparse.Namespace) -> int:
     """Run the command and return its exit code."""
-    with printing_results():
-        print(completion_script(options.shell))
+    print_result(completion_script(options.shell))
     return 0
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from cifar_tui.app.launch import Idle, Launch
 from cifar_tui.cli.parser import build_settings, checkpoints_folder
 from cifar_tui.engine.errors import ConfigError
+from cifar_tui.runs.disk.store import how_to_continue
 from cifar_tui.terminal.process_tuning import gc_frozen
 from cifar_tui.terminal.supervisor import ParentLink, run_in_child
 
@@ -35,7 +36,7 @@ def open_dashboard(launch: Launch, checkpoints: Path) -> int:
 
         return run_dashboard(launch, parent=parent, checkpoints=checkpoints)
 
-    return run_in_child(work)
+    return run_in_child(work, how_to_continue=how_to_continue)
 
 
 def has_terminal() -> bool:

@@ -1,7 +1,6 @@
 """Train and evaluate without the dashboard: results on stdout, progress and messages on stderr."""
 
 import contextlib
-import json
 import math
 import os
 import signal
@@ -13,29 +12,34 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Self
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn
-
+from cifar_tui.app.launch import Evaluate
+from cifar_tui.cli.output import json_text, print_line, print_message, results_lost
+from cifar_tui.cli.progress import ProgressBar
 from cifar_tui.engine.config.schema import TrainConfig
 from cifar_tui.engine.events import Phase
 from cifar_tui.engine.layout import LOG_FILE, WEIGHTS_FILE
+from cifar_tui.engine.text import escaped
 from cifar_tui.runs.control.protocol import Request
 from cifar_tui.runs.disk.store import attach_hint
 from cifar_tui.runs.format import duration, throughput
 from cifar_tui.runs.live import LiveRun
 from cifar_tui.runs.state import RunSnapshot
-from cifar_tui.terminal.native_output import (
+from cifar_tui.terminal.native_output import detach_standard_streams
+from cifar_tui.terminal.process_tuning import keep_freed_memory
+from cifar_tui.terminal.restore import show_cursor
+from cifar_tui.terminal.signals import STOP_SIGNALS, StopSignals, stop_process
+from cifar_tui.terminal.standard_streams import (
+    CLOSED,
     STDERR,
     STDOUT,
-    TerminalStream,
-    detach_standard_streams,
+    discard_stdout,
     redirect_to_devnull,
 )
-from cifar_tui.terminal.process_tuning import keep_freed_memory
-from cifar_tui.terminal.supervisor import SIGNAL_DEBOUNCE_SECONDS, ParentLink
+from cifar_tui.terminal.supervisor import ParentLink
 
 _POLL_SECONDS = 0.1
 _PROGRESS_SECONDS = 10.0
+_NOTE_SECONDS = 60.0
 
 
 def train_headless(
@@ -46,6 +50,7 @@ def train_headless(
     resume: Path | None = None,
     name: str = "",
     parent: ParentLink | None = None,
+    assume_class_order: bool = False,
 ) -> int:
     """Train a run called `name`, or resume the run in the folder `resume`, and return the exit code.
 
@@ -61,33 +66,51 @@ def train_headless(
         if parent is not None or terminal.left:  # it hung up before there was a log
             terminal.leave()
         if parent is not None:
-            parent.leave(folder.name, hint=f"cifar-tui: {attach_hint(folder, 'training in the background')}")
+            hint = f"cifar-tui: {attach_hint(folder, 'training in the background')}"
+            parent.leave(escaped(folder.name), hint=escaped(hint))
 
     run = LiveRun(
-        config, checkpoints=checkpoints, interactive=False, on_folder=on_folder, resume=resume, name=name
+        config,
+        checkpoints=checkpoints,
+        interactive=False,
+        on_folder=on_folder,
+        resume=resume,
+        name=name,
+        assume_class_order=assume_class_order,
     )
     with _stop_on_signals(run, terminal) as received:
         run.start_training()
         # no bar for a process that leaves: it would stay half drawn, with the cursor hidden
         _follow(run, terminal, results_to_stderr=as_json, bar=parent is None)
     if as_json and run.snapshot().finished is not None:
-        _print(json.dumps(_training_results(run)), to_stderr=False)
-    return _exit_code(run.snapshot(), received)
+        terminal.print(json_text(_training_results(run)))
+    code = _exit_code(run.snapshot(), received)
+    # closed by whoever started a run whose results are in its folder
+    if code == 0 and terminal.lost and (as_json or terminal.lost != CLOSED):
+        raise results_lost(terminal.lost)
+    return code
 
 
-def evaluate_headless(config: TrainConfig, weights: Path, *, checkpoints: Path, as_json: bool) -> int:
+def evaluate_headless(launch: Evaluate, *, checkpoints: Path, as_json: bool) -> int:
     """Evaluate a weights file and return the exit code; prints to the same streams as `train_headless`."""
     keep_freed_memory()
-    run = LiveRun(config, checkpoints=checkpoints, interactive=False)
+    run = LiveRun(
+        launch.config,
+        checkpoints=checkpoints,
+        interactive=False,
+        assume_class_order=launch.assume_class_order,
+    )
     terminal = _Terminal()
     with _stop_on_signals(run, terminal) as received:
-        run.start_evaluation(weights)
+        run.start_evaluation(launch.weights, any_model=launch.any_model, trained_seed=launch.trained_seed)
         _follow(run, terminal, results_to_stderr=as_json)
     report = run.session.report if run.session is not None else None
     if as_json and report is not None:
-        results = {"test": report.to_dict(), "confusion": report.confusion.tolist()}
-        _print(json.dumps(results), to_stderr=False)
-    return _exit_code(run.snapshot(), received)
+        terminal.print(json_text({"test": report.to_dict(), "confusion": report.confusion.tolist()}))
+    code = _exit_code(run.snapshot(), received)
+    if code == 0 and terminal.lost:
+        raise results_lost(terminal.lost)
+    return code
 
 
 def _training_results(run: LiveRun) -> dict[str, Any]:
@@ -111,12 +134,10 @@ def _training_results(run: LiveRun) -> dict[str, Any]:
     }
 
 
-def _exit_code(snapshot: RunSnapshot, received: list[int]) -> int:
+def _exit_code(snapshot: RunSnapshot, received: StopSignals) -> int:
     if snapshot.ended is None:
         raise AssertionError("a run whose thread has returned has ended")
-    if snapshot.ended.exit_code == 0 and received:
-        return 128 + received[0]
-    return snapshot.ended.exit_code
+    return snapshot.ended.exit_code or received.exit_code
 
 
 class _Terminal:
@@ -125,49 +146,68 @@ class _Terminal:
     Attributes:
         log: the run's log, which takes the output over; None until the run has a folder.
         left: whether the terminal was left or hung up.
+        lost: why results could not be written to stdout; "" if all could be, or if their reader has left.
     """
 
     def __init__(self) -> None:
         self.log: Path | None = None
         self.left = False
+        self.lost = ""
 
     def leave(self) -> None:
         self.left = True
         detach_standard_streams(self.log)
 
+    def print(self, text: str, *, to_stderr: bool = False) -> None:
+        """Print a line; continue without a stream that cannot be written."""
+        try:
+            # looked up each time: the progress bar replaces a stream that is a terminal
+            print_line(text, sys.stderr if to_stderr else sys.stdout, flush=True)
+        except OSError as error:
+            if to_stderr or self.left:
+                redirect_to_devnull(STDERR if to_stderr else STDOUT)
+            else:
+                self.lost = discard_stdout(error)
+
 
 @contextmanager
-def _stop_on_signals(run: LiveRun, terminal: _Terminal) -> Iterator[list[int]]:
-    """Stop and save on SIGINT and SIGTERM, exit at once on a second one; keep running on SIGHUP."""
-    received: list[int] = []
-    received_at: list[float] = []
+def _stop_on_signals(run: LiveRun, terminal: _Terminal) -> Iterator[StopSignals]:
+    """Stop and save on `STOP_SIGNALS`, exit at once on a second one; keep running on SIGHUP."""
+    received = StopSignals()
 
     def stop(number: int, _frame: FrameType | None) -> None:
-        received.append(number)
-        received_at.append(time.monotonic())
-        if received_at[-1] - received_at[0] > SIGNAL_DEBOUNCE_SECONDS:
-            os._exit(128 + number)
-        run.request(Request.STOP)
+        is_first = not received.first
+        if received.receive(number):
+            show_cursor()
+            os._exit(received.exit_code)
+        if is_first:  # another request would give up a save that is being retried
+            run.request(Request.STOP)
 
     def leave(_number: int, _frame: FrameType | None) -> None:
+        if terminal.log is not None and run.folder is not None:
+            terminal.log = run.folder / LOG_FILE  # it may have been renamed
         terminal.leave()
 
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as under nohup
-        before[signal.SIGHUP] = signal.signal(signal.SIGHUP, leave)
+    handlers = dict.fromkeys(STOP_SIGNALS, stop) | {signal.SIGHUP: leave, signal.SIGTSTP: stop_process}
+    before = {}
+    for number, handler in handlers.items():
+        # as under nohup; a job in the background of a script ignores SIGINT, which stops it all the same
+        if number in {signal.SIGINT, signal.SIGTERM} or signal.getsignal(number) is not signal.SIG_IGN:
+            before[number] = signal.signal(number, handler)
     try:
         yield received
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for number, earlier in before.items():
+            signal.signal(number, earlier)
 
 
 def _follow(run: LiveRun, terminal: _Terminal, *, results_to_stderr: bool, bar: bool = True) -> None:
     """Print the log and the progress of the run until its thread has returned."""
     printed = 0
+    note_due = 0.0
     ended = False
     with contextlib.ExitStack() as stack:
-        progress: _Bar | _ProgressLines = _Bar() if bar and sys.stderr.isatty() else _ProgressLines()
+        progress: _RunBar | _ProgressLines = _RunBar() if bar and sys.stderr.isatty() else _ProgressLines()
         stack.enter_context(progress)
         while not ended:
             ended = run.wait(_POLL_SECONDS)
@@ -179,20 +219,15 @@ def _follow(run: LiveRun, terminal: _Terminal, *, results_to_stderr: bool, bar: 
                 if line.earlier:
                     continue
                 if line.kind == "printed":
-                    _print(line.text, to_stderr=results_to_stderr)
+                    terminal.print(line.text, to_stderr=results_to_stderr)
                 else:
-                    _print(f"cifar-tui: {line.text}", to_stderr=True)
+                    terminal.print(f"cifar-tui: {line.text}", to_stderr=True)
+            note = snapshot.loading.note if snapshot.loading is not None else ""
+            if note and snapshot.phase is Phase.LOADING and time.monotonic() >= note_due:
+                note_due = time.monotonic() + _NOTE_SECONDS
+                terminal.print(f"cifar-tui: {note}", to_stderr=True)
             if not terminal.left:
                 progress.show(snapshot)
-
-
-def _print(text: str, *, to_stderr: bool) -> None:
-    """Print a line; continue without the stream if its reader is gone."""
-    try:
-        # looked up each time: the progress bar replaces a stream that is a terminal
-        print(text, file=sys.stderr if to_stderr else sys.stdout, flush=True)
-    except OSError:
-        redirect_to_devnull(STDERR if to_stderr else STDOUT)
 
 
 class _ProgressLines:
@@ -219,46 +254,18 @@ class _ProgressLines:
         share = f"({100 * done // total} %)" if total else ""
         first = " ".join(filter(None, (what, share)))
         text = ", ".join(filter(None, (first, *rest)))
-        _print(f"cifar-tui: {snapshot.status}" + (f": {text}" if text else ""), to_stderr=True)
+        print_message(f"cifar-tui: {snapshot.status}" + (f": {text}" if text else ""))
 
 
-class _Bar:
-    """Progress for a terminal: a bar on stderr below the lines of the log."""
+class _RunBar(ProgressBar):
+    """Progress for a terminal: a bar below the lines of the log."""
 
     def __init__(self) -> None:
-        # another descriptor: what is half drawn when the terminal hangs up must not end in the log
-        self._stream = TerminalStream(STDERR)
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=None),
-            TextColumn("{task.percentage:>3.0f} %"),
-            TextColumn("{task.fields[detail]}"),
-            console=Console(file=self._stream),
-            transient=True,
-            expand=True,
-            # rich moves the bar below each line of a terminal; a file gets its lines unchanged
-            redirect_stdout=sys.stdout.isatty(),
-        )
-        self._task = self._progress.add_task(str(Phase.LOADING), total=None, detail="")
-
-    def __enter__(self) -> Self:
-        self._progress.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._progress.stop()
-        self._stream.close()
+        super().__init__(str(Phase.LOADING))
 
     def show(self, snapshot: RunSnapshot) -> None:
         """Update the bar."""
-        done, total, details = _progress_of(snapshot)
-        self._progress.update(
-            self._task,
-            description=snapshot.status,
-            completed=done,
-            total=total,
-            detail=", ".join(details),
-        )
+        self.update(snapshot.status, *_progress_of(snapshot))
 
 
 def _progress_of(snapshot: RunSnapshot) -> tuple[int, int | None, list[str]]:

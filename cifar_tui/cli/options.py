@@ -64,7 +64,7 @@ class Positional(NamedTuple):
         metavar: what the help calls it.
         usage: how the usage shows it.
         help: one line.
-        nargs: "?" for at most one, "*" for any number, None for exactly one.
+        nargs: "?" for at most one, "*" for any number, "+" for one or more, None for exactly one.
         completion: what a shell completes it with.
         choices: the only values; none for any.
     """
@@ -73,7 +73,7 @@ class Positional(NamedTuple):
     metavar: str
     usage: str
     help: str
-    nargs: Literal["?", "*"] | None
+    nargs: Literal["?", "*", "+"] | None
     completion: Completion
     choices: tuple[str, ...] = ()
 
@@ -85,12 +85,14 @@ class Command(NamedTuple):
         summary: one line.
         options: by the heading under which its help shows them.
         positional: what it works on.
+        more: what stands after that.
         epilog: the end of its help.
     """
 
     summary: str
     options: Mapping[str, tuple[Option, ...]]
     positional: Positional | None = None
+    more: Positional | None = None
     epilog: str = ""
 
     def flags(self) -> dict[str, Option]:
@@ -99,6 +101,14 @@ class Command(NamedTuple):
 
 
 _RUN = "run ID or name, a unique prefix of either, or 'latest'"
+_WEIGHTS = Positional(
+    dest="target",
+    metavar="RUN|FILE.pth",
+    usage="RUN|FILE.pth",
+    help=f"{_RUN}; or a file of weights (PyTorch or safetensors)",
+    nargs=None,
+    completion=Completion(kind="run or file"),
+)
 _BENCHMARKS = ("tutorial", "presets")
 SHELLS = ("bash", "zsh", "fish")
 """The shells that can complete commands."""
@@ -118,19 +128,28 @@ _FOLDER = {
 }
 
 
+_DEVICE = _value("--device", "DEVICE", "auto, cpu, cuda, cuda:N or mps")._replace(
+    completion=Completion(kind="choice", choices=("auto", "cpu", "cuda", "mps"))
+)
+
+
 def _images(data: str) -> tuple[Option, ...]:
     """Return the options for images and device; `data` says what is the default."""
     return (
         _value(
-            "--data", "SOURCE", f"cifar10 (auto: the same), synthetic, or a folder of images{data}", "data"
+            "--data",
+            "SOURCE",
+            f"cifar10 (auto: the same), synthetic, a folder of images, or cifar-10-python.tar.gz{data}",
+            "data",
         ),
         _value("--data-dir", "DIR", "folder for downloads and caches", "directory"),
-        _value("--device", "DEVICE", "auto, cpu, cuda, cuda:N or mps")._replace(
-            completion=Completion(kind="choice", choices=("auto", "cpu", "cuda", "mps"))
-        ),
+        _DEVICE,
     )
 
 
+_ASSUME_CLASS_ORDER = _switch(
+    "--assume-class-order", "take classes with other names for the same, in the same order"
+)
 _PRESET = _value("--preset", "NAME", "preset to start from", "preset")
 _SETTINGS = (
     Option(
@@ -144,7 +163,8 @@ _SETTINGS = (
     _value(
         "--config",
         "FILE",
-        "settings from a TOML file; they override the preset, and the other options override them",
+        "settings from a TOML file; they override the preset, the other options override them, and with "
+        "--preset the file may name no other",
         "file",
     ),
 )
@@ -178,6 +198,7 @@ COMMANDS: dict[str, Command] = {
                 _switch("--headless", "train without the dashboard"),
                 _switch("--json", "print the results as JSON (implies --headless)"),
                 _switch("--detach", "train in the background; prints the run ID"),
+                _ASSUME_CLASS_ORDER._replace(help=f"with --resume: {_ASSUME_CLASS_ORDER.help}"),
             ),
         }
         | _RECIPE
@@ -185,26 +206,61 @@ COMMANDS: dict[str, Command] = {
     ),
     "eval": Command(
         summary="evaluate a run's latest weights or a weights file",
-        positional=Positional(
-            dest="target",
-            metavar="RUN|FILE.pth",
-            usage="RUN|FILE.pth",
-            help=f"{_RUN}; or a weights file",
-            nargs=None,
-            completion=Completion(kind="run or file"),
-        ),
+        positional=_WEIGHTS,
         options={
             "evaluation": (
                 _switch("--headless", "evaluate without the dashboard"),
                 _switch("--json", "print the results as JSON (implies --headless)"),
+                _ASSUME_CLASS_ORDER,
             ),
-            "settings (default: those of the run, or for other files those of tutorial)": (
+            "settings (default: those of the run; otherwise tutorial and any model)": (
                 _PRESET,
                 *_SETTINGS,
                 *_images(""),
             ),
         }
         | _FOLDER,
+    ),
+    "predict": Command(
+        summary="classify your own pictures",
+        positional=_WEIGHTS,
+        more=Positional(
+            dest="images",
+            metavar="IMAGE",
+            usage="IMAGE ...",
+            help="image files of any format and size, folders of them, or - to read paths from stdin, one "
+            "per line or separated by NUL",
+            nargs="+",
+            completion=Completion(kind="file"),
+        ),
+        options={
+            "prediction": (
+                Option(
+                    flags=("--top",),
+                    help="classes to show for each picture (default: 3)",
+                    metavar="K",
+                    dest="top",
+                    type=count,
+                ),
+                _switch("--no-pictures", "show no pictures on the terminal"),
+                _switch("--json", "print one JSON object"),
+            ),
+            "model": (
+                _value(
+                    "--classes",
+                    "A,B,C|DIR",
+                    "names of the classes, or the dataset folder that has them, for weights that name none",
+                    "directory",
+                ),
+                _SETTINGS[0]._replace(help="model, precision or tta, instead of the run's; may be repeated"),
+                _DEVICE,
+            ),
+            **_FOLDER,
+        },
+        epilog="""\
+exit codes: 0 all pictures are classified; 1 some files could not be read;
+3 none could; others as for cifar-tui
+""",
     ),
     "attach": Command(
         summary="open the dashboard for a running or finished run",
@@ -229,6 +285,40 @@ COMMANDS: dict[str, Command] = {
             completion=Completion(kind="run"),
         ),
         options={"output": (_switch("--json", "print JSON"),)} | _FOLDER,
+    ),
+    "export": Command(
+        summary="export runs as CSV, HTML, SVG, TensorBoard, LaTeX",
+        positional=Positional(
+            dest="runs",
+            metavar="RUN",
+            usage="RUN [RUN ...]",
+            help=_RUN,
+            nargs="+",
+            completion=Completion(kind="run"),
+        ),
+        options=_FOLDER
+        | {
+            "formats, at least one": (
+                _value("--csv", "DIR", "points, epochs, evaluations and predictions", "directory"),
+                _value(
+                    "--tensorboard",
+                    "DIR",
+                    "event files; needs pip install 'cifar-tui[tensorboard]'",
+                    "directory",
+                ),
+                _value("--html", "FILE", "a report on one page, with pictures of the mistakes", "file"),
+                _value("--markdown", "FILE", "a report as text", "file"),
+                _value("--svg", "DIR", "each chart as a vector figure", "directory"),
+                _value("--latex", "FILE", "a table of the runs", "file"),
+            ),
+        },
+        epilog="""\
+Prints the files it has written, one on a line. Files of an earlier export are
+replaced, others never.
+
+example:
+  cifar-tui export latest --html report.html --csv tables
+""",
     ),
     "presets": Command(
         summary="list presets, or print one as a TOML file for --config",

@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from cifar_tui import __version__
 from cifar_tui.cli.options import COMMANDS, Command, Completion
+from cifar_tui.cli.output import print_message, printing_results
 from cifar_tui.cli.usage import check_options, command_named, split_command, unexpected
 from cifar_tui.engine.errors import ConfigError
 
 if TYPE_CHECKING:
+    from _typeshed import SupportsWrite
+
     from cifar_tui.engine.config.schema import TrainConfig
 
 _OVERVIEW = """\
@@ -36,6 +39,7 @@ examples:
   cifar-tui train --preset quick --name first-try
   cifar-tui train --headless --epochs 5 --set momentum=0.95
   cifar-tui eval latest --json
+  cifar-tui predict latest cat.jpg    classify your own pictures
   cifar-tui runs first-try latest     compare two runs
 
 exit codes: 0 done; 2 bad usage or configuration; 3 data not available;
@@ -59,11 +63,20 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Print `message` and exit with code 2."""
         message = re.sub(r"^argument (\S+): ", r"\1 ", message)
-        self.exit(ConfigError.exit_code, f"cifar-tui: {message}; see '{self.prog} --help'\n")
+        print_message(f"cifar-tui: {message}; see '{self.prog} --help'")
+        self.exit(ConfigError.exit_code)
 
     def format_help(self) -> str:
         """Return what `--help` prints."""
         return self.edit_help(super().format_help())
+
+    def _print_message(self, message: str, file: "SupportsWrite[str] | None" = None) -> None:
+        """Print help, version or an error; argparse's hides that stdout is full."""
+        if file is sys.stderr:
+            print_message(message.rstrip("\n"))
+            return
+        with printing_results():
+            print(message, end="", file=file)
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -77,7 +90,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         if rest:
             raise ConfigError(unexpected(rest[0], name))
     except ConfigError as error:
-        print(f"cifar-tui: {error}", file=sys.stderr)
+        print_message(f"cifar-tui: {error}")
         sys.exit(error.exit_code)
     options.command = name
     return options
@@ -89,13 +102,51 @@ def build_settings(options: argparse.Namespace, *, base: "TrainConfig | None" = 
     Raises:
         ConfigError: a setting is unknown or its value is wrong.
     """
-    from cifar_tui.engine.config.file import read_config_file
-    from cifar_tui.engine.config.schema import build_config
-    from cifar_tui.engine.config.text import parse_setting
+    return build_given(options, given_settings(options), base=base)
 
-    values: dict[str, Any] = {}
-    if options.config is not None:
-        values |= read_config_file(Path(options.config))
+
+def build_given(
+    options: argparse.Namespace, values: dict[str, Any], *, base: "TrainConfig | None"
+) -> "TrainConfig":
+    """Build the settings from `values`, what `given_settings` returned, on top of `base` or the preset.
+
+    Raises:
+        ConfigError: a value is wrong; where it comes from the settings file, its name comes first.
+    """
+    from cifar_tui.engine.config.file import errors_in_file
+    from cifar_tui.engine.config.schema import build_config
+    from cifar_tui.engine.data.registry import user_path
+
+    try:
+        return build_config(values, base=base)
+    except ConfigError as error:
+        if error.field not in values or error.field in _assignments(options):
+            raise
+        with errors_in_file(user_path(options.config)):
+            raise
+
+
+def given_settings(options: argparse.Namespace) -> dict[str, Any]:
+    """Return the settings that the command line and its settings file name; a pipe can be read only once.
+
+    Raises:
+        ConfigError: the file cannot be read, or a setting is unknown or no value of its kind.
+    """
+    from cifar_tui.engine.config.file import read_config_file
+    from cifar_tui.engine.config.text import parse_setting
+    from cifar_tui.engine.data.registry import user_path
+
+    config = getattr(options, "config", None)
+    in_file = {} if config is None else read_config_file(user_path(config))
+    texts = _assignments(options)
+    values = in_file | {name: parse_setting(name, text) for name, text in texts.items()}
+    if "preset" in texts:
+        _check_preset(values["preset"], in_file, str(config))
+    return values
+
+
+def _assignments(options: argparse.Namespace) -> dict[str, str]:
+    """Return the settings on the command line, as text by name."""
     given = {name: getattr(options, name, None) for name in _SETTINGS}
     texts = {name: text for name, text in given.items() if text is not None}
     for assignment in options.set or []:
@@ -103,13 +154,34 @@ def build_settings(options: argparse.Namespace, *, base: "TrainConfig | None" = 
         if not equals:
             raise ConfigError(f"--set {assignment!r} must be KEY=VALUE")
         texts[name.strip()] = text
-    values |= {name: parse_setting(name, text) for name, text in texts.items()}
-    return build_config(values, base=base)
+    return texts
+
+
+def _check_preset(preset: str, in_file: dict[str, Any], path: str) -> None:
+    """Check that settings from the file at `path` leave something of `preset`, whose name the run gets.
+
+    Raises:
+        ConfigError: they do not.
+    """
+    from cifar_tui.engine.config.schema import preset_values
+
+    if in_file.get("preset", preset) != preset:
+        raise ConfigError(
+            f"'{path}' has the settings of preset {in_file['preset']!r}, which override those of preset "
+            f"{preset!r}: leave out one of them"
+        )
+    own = preset_values(preset)
+    if own.keys() <= in_file.keys() and any(in_file[name] != value for name, value in own.items()):
+        raise ConfigError(
+            f"'{path}' overrides every setting of preset {preset!r}: leave out the preset or the file"
+        )
 
 
 def checkpoints_folder(options: argparse.Namespace) -> Path:
     """Return the folder that holds the runs."""
-    return Path(options.checkpoints or "checkpoints")
+    from cifar_tui.engine.data.registry import user_path
+
+    return user_path(options.checkpoints or "checkpoints")
 
 
 def add_arguments(
@@ -117,8 +189,7 @@ def add_arguments(
 ) -> list[tuple[argparse.Action, Completion]]:
     """Add what `command` takes to `parser`; return each with what a shell completes it with."""
     added: list[tuple[argparse.Action, Completion]] = []
-    if command.positional is not None:
-        positional = command.positional
+    for positional in filter(None, (command.positional, command.more)):
         choose = _one_of(positional.choices) if positional.choices else str
         action = parser.add_argument(
             positional.dest,
@@ -150,7 +221,8 @@ def add_arguments(
 
 def _build_parser(name: str) -> argparse.ArgumentParser:
     command = command_named(name)
-    usage = [PROGRAM, name, "[OPTIONS]", command.positional.usage if command.positional else ""]
+    positionals = [positional.usage for positional in (command.positional, command.more) if positional]
+    usage = [PROGRAM, name, "[OPTIONS]", *positionals]
     parser = _Parser(
         prog=f"{PROGRAM} {name}".rstrip(),
         usage=" ".join(filter(None, usage)),

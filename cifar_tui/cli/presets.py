@@ -1,13 +1,12 @@
 """`cifar-tui presets`: print a table of the presets, or one of them as TOML."""
 
 import argparse
-import json
 from collections.abc import Collection, Mapping
 from typing import Any
 
 import tomli_w
 
-from cifar_tui.cli.output import printing_results
+from cifar_tui.cli.output import json_text, printing_results
 from cifar_tui.engine.config.fields import suggestion
 from cifar_tui.engine.config.presets import PRESET_SUMMARIES, PRESETS
 from cifar_tui.engine.config.schema import SETTINGS, preset_values
@@ -34,7 +33,7 @@ def presets(options: argparse.Namespace) -> int:
     with printing_results():
         if options.json:
             shown = [_as_json(preset) for preset in PRESETS] if name is None else _as_json(name)
-            print(json.dumps(shown, indent=2))
+            print(json_text(shown, indent=2))
         elif name is None:
             print("\n".join(_table(PRESETS)))
         else:

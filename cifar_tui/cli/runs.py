@@ -1,21 +1,21 @@
 """`cifar-tui runs`: print a table of runs, or runs side by side."""
 
 import dataclasses
-import json
 import math
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.cells import cell_len
-from rich.console import Console, JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
-from cifar_tui.cli.output import printing_results
-from cifar_tui.engine.text import printable
-from cifar_tui.runs.comparison import BEST_MARK, comparison_columns, whole_columns
+from cifar_tui.cli.compared import class_gains, class_notes, comparisons_as_json, curves_as_json
+from cifar_tui.cli.console import SafeConsole
+from cifar_tui.cli.output import json_text, print_line, print_message, printing_results
+from cifar_tui.runs.compared import read_compared
+from cifar_tui.runs.comparison import BEST_MARK, comparison_columns, run_label, whole_columns
 from cifar_tui.runs.disk.store import find_run
 from cifar_tui.runs.disk.summary import RunSummary
 from cifar_tui.runs.listing import (
@@ -26,7 +26,10 @@ from cifar_tui.runs.listing import (
     list_runs,
     setting_cell,
 )
-from cifar_tui.runs.table import GAP, Order, build_table
+from cifar_tui.runs.table import GAP, Order, build_table, heading_of
+
+if TYPE_CHECKING:
+    from rich.console import JustifyMethod
 
 _STYLES = {
     "running": "green",
@@ -55,29 +58,33 @@ def list_command(checkpoints: Path, names: list[str], *, as_json: bool) -> int:
     runs = [list_run(folder) for folder in folders] if names else list_runs(checkpoints)
     with printing_results():
         if as_json:
-            print(json.dumps(_as_json(runs, compared=len(names) > 1), indent=2, default=str))
+            print(json_text(_as_json(runs, several=len(names) > 1), indent=2))
         elif not runs:
-            print(
+            print_message(
                 f"cifar-tui: no runs in '{checkpoints}'; start one with 'cifar-tui train', "
-                "or choose another folder with --checkpoints",
-                file=sys.stderr,
+                "or choose another folder with --checkpoints"
             )
         elif names:
             _print_comparison(runs)
+            if len(runs) > 1:
+                _print_class_gains(runs)
         else:
             _print_table(_runs_table(runs))
     return 0
 
 
-def _as_json(runs: list[ListedRun], *, compared: bool) -> object:
+def _as_json(runs: list[ListedRun], *, several: bool) -> object:
     objects = [_run_as_json(run) for run in runs]
-    if not compared:
+    if not several:
         return objects
     settings = compare_runs(runs).settings.items() if len(runs) > 1 else ()
     differences = {
         name: {run.name: value for run, value in zip(runs, values, strict=True)} for name, values in settings
     }
-    return {"differences": differences, "runs": objects}
+    compared = [read_compared(run) for run in runs]
+    for values, run in zip(objects, compared, strict=True):
+        values["curves"] = curves_as_json(run.curves)
+    return {"differences": differences, "runs": objects, "comparisons": comparisons_as_json(compared)}
 
 
 def _run_as_json(run: ListedRun) -> dict[str, Any]:
@@ -89,8 +96,8 @@ def _run_as_json(run: ListedRun) -> dict[str, Any]:
 
 
 def _runs_table(runs: list[ListedRun]) -> Table:
-    width = Console().width if sys.stdout.isatty() else math.inf
-    shown = build_table(runs, order=Order(descending=False), width=width, measure=cell_len, arrow=False)
+    width = SafeConsole().width if sys.stdout.isatty() else math.inf
+    shown = build_table(runs, order=Order(descending=False), width=width, arrow=False)
     table = _plain_table((column.heading, column.width, column.right) for column in shown.columns)
     keys = [column.key for column in shown.columns]
     for run, texts in zip(shown.runs, shown.rows, strict=True):
@@ -102,10 +109,10 @@ def _runs_table(runs: list[ListedRun]) -> Table:
 def _comparison_table(comparison: Comparison, labels: list[str]) -> Table:
     table = _plain_table()
     table.add_column("run", no_wrap=True)
-    for label in map(printable, labels):
+    for label in labels:
         table.add_column(Text(label), overflow="fold", min_width=cell_len(label))
     for setting, values in comparison.settings.items():
-        table.add_row(Text(printable(setting)), *(Text(setting_cell(setting, value)) for value in values))
+        table.add_row(Text(heading_of(setting)), *(Text(setting_cell(setting, value)) for value in values))
     if comparison.settings:
         table.add_row()
     for result, texts in comparison.results.items():
@@ -115,10 +122,9 @@ def _comparison_table(comparison: Comparison, labels: list[str]) -> Table:
 
 def _print_comparison(runs: list[ListedRun]) -> None:
     """Print a column for each run; where the terminal has no room for all of them, a row for each."""
-    table = _comparison_table(compare_runs(runs), [run.title or run.name for run in runs])
-    console = Console()
-    width = console.measure(table, options=console.options.update(max_width=_ENDLESS)).maximum
-    if len(runs) == 1 or not sys.stdout.isatty() or width <= console.width:
+    table = _comparison_table(compare_runs(runs), list(map(run_label, runs)))
+    console = SafeConsole()
+    if len(runs) == 1 or not sys.stdout.isatty() or _width(table) <= console.width:
         _print_table(table)
         return
     columns = comparison_columns(runs)
@@ -140,6 +146,41 @@ def _print_comparison(runs: list[ListedRun]) -> None:
         console.print(Text(" · ".join(notes), "dim"))
 
 
+def _print_class_gains(runs: list[ListedRun]) -> None:
+    """Print the gains and losses of each class against the first run, for as many others as there is room."""
+    compared = [read_compared(run) for run in runs]
+    rows, labels = class_gains(compared), [run_label(run) for run in runs]
+    console, notes = SafeConsole(), class_notes(compared)
+    if rows:
+        count = len(runs)
+        while (
+            count > 2 and sys.stdout.isatty() and _width(_gains_table(rows, labels[:count])) > console.width
+        ):
+            count -= 1
+        print()
+        _print_table(_gains_table(rows, labels[:count]))
+        notes = ["▲ ▼ percentage points of test accuracy against the first run", *notes]
+        notes += [f"no room for {', '.join(labels[count:])}"] if count < len(runs) else []
+    for note in notes:
+        if sys.stdout.isatty():
+            console.print(Text(note, "dim"))
+        else:
+            print_line(note, sys.stdout)
+
+
+def _gains_table(rows: list[tuple[str, ...]], labels: list[str]) -> Table:
+    table = _plain_table([("class", 0, False), *((label, 0, True) for label in labels)])
+    for row in rows:
+        table.add_row(*map(Text, row[: len(labels) + 1]))
+    return table
+
+
+def _width(table: Table) -> int:
+    """Return how many cells `table` takes where there is room for all of it."""
+    console = SafeConsole()
+    return console.measure(table, options=console.options.update(max_width=_ENDLESS)).maximum
+
+
 def _plain_table(columns: Iterable[tuple[str, int, bool]] = ()) -> Table:
     """Return an empty table without lines; of each column: heading, width in cells, aligned right or not."""
     table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="bold")
@@ -152,9 +193,9 @@ def _plain_table(columns: Iterable[tuple[str, int, bool]] = ()) -> Table:
 def _print_table(table: Table) -> None:
     """Print `table`; if stdout is no terminal, as plain text of any width."""
     if sys.stdout.isatty():
-        Console(highlight=False).print(table, crop=False)  # never break an ID
+        SafeConsole(highlight=False).print(table, crop=False)  # never break an ID
         return
-    console = Console(file=sys.stdout, width=_ENDLESS, color_system=None, highlight=False)
+    console = SafeConsole(file=sys.stdout, width=_ENDLESS, color_system=None, highlight=False)
     with console.capture() as captured:
         console.print(table)
     for line in captured.get().splitlines():

@@ -6,12 +6,11 @@ from pathlib import Path
 
 from cifar_tui.app.launch import Resume, Train
 from cifar_tui.cli.dashboard import open_dashboard
+from cifar_tui.cli.output import results_lost
 from cifar_tui.cli.parser import build_settings, checkpoints_folder
-from cifar_tui.engine.config.file import read_config_file
-from cifar_tui.engine.config.schema import build_config
 from cifar_tui.engine.errors import ConfigError
-from cifar_tui.engine.layout import CONFIG_FILE
-from cifar_tui.runs.disk.store import check_name, find_run
+from cifar_tui.runs.disk.config import read_run_config
+from cifar_tui.runs.disk.store import check_name, find_run, how_to_continue
 from cifar_tui.runs.resume_config import config_to_resume
 from cifar_tui.terminal.supervisor import ParentLink, run_in_child
 
@@ -27,12 +26,16 @@ def train(options: argparse.Namespace) -> int:
     if options.resume:
         launch = _resume(checkpoints, options)
     else:
+        if options.assume_class_order:
+            raise ConfigError("--assume-class-order needs --resume: a new run has no classes yet")
         launch = Train(config=build_settings(options), name=options.name or "")
     if options.detach:
         if options.json:
             raise ConfigError("--json and --detach cannot be combined: --json waits for the results")
         work = partial(_train_headless, launch, checkpoints, as_json=False)
-        return run_in_child(work, reads_terminal=False)
+        return run_in_child(
+            work, reads_terminal=False, how_to_continue=how_to_continue, results_lost=results_lost
+        )
     if options.headless or options.json:
         return _train_headless(launch, checkpoints, as_json=options.json)
     return open_dashboard(launch, checkpoints)
@@ -40,8 +43,9 @@ def train(options: argparse.Namespace) -> int:
 
 def _resume(checkpoints: Path, options: argparse.Namespace) -> Resume:
     folder = find_run(checkpoints, options.resume)
-    own = build_config(read_config_file(folder / CONFIG_FILE))
-    return Resume(folder=folder, config=config_to_resume(folder, build_settings(options, base=own)))
+    own = read_run_config(folder)
+    config = config_to_resume(folder, build_settings(options, base=own))
+    return Resume(folder=folder, config=config, assume_class_order=options.assume_class_order)
 
 
 def _train_headless(
@@ -52,5 +56,11 @@ def _train_headless(
     resume = launch.folder if isinstance(launch, Resume) else None
     name = launch.name if isinstance(launch, Train) else ""
     return train_headless(
-        launch.config, checkpoints=checkpoints, as_json=as_json, resume=resume, name=name, parent=parent
+        launch.config,
+        checkpoints=checkpoints,
+        as_json=as_json,
+        resume=resume,
+        name=name,
+        parent=parent,
+        assume_class_order=isinstance(launch, Resume) and launch.assume_class_order,
     )

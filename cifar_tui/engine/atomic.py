@@ -1,26 +1,25 @@
 """Atomic file writes: a reader sees the old content or the new one, never a part of it."""
 
+import contextlib
 import errno
 import os
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
+from cifar_tui.engine.disk.regular import ForeignFileError
 from cifar_tui.engine.errors import RunFailedError
 
 _NO_FOLDER_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EBADF}
 """Errors of network file systems that cannot fsync a folder."""
 
-_UMASK = os.umask(0o077)
-os.umask(_UMASK)
+_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def write_atomically(path: Path, content: bytes, *, durable: bool = True) -> None:
-    """Replace `path` with `content` through a temporary file in the same folder.
+    """Replace `path` with `content` through a temporary file in the same folder, even while it is renamed.
 
     On any failure `path` is unchanged and the temporary file removed. A process killed in between may leave
-    the temporary file behind; see `remove_leftovers`.
+    the temporary file behind; see `remove_leftovers`. A link there is replaced, not followed.
 
     Args:
         path: the file to replace.
@@ -30,28 +29,28 @@ def write_atomically(path: Path, content: bytes, *, durable: bool = True) -> Non
     Raises:
         OSError: the folder is not writable or the disk is full.
     """
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    temporary = f".{path.name}.{os.urandom(8).hex()}.tmp"
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
+        descriptor = os.open(temporary, _NEW_FILE, 0o666, dir_fd=folder)
         try:
-            rest = memoryview(content)
-            while rest:
-                rest = rest[os.write(descriptor, rest) :]
-            os.fchmod(descriptor, 0o666 & ~_UMASK)
-            if durable:
-                os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-    if not durable:
-        return
-    try:
-        sync_to_disk(path.parent)  # makes the rename itself durable
-    except OSError as error:
-        if error.errno not in _NO_FOLDER_SYNC:
+            try:
+                rest = memoryview(content)
+                while rest:
+                    rest = rest[os.write(descriptor, rest) :]
+                if durable:
+                    os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+            os.replace(temporary, path.name, src_dir_fd=folder, dst_dir_fd=folder)
+        except BaseException:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(temporary, dir_fd=folder)
             raise
+        if durable:
+            _sync_folder(folder)  # makes the rename itself durable
+    finally:
+        os.close(folder)
 
 
 def link_atomically(source: Path, path: Path) -> None:
@@ -60,9 +59,8 @@ def link_atomically(source: Path, path: Path) -> None:
     Raises:
         OSError: the file system has no hard links, or the folder is not writable; `path` is unchanged.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.unlink(missing_ok=True)
-    temporary.hardlink_to(source)
+    temporary = path.with_name(f".{path.name}.{os.urandom(8).hex()}.tmp")
+    os.link(source, temporary, follow_symlinks=False)
     try:
         temporary.replace(path)
     finally:
@@ -74,7 +72,7 @@ def write_text_atomically(path: Path, text: str) -> None:
     write_atomically(path, text.encode())
 
 
-@contextmanager
+@contextlib.contextmanager
 def disk_errors_explained(action: str) -> Iterator[None]:
     """Turn an OSError of a block that cannot `action` into the error of a run.
 
@@ -84,19 +82,29 @@ def disk_errors_explained(action: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise RunFailedError(
-            f"cannot {action}: {error.strerror}; free disk space or make the folder writable"
-        ) from error
+        advice = "free disk space or make the folder writable"
+        if isinstance(error, ForeignFileError):
+            advice = f"remove '{error.filename}'"
+        elif isinstance(error, IsADirectoryError):  # a file cannot replace it
+            advice = "remove the folder in its place"
+        elif isinstance(error, FileNotFoundError | NotADirectoryError):
+            advice = "the folder was removed or renamed"
+        raise RunFailedError(f"cannot {action}: {error.strerror}; {advice}") from error
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Remove the temporary files of writers that were killed.
-
-    Raises:
-        OSError: a file cannot be removed.
-    """
+    """Remove the temporary files of writers that were killed; what cannot be removed stays."""
     for leftover in folder.glob(".*.tmp"):
-        leftover.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            leftover.unlink()
+
+
+def _sync_folder(descriptor: int) -> None:
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _NO_FOLDER_SYNC:
+            raise
 
 
 def sync_to_disk(path: Path) -> None:

@@ -54,7 +54,8 @@ class PhaseChanged(Event):
 class LoadingProgress(Event):
     """Loading progress: `done` of `total` (None if unknown) in `unit` ("bytes", "files" or "images").
 
-    `stage` is what the user reads, such as "downloading cifar-10-python.tar.gz".
+    `stage` is what the user reads, such as "downloading cifar-10-python.tar.gz", and `note` a sentence about
+    it; "" for none.
     """
 
     transient: ClassVar[bool] = True
@@ -62,6 +63,7 @@ class LoadingProgress(Event):
     done: int
     total: int | None
     unit: str
+    note: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -132,7 +134,10 @@ class LossWindow(Event):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EpochFinished(Event):
-    """An epoch ended; `loss` and `accuracy` are running means over its training batches."""
+    """An epoch ended; `loss` and `accuracy` are running means over its training images.
+
+    If the images are others since a resume within the epoch, over those trained on since then.
+    """
 
     epoch: int
     step: int

@@ -1,30 +1,35 @@
 """What a run does, top to bottom: the five steps of the tutorial."""
 
 import dataclasses
-import json
+import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
 import torch
 from torch import nn
 
-from cifar_tui.engine.atomic import disk_errors_explained, write_text_atomically
-from cifar_tui.engine.checkpoint.files import load_into, load_weights
+from cifar_tui.engine.checkpoint.classes import Match, match_resumed, match_weights, training_scales
 from cifar_tui.engine.checkpoint.provenance import (
     describe_provenance,
-    precision_differences,
-    provenance_differences,
+    resume_differences,
     same_kind_of_device,
-    schedule_differences,
+    split_differences,
 )
+from cifar_tui.engine.checkpoint.state import has_trained
+from cifar_tui.engine.checkpoint.weights import build_net, load_weights, recognize
 from cifar_tui.engine.config.schema import TrainConfig
 from cifar_tui.engine.config.tracking import ConfigReads
 from cifar_tui.engine.control import RunControl
-from cifar_tui.engine.data.dataset import Dataset, ImageSplit, split_validation
+from cifar_tui.engine.data.dataset import Dataset, ImageSplit, validation_split
+from cifar_tui.engine.data.registry import user_path
+from cifar_tui.engine.data.scales import Scales, scales_in
 from cifar_tui.engine.data.sources import load_dataset
 from cifar_tui.engine.device.capabilities import check_compiler_cache, check_device, compiles
+from cifar_tui.engine.device.memory import FREE_MEMORY, out_of_memory_explained, release_gpu_memory
+from cifar_tui.engine.device.nvidia import unused_gpu
 from cifar_tui.engine.device.precision import precision_of
 from cifar_tui.engine.device.select import (
     current_device,
@@ -33,8 +38,10 @@ from cifar_tui.engine.device.select import (
     select_device,
     training_threads,
 )
+from cifar_tui.engine.disk.run_folder import RunFolder
 from cifar_tui.engine.errors import CancelledError, ConfigError, RunFailedError
 from cifar_tui.engine.evaluation.evaluate import EvalReport, evaluate
+from cifar_tui.engine.evaluation.report import result_lines, write_report
 from cifar_tui.engine.events import (
     SAMPLE_IMAGES,
     Alert,
@@ -45,11 +52,8 @@ from cifar_tui.engine.events import (
     PhaseChanged,
     TrainingFinished,
     TrainingStarted,
-    finite_or_none,
 )
 from cifar_tui.engine.layout import LAST_FILE, REPORT_FILE, WEIGHTS_FILE
-from cifar_tui.engine.models.classifier import infer_num_classes
-from cifar_tui.engine.models.registry import create_model
 from cifar_tui.engine.steps.select import BackendChoice, resolve_backend
 from cifar_tui.engine.training.build import (
     TrainingSetup,
@@ -60,10 +64,6 @@ from cifar_tui.engine.training.build import (
 from cifar_tui.engine.training.trainer import RunContext, Trainer
 from cifar_tui.terminal.process_tuning import gc_frozen
 
-_FREE_MEMORY = "end other programs that use it, or choose another device"
-_TUTORIAL_BATCH = 4
-_NAMED_FILES = 20
-
 
 class Session:
     """One run, in the calling thread.
@@ -72,23 +72,34 @@ class Session:
         config: the settings.
         emit: takes every event; it must not block.
         control: what others request of this run; may be replaced between two jobs.
+        assume_class_order: whether classes with other names than those of the weights are the same classes
+            in the same order.
 
     Attributes:
         dataset: the images, on the CPU; None until loaded. Other threads may read it at any time.
         report: the latest evaluation; None before the first. Other threads may read it at any time.
     """
 
-    def __init__(self, *, config: TrainConfig, emit: Callable[[Event], None], control: RunControl) -> None:
+    def __init__(
+        self,
+        *,
+        config: TrainConfig,
+        emit: Callable[[Event], None],
+        control: RunControl,
+        assume_class_order: bool = False,
+    ) -> None:
         self.config = config
         self.dataset: Dataset | None = None
         self.report: EvalReport | None = None
         self._test: ImageSplit | None = None
+        self._said_why_not_on_a_gpu = False
         self._emit = emit
         self.control = control
+        self._assume_class_order = assume_class_order
 
     def train(
         self,
-        create_folder: Callable[[], Path],
+        create_folder: Callable[[], RunFolder],
         *,
         interactive: bool,
         resume_from: Mapping[str, Any] | None = None,
@@ -106,26 +117,51 @@ class Session:
             CancelledError: a stop was requested before the first step, or while evaluating.
         """
         reads = ConfigReads(self.config)
-        device = select_device(reads.device)
-        check_device(self.config, device)
-        check_compiler_cache()
-        with current_device(device):
+        with self._own_device(reads.device) as device:
+            check_device(self.config, device)
+            check_compiler_cache()
             return self._train(reads, device, create_folder, interactive=interactive, resumed=resume_from)
+
+    @contextmanager
+    def _own_device(self, name: str) -> Iterator[torch.device]:
+        """Compute on the device called `name` in a block, and give back its memory afterwards."""
+        try:
+            with out_of_memory_explained(name, FREE_MEMORY):
+                device = select_device(name)
+                self._say_why_not_on_a_gpu(name, device)
+            with out_of_memory_explained(device, FREE_MEMORY), current_device(device):
+                yield device
+        finally:
+            self._test = None
+            release_gpu_memory()
+
+    def _say_why_not_on_a_gpu(self, name: str, device: torch.device) -> None:
+        if name == "auto" and device.type == "cpu" and not self._said_why_not_on_a_gpu:
+            self._said_why_not_on_a_gpu = True
+            if reason := unused_gpu():
+                self._emit(Alert(text=f"computing on the CPU: {reason}"))
 
     def _train(
         self,
         reads: ConfigReads,
         device: torch.device,
-        create_folder: Callable[[], Path],
+        create_folder: Callable[[], RunFolder],
         *,
         interactive: bool,
         resumed: Mapping[str, Any] | None,
     ) -> TrainingFinished:
         config = cast("TrainConfig", reads)
         # 1. load and normalize the images
-        dataset = self._load_data(config)
-        kept, held_out = split_validation(dataset.train, config.val_size, seed=config.seed)
-        train, self._test = _on_device(kept, device), _on_device(dataset.test, device)
+        if resumed is None:
+            dataset = self._load_data(config)
+        else:
+            match = partial(match_resumed, resumed, config.epochs)
+            dataset = self._load_data(config, match, scales=scales_in(resumed["scales"]))
+        kept, held_out = validation_split(dataset, config.val_size, seed=config.seed)
+        needed = (dataset.train.images.nbytes + dataset.test.images.nbytes) / 2**20
+        with out_of_memory_explained(device, f"the images need {needed:,.0f} MiB; {FREE_MEMORY}"):
+            train, self._test = _on_device(kept, device), _on_device(dataset.test, device)
+            validation = None if held_out is None else _on_device(held_out, device)
         # bypass `reads`: comparing settings with their defaults must not mark them as read
         choice = resolve_backend(
             self.config,
@@ -135,12 +171,16 @@ class Session:
         )
         folder = create_folder()
         threads = training_threads(device, config.batch_size)
-        advice = "try a smaller batch size or another device" if resumed is None else _FREE_MEMORY
-        with _out_of_memory_explained(advice), intra_op_threads(threads):
+        advice = FREE_MEMORY
+        if resumed is None:  # which keeps its batch size
+            advice = f"lower batch_size (now {config.batch_size:,}), or choose another device"
+        with out_of_memory_explained(device, advice), intra_op_threads(threads):
             # 2. define the network, 3. the loss and the optimizer
             torch.manual_seed(config.seed)
-            setup = self._build(config, choice, train, resumed)
+            setup = self._build(config, choice, train, resumed, folder.path / LAST_FILE)
             provenance = describe_provenance(dataset, describe_device(device), threads, setup.choice.identity)
+            if resumed is not None and has_trained(resumed, config.epochs):
+                provenance["images"] = resumed["provenance"].get("images", "?")  # those it was trained on
             trainer = Trainer(
                 config,
                 setup,
@@ -151,18 +191,23 @@ class Session:
                     interactive=interactive,
                     settings=dataclasses.asdict(self.config),
                     provenance=provenance,
+                    class_names=dataset.class_names,
+                    scales=dataset.scales,
                 ),
                 samples=self._test.images[:SAMPLE_IMAGES],
                 evaluate=lambda step: self._evaluate_while_training(setup.predictor, step),
-                validate=self._validation(setup.predictor, held_out, device),
+                validate=None
+                if validation is None
+                else partial(self._validate, setup.predictor, validation, dataset.class_names),
             )
             reads.check_all_followed()
             if resumed is not None:
-                self._alert_differences(resumed, provenance, setup.precision)
-                _load_state(trainer, resumed, folder / LAST_FILE)
+                _load_state(trainer, resumed, folder.path / LAST_FILE)
+                for difference in resume_differences(resumed, self.config, provenance, setup.precision):
+                    self._emit(Alert(text=f"results may differ from an uninterrupted run: {difference}"))
             self._emit(
                 TrainingStarted(
-                    run=folder.name,
+                    run=folder.path.name,
                     device=describe_device(device),
                     steps_per_epoch=trainer.steps_per_epoch,
                     total_steps=config.epochs * trainer.steps_per_epoch,
@@ -170,11 +215,15 @@ class Session:
                 )
             )
             # 4. train
-            with training_arithmetic(config, setup.precision, device):
+            with (
+                training_arithmetic(config, setup.precision, device),
+                out_of_memory_explained(device, advice, rescue=trainer.rescue),
+            ):
                 finished = trainer.fit()
         if finished.completed:
             # 5. test
-            self.evaluate_file(folder / WEIGHTS_FILE, step=finished.step, report_to=folder / REPORT_FILE)
+            weights = folder.when_made_again() / WEIGHTS_FILE
+            self.evaluate_file(weights, step=finished.step, report_to=folder)
         return finished
 
     def _build(
@@ -183,6 +232,7 @@ class Session:
         choice: BackendChoice,
         train: ImageSplit,
         resumed: Mapping[str, Any] | None,
+        last: Path,
     ) -> TrainingSetup:
         if self.dataset is None:
             raise AssertionError("images are loaded before a model is built")
@@ -200,67 +250,84 @@ class Session:
                 train=train,
                 log=self._log,
                 cancelled=lambda: self.control.stop_requested,
-                resumed=resumed is not None,
                 resumed_precision=precision,
+                restore=None if resumed is None else lambda setup: _load_state(setup, resumed, last),
             )
         self._log(setup.choice.sentence())
         return setup
 
-    def _alert_differences(
-        self, resumed: Mapping[str, Any], provenance: dict[str, str], precision: str
-    ) -> None:
-        """Say why the results of a resumed run may differ."""
-        differences = provenance_differences(resumed["provenance"], provenance)
-        differences += precision_differences(precision_of(resumed["steps"]), precision)
-        differences += schedule_differences(resumed["config"], self.config)
-        for difference in differences:
-            self._emit(Alert(text=f"results may differ from an uninterrupted run: {difference}"))
-
-    def evaluate_file(self, weights: Path, *, step: int = 0, report_to: Path | None = None) -> EvalReport:
+    def evaluate_file(
+        self,
+        weights: Path,
+        *,
+        step: int = 0,
+        report_to: RunFolder | None = None,
+        any_model: bool = False,
+        trained_seed: int | None = None,
+    ) -> EvalReport:
         """Load the weights in a file into a fresh model and evaluate it on the test images.
 
         Args:
-            weights: a `state_dict` or a `last.pt`.
+            weights: a file of weights; see `load_weights`.
             step: steps they were trained for; 0 if unknown.
-            report_to: where to write the report; None to write none.
+            report_to: the folder of the run to write the report to, wherever it is then; None to write none.
+            any_model: whether the weights may be of another model than that in the settings.
+            trained_seed: the seed they were trained with; None if unknown.
 
         Raises:
             UserError: any error the user can fix; one sentence.
             CancelledError: a stop was requested.
         """
-        state_dict = load_weights(weights)
-        device = select_device(self.config.device)
-        dataset = self.dataset or self._load_data(self.config)
-        self._test = _on_device(dataset.test, device)
-        _check_num_classes(state_dict, dataset, weights)
-        net = create_model(self.config.model, num_classes=len(dataset.class_names))
-        load_into(net, state_dict, weights)
-        with current_device(device), _out_of_memory_explained(_FREE_MEMORY):
+        recognized = recognize(load_weights(weights), None if any_model else self.config.model)
+        net = build_net(recognized)
+        if recognized.notes:
+            self._log(f"'{weights}': {'; '.join(recognized.notes)}")
+        with out_of_memory_explained(self.config.device, FREE_MEMORY):
+            select_device(self.config.device)  # before the images are loaded
+        if (dataset := self.dataset) is None:
+            match, scales = partial(match_weights, recognized), training_scales(recognized)
+            dataset = self._load_data(self.config, match, scales=scales)
+            for difference in split_differences(dataset, trained_seed, self.config.seed):
+                self._emit(Alert(text=difference))
+        with (
+            self._own_device(self.config.device) as device,
+            out_of_memory_explained(device, FREE_MEMORY, rescue=lambda _: f"'{weights}' is kept; "),
+        ):
+            self._test = _on_device(dataset.test, device)
             predictor = create_predictor(net.to(device), self.config)
             report = self._evaluate(predictor, step=step, final=True)
         if report_to is not None:
-            write_report(report_to, report, step=step)
-        self._log_results(dataset, report)
+            report_to.when_made_again()
+            with report_to.saving() as folder:
+                write_report(folder / REPORT_FILE, report, step=step)
+        for line in result_lines(dataset, report):
+            self._emit(Message(text=line, printed=True))
         return report
 
     def _log(self, text: str) -> None:
         self._emit(Message(text=text))
 
-    def _load_data(self, config: TrainConfig) -> Dataset:
+    def _load_data(
+        self, config: TrainConfig, match: Match | None = None, *, scales: Scales | None = None
+    ) -> Dataset:
+        """Load the images, with the classes of the weights that `match` knows, and their `scales`."""
         self._emit(PhaseChanged(phase=Phase.LOADING, message=f"dataset (data={config.data})"))
         dataset = load_dataset(
             config.data,
-            data_dir=Path(config.data_dir),
+            data_dir=user_path(config.data_dir),
             seed=config.seed,
             report=self._emit,
             cancelled=lambda: self.control.stop_requested,
+            scales=scales,
         )
-        skipped = dataset.skipped_files
-        if skipped:
-            named = "; ".join(skipped[:_NAMED_FILES]) + ("; …" if len(skipped) > _NAMED_FILES else "")
-            files = "file" if len(skipped) == 1 else "files"
-            counted = f"{len(skipped):,} {files}"
-            self._emit(Alert(text=f"skipped {counted} that could not be read as images: {named}"))
+        for note in dataset.notes:
+            self._log(note)
+        for warning in dataset.warnings:  # first: a file left out may be why the weights do not match
+            self._emit(Alert(text=warning))
+        if match is not None:
+            dataset, differences = match(dataset, assume_order=self._assume_class_order)
+            for difference in differences:
+                self._emit(Alert(text=difference))
         self._emit(
             DataLoaded(
                 title=dataset.title,
@@ -285,6 +352,13 @@ class Session:
             progress=self._emit,
             cancelled=lambda: self.control.stop_requested,
         )
+        if not math.isfinite(report.loss):  # every prediction would be the first class
+            where = f" at step {step:,}" if step else ""
+            reason = f"no accuracy{where}: the outputs for the test images are not finite"
+            if final:
+                raise RunFailedError(f"{reason}; use precision fp32, or an earlier checkpoint")
+            self._emit(Alert(text=reason))
+            return report
         self.report = report
         evaluated = report.to_event(step=step, final=final)
         self._emit(evaluated)
@@ -298,76 +372,18 @@ class Session:
             return False
         return True
 
-    def _validation(
-        self, net: nn.Module, held_out: ImageSplit | None, device: torch.device
-    ) -> Callable[[], EvalReport | None] | None:
-        """Return what evaluates `net` on the held-out images, if any; it returns None when cancelled."""
-        if held_out is None or self.dataset is None:
+    def _validate(self, net: nn.Module, split: ImageSplit, class_names: tuple[str, ...]) -> EvalReport | None:
+        """Evaluate on the validation images between two training steps; None if a stop cancelled it."""
+        try:
+            return evaluate(net, split, class_names, cancelled=lambda: self.control.stop_requested)
+        except CancelledError:
             return None
-        split, class_names = _on_device(held_out, device), self.dataset.class_names
-
-        def validate() -> EvalReport | None:
-            try:
-                return evaluate(net, split, class_names, cancelled=lambda: self.control.stop_requested)
-            except CancelledError:
-                return None
-
-        return validate
-
-    def _log_results(self, dataset: Dataset, report: EvalReport) -> None:
-        """Print what the tutorial prints at its end, and the exact accuracy."""
-        names = dataset.class_names
-        first = slice(0, _TUTORIAL_BATCH)
-        event = report.to_event(step=0, final=True)
-        exact = f"{100 * event.accuracy:.2f} % ({event.correct} of {event.total}), loss {event.loss:.4f}"
-        lines = [
-            "GroundTruth:  " + " ".join(f"{names[k]:5s}" for k in report.targets[first].tolist()),
-            "Predicted:    " + " ".join(f"{names[k]:5s}" for k in report.predicted[first].tolist()),
-            event.tutorial_line(),
-            f"Test accuracy {exact}" + (", on synthetic images" if dataset.synthetic else ""),
-        ]
-        for entry in event.per_class:
-            share = ": no test images" if entry.accuracy is None else f" is {100 * entry.accuracy:.1f} %"
-            name = entry.name if entry.accuracy is None else f"{entry.name:5s}"
-            lines.append(f"Accuracy for class: {name}{share}")
-        for line in lines:
-            self._emit(Message(text=line.rstrip(), printed=True))
 
 
-def write_report(path: Path, report: EvalReport, *, step: int) -> None:
-    """Write the evaluation as JSON: the `test` object, loss, confusion (rows: truth) and every prediction.
-
-    Raises:
-        RunFailedError: the file cannot be written.
-    """
-    content: dict[str, Any] = {
-        "schema": 1,
-        "step": step,
-        "loss": report.loss,  # null where it is not finite, as a confidence is
-        "test": report.to_dict(),
-        "class_names": list(report.class_names),
-        "confusion": report.confusion.tolist(),
-        "targets": report.targets.tolist(),
-        "predicted": report.predicted.tolist(),
-        "confidences": [round(confidence, 6) for confidence in report.confidences.tolist()],
-    }
-    with disk_errors_explained(f"write the report '{path}'"):
-        write_text_atomically(path, json.dumps(finite_or_none(content), allow_nan=False))
-
-
-def _check_num_classes(state_dict: Mapping[str, torch.Tensor], dataset: Dataset, path: Path) -> None:
-    found, expected = infer_num_classes(state_dict), len(dataset.class_names)
-    if found is not None and found != expected:
-        raise ConfigError(
-            f"'{path}' expects {found} classes, the dataset ({dataset.title}) has {expected}; "
-            "use --data with the dataset it was trained on"
-        )
-
-
-def _load_state(trainer: Trainer, state: Mapping[str, Any], path: Path) -> None:
+def _load_state(part: TrainingSetup | Trainer, state: Mapping[str, Any], path: Path) -> None:
     try:
-        trainer.load_state_dict(state)
-    except (KeyError, RuntimeError, TypeError, ValueError) as error:
+        part.load_state_dict(state)
+    except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
         reason = str(error).splitlines()[:2][-1].strip().rstrip(".")  # torch begins with a heading
         raise ConfigError(
             f"'{path}' does not match the model or the dataset ({reason}); "
@@ -377,13 +393,3 @@ def _load_state(trainer: Trainer, state: Mapping[str, Any], path: Path) -> None:
 
 def _on_device(split: ImageSplit, device: torch.device) -> ImageSplit:
     return ImageSplit(images=split.images.to(device), targets=split.targets.to(device))
-
-
-@contextmanager
-def _out_of_memory_explained(advice: str) -> Iterator[None]:
-    try:
-        yield
-    except RuntimeError as error:
-        if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error):
-            raise RunFailedError(f"the device is out of memory: {advice}") from error
-        raise

@@ -1,47 +1,42 @@
 """`AttachedRun`: a run of another process, or one that has ended, followed through its folder."""
 
+import contextlib
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cifar_tui.engine.config.file import read_config_file
-from cifar_tui.engine.config.schema import TrainConfig, build_config
+from cifar_tui.engine.disk.regular import is_regular
+from cifar_tui.engine.disk.run_folder import RunFolder
 from cifar_tui.engine.errors import ConfigError, UserError
 from cifar_tui.engine.events import (
     Alert,
-    Evaluated,
     Message,
     Phase,
     PhaseChanged,
     Resumed,
     TrainingStarted,
 )
-from cifar_tui.engine.layout import CONFIG_FILE, EVENTS_FILE, LAST_FILE
+from cifar_tui.engine.layout import EVENTS_FILE, LAST_FILE
 from cifar_tui.runs.control.client import ask_progress, send_request
 from cifar_tui.runs.control.protocol import Request
+from cifar_tui.runs.curves import Curves
+from cifar_tui.runs.disk.config import read_run_config
 from cifar_tui.runs.disk.event_log import EventReader
 from cifar_tui.runs.disk.run_lock import owner_of
-from cifar_tui.runs.disk.samples import read_predictions, read_samples
 from cifar_tui.runs.disk.store import read_name
+from cifar_tui.runs.evaluated import StoredEvaluation
 from cifar_tui.runs.log_line import LogLine
 from cifar_tui.runs.progress import with_newest_points, with_progress
 from cifar_tui.runs.recap import Recap, last_seen
-from cifar_tui.runs.source import Predictions, SampleBatch, build_sample_batch
-from cifar_tui.runs.state import (
-    Curves,
-    PendingRequest,
-    RunProgress,
-    RunSnapshot,
-    RunState,
-    is_pending,
-    with_pending,
-)
+from cifar_tui.runs.results import Results
+from cifar_tui.runs.source import SampleBatch, SavedWeights, saved_weights
+from cifar_tui.runs.state import PendingRequest, RunProgress, RunSnapshot, RunState, is_pending, with_pending
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+    from cifar_tui.engine.config.schema import TrainConfig
 
 _READ_SECONDS = 0.1
 _OWNER_SECONDS = 1.0
@@ -52,18 +47,29 @@ _PROGRESS_TIMEOUT, _PROGRESS_RETRY_SECONDS = 0.5, 2.0
 class AttachedRun:
     """A run that is shown from its event log and steered through its control socket: a `RunSource`.
 
-    One thread reads the log and asks the owner for its progress; each request is sent by a thread, and a
-    refusal becomes an alert in the log of the screen. Imports no torch.
+    One thread reads the folder and asks the owner for its progress, so that no screen waits for a slow disk;
+    each request is sent by a thread, and a refusal becomes an alert in the log of the screen. Imports no
+    torch.
+
+    Args:
+        folder: the run's folder.
+        images: whether to read the test images and predictions, too.
 
     Raises:
         ConfigError: `folder` is not the folder of a run, or its settings cannot be read.
     """
 
-    def __init__(self, folder: Path) -> None:
-        if not (folder / EVENTS_FILE).is_file():
-            raise ConfigError(f"{str(folder)!r} is not a run folder ({EVENTS_FILE} is missing)")
-        self.folder = folder
-        self.config: TrainConfig = build_config(read_config_file(folder / CONFIG_FILE))
+    def __init__(self, folder: Path, *, images: bool = True) -> None:
+        try:
+            self._folder = RunFolder(folder)
+            has_log = is_regular(folder / EVENTS_FILE)
+        except OSError as error:
+            raise ConfigError(
+                f"cannot read the run folder '{folder}': {error.strerror}; check that it is readable"
+            ) from None
+        if not has_log:
+            raise ConfigError(f"'{folder}' is not a run folder ({EVENTS_FILE} is missing or no regular file)")
+        self.config: TrainConfig = read_run_config(folder)
         self._state = RunState()
         self._reader = EventReader(folder)
         self._owner = owner_of(folder)
@@ -72,13 +78,12 @@ class AttachedRun:
         self._progress: RunProgress | None = None
         self._progress_changes = 0
         self._progress_due = 0.0
-        self._samples: tuple[NDArray[np.uint8], NDArray[np.int64]] | None = None
-        self._samples_of: object = None
-        self._predictions: Predictions | None = None
-        self._predictions_of: Evaluated | None = None
+        self._stored = StoredEvaluation()
+        self._with_images = images
         self._recap: list[str] = []
         self._pending: PendingRequest | None = None
         self._sending = threading.Lock()
+        self._removal_told = False
 
     def start(self) -> None:
         """Start to follow the log."""
@@ -87,6 +92,11 @@ class AttachedRun:
     def close(self) -> None:
         """Stop following; the run itself continues."""
         self._closed.set()
+
+    @property
+    def folder(self) -> Path:
+        """The run's folder, where it is now."""
+        return self._folder.path
 
     @property
     def live(self) -> bool:
@@ -112,7 +122,7 @@ class AttachedRun:
 
     @property
     def loaded(self) -> bool:
-        """Whether the events logged before `start` have been read."""
+        """Whether what was logged and predicted before `start` has been read."""
         return self._loaded.is_set()
 
     @property
@@ -145,37 +155,29 @@ class AttachedRun:
         """Send `request` to the process that owns the run; a refusal becomes an alert."""
         threading.Thread(target=self._send, args=(request,), name="cifar-tui-request", daemon=True).start()
 
-    def sample_batch(self, number: int) -> SampleBatch | None:
-        """Return batch `number` of the images in the run's folder, which wraps around; None without any."""
-        snapshot = self._state.snapshot()
-        if snapshot.data is None:
-            return None
-        class_names = snapshot.data.class_names
-        written = (snapshot.data, snapshot.started)  # a resume may write other images
-        if self._samples is None or self._samples_of != written:
-            self._samples = read_samples(self.folder, classes=len(class_names))
-            self._samples_of = written
-        if self._samples is None:
-            return None
-        if snapshot.evaluated is not self._predictions_of:
-            self._predictions = read_predictions(self.folder, classes=len(class_names))
-            self._predictions_of = snapshot.evaluated
-        images, targets = self._samples
-        return build_sample_batch(
-            number,
-            images=images,
-            targets=targets,
-            class_names=class_names,
-            snapshot=snapshot,
-            evaluated=self._predictions,
-        )
+    def sample_batch(self, number: int, among: Sequence[int] | None = None) -> SampleBatch | None:
+        """Return batch `number` of the test images; see `RunSource.sample_batch`."""
+        return self._stored.sample_batch(number, among, self._state.snapshot())
+
+    def wrong_samples(self) -> list[int]:
+        """Return the positions in the test set of the images whose newest prediction is wrong."""
+        return self._stored.wrong_samples(self._state.snapshot())
+
+    def results(self) -> Results | None:
+        """Return the latest evaluation, the same object until there is another; None before the first."""
+        return self._stored.results
+
+    def saved_weights(self) -> SavedWeights | None:
+        """Return the weights in the run's folder, the latest ones; None before the first are saved."""
+        return saved_weights(self.folder, self._state.snapshot(), self.config)
 
     def _with_crash(self, snapshot: RunSnapshot) -> RunSnapshot:
         if self.live or snapshot.phase in {Phase.DONE, Phase.FAILED}:
             return snapshot
         message = f"the process died after step {snapshot.step:,}"
-        if (self.folder / LAST_FILE).is_file():
-            message += "; the run can be resumed"
+        with contextlib.suppress(OSError):
+            if is_regular(self.folder / LAST_FILE):
+                message += "; the run can be resumed"
         return replace(snapshot, phase=Phase.CRASHED, message=message, pending=None, seconds_left=None)
 
     def _send(self, request: Request) -> None:
@@ -210,15 +212,38 @@ class AttachedRun:
         recap = Recap(since=last_seen(self.folder))
         self._read(recap)
         self._recap = recap.lines(self._with_crash(self._state.snapshot()))
+        self._read_images()
         self._loaded.set()
         checked = time.monotonic()
         while not self._closed.wait(_READ_SECONDS):
+            if self._folder.removed and not self._find_folder_again():
+                continue
             if time.monotonic() - checked >= _OWNER_SECONDS:
                 checked = time.monotonic()
                 self._check_owner()
             if self.live and time.monotonic() >= self._progress_due:
                 self._ask_progress()
             self._read()
+            self._read_images()
+
+    def _read_images(self) -> None:
+        if self._with_images:
+            self._stored.update(self.folder, self._state.snapshot())
+
+    def _find_folder_again(self) -> bool:
+        """Follow the folder that the owner made in place of a removed one; false while there is none."""
+        path = self._folder.path
+        try:
+            if is_regular(path / EVENTS_FILE):
+                self._folder = RunFolder(path)
+                self._reader.folder = path
+                return True
+        except OSError:  # there is something else by now
+            pass
+        if not self._removal_told:
+            self._removal_told = True
+            self._state.apply(Alert(text=f"the run's folder '{path}' was removed"))
+        return False
 
     def _ask_progress(self) -> None:
         """Ask the owner for its progress; one that does not answer is asked less often."""
@@ -236,6 +261,7 @@ class AttachedRun:
             self._progress_changes += 1
 
     def _read(self, recap: Recap | None = None) -> None:
+        self._reader.folder = self.folder
         try:
             for event in self._reader.read():
                 if recap is None and not self.live:
@@ -248,6 +274,9 @@ class AttachedRun:
                 if isinstance(event, TrainingStarted | Resumed):
                     self._use_progress(None)  # it may be of steps that are trained again
         except OSError as error:
+            # a removed folder is said; its process makes it, or a removed log, again
+            if self._folder.removed or (isinstance(error, FileNotFoundError) and self.live):
+                return
             reason = f"{error.strerror}; make the folder readable"
             self._state.apply(Alert(text=f"cannot read the event log in '{self.folder}': {reason}"))
             self._closed.set()

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from cifar_tui.engine.text import printable
+from cifar_tui.engine.text import cut, escaped_name
 from cifar_tui.runs.disk.summary import RunSummary
-from cifar_tui.runs.format import UNKNOWN, cut
+from cifar_tui.runs.format import UNKNOWN
 from cifar_tui.runs.listing import ListedRun, compare_runs, run_cells, setting_cell
 from cifar_tui.runs.table import heading_of, state_text
 
@@ -60,7 +60,7 @@ def comparison_columns(runs: Sequence[ListedRun]) -> list[ComparedColumn]:
 
 def run_label(run: ListedRun) -> str:
     """Return what the user calls `run`: its name, or its ID without one."""
-    return cut(printable(run.title or run.name), _LONGEST_LABEL)
+    return cut(escaped_name(run.title or run.name), _LONGEST_LABEL)
 
 
 def whole_columns(widths: Sequence[int], first: int, room: int) -> int:

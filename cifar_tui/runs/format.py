@@ -50,6 +50,16 @@ def percentage(share: float, digits: int) -> str:
     return f"{100 * share:.{digits}f} %"
 
 
+def change_text(change: float | None) -> str:
+    """Format a change of a share (-1 to 1) in percentage points, as `▲ +4.0` or `▼ -0.5`."""
+    if change is None:
+        return UNKNOWN
+    points = round(100 * change, 1)
+    if not points:
+        return "= 0.0"
+    return f"{'▲' if points > 0 else '▼'} {points:+.1f}"
+
+
 def throughput(images_per_second: float, over: str) -> str:
     """Format as `5,210 images/s now`, with a decimal below 10; `over` names the time it is measured over.
 
@@ -61,16 +71,3 @@ def throughput(images_per_second: float, over: str) -> str:
 def stopped_at(step: int, total_steps: int) -> str:
     """Format as `stopped at step 5,000 of 25,000`; `total_steps` is 0 while unknown."""
     return f"stopped at step {step:,} of {total_steps:,}" if total_steps else "stopped"
-
-
-def cut(text: str, longest: int) -> str:
-    """Cut `text` to `longest` characters, the last of them "…"."""
-    return text if len(text) <= longest else text[: max(0, longest - 1)] + "…"
-
-
-def cut_path(path: str, longest: int) -> str:
-    """Cut `path` to `longest` characters with "…" in the middle: its end tells most, then its start."""
-    if len(path) <= longest:
-        return path
-    end = (longest - 1) * 2 // 3
-    return path[: longest - 1 - end] + "…" + path[len(path) - end :]

@@ -10,14 +10,16 @@ from typing import Any, Literal
 from cifar_tui.engine.config.schema import SETTINGS
 from cifar_tui.engine.config.text import setting_text
 from cifar_tui.engine.data.registry import DOWNLOADED
+from cifar_tui.engine.disk.regular import read_regular
 from cifar_tui.engine.errors import ConfigError, RunFailedError
 from cifar_tui.engine.events import Phase
 from cifar_tui.engine.layout import CONFIG_FILE
-from cifar_tui.engine.text import printable
+from cifar_tui.engine.text import cut, cut_path, escaped_name
+from cifar_tui.runs.disk.config import MOST_CONFIG_BYTES
 from cifar_tui.runs.disk.run_lock import Owner, owner_of
-from cifar_tui.runs.disk.store import is_run, read_name, run_folders
+from cifar_tui.runs.disk.store import began, is_run, read_name, run_folders
 from cifar_tui.runs.disk.summary import RunSummary, read_summary
-from cifar_tui.runs.format import UNKNOWN, age, cut, cut_path, duration, loss_figure
+from cifar_tui.runs.format import UNKNOWN, age, duration, loss_figure
 
 RunStatus = Literal["running", "paused", "done", "stopped", "failed", "crashed", "unknown"]
 
@@ -53,9 +55,11 @@ COLUMNS: dict[str, str] = {
 TEXT_COLUMNS = frozenset({"run", "name", "state", "preset", "data"})
 """Left-aligned columns; figures are right-aligned."""
 
+_LONGEST_ID = 40
 _LONGEST_NAME = 14
 _LONGEST_NUMBER, _LONGEST_SETTING = 10, 32
 _LONGEST_TITLE = 28
+_LARGEST_SETTING = 2**63
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,6 +73,7 @@ class ListedRun:
         summary: its key figures; None if neither its summary nor its event log can be read.
         config: its settings by name; None if `config.toml` cannot be read.
         title: the name that the user gave it, or "".
+        began: when it began, in Unix seconds.
     """
 
     name: str
@@ -77,6 +82,7 @@ class ListedRun:
     summary: RunSummary | None
     config: dict[str, Any] | None
     title: str = ""
+    began: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -110,7 +116,13 @@ def list_run(folder: Path) -> ListedRun:
     summary = read_summary(folder)
     state = _state(owner, summary, config)
     return ListedRun(
-        name=folder.name, folder=folder, state=state, summary=summary, config=config, title=read_name(folder)
+        name=folder.name,
+        folder=folder,
+        state=state,
+        summary=summary,
+        config=config,
+        title=read_name(folder),
+        began=began(folder),
     )
 
 
@@ -175,7 +187,7 @@ def compare_runs(runs: Sequence[ListedRun]) -> Comparison:
 
 
 def run_cells(run: ListedRun) -> dict[str, str]:
-    """Format the table cells of `run` by column, in printable characters only."""
+    """Format the table cells of `run` by column, escaped and cut."""
     summary, config = run.summary or RunSummary(), run.config or {}
     data = str(config.get("data", ""))
     if data in DOWNLOADED and summary.data_title:
@@ -183,11 +195,11 @@ def run_cells(run: ListedRun) -> dict[str, str]:
     began = summary.started or summary.updated
     epochs = setting_cell("epochs", config.get("epochs"))
     return {
-        "run": printable(run.name),
-        "name": cut(printable(run.title), _LONGEST_TITLE),
+        "run": cut(escaped_name(run.name), _LONGEST_ID),
+        "name": cut(escaped_name(run.title), _LONGEST_TITLE),
         "state": f"{SIGNS[run.state]} {run.state}",
-        "preset": cut(printable(str(config.get("preset", ""))), _LONGEST_NAME),
-        "data": cut(printable(Path(data).name or data), _LONGEST_NAME),
+        "preset": cut(str(config.get("preset", "")), _LONGEST_NAME),
+        "data": cut(Path(data).name or data, _LONGEST_NAME),
         "epoch": f"{summary.epoch}/{epochs}" if run.summary else UNKNOWN,
         "best": _percent(summary.best_accuracy),
         "last": _percent(summary.last_accuracy),
@@ -213,7 +225,7 @@ def setting_cell(name: str, value: object) -> str:
         case float() if name in SETTINGS:
             return setting_text(name, value)
         case _:
-            return cut_path(printable(str(value)), _LONGEST_SETTING)
+            return cut_path(str(value), _LONGEST_SETTING)
 
 
 def _state(owner: Owner, summary: RunSummary | None, config: dict[str, Any] | None) -> RunStatus:
@@ -233,11 +245,18 @@ def _state(owner: Owner, summary: RunSummary | None, config: dict[str, Any] | No
 
 
 def _read_config(path: Path) -> dict[str, Any] | None:
-    """Read the settings in `path` unchecked; None if it is not TOML."""
+    """Read the settings in `path`, which another version may know; None if they are not those of any run."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        values = tomllib.loads(read_regular(path, limit=MOST_CONFIG_BYTES).decode("utf-8-sig"))
     except (OSError, ValueError, RecursionError):
         return None
+    return values if all(map(_is_setting, values.values())) else None
+
+
+def _is_setting(value: object) -> bool:
+    if isinstance(value, int | float):
+        return abs(value) < _LARGEST_SETTING  # false for NaN
+    return not isinstance(value, list | dict)
 
 
 def _percent(share: float | None, unit: str = "") -> str:

@@ -15,6 +15,7 @@ from cifar_tui.engine.events import (
     RunEnded,
     Validated,
 )
+from cifar_tui.runs.format import loss_figure
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,7 +44,9 @@ def log_line(event: Event) -> LogLine | None:
             counts = f"{event.train_images:,} training images, {event.test_images:,} test images"
             text, kind = f"loaded {event.title}: {counts}, {len(event.class_names)} classes", "message"
         case EpochFinished(step=step):
-            figures = f"mean loss {event.loss:.3f}, mean training accuracy {100 * event.accuracy:.1f} %"
+            figures = (
+                f"mean loss {loss_figure(event.loss)}, mean training accuracy {100 * event.accuracy:.1f} %"
+            )
             text, kind = (
                 f"epoch {event.epoch}: {figures}, {event.train_seconds:.1f} s of training so far",
                 "message",
@@ -52,7 +55,7 @@ def log_line(event: Event) -> LogLine | None:
             text = f"test accuracy at step {event.step:,}: {100 * event.accuracy:.2f} %"
             kind = "message"
         case Validated(step=step):
-            share = f"{100 * event.accuracy:.2f} %, loss {event.loss:.3f}"
+            share = f"{100 * event.accuracy:.2f} %, loss {loss_figure(event.loss)}"
             text = f"epoch {event.epoch}: validation accuracy {share}{' (best so far)' if event.best else ''}"
             kind = "message"
         case LossWindow(step=step):

@@ -4,7 +4,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import fields, replace
 
-from cifar_tui.runs.state import Curves, RunProgress, RunSnapshot, so_far
+from cifar_tui.runs.curves import Curves, so_far
+from cifar_tui.runs.state import RunProgress, RunSnapshot
 
 _NAMES = tuple(field.name for field in fields(RunProgress))
 _TRANSIENT = ("loading", "evaluating")

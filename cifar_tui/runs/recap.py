@@ -1,11 +1,14 @@
 """What happened to a run since the user last viewed it."""
 
+import os
+import stat
 import time
 from pathlib import Path
 
+from cifar_tui.engine.disk.regular import open_regular
 from cifar_tui.engine.events import Alert, CheckpointSaved, EpochFinished, Event, Resumed
 from cifar_tui.engine.layout import SEEN_FILE
-from cifar_tui.runs.format import age
+from cifar_tui.runs.format import age, loss_figure
 from cifar_tui.runs.state import STOPPED, RunSnapshot, RunState, stopped_early
 
 _MOST_ALERTS = 3
@@ -17,15 +20,20 @@ def mark_seen(folder: Path) -> None:
     Raises:
         OSError: the folder is not writable.
     """
-    (folder / SEEN_FILE).touch()
+    descriptor = open_regular(folder / SEEN_FILE, os.O_WRONLY | os.O_CREAT)
+    try:
+        os.utime(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def last_seen(folder: Path) -> float | None:
     """Return when the user last viewed the run in `folder`, in Unix seconds; None if never."""
     try:
-        return (folder / SEEN_FILE).stat().st_mtime
+        seen = (folder / SEEN_FILE).lstat()
     except OSError:
         return None
+    return seen.st_mtime if stat.S_ISREG(seen.st_mode) else None
 
 
 class Recap:
@@ -71,8 +79,8 @@ class Recap:
             if self._epochs:
                 trained += f", {_count(len(self._epochs), 'epoch')} finished"
             if now.loss is not None:
-                start = "" if before.loss is None else f"{before.loss:.3f} → "
-                trained += f" · loss {start}{now.loss:.3f}"
+                start = "" if before.loss is None else f"{loss_figure(before.loss)} → "
+                trained += f" · loss {start}{loss_figure(now.loss)}"
             lines.append(trained)
         if now.evaluated is not None and now.evaluated != before.evaluated:
             lines.append(f"Test accuracy {100 * now.evaluated.accuracy:.2f} % at step {now.evaluated.step:,}")

@@ -34,7 +34,7 @@ class SmoothedMetrics:
 
     def add(self, point: LossPoint) -> None:
         """Weigh the steps since the last point against `share` of all steps up to this one."""
-        steps, self.step = point.step - self.step, point.step
+        steps, self.step = max(0, point.step - self.step), point.step
         if self.loss is None or self.accuracy is None or not math.isfinite(self.loss):
             self.loss, self.accuracy = point.loss, point.accuracy
             return

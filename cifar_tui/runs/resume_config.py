@@ -1,12 +1,16 @@
 """Check that a run can be resumed, and with which settings."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from cifar_tui.engine.config.file import read_config_file
-from cifar_tui.engine.config.schema import SETTINGS, Setting, TrainConfig, build_config
+from cifar_tui.engine.config.schema import SETTINGS, Setting, TrainConfig
+from cifar_tui.engine.disk.regular import is_regular
 from cifar_tui.engine.errors import ConfigError
 from cifar_tui.engine.layout import CONFIG_FILE, LAST_FILE, REPORT_FILE
+from cifar_tui.engine.text import cut
+from cifar_tui.runs.disk.config import read_run_config, with_absolute_folders
 from cifar_tui.runs.disk.hints import command
 from cifar_tui.runs.disk.run_lock import check_not_live
 from cifar_tui.runs.disk.summary import read_summary
@@ -15,6 +19,9 @@ from cifar_tui.runs.state import RunSnapshot
 
 RESUMABLE = frozenset(name for name, field in SETTINGS.items() if field.metadata["resumable"])
 """The settings that a resumed run may have another value of."""
+
+_LONGEST = 40
+_LARGEST = 2**63
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,10 +41,15 @@ class ResumePlan:
     @property
     def changes(self) -> str:
         """The settings that change, as in `epochs 2 → 4`."""
-        return ", ".join(
-            f"{name} {setting_cell(name, old)} → {setting_cell(name, new)}"
-            for name, (old, new) in self.changed.items()
-        )
+        return changes_text(self.changed)
+
+
+def changes_text(changed: Mapping[str, tuple[Setting, Setting]]) -> str:
+    """Name the settings that change with their old and new value, as in `epochs 2 → 4`."""
+    return ", ".join(
+        f"{name} {setting_cell(name, old)} → {setting_cell(name, new)}"
+        for name, (old, new) in changed.items()
+    )
 
 
 def plan_resume(folder: Path, form: TrainConfig) -> ResumePlan:
@@ -46,7 +58,7 @@ def plan_resume(folder: Path, form: TrainConfig) -> ResumePlan:
     Raises:
         ConfigError: see `config_to_resume`.
     """
-    own = build_config(read_config_file(folder / CONFIG_FILE))
+    own, form = map(with_absolute_folders, (read_run_config(folder), form))
     differing = {
         name: (getattr(own, name), getattr(form, name))
         for name in SETTINGS
@@ -82,6 +94,54 @@ def why_not_resumable(run: ListedRun, form_epochs: int) -> str:
     return ""
 
 
+def changes_since_checkpoint(saved: Mapping[str, Any], config: TrainConfig, *, run: str) -> str:
+    """Compare the settings in a checkpoint with those to resume it with; name what changes, "" for nothing.
+
+    Args:
+        saved: the settings in the checkpoint, which anybody may have written.
+        config: the settings to resume with.
+        run: what to call the run in an error.
+
+    Raises:
+        ConfigError: a setting differs that a resumed run cannot change, or is missing or unknown.
+    """
+    if saved.keys() != SETTINGS.keys():
+        name = min(saved.keys() ^ SETTINGS.keys(), key=str)
+        problem = "lacks the setting" if name in SETTINGS else "has an unknown setting"
+        raise ConfigError(
+            f"run {run} cannot be resumed: its {LAST_FILE} {problem} {_shown(name)}; "
+            "resume it with the version of cifar-tui that saved it"
+        )
+    changed = {}
+    for name in SETTINGS:
+        before, after = saved[name], getattr(config, name)
+        if type(before) is type(after) and before == after:
+            continue
+        if name not in RESUMABLE or not _is_valid(config, name, before):
+            raise ConfigError(
+                f"run {run} cannot be resumed: {CONFIG_FILE} has {name} {_shown(after)}, but {LAST_FILE} was "
+                f"trained with {_shown(before)}; correct {CONFIG_FILE}, or start a new run",
+                field=name,
+            )
+        changed[name] = (before, after)
+    return changes_text(changed)
+
+
+def _shown(value: Any) -> str:  # noqa: ANN401 - anything can be in a file
+    if isinstance(value, int) and abs(value) >= _LARGEST:
+        return "a number that is too large"
+    plain = value is None or isinstance(value, int | float | str)
+    return cut(repr(value), _LONGEST) if plain else f"a value of type {type(value).__name__}"
+
+
+def _is_valid(config: TrainConfig, name: str, value: Any) -> bool:  # noqa: ANN401 - anything can be in a file
+    try:
+        config.replace(**{name: value})
+    except ConfigError:
+        return False
+    return True
+
+
 def config_to_resume(folder: Path, wanted: TrainConfig | None = None) -> TrainConfig:
     """Return the settings to resume the run in `folder` with: `wanted`, or by default its own.
 
@@ -89,11 +149,15 @@ def config_to_resume(folder: Path, wanted: TrainConfig | None = None) -> TrainCo
         ConfigError: the run is live, has no checkpoint or is finished, or `wanted` changes a setting that is
             not resumable.
     """
-    own = build_config(read_config_file(folder / CONFIG_FILE))
+    own = read_run_config(folder)
     config = wanted or own
     name = folder.name
     check_not_live(folder)
-    if not (folder / LAST_FILE).is_file():
+    try:
+        has_checkpoint = is_regular(folder / LAST_FILE)
+    except OSError as error:
+        raise ConfigError(f"run {name} cannot be read: {error.strerror}; make '{folder}' readable") from None
+    if not has_checkpoint:
         raise ConfigError(f"run {name}: no checkpoint to resume from")
     for setting in SETTINGS:
         before, after = getattr(own, setting), getattr(config, setting)
@@ -110,7 +174,7 @@ def config_to_resume(folder: Path, wanted: TrainConfig | None = None) -> TrainCo
             f"run {name} is already in epoch {summary.epoch}; set epochs to at least {summary.epoch}",
             field="epochs",
         )
-    if summary.completed and (folder / REPORT_FILE).is_file() and config.epochs <= own.epochs:
+    if summary.completed and is_regular(folder / REPORT_FILE) and config.epochs <= own.epochs:
         raise ConfigError(
             f"run {name} is already finished; to train longer: "
             f"{command('train --epochs N --resume', folder)}, with N above {own.epochs}"

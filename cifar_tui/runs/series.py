@@ -3,6 +3,11 @@
 import math
 from bisect import bisect_left
 from operator import itemgetter
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 _x, _y = itemgetter(0), itemgetter(1)
 
@@ -19,8 +24,8 @@ class Series:
         self._points: list[tuple[float, float]] = []
 
     def append(self, x: float, y: float) -> None:
-        """Append a point; `x` must not decrease."""
-        if not (math.isfinite(x) and math.isfinite(y)):
+        """Append a point, unless it lies before the last one."""
+        if not (math.isfinite(x) and math.isfinite(y)) or (self._points and x < self._points[-1][0]):
             return
         if len(self._points) >= self._capacity:
             self._points = decimate(self._points, self._capacity // 2)
@@ -56,3 +61,17 @@ def decimate(points: list[tuple[float, float]], limit: int) -> list[tuple[float,
             kept.extend(sorted({min(part, key=_y), max(part, key=_y)}))
         first = end
     return kept
+
+
+def smoothed(values: "NDArray[np.float64]", share: float) -> "NDArray[np.float64]":
+    """Compute the centred mean of `values` over a window of `share` (0-1) of them, at least three.
+
+    The window shrinks towards both ends, so that the line never leaves the points it stands for.
+    """
+    import numpy as np
+
+    index = np.arange(len(values))
+    near = np.minimum(max(1, round(share * len(values) / 2)), np.minimum(index, index[::-1]))
+    sums = np.concatenate(((0.0,), np.cumsum(values)))
+    means: NDArray[np.float64] = (sums[index + near + 1] - sums[index - near]) / (2 * near + 1)
+    return means

@@ -6,13 +6,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from cifar_tui.engine.config.schema import TrainConfig
+from cifar_tui.engine.events import SamplesPredicted
+from cifar_tui.engine.layout import WEIGHTS_FILE
 from cifar_tui.runs.control.protocol import Request
+from cifar_tui.runs.curves import Curves
 from cifar_tui.runs.log_line import LogLine
-from cifar_tui.runs.state import Curves, RunSnapshot
+from cifar_tui.runs.results import ImagePredictions, Images, Results
+from cifar_tui.runs.state import RunSnapshot
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    from cifar_tui.engine.data.dataset import Dataset
 
 
 SAMPLE_BATCH_SIZE = 4
@@ -56,48 +62,74 @@ class SampleBatch:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class Predictions:
-    """Predictions for the first test images, or for all.
+class SavedWeights:
+    """The weights of a run that are on the disk, with what they were trained on.
 
     Attributes:
-        step: the step after which they were made; None if unknown.
-        predicted: class indices, in test set order.
-        confidences: their softmax probabilities (0-1).
+        path: their file.
+        step: the step after which they were saved; None if unknown.
+        saved_at: when the event log says so, in seconds since 1970; None if unknown.
+        config: the settings.
+        model: the only model that they may be of; None for any.
+        dataset: the images, if this process has them in memory.
     """
 
+    path: Path
     step: int | None
-    predicted: "Sequence[int] | NDArray[np.integer]"
-    confidences: "Sequence[float] | NDArray[np.float32]"
+    config: TrainConfig
+    model: str | None
+    dataset: "Dataset | None" = None
+    saved_at: float | None = None
+
+
+def saved_weights(
+    folder: Path | None, snapshot: RunSnapshot, config: TrainConfig, dataset: "Dataset | None" = None
+) -> SavedWeights | None:
+    """Return the weights in the folder of a run; None before the first are saved."""
+    if folder is None or snapshot.checkpoint is None:
+        return None
+    return SavedWeights(
+        path=folder / WEIGHTS_FILE,
+        step=snapshot.checkpoint.step,
+        saved_at=snapshot.checkpoint.time,
+        config=config,
+        model=config.model,
+        dataset=dataset,
+    )
 
 
 def build_sample_batch(
     number: int,
+    among: Sequence[int] | None = None,
     *,
-    images: "NDArray[np.uint8]",
+    images: Images,
     targets: "NDArray[np.int64]",
     class_names: Sequence[str],
-    snapshot: RunSnapshot,
-    evaluated: Predictions | None,
+    samples: SamplesPredicted | None,
+    evaluated: ImagePredictions | None,
 ) -> SampleBatch:
     """Build a batch of samples from test images and the newest predictions for them.
 
     Args:
         number: number of the batch; wraps around.
-        images: shape (N, 32, 32, 3), RGB.
+        among: positions in the test set of the images that make the batches; None for all in order.
+        images: the N test images.
         targets: shape (N,), the true classes.
         class_names: name of class 0, 1, …
-        snapshot: the state of the run.
-        evaluated: predictions of an evaluation; not used unless it is the latest one in `snapshot`.
+        samples: predictions while training; None without any.
+        evaluated: predictions of the latest evaluation; None without any.
     """
-    count = -(-len(targets) // SAMPLE_BATCH_SIZE)
+    chosen = range(len(targets)) if among is None else [k for k in among if k < len(targets)]
+    count = max(1, -(-len(chosen) // SAMPLE_BATCH_SIZE))
     number %= count
-    batch = range(number * SAMPLE_BATCH_SIZE, min((number + 1) * SAMPLE_BATCH_SIZE, len(targets)))
-    known = (made for made in _newest_first(snapshot, evaluated) if len(made.predicted) >= batch.stop)
-    made = next(known, None)
+    batch = chosen[number * SAMPLE_BATCH_SIZE : (number + 1) * SAMPLE_BATCH_SIZE]
+    newest = _newest_first(samples, evaluated)
+    known = [next((made for made in newest if _predicts(made, k, len(class_names))), None) for k in batch]
+    steps = [made.step for made in known if made is not None and made.step is not None]
     return SampleBatch(
         number=number,
         count=count,
-        step=made.step if made is not None else None,
+        step=min(steps, default=None),
         samples=tuple(
             Sample(
                 index=k,
@@ -106,23 +138,39 @@ def build_sample_batch(
                 predicted=class_names[made.predicted[k]] if made is not None else None,
                 confidence=float(made.confidences[k]) if made is not None else None,
             )
-            for k in batch
+            for k, made in zip(batch, known, strict=True)
         ),
     )
 
 
-def _newest_first(snapshot: RunSnapshot, evaluated: Predictions | None) -> list[Predictions]:
-    latest, samples = snapshot.evaluated, snapshot.samples
-    found = []
-    if evaluated is not None and latest is not None and (evaluated.step or 0) == latest.step:
-        found.append(evaluated)
-    if samples is not None:
-        while_training = Predictions(
-            step=samples.step, predicted=samples.predicted, confidences=samples.confidences
-        )
-        newer = latest is None or samples.step > latest.step
-        found.insert(0 if newer else len(found), while_training)
-    return found
+def _predicts(made: SamplesPredicted | ImagePredictions, place: int, classes: int) -> bool:
+    return place < len(made.predicted) and made.predicted[place] < classes
+
+
+def wrong_images(
+    targets: "NDArray[np.int64]", samples: SamplesPredicted | None, evaluated: ImagePredictions | None
+) -> list[int]:
+    """Return the positions in the test set of the images whose newest prediction is wrong.
+
+    Args:
+        targets: shape (N,), the true classes.
+        samples: see `build_sample_batch`.
+        evaluated: likewise.
+    """
+    import numpy as np
+
+    newest = targets.copy()  # what is not predicted is not wrong
+    for made in reversed(_newest_first(samples, evaluated)):
+        known = np.asarray(made.predicted)[: len(targets)]
+        newest[: len(known)] = known
+    return np.flatnonzero(newest != targets).tolist()
+
+
+def _newest_first(
+    samples: SamplesPredicted | None, evaluated: ImagePredictions | None
+) -> list[SamplesPredicted | ImagePredictions]:
+    found = [made for made in (evaluated, samples) if made is not None]
+    return sorted(found, key=lambda made: made.step or 0, reverse=True)
 
 
 class RunSource(Protocol):
@@ -167,8 +215,23 @@ class RunSource(Protocol):
         """Return the log lines from number `index` on."""
         ...
 
-    def sample_batch(self, number: int) -> SampleBatch | None:
-        """Return batch `number` of the test images, which wraps around; None before they are loaded."""
+    def sample_batch(self, number: int, among: Sequence[int] | None = None) -> SampleBatch | None:
+        """Return batch `number` of the test images, which wraps around; None before they are loaded.
+
+        With `among`, positions in the test set, of these images only.
+        """
+        ...
+
+    def wrong_samples(self) -> list[int]:
+        """Return the positions in the test set of the images whose newest prediction is wrong."""
+        ...
+
+    def results(self) -> Results | None:
+        """Return the latest evaluation, the same object until there is another; None before the first."""
+        ...
+
+    def saved_weights(self) -> SavedWeights | None:
+        """Return the weights on the disk, the latest ones; None before the first are saved."""
         ...
 
     def request(self, request: Request) -> None:

@@ -5,7 +5,6 @@ import itertools
 import math
 import threading
 from collections import deque
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from operator import itemgetter
@@ -15,6 +14,7 @@ from cifar_tui.engine.events import (
     Alert,
     CheckpointSaved,
     DataLoaded,
+    EpochFinished,
     Evaluated,
     EvaluationProgress,
     Event,
@@ -29,7 +29,9 @@ from cifar_tui.engine.events import (
     StepsDone,
     TrainingFinished,
     TrainingStarted,
+    Validated,
 )
+from cifar_tui.runs.curves import Curves, so_far, with_evaluation
 from cifar_tui.runs.format import stopped_at
 from cifar_tui.runs.log_line import LogLine, log_line
 from cifar_tui.runs.recent import SmoothedMetrics, Throughput
@@ -105,6 +107,7 @@ class RunSnapshot(RunProgress):
         version: number of events so far; if equal, nothing but `pending` has changed.
         message: details of the phase, such as what is being loaded.
         pending: an accepted request that has not taken effect yet.
+        evaluations: the evaluations by step, the latest last; of many the older ones are thinned out.
         best_accuracy: highest test accuracy (0-1).
         best_step: the step at which it was first reached.
         last_accuracy: latest test accuracy (0-1).
@@ -123,6 +126,7 @@ class RunSnapshot(RunProgress):
     started: TrainingStarted | None = None
     samples: SamplesPredicted | None = None
     evaluated: Evaluated | None = None
+    evaluations: tuple[Evaluated, ...] = ()
     best_accuracy: float | None = None
     best_step: int | None = None
     last_accuracy: float | None = None
@@ -152,6 +156,14 @@ class RunSnapshot(RunProgress):
             return None
         return max(1, math.ceil(self.best_step / max(1, self.started.steps_per_epoch)))
 
+    @property
+    def closing_message(self) -> str:
+        """What to say when training has ended; "" if it was completed."""
+        if self.finished is None or self.finished.completed:
+            return ""
+        of_total = "" if self.started is None else f" of {self.started.total_steps:,}"
+        return f"{STOPPED} and saved at step {self.finished.step:,}{of_total}"
+
 
 def with_pending(snapshot: RunSnapshot, request: PendingRequest | None) -> RunSnapshot:
     """Return `snapshot` with `request` as its pending request, if it is one now."""
@@ -176,47 +188,14 @@ def stopped_early(snapshot: RunSnapshot) -> str:
     return stopped_at(snapshot.step, snapshot.started.total_steps if snapshot.started is not None else 0)
 
 
+Measured = LossPoint | EpochFinished | Validated | Evaluated
+"""What a run measures at a step."""
+
+
 def _other_images(before: DataLoaded | None, now: DataLoaded) -> bool:
     """Whether a resumed run has other test images than before."""
     known = before is not None and (before.title, before.class_names, before.test_images)
     return known not in {False, (now.title, now.class_names, now.test_images)}
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class AccuracySoFar:
-    """The accuracy (0-1) over the share (0-1) of images that are evaluated, and its margin at 95 %."""
-
-    step: int
-    share: float
-    accuracy: float
-    margin: float
-
-
-def so_far(step: int, evaluating: EvaluationProgress | None) -> AccuracySoFar | None:
-    """Return the accuracy of an evaluation that is not finished; None without one."""
-    if evaluating is None:
-        return None
-    share, accuracy = evaluating.done / evaluating.total, evaluating.correct / evaluating.done
-    # normal approximation; the margin of what is left to evaluate shrinks to nothing at the end
-    margin = 1.96 * math.sqrt(accuracy * (1 - accuracy) / evaluating.done * (1 - share))
-    return AccuracySoFar(step=step, share=share, accuracy=accuracy, margin=margin)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Curves:
-    """Curves of the charts as (step, value) points: losses in nats, accuracies from 0 to 1.
-
-    `train_seconds` has the training time at each step; `steps_per_epoch` is 0 until known. `test_so_far` is
-    None unless an evaluation is under way.
-    """
-
-    loss: Sequence[tuple[float, float]] = ()
-    train_accuracy: Sequence[tuple[float, float]] = ()
-    test_so_far: AccuracySoFar | None = None
-    test_accuracy: Sequence[tuple[float, float]] = ()
-    learning_rate: Sequence[tuple[float, float]] = ()
-    train_seconds: Sequence[tuple[float, float]] = ()
-    steps_per_epoch: int = 0
 
 
 class RunState:
@@ -224,9 +203,14 @@ class RunState:
 
     The trainer's thread calls `apply`; screens poll `snapshot`, and `curves` and `log_since` if the snapshot
     says that they changed. The lock is held for microseconds only.
+
+    Args:
+        history: takes all that the run measures; what it trains again after a resume, or measured on other
+            test images, is removed.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, history: list[Measured] | None = None) -> None:
+        self._history = history
         self._lock = threading.Lock()
         self._snapshot: RunSnapshot | None = None
         self._values: dict[str, Any] = dataclasses.asdict(RunSnapshot())
@@ -247,6 +231,8 @@ class RunState:
             self._snapshot = None
             if not event.transient:
                 self._values["updated"] = event.time
+            if self._history is not None and isinstance(event, Measured):
+                self._history.append(event)
             if isinstance(event, LossPoint):  # most events are, and they put no line into the log
                 self._fold_point(event)
                 return
@@ -296,7 +282,7 @@ class RunState:
     def _fold(self, event: Event) -> None:
         name, update = _SNAPSHOT_FIELDS.get(type(event)), self._values.update
         if isinstance(event, DataLoaded) and _other_images(self._values["data"], event):
-            update(samples=None, evaluated=None)  # the predictions were for others
+            self._forget_evaluations()  # they were of others
         if name is not None:
             self._values[name] = event
         match event:
@@ -323,7 +309,14 @@ class RunState:
                 update(train_seconds=event.train_seconds)
             case Evaluated():
                 self._test_accuracy.append(event.step, event.accuracy)
-                update(evaluating=None, **self._test_figures())
+                evaluations = with_evaluation(self._values["evaluations"], event)
+                update(evaluating=None, evaluations=evaluations, **self._test_figures())
+
+    def _forget_evaluations(self) -> None:
+        self._test_accuracy = Series()
+        self._values.update(samples=None, evaluated=None, evaluations=(), **self._test_figures())
+        if self._history is not None:
+            self._history[:] = (past for past in self._history if not isinstance(past, Evaluated))
 
     def _fold_point(self, event: LossPoint) -> None:
         self._loss.append(event.step, event.loss)
@@ -378,6 +371,8 @@ class RunState:
             self._train_seconds,
         ):
             series.cut(event.step)
+        if self._history is not None:
+            self._history[:] = (past for past in self._history if past.step <= event.step)
         self._smoothed = SmoothedMetrics(step=event.step)
         self._next_slow_point = event.step
         kept = [line for line in self._log if line.step is None or line.step <= event.step]
@@ -389,6 +384,7 @@ class RunState:
             if value is not None and value.step > event.step:
                 self._values[name] = None
         self._values.update(
+            evaluations=tuple(past for past in self._values["evaluations"] if past.step <= event.step),
             step=event.step,
             epoch=event.epoch,
             batch=event.batch,

@@ -10,9 +10,9 @@ from cifar_tui.engine.config.fields import suggestion
 from cifar_tui.engine.config.schema import SETTINGS
 from cifar_tui.engine.config.text import parse_setting
 from cifar_tui.engine.errors import ConfigError
-from cifar_tui.engine.text import printable
+from cifar_tui.engine.text import cell_width, cut, escaped, escaped_name
 from cifar_tui.runs.disk.summary import RunSummary
-from cifar_tui.runs.format import UNKNOWN, cut, stopped_at
+from cifar_tui.runs.format import UNKNOWN, stopped_at
 from cifar_tui.runs.listing import COLUMNS, SIGNS, TEXT_COLUMNS, ListedRun, run_cells, setting_cell
 
 ALIASES = {"lr": "learning_rate"}
@@ -24,6 +24,7 @@ GAP = 2
 _SHORT_NAMES = {setting: alias for alias, setting in ALIASES.items()}
 _IN_OTHER_COLUMNS = frozenset({"preset", "data", "epochs"})
 _SHORT_NAME = 16
+_LONGEST_HEADING = 32
 _MOST_SETTINGS = 3
 """Settings that stay while there are less important columns."""
 
@@ -94,7 +95,6 @@ def build_table(
     needle: str = "",
     order: Order | None = None,
     width: float = math.inf,
-    measure: Callable[[str], int] = len,
     arrow: bool = True,
 ) -> RunsTable:
     """Arrange `runs` in a table.
@@ -104,7 +104,6 @@ def build_table(
         needle: what to look for, see `filter_runs`.
         order: the order of the rows; by default the newest run comes first.
         width: width of the table in cells.
-        measure: gives the width of a text in cells.
         arrow: whether the heading of the column that the rows are sorted by has an arrow.
     """
     order = order or Order()
@@ -118,7 +117,7 @@ def build_table(
         name: heading_of(name) + (f" {order.arrow}" if arrow and name == order.column else "")
         for name in columns
     }
-    widths = {name: max(map(measure, (headings[name], *(row[name] for row in cells)))) for name in columns}
+    widths = {name: max(map(cell_width, (headings[name], *(row[name] for row in cells)))) for name in columns}
     for name in _least_important_first(cells, differing, order):
         if sum(widths.values()) + GAP * (len(widths) - 1) <= width:
             break
@@ -126,7 +125,7 @@ def build_table(
             shortened.add(name)
             for row, run in zip(cells, shown, strict=True):
                 row[name] = _SHORTENED[name](run)
-            widths[name] = max(map(measure, (headings[name], *(row[name] for row in cells))))
+            widths[name] = max(map(cell_width, (headings[name], *(row[name] for row in cells))))
         elif name != "state":
             widths.pop(name, None)
     return RunsTable(
@@ -189,7 +188,7 @@ def column_key(name: str, runs: Iterable[ListedRun]) -> str | None:
 
 def sort_runs(runs: Sequence[ListedRun], order: Order) -> list[ListedRun]:
     """Sort `runs`; those without a value come last, equal ones with the newest first."""
-    newest_first = sorted(runs, key=lambda run: run.name, reverse=True)
+    newest_first = sorted(runs, key=lambda run: (run.began, run.name), reverse=True)
     valued = [run for run in newest_first if _sort_value(run, order.column) is not None]
     unknown = [run for run in newest_first if _sort_value(run, order.column) is None]
     valued.sort(key=lambda run: _sort_value(run, order.column) or _NOTHING, reverse=order.descending)
@@ -206,7 +205,7 @@ def state_text(run: ListedRun) -> str:
 
 _SHORTENED: dict[str, Callable[[ListedRun], str]] = {
     "state": lambda run: f"{SIGNS[run.state]} {run.state}",
-    "name": lambda run: cut(run.title, _SHORT_NAME),
+    "name": lambda run: cut(escaped_name(run.title), _SHORT_NAME),
 }
 """The shorter texts of columns that have two."""
 
@@ -219,7 +218,7 @@ def details_text(run: ListedRun, table: RunsTable) -> str:
     return " · ".join(
         [
             state_text(run),
-            *([printable(error)] if error else []),
+            *([escaped(error)] if error else []),
             *(f"{heading_of(name)} {cells.get(name, UNKNOWN)}" for name in hidden),
         ]
     )
@@ -227,7 +226,7 @@ def details_text(run: ListedRun, table: RunsTable) -> str:
 
 def heading_of(name: str) -> str:
     """Return what the column or setting `name` is called over a column."""
-    return COLUMNS.get(name) or printable(_SHORT_NAMES.get(name, name))
+    return COLUMNS.get(name) or cut(_SHORT_NAMES.get(name, name), _LONGEST_HEADING)
 
 
 _NOTHING: tuple[int, float, str] = (0, 0.0, "")
@@ -239,7 +238,7 @@ def _sort_value(run: ListedRun, column: str) -> tuple[int, float, str] | None:
     value: Any
     match column:
         case "run":
-            value = run.name
+            return 0, run.began, run.name
         case "name":
             value = run.title or None
         case "state":

@@ -1,15 +1,20 @@
 """Keep output of native code off the screen, and survive the end of the terminal."""
 
 import contextlib
+import errno
 import io
 import os
+import stat
 import sys
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Self
 
-STDIN, STDOUT, STDERR = 0, 1, 2
+from cifar_tui.terminal.standard_streams import STDERR, STDIN, STDOUT, redirect_to_devnull
+
+_LOG_FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
+"""Somebody may have put a link or a FIFO in the place of a run's log."""
 
 
 class TerminalStream(io.TextIOWrapper):
@@ -87,24 +92,16 @@ class NativeOutput:
 def redirect_native_output(log: Path) -> None:
     """Append what native code writes to descriptors 1 and 2 to the file `log`."""
     with contextlib.suppress(OSError):  # a full disk must not end the run
-        _redirect(log, [STDOUT, STDERR], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+        _redirect(log, [STDOUT, STDERR], _LOG_FLAGS)
 
 
 def detach_standard_streams(log: Path | None) -> None:
     """Append stdout and stderr to `log`, or discard them without one; redirect stdin from /dev/null."""
     try:
-        _redirect(log or os.devnull, [STDOUT, STDERR], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+        _redirect(log or os.devnull, [STDOUT, STDERR], _LOG_FLAGS if log else os.O_WRONLY)
     except OSError:  # a full disk must not end the run
         redirect_to_devnull(STDOUT, STDERR)
     _redirect(os.devnull, [STDIN], os.O_RDONLY)
-
-
-def redirect_to_devnull(*descriptors: int) -> None:
-    """Discard what is written to `descriptors`, whose reader is gone.
-
-    After a broken pipe the interpreter must have nothing left to flush when it exits.
-    """
-    _redirect(os.devnull, descriptors, os.O_WRONLY)
 
 
 def _replace_streams(*streams: object) -> None:
@@ -114,6 +111,11 @@ def _replace_streams(*streams: object) -> None:
 
 def _redirect(path: Path | str, descriptors: Iterable[int], flags: int) -> None:
     target = os.open(path, flags, 0o644)
-    for descriptor in descriptors:
-        os.dup2(target, descriptor)
-    os.close(target)
+    try:
+        found = os.fstat(target)
+        if flags == _LOG_FLAGS and not (stat.S_ISREG(found.st_mode) and found.st_nlink == 1):
+            raise OSError(errno.EINVAL, "not a file of its own", str(path))
+        for descriptor in descriptors:
+            os.dup2(target, descriptor)
+    finally:
+        os.close(target)

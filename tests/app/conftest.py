@@ -23,7 +23,9 @@ class Started:
         monkeypatch.setattr(LiveRun, "live", live)
         monkeypatch.setattr(LiveRun, "start_training", lambda run: self.trained.append(run))
         monkeypatch.setattr(
-            LiveRun, "start_evaluation", lambda run, weights: self.evaluated.append((run, weights))
+            LiveRun,
+            "start_evaluation",
+            lambda run, weights, **_: self.evaluated.append((run, weights)),
         )
         monkeypatch.setattr(
             LiveRun, "start_run_evaluation", lambda run: self.evaluated.append((run, run.folder))

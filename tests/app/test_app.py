@@ -1,5 +1,9 @@
 """How the dashboard starts a run, in each of the ways it can be launched."""
 
+import asyncio
+import os
+import signal
+import time
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,6 +21,7 @@ from cifar_tui.engine.config.schema import TrainConfig
 from cifar_tui.engine.events import CheckpointSaved, Phase, PhaseChanged, RunEnded
 from cifar_tui.runs.attached import AttachedRun
 from cifar_tui.runs.control.protocol import Request
+from cifar_tui.runs.disk.config import with_absolute_folders
 from cifar_tui.runs.disk.run_lock import Owner, RunLock
 from cifar_tui.runs.disk.store import write_config
 from cifar_tui.runs.live import LiveRun
@@ -192,7 +197,8 @@ async def test_u_takes_more_epochs_from_the_form_and_names_what_stays(app, start
         await pilot.press("u")
         await until(pilot, lambda: started.trained)
         (run,) = started.trained
-        assert (run.config, run.folder) == (TrainConfig(data="synthetic", epochs=4), other_run)
+        expected = with_absolute_folders(TrainConfig(data="synthetic", epochs=4))
+        assert (run.config, run.folder) == (expected, other_run)
 
 
 def test_leaving_a_run_of_another_process_says_how_to_come_back(tmp_path, other_run):
@@ -245,3 +251,48 @@ async def test_m_maximises_a_pane_and_shows_all_again_as_the_footer_says(app):
         await pilot.press("m")
         assert not app.dashboard.is_maximised
         assert "Maximise" in keys()
+
+
+async def test_signals_request_one_stop_and_the_dashboard_exits_when_the_run_has_stopped(
+    app, started, monkeypatch
+):
+    notes, requests = [], []
+    monkeypatch.setattr(app, "notify", lambda text, **_: notes.append(text))
+    monkeypatch.setattr(LiveRun, "request", lambda _, request: requests.append(request))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("t")
+        await until(pilot, lambda: app.own_run)
+        for number in (signal.SIGXCPU, signal.SIGXCPU, signal.SIGTERM, signal.SIGTERM):
+            app.on_signal(number)
+        await until(pilot, lambda: notes)
+        app.own_run._emit(PhaseChanged(phase=Phase.DONE))
+        app.own_run._emit(RunEnded(exit_code=0))
+        await until(pilot, lambda: not app.is_running)
+    assert requests == [Request.STOP], "a second one gives up a save that is tried again"
+    assert notes == ["Stopping… (ctrl+c to quit now)"]
+    assert app.return_value == 128 + signal.SIGXCPU
+
+
+def test_a_signal_after_the_screen_stops_the_run_and_ends_it_at_once_only_where_it_is_repeated(
+    app, started, monkeypatch
+):
+    exits, requests = [], []
+    monkeypatch.setattr(os, "_exit", exits.append)
+    monkeypatch.setattr(LiveRun, "request", lambda _, request: requests.append(request))
+
+    async def train_and_detach():
+        async with app.run_test(size=(120, 40)) as pilot:
+            await pilot.press("t")
+            await until(pilot, lambda: app.own_run)
+            app._leave_running()
+            await until(pilot, lambda: not app.is_running)
+
+    asyncio.run(train_and_detach())
+    now = time.monotonic()
+    for later in (0, 0.5):
+        monkeypatch.setattr(time, "monotonic", lambda later=later: now + later)
+        app.on_signal(signal.SIGTERM)
+    assert (requests, exits) == ([Request.STOP], [])
+    monkeypatch.setattr(time, "monotonic", lambda: now + 5)
+    app.on_signal(signal.SIGTERM)
+    assert (requests, exits) == ([Request.STOP], [128 + signal.SIGTERM])

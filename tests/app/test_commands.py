@@ -58,7 +58,8 @@ async def test_the_palette_offers_what_is_enabled(app):
         names = [command.title for command in app.get_system_commands(app.screen)]
         assert "Train (t)" in names
         assert "Stop (s)" not in names, "no run is active"
-        assert len(palette_commands()) == len({command.call for command in COMMANDS})
+        offered = [command.call for command in palette_commands()]
+        assert sorted([*offered, "command_palette()"]) == sorted({command.call for command in COMMANDS})
 
 
 def enabled(run):
@@ -74,20 +75,22 @@ def test_what_is_enabled_follows_the_run(monkeypatch, tmp_path):
     steering = {"toggle_pause pause", Request.SAVE, Request.EVALUATE}
     assert enabled(None) == enabled(run) == {"train", "runs"}
     monkeypatch.setattr(LiveRun, "live", True)
-    assert enabled(run) == {Request.STOP, "runs"}, "it loads"
+    assert enabled(run) == {Request.STOP, "results", "runs"}, "it loads"
     run._emit(STARTED)
     monkeypatch.setattr(LiveRun, "folder", tmp_path)
-    assert enabled(run) == {*steering, Request.STOP, "detach", "runs"}
+    assert enabled(run) == {*steering, Request.STOP, "detach", "results", "runs"}
     run._emit(PhaseChanged(phase=Phase.PAUSED))
     assert enabled(run) - enabled(None) >= {"toggle_pause resume"}
     assert "toggle_pause pause" not in enabled(run)
     run._emit(PhaseChanged(phase=Phase.TRAINING))
     run._emit(FINISHED)
-    assert enabled(run) == {Request.STOP, "detach", "runs"}, "the last evaluation runs"
+    assert enabled(run) == {Request.STOP, "detach", "results", "runs"}, "the last evaluation runs"
     monkeypatch.setattr(LiveRun, "live", False)
     assert enabled(run) == {"train", "resume_run", "runs"}
     run._emit(CheckpointSaved(path="", step=1, reason="end"))
     assert enabled(run) == {"train", "resume_run", "runs", Request.EVALUATE}
+    run._state.apply(evaluated(1, 60, final=True))
+    assert enabled(run) == {"train", "results", "runs", Request.EVALUATE}, "all is done"
 
 
 def test_a_run_shown_read_only_is_not_steered_and_a_finished_one_needs_more_epochs(monkeypatch, tmp_path):
@@ -106,7 +109,7 @@ def test_a_run_shown_read_only_is_not_steered_and_a_finished_one_needs_more_epoc
         for command in COMMAND_GROUPS["Run"]
         if is_enabled(command.action, command.parameters, run, read_only=True, form_epochs=lambda: 3)
     }
-    assert read_only == {"runs", "back_to_own_run"}
+    assert read_only == {"results", "runs", "back_to_own_run"}
 
 
 async def test_the_footer_is_rebuilt_only_when_its_keys_change(app, monkeypatch):
@@ -126,7 +129,7 @@ async def test_the_footer_is_rebuilt_only_when_its_keys_change(app, monkeypatch)
         before = shown()
         app.dashboard.find_setting("epochs")
         await until(pilot, lambda: shown() != before)
-        assert [key.key_display for key in keys.query("FooterKey")] == ["f1"], "? is a letter now"
+        assert [key.key_display for key in keys.query("FooterKey")] == ["f3"], "r is a letter now"
         await pilot.press("escape")
         await until(pilot, lambda: shown() == before)
 

@@ -72,6 +72,18 @@ def test_a_lost_answer_holds_the_screen_only_for_a_while(link, clock):
     assert not link.waits_for_answer
 
 
+def test_a_key_that_looks_like_an_answer_holds_the_screen_once(link, clock):
+    draw(link)
+    link.on_answer()  # shift+F3
+    draw(link)
+    clock.now += 2 * ANSWER_SECONDS
+    assert not link.behind
+    for _ in range(3):
+        draw(link)
+        clock.now += 2 * BEHIND_SECONDS
+        assert not link.behind
+
+
 def test_nothing_is_asked_before_the_keys_are_read_and_after(link, clock):
     link.stop_asking()
     assert draw(link) == ""

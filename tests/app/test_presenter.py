@@ -14,8 +14,8 @@ from cifar_tui.app.widgets.line import Line
 from cifar_tui.engine.config.schema import TrainConfig
 from cifar_tui.engine.events import LossPoint, Message, Phase, PhaseChanged
 from cifar_tui.runs.control.protocol import Request
+from cifar_tui.runs.curves import Curves
 from cifar_tui.runs.live import LiveRun
-from cifar_tui.runs.state import Curves
 from tests.app.panes.pane_app import trained
 from tests.app.views.runs_app import until
 from tests.runs.made_events import STARTED

@@ -20,8 +20,8 @@ def report(value):
 def bench():
     """Run the benchmarks called `names`, of which `slow` misses its limit."""
     benchmarks = {"fast": lambda _: report(0.5), "slow": lambda _: report(2.0)}
-    return lambda *names, as_json=False: run_benchmarks(
-        names, BenchOptions(), as_json=as_json, benchmarks=benchmarks
+    return lambda *names, as_json=False, **options: run_benchmarks(
+        names, BenchOptions(), as_json=as_json, benchmarks=benchmarks, **options
     )
 
 
@@ -39,6 +39,15 @@ def test_exit_code_is_1_if_a_limit_is_missed(bench, capsys):
     assert bench("fast") == 0
     assert capsys.readouterr().out.splitlines()[0] == "Some title"
     assert bench("slow") == bench("slow", "fast") == 1
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_results_that_cannot_be_written_are_not_called_runs(bench, as_json):
+    def refuse(_text):
+        raise RunFailedError("cannot write the results")
+
+    with pytest.raises(RunFailedError, match=r"^cannot write the results$"):
+        bench("fast", as_json=as_json, print_result=refuse)
 
 
 def test_full_disk_is_one_sentence():

@@ -9,6 +9,7 @@ from cifar_tui.bench.options import BenchOptions
 from cifar_tui.bench.presets import images_per_second, measure_presets
 from cifar_tui.bench.tutorial import measure_tutorial
 from cifar_tui.cli.main import main
+from cifar_tui.engine.config.presets import PRESETS
 from cifar_tui.engine.errors import RunFailedError
 from tests.bench.loss_points import loss_points
 
@@ -28,6 +29,14 @@ def test_tutorial_compares_the_loop_eager_and_the_default_backend(options, monke
     assert default.at_least == 20
     assert rows["speedup of the eager backend over the tutorial's loop"].at_least is None
     assert "cpu" in report.title
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_the_speed_of_a_preset_is_measured_in_a_run_that_does_not_end_first(options, preset):
+    """A fast GPU is done with all epochs of some presets in a second."""
+    config = options.steady_config(preset)
+    assert config.epochs == 100_000
+    assert (config.eval_every, config.checkpoint_every_epochs, config.checkpoint_every_minutes) == (0, 0, 0)
 
 
 def test_presets_are_measured_and_trained_to_the_end(options):

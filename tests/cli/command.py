@@ -58,11 +58,12 @@ def run_process(*arguments, cwd, **options):
 
 
 def assert_one_sentence(result, code, *words):
-    """The program said one thing on stderr, with `words` in it, and ended with `code`."""
+    """The program said one thing on stderr after what it loads, with `words` in it, and ended with `code`."""
     assert result.returncode == code, result.stderr
     assert "Traceback" not in result.stderr
     assert result.stdout == ""
-    said = [line for line in result.stderr.splitlines() if not re.match("cifar-tui: loading", line)]
+    loads = re.compile(r"cifar-tui: (loading|\S+ [\d,]+ images of )")
+    said = [line for line in result.stderr.splitlines() if not loads.match(line)]
     assert len(said) == 1, result.stderr
     for word in words:
         assert str(word) in said[0]

@@ -20,6 +20,7 @@ def completed(tmp_path):
     """Gives what bash completes the last of some words with, in a folder with two runs, one of them named."""
     (tmp_path / "script").write_text(completion_script("bash"))
     (tmp_path / "net.pth").touch()
+    (tmp_path / "cifar.tar.gz").touch()
     for run in ("20260101-100000", "20260102-100000"):
         (tmp_path / "checkpoints" / run).mkdir(parents=True)
     (tmp_path / "checkpoints" / "20260101-100000" / "name").write_text("baseline\n")
@@ -51,9 +52,19 @@ def completed(tmp_path):
         (["attach", ""], ["20260101-100000", "20260102-100000", "baseline", "latest"]),
         (["eval", "n"], ["net.pth"]),
         (["eval", "l"], ["latest"]),
-        (["train", "--data", "c"], ["cifar10", "checkpoints"]),
+        (["train", "--data", "c"], ["cifar10", "checkpoints", "cifar.tar.gz"]),
+        (["train", "--data", "checkpoints/"], ["checkpoints/20260101-100000", "checkpoints/20260102-100000"]),
+        (["train", "--data", "n"], []),
+        (["predict", "l"], ["latest"]),
+        (["predict", "latest", "n"], ["net.pth"]),
+        (["predict", "latest", "net.pth", "n"], ["net.pth"]),
+        (["predict", "--to"], ["--top"]),
         (["train", "--config", "s"], ["script"]),
         (["completion", "z"], ["zsh"]),
+        (["export", "b"], ["baseline"]),
+        (["export", "latest", "baseline", "--h"], ["--help", "--html"]),
+        (["export", "latest", "--html", "s"], ["script"]),
+        (["export", "latest", "--svg", "c"], ["checkpoints"]),
     ],
 )
 def test_a_tab_completes_what_can_stand_there(completed, words, candidates):

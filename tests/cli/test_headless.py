@@ -1,22 +1,29 @@
 """Training and evaluating without the dashboard: stdout, stderr, exit codes, files."""
 
+import io
 import json
 import os
 import pty
 import re
+import select
 import shutil
 import signal
 import subprocess
+import termios
+import time
 
 import pytest
 import torch
 
-from cifar_tui.cli import headless
-from cifar_tui.cli.headless import _Bar, _training_results
+from cifar_tui.cli import headless, progress
+from cifar_tui.cli.headless import _follow, _RunBar, _stop_on_signals, _Terminal, _training_results
 from cifar_tui.engine.config.schema import TrainConfig
+from cifar_tui.engine.data.registry import ALTERNATIVES
 from cifar_tui.engine.errors import CancelledError
+from cifar_tui.engine.events import LoadingProgress, Phase, PhaseChanged
 from cifar_tui.engine.session import Session
 from cifar_tui.runs.live import LiveRun
+from cifar_tui.terminal import restore
 from tests.cli.command import COMMAND, assert_one_sentence
 
 
@@ -138,7 +145,7 @@ def test_a_folder_without_images_ends_with_3(cli, image_folder, kind):
 def test_no_network_ends_with_3_and_names_the_ways(cli, monkeypatch):
     for name in ("https_proxy", "http_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
-    assert_one_sentence(cli.run("train", "--headless"), 3, "set data to a folder of images or to synthetic")
+    assert_one_sentence(cli.run("train", "--headless"), 3, ALTERNATIVES)
     assert os.listdir(cli.cwd / "checkpoints") == []
 
 
@@ -244,11 +251,83 @@ def test_results_reach_stdout_when_the_reader_of_stderr_is_gone(image_folder, tm
     assert (folder / "report.json").exists()
 
 
+@pytest.mark.parametrize("known", [True, False])
+def test_a_bar_is_as_wide_as_its_terminal_whatever_the_shell_exports(monkeypatch, known):
+    ours, its = pty.openpty()
+    if known:
+        termios.tcsetwinsize(its, (40, 120))
+    monkeypatch.setattr(progress, "STDERR", its)
+    monkeypatch.setattr("rich.console._STD_STREAMS", (its,))
+    monkeypatch.setattr("sys.stdout", io.StringIO())
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "33")
+    monkeypatch.setenv("LINES", "7")
+    assert _RunBar()._progress.console.size == ((120, 40) if known else (33, 7))
+    os.close(ours)
+    os.close(its)
+
+
+def test_a_second_ctrl_c_shows_the_cursor_that_the_bar_has_hidden(monkeypatch, tmp_path):
+    ours, its = pty.openpty()
+    for module in (headless, restore):
+        monkeypatch.setattr(module, "STDERR", its)
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+
+    class ExitedError(Exception):
+        pass
+
+    def exit_at_once(code):
+        raise ExitedError(code)
+
+    monkeypatch.setattr(os, "_exit", exit_at_once)
+    now = 100.0
+    run = LiveRun(TrainConfig(), checkpoints=tmp_path)
+    with _stop_on_signals(run, _Terminal()):
+        handler = signal.getsignal(signal.SIGINT)
+        handler(signal.SIGINT, None)
+        assert not select.select([ours], [], [], 0)[0]
+        now += 2
+        with pytest.raises(ExitedError, match="130"):
+            handler(signal.SIGINT, None)
+    assert os.read(ours, 99) == b"\x1b[?25h"
+    os.close(ours)
+    os.close(its)
+
+
+def test_signals_that_follow_the_first_one_request_no_second_stop(tmp_path):
+    """It would give up a save that is tried again."""
+    run = LiveRun(TrainConfig(), checkpoints=tmp_path)
+    with _stop_on_signals(run, _Terminal()):
+        for number in (signal.SIGXCPU, signal.SIGXCPU, signal.SIGTERM, signal.SIGTERM):
+            signal.getsignal(number)(number, None)
+    assert run._control.stops == 1
+
+
+def test_how_long_a_slow_download_will_take_is_said_at_once_and_then_once_a_minute(
+    monkeypatch, capsys, tmp_path
+):
+    now = 100.0
+    monkeypatch.setattr(headless.time, "monotonic", lambda: now)
+    note = "the server is slow (66 kB/s, about 43 min left): wait, or stop and set data to synthetic"
+    run = LiveRun(TrainConfig(), checkpoints=tmp_path)
+    run._state.apply(PhaseChanged(phase=Phase.LOADING))
+    run._state.apply(LoadingProgress(stage="downloading", done=1, total=9, unit="bytes", note=note))
+
+    def wait(_seconds):
+        nonlocal now
+        now += 25
+        return now > 200
+
+    monkeypatch.setattr(run, "wait", wait)
+    _follow(run, _Terminal(), results_to_stderr=False)
+    assert capsys.readouterr().err.splitlines().count(f"cifar-tui: {note}") == 2
+
+
 def test_a_bar_is_drawn_on_its_terminal_and_never_in_the_log_that_takes_its_place(tmp_path, monkeypatch):
     ours, its = pty.openpty()
-    monkeypatch.setattr(headless, "STDERR", its)
+    monkeypatch.setattr(progress, "STDERR", its)
     log = tmp_path / "run.log"
-    with log.open("w") as file, _Bar() as bar:
+    with log.open("w") as file, _RunBar() as bar:
         bar._progress.refresh()
         drawn = b""
         while b"loading" not in drawn:

@@ -3,12 +3,10 @@
 import contextlib
 import json
 import os
-import pty
 import re
 import select
 import signal
 import subprocess
-import sys
 import threading
 
 import pytest
@@ -25,6 +23,7 @@ from cifar_tui.runs.disk.summary import read_summary
 from cifar_tui.runs.live import LiveRun
 from cifar_tui.runs.state import RunState
 from tests.cli.command import COMMAND, assert_one_sentence, run_process, wait_until
+from tests.programs import ExecutedProgram, ForkedProgram
 
 RARELY = ["--set", "eval_every=0", "--set", "checkpoint_every_epochs=0"]
 
@@ -34,16 +33,17 @@ def arguments(image_folder, *more):
 
 
 class Terminal:
-    """The program in a pseudo-terminal; it may be started with SIGHUP ignored."""
+    """The program in a pseudo-terminal; it may be started with SIGHUP ignored, and import torch itself."""
 
-    def __init__(self, *arguments, cwd, ignore_hangup=False):
+    def __init__(self, *arguments, cwd, ignore_hangup=False, imports_torch=False):
         self.received = b""
-        self.pid, self.descriptor = pty.fork()
-        if self.pid == 0:
-            os.chdir(cwd)
-            # whatever the tests themselves were started with
-            signal.signal(signal.SIGHUP, signal.SIG_IGN if ignore_hangup else signal.SIG_DFL)
-            os.execve(sys.executable, [*COMMAND, *map(str, arguments)], os.environ | {"TERM": "xterm"})
+        arguments = [str(argument) for argument in arguments]
+        options = {"cwd": cwd, "environment": os.environ | {"TERM": "xterm"}, "ignore_hangup": ignore_hangup}
+        if imports_torch:
+            self._program = ExecutedProgram([*COMMAND, *arguments], **options)
+        else:
+            self._program = ForkedProgram(arguments, **options)
+        self.descriptor = self._program.descriptor
 
     def until(self, condition):
         """Wait until `condition` holds, while the terminal is read."""
@@ -70,21 +70,17 @@ class Terminal:
         def ended():
             if self.descriptor is not None:
                 self.pump()
-            pid, status = os.waitpid(self.pid, os.WNOHANG)
-            if pid:
-                self.pid = None
-                code.append(os.waitstatus_to_exitcode(status))
-            return pid
+            code.append(self._program.poll())
+            return code[-1] is not None
 
         wait_until(ended)
         if self.descriptor is not None:
             self.pump()
-        return code[0]
+        return code[-1]
 
     def close(self):
-        if self.pid is not None:
-            os.kill(self.pid, signal.SIGKILL)
-            os.waitpid(self.pid, 0)
+        if self._program.poll() is None:
+            self._program.kill()
         if self.descriptor is not None:
             self.hang_up()
 
@@ -172,7 +168,7 @@ def test_a_closed_terminal_ends_nothing_and_the_output_goes_to_the_runs_log(
 def test_a_terminal_that_closes_during_loading_leaves_its_output_in_the_log_too(
     open_terminal, image_folder, tmp_path
 ):
-    terminal = open_terminal("train", "--headless", *arguments(image_folder))
+    terminal = open_terminal("train", "--headless", *arguments(image_folder), imports_torch=True)
     terminal.until(lambda: b"PyTorch" in terminal.received)
     terminal.hang_up()
     assert terminal.wait() == 0

@@ -6,18 +6,21 @@ import subprocess
 import sys
 
 import pytest
+import tomli_w
 
 from cifar_tui.cli.options import COMMANDS
-from cifar_tui.cli.parser import build_settings, parse
+from cifar_tui.cli.parser import build_settings, checkpoints_folder, parse
 from cifar_tui.engine.config.presets import PRESETS
-from cifar_tui.engine.config.schema import TrainConfig
+from cifar_tui.engine.config.schema import TrainConfig, preset_values
 from cifar_tui.engine.config.text import setting_text
+from cifar_tui.engine.errors import ConfigError
 from cifar_tui.engine.models.registry import MODELS
 from tests.cli.command import assert_one_sentence
 
 TRAINING = {"--epochs", "--batch-size", "--lr", "--seed"}
 RECIPE = {"--preset", "--set", "--config"}
 IMAGES = {"--data", "--data-dir", "--device"}
+*FIRST_COMMANDS, LAST_COMMAND = COMMANDS
 
 
 @pytest.mark.parametrize(
@@ -25,8 +28,10 @@ IMAGES = {"--data", "--data-dir", "--device"}
     [
         (["train"], TRAINING | RECIPE | IMAGES | {"--checkpoints"}),
         (["eval"], RECIPE | IMAGES | {"--checkpoints"}),
+        (["predict"], {"--set", "--device", "--checkpoints"}),
         (["attach"], {"--checkpoints"}),
         (["runs"], {"--checkpoints"}),
+        (["export"], {"--checkpoints"}),
         (["presets"], set()),
         (["bench"], IMAGES | {"--preset"}),
         (["completion"], set()),
@@ -81,10 +86,7 @@ def test_the_help_of_train_lists_every_setting_preset_and_model(shown_help):
     ("arguments", "says"),
     [
         ("trian", "no command 'trian'; did you mean 'train'?"),
-        (
-            "xyz",
-            "no command 'xyz'; the commands are train, eval, attach, runs, presets, bench and completion",
-        ),
+        ("xyz", f"no command 'xyz'; the commands are {', '.join(FIRST_COMMANDS)} and {LAST_COMMAND}"),
         ("--epoch 5", "unknown option --epoch; did you mean '--epochs'?"),
         ("train --epoch 5", "unknown option --epoch; did you mean '--epochs'?"),
         ("--epcohs 5 train", "unknown option --epcohs; did you mean '--epochs'?"),
@@ -101,6 +103,7 @@ def test_the_help_of_train_lists_every_setting_preset_and_model(shown_help):
         ("train --data-dir --x", "--data-dir needs a value: --data-dir DIR"),
         ("train --json=yes", "--json takes no value"),
         ("eval", "the following arguments are required: RUN|FILE.pth; see 'cifar-tui eval --help'"),
+        ("predict x", "the following arguments are required: IMAGE; see 'cifar-tui predict --help'"),
         ("bench -n0", "-n must be a whole number, at least 1; see 'cifar-tui bench --help'"),
         ("bench all", "NAME must be one of tutorial, presets, not 'all'; see 'cifar-tui bench --help'"),
     ],
@@ -160,6 +163,14 @@ def test_an_options_value_is_no_command_and_no_option():
     assert (options.command, options.data, options.name) == ("train", "runs", "eval")
 
 
+def test_a_tilde_in_an_option_is_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "my.toml").write_text("epochs = 7")
+    options = parse(["train", "--checkpoints=~/runs", "--config=~/my.toml"])
+    assert checkpoints_folder(options) == tmp_path / "runs"
+    assert build_settings(options).epochs == 7
+
+
 def test_help_and_version_import_neither_torch_nor_textual():
     code = (
         "import sys, contextlib, cifar_tui.cli.main\n"
@@ -168,3 +179,61 @@ def test_help_and_version_import_neither_torch_nor_textual():
         "sys.exit(bool({'torch', 'textual', 'rich', 'numpy'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 0
+
+
+WHOLE = preset_values("tutorial")
+
+
+@pytest.mark.parametrize(
+    ("in_file", "words", "says"),
+    [
+        ({"preset": "tutorial", **WHOLE}, ["--preset", "quick"], "leave out one of them"),
+        ({"preset": "tutorial"}, ["--preset", "quick"], "leave out one of them"),
+        ({"preset": "max", "epochs": 1}, ["--set", "preset=quick"], "leave out one of them"),
+        ({"preset": 3}, ["--preset", "quick"], "leave out one of them"),
+        (WHOLE, ["--preset", "quick"], "overrides every setting"),
+        (WHOLE | {"seed": 3, "data": "x"}, ["--preset", "max"], "overrides every setting"),
+        (preset_values("quick") | {"momentum": 0.5}, ["--preset", "quick"], "overrides every setting"),
+    ],
+)
+@pytest.mark.parametrize("command", [["train"], [], ["eval", "x.pth"]])
+def test_a_preset_that_a_file_overrides_whole_is_refused(tmp_path, in_file, words, says, command):
+    path = tmp_path / "c.toml"
+    path.write_text(tomli_w.dumps({name: "" if value is None else value for name, value in in_file.items()}))
+    with pytest.raises(ConfigError, match=says):
+        build_settings(parse([*command, "--config", str(path), *words]))
+
+
+@pytest.mark.parametrize(
+    ("in_file", "words", "expected"),
+    [
+        ({"epochs": 3}, ["--preset", "quick"], ("quick", "airbench-tiny", 3)),
+        ({"epochs": 3}, ["--preset", "quick", "--epochs", "5"], ("quick", "airbench-tiny", 5)),
+        ({"preset": "quick", "epochs": 3}, ["--preset", "quick"], ("quick", "airbench-tiny", 3)),
+        ({"preset": "quick", "epochs": 3}, ["--epochs", "5"], ("quick", "airbench-tiny", 5)),
+        (WHOLE, [], ("tutorial", "net", 2)),
+        (preset_values("quick"), ["--preset", "quick"], ("quick", "airbench-tiny", 4)),
+    ],
+)
+def test_the_file_overrides_the_preset_and_the_options_the_file(tmp_path, in_file, words, expected):
+    path = tmp_path / "c.toml"
+    path.write_text(tomli_w.dumps({name: "" if value is None else value for name, value in in_file.items()}))
+    config = build_settings(parse(["train", "--config", str(path), *words]))
+    assert (config.preset, config.model, config.epochs) == expected
+
+
+@pytest.mark.parametrize(
+    ("in_file", "words", "named"),
+    [
+        ({"batch_size": 0}, [], True),
+        ({"batch_size": "four"}, ["--epochs", "3"], True),
+        ({"epochs": 3}, ["--set", "batch_size=0"], False),
+        ({"batch_size": 4}, ["--set", "batch_size=0"], False),
+    ],
+)
+def test_a_wrong_setting_names_the_file_if_it_comes_from_there(tmp_path, in_file, words, named):
+    path = tmp_path / "c.toml"
+    path.write_text(tomli_w.dumps(in_file))
+    with pytest.raises(ConfigError, match=r"batch_size .* must be a whole number") as refused:
+        build_settings(parse(["train", "--config", str(path), *words]))
+    assert str(refused.value).startswith(f"'{path}': ") is named

@@ -1,5 +1,7 @@
 """`cifar-tui runs`: what it prints, for a reader and for a program."""
 
+import contextlib
+import io
 import json
 import subprocess
 import sys
@@ -14,9 +16,10 @@ from cifar_tui.cli.runs import list_command
 from cifar_tui.engine.config.file import config_to_toml
 from cifar_tui.engine.config.schema import TrainConfig
 from cifar_tui.engine.errors import ConfigError
-from cifar_tui.engine.events import Phase, PhaseChanged, RunEnded
+from cifar_tui.engine.events import ClassAccuracy, Phase, PhaseChanged, RunEnded
 from cifar_tui.runs.disk.store import write_name
-from tests.runs.made_events import STARTED, evaluated, finished, record
+from tests.runs.made_evaluations import evaluate
+from tests.runs.made_events import STARTED, evaluated, finished, point, record
 
 
 @pytest.fixture
@@ -93,7 +96,7 @@ def test_where_not_even_the_ids_fit_they_stay_whole(make_run, tmp_path, terminal
         make_run(name)
     shown = terminal(30)
     assert list_command(tmp_path, names, as_json=False) == 0
-    assert [line.split()[0] for line in shown()][:5] == ["run", *names]
+    assert [line.split()[0] for line in shown()[:5]] == ["run", *names]
 
 
 @pytest.mark.usefixtures("two_runs")
@@ -153,6 +156,106 @@ def test_json_of_several_runs_has_their_differences(tmp_path, capsys):
     assert [run["run"] for run in compared["runs"]] == ["20260101-100000", "20260102-100000"]
     assert list_command(tmp_path, ["latest"], as_json=True) == 0
     assert [run["run"] for run in json.loads(capsys.readouterr().out)] == ["20260102-100000"]
+
+
+def classes(**correct):
+    """An evaluation of 100 images of each class at step 20."""
+    entries = tuple(ClassAccuracy(name=name, correct=count, total=100) for name, count in correct.items())
+    return replace(
+        evaluated(20, sum(correct.values())), total=100 * len(correct), per_class=entries, final=True
+    )
+
+
+def test_json_of_several_runs_has_curves_and_what_each_gains_and_loses_against_the_first(make_run, tmp_path):
+    for name, loss, figures in (("a", 2.0, {"cat": 50, "dog": 60}), ("b", 1.5, {"dog": 52, "cat": 55})):
+        points = [point(step, loss - step / 1000) for step in range(1, 1001)]
+        record(make_run(name), *points, classes(**figures))
+    compared = compared_as_json(tmp_path, "a", "b")
+    curves = compared["runs"][1]["curves"]
+    assert len(curves["loss"]) == 500
+    assert curves["loss"][0] == [1, 1.499]
+    assert (curves["steps_per_epoch"], curves["test_accuracy"][-1]) == (100, [20, 0.535])
+    (against,) = compared["comparisons"]
+    assert (against["run"], against["baseline"]) == ("b", "a")
+    assert against["at_same_epoch"]["loss"] == pytest.approx(-0.5)
+    assert against["at_same_epoch"]["epoch"] == 10
+    assert against["evaluated_steps"] == [20, 20]
+    changes = [(entry["name"], round(entry["change"], 4)) for entry in against["per_class"]]
+    assert changes == [("dog", -0.08), ("cat", 0.05)], "the largest first"
+    assert against["images"] == {
+        "compared": False,
+        "reason": "b has no stored predictions; training writes them at each evaluation",
+    }
+
+
+def test_json_has_the_images_that_one_run_recognises_and_the_other_does_not(make_run, tmp_path):
+    for name, predicted in (("a", [0, 0, 0, 1]), ("b", [0, 1, 1, 1])):
+        folder = make_run(name)
+        record(folder, evaluate(folder, [0, 1, 0, 1], predicted))
+    (against,) = compared_as_json(tmp_path, "a", "b")["comparisons"]
+    assert against["images"]["counts"] == {
+        "both_right": 2,
+        "only_run": 1,
+        "only_baseline": 1,
+        "both_wrong": 0,
+    }
+    assert against["images"]["indices"]["only_run"] == [1]
+    assert against["images"]["indices"]["only_baseline"] == [2]
+
+
+def compared_as_json(checkpoints, *names):
+    """What `runs --json` prints of the runs `names`."""
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        assert list_command(checkpoints, list(names), as_json=True) == 0
+    return json.loads(printed.getvalue())
+
+
+def test_a_run_on_other_images_of_the_same_classes_is_named(make_run, tmp_path, capsys):
+    for pixels, name in enumerate("ab"):
+        folder = make_run(name)
+        record(folder, evaluate(folder, [0, 1, 0, 1], [0, 1, 1, 1], pixels=pixels))
+    assert list_command(tmp_path, ["a", "b"], as_json=False) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "b was evaluated on different test images"
+
+
+def test_the_gains_and_losses_of_classes_follow_the_table(make_run, tmp_path, capsys):
+    for name, figures in (("a", {"cat": 50, "dog": 60, "ant": 70}), ("b", {"cat": 53, "dog": 48, "ant": 70})):
+        record(make_run(name), classes(**figures))
+    make_run("c")
+    assert list_command(tmp_path, ["a", "b"], as_json=False) == 0
+    lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert lines[-5:] == [
+        "class a b",
+        "dog 60.0 % ▼ -12.0",
+        "cat 50.0 % ▲ +3.0",
+        "ant 70.0 % = 0.0",
+        "▲ ▼ percentage points of test accuracy against the first run",
+    ]
+
+
+def test_gains_are_shown_of_as_many_runs_as_there_is_room_for(make_run, tmp_path, terminal):
+    names = [f"a-run-with-a-long-name-{number}" for number in range(4)]
+    for number, name in enumerate(names):
+        record(make_run(name), classes(cat=50 + number))
+    shown = terminal(80)
+    assert list_command(tmp_path, names, as_json=False) == 0
+    lines = shown()
+    place = next(number for number, line in enumerate(lines) if line.startswith("class"))
+    assert lines[place].split() == ["class", *names[:2]]
+    assert lines[place + 1].split() == ["cat", "50.0", "%", "▲", "+1.0"]
+    assert f"no room for {names[2]}, {names[3]}" in lines
+
+
+def test_runs_without_an_evaluation_or_on_other_images_are_named(make_run, tmp_path, capsys):
+    record(make_run("a"), classes(cat=50))
+    record(make_run("b"), classes(cat=50, dog=50))
+    folder = make_run("c")
+    (folder / "events.jsonl").unlink()
+    assert list_command(tmp_path, ["a", "b", "c"], as_json=False) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-2:] == ["c has no evaluation", "b was evaluated on 200 test images, not 100"]
+    assert list_command(tmp_path, ["c", "a"], as_json=False) == 0
+    assert capsys.readouterr().out.splitlines()[-1].startswith("c has no evaluation: no gains")
 
 
 def test_json_of_what_is_not_known_is_null(make_run, tmp_path, capsys):

@@ -8,6 +8,7 @@ from cifar_tui.engine.config.fields import Group, setting, whole
 from cifar_tui.engine.config.schema import SETTINGS, TrainConfig
 from cifar_tui.engine.control import RunControl
 from cifar_tui.engine.data.dataset import ImageSplit
+from cifar_tui.engine.disk.run_folder import RunFolder
 from cifar_tui.engine.events import PhaseChanged
 from cifar_tui.engine.models.registry import create_model
 from cifar_tui.engine.optim.build import create_optimizer
@@ -52,7 +53,7 @@ def choice_of(backend):
     return BackendChoice(backend=get_backend(backend), reason="chosen by this test")
 
 
-def build_setup(dataset, *, backend="eager", log=print, resumed_precision=None, **settings):
+def build_setup(dataset, *, backend="eager", log=print, resumed_precision=None, restore=None, **settings):
     """`build_training` of the given settings, with the backend called `backend`."""
     config = TrainConfig(**settings)
     torch.manual_seed(config.seed)
@@ -64,6 +65,7 @@ def build_setup(dataset, *, backend="eager", log=print, resumed_precision=None, 
         log=log,
         cancelled=lambda: False,
         resumed_precision=resumed_precision,
+        restore=restore,
     )
 
 
@@ -97,7 +99,13 @@ class MadeTraining:
         self.on_event = on_event
         precision = state["steps"].get("precision") if state else None
         settings = {"epochs": 1, "log_every": 100, **settings}
-        setup = build_setup(dataset, backend=backend, resumed_precision=precision, **settings)
+        setup = build_setup(
+            dataset,
+            backend=backend,
+            resumed_precision=precision,
+            restore=None if state is None else lambda setup: setup.load_state_dict(state),
+            **settings,
+        )
         if wrap is not None:
             setup = dataclasses.replace(setup, runner=wrap(setup.runner))
         self.setup, self.net = setup, setup.net
@@ -105,12 +113,14 @@ class MadeTraining:
             TrainConfig(**settings),
             setup,
             RunContext(
-                folder=folder,
+                folder=RunFolder(folder),
                 emit=self.emit,
                 control=self.control,
                 interactive=interactive,
                 settings={},
                 provenance={"backend": setup.choice.identity},
+                class_names=dataset.class_names,
+                scales=dataset.scales,
             ),
             samples=dataset.test.images[:8],
             evaluate=self.evaluate,

@@ -10,11 +10,13 @@ import sys
 import pytest
 
 from cifar_tui.engine.atomic import (
+    disk_errors_explained,
     link_atomically,
     remove_leftovers,
     write_atomically,
     write_text_atomically,
 )
+from cifar_tui.engine.errors import RunFailedError
 
 
 def test_the_new_content_replaces_the_old(tmp_path):
@@ -69,8 +71,25 @@ def test_a_file_system_that_cannot_sync_a_folder_is_no_failure(tmp_path, monkeyp
     assert (tmp_path / "file").read_bytes() == b"new"
 
 
-STEPS = ("open", "write", "fchmod", "fsync", "close", "replace", "open", "fsync", "close")
-"""The system calls of a save, in their order: the last three make the rename durable."""
+@pytest.mark.parametrize(
+    ("place", "says"),
+    [
+        ("taken/last.pt", "Is a directory; remove the folder in its place"),
+        ("gone/last.pt", "No such file or directory; the folder was removed or renamed"),
+        ("file/last.pt", "Not a directory; the folder was removed or renamed"),
+    ],
+)
+def test_a_file_that_cannot_be_written_is_explained_by_what_is_in_its_place(tmp_path, place, says):
+    (tmp_path / "taken" / "last.pt").mkdir(parents=True)
+    (tmp_path / "file").touch()
+    with pytest.raises(RunFailedError) as failed, disk_errors_explained("save it"):
+        write_atomically(tmp_path / place, b"new")
+    assert str(failed.value) == f"cannot save it: {says}"
+    assert os.listdir(tmp_path / "taken") == ["last.pt"]
+
+
+STEPS = ("open", "open", "write", "fsync", "close", "replace", "fsync", "close")
+"""The system calls of a save, in their order: those after the rename make it durable."""
 
 KILLED_AT = """
 import os, signal, sys
@@ -90,7 +109,7 @@ def counted(owner, name):
         return original(*arguments, **options)
     setattr(owner, name, call)
 
-for name in ("write", "fchmod", "fsync", "close", "replace", "open"):
+for name in ("write", "fsync", "close", "replace", "open"):
     counted(os, name)
 write_atomically(path, b"new" * 100_000)
 print(*names)

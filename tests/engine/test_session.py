@@ -1,13 +1,13 @@
 """A whole run of the engine: the five steps on a folder of small images."""
 
 import json
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import pytest
 import torch
 
-from cifar_tui.engine.config.schema import SETTINGS, TrainConfig
-from cifar_tui.engine.control import RunControl
+from cifar_tui.engine.config.schema import SETTINGS
+from cifar_tui.engine.disk.run_folder import RunFolder
 from cifar_tui.engine.errors import CancelledError, ConfigError, DataUnavailableError, RunFailedError
 from cifar_tui.engine.events import (
     Alert,
@@ -18,46 +18,10 @@ from cifar_tui.engine.events import (
     Phase,
     PhaseChanged,
     TrainingStarted,
+    Validated,
 )
 from cifar_tui.engine.models.registry import create_model
-from cifar_tui.engine.session import Session, _load_state
-from cifar_tui.engine.steps.eager import EagerSteps
-
-
-class Run:
-    def __init__(self, tmp_path, *, data, on_event=None, **settings):
-        self.events = []
-        self.folder = tmp_path / "run"
-        self.control = RunControl()
-        self.on_event = on_event
-        config = TrainConfig(
-            **{
-                "data": str(data),
-                "data_dir": str(tmp_path / "data"),
-                "epochs": 4,
-                "device": "cpu",
-                **settings,
-            }
-        )
-        self.session = Session(config=config, emit=self.emit, control=self.control)
-
-    def emit(self, event):
-        self.events.append(event)
-        if self.on_event is not None:
-            self.on_event(self, event)
-
-    def train(self, resume_from=None):
-        return self.session.train(self.create_folder, interactive=True, resume_from=resume_from)
-
-    def create_folder(self):
-        self.folder.mkdir(exist_ok=True)
-        return self.folder
-
-    def of(self, kind):
-        return [event for event in self.events if isinstance(event, kind)]
-
-    def printed(self):
-        return [event.text for event in self.of(Message) if event.printed]
+from tests.engine.made_session import Run
 
 
 def test_the_five_steps(tmp_path, image_folder):
@@ -149,60 +113,6 @@ def test_every_setting_is_followed_and_saved_weights_are_evaluated_again_the_sam
         again = Run(tmp_path, data=image_folder, **recipe)
         report = again.session.evaluate_file(run.folder / name)
         assert (report.correct, report.loss) == (final.correct, final.loss)
-
-
-@pytest.fixture
-def resumable(tmp_path, image_folder):
-    """A recipe, and the state of its run after an epoch."""
-    recipe = {"model": "airbench-tiny", "translate": 1, "learning_rate": 0.01, "batch_size": 8}
-    Run(tmp_path, data=image_folder, epochs=1, **recipe).train()
-    return recipe, torch.load(tmp_path / "run" / "last.pt", weights_only=True)
-
-
-def test_a_resumed_run_keeps_its_precision_without_measuring(tmp_path, image_folder, resumable, monkeypatch):
-    recipe, state = resumable
-    state["steps"]["precision"] = "bf16"
-    prepared = []
-    monkeypatch.setattr(
-        EagerSteps, "prepare", lambda steps, cancelled: prepared.append(steps.state_dict()["precision"])
-    )
-    run = Run(tmp_path, data=image_folder, epochs=2, precision="auto", **recipe)
-    assert run.train(resume_from=state).completed
-    logged = [message.text for message in run.of(Message) if "training in" in message.text]
-    assert logged == ["training in bf16, as before the resume"]
-    assert prepared == ["bf16"]
-    assert torch.load(tmp_path / "run" / "last.pt", weights_only=True)["steps"]["precision"] == "bf16"
-
-
-def test_a_run_resumed_on_another_kind_of_device_chooses_its_precision_there_and_says_so(
-    tmp_path, image_folder, resumable
-):
-    recipe, state = resumable
-    state["steps"]["precision"] = "tf32"
-    state["provenance"]["device"] = "cuda:0 NVIDIA H100"
-    run = Run(tmp_path, data=image_folder, epochs=2, **recipe)
-    assert run.train(resume_from=state).completed
-    alerts = [alert.text for alert in run.of(Alert) if "tf32" in alert.text]
-    assert len(alerts) == 1
-    assert alerts[0].startswith("results may differ from an uninterrupted run: ")
-    assert "fp32" in alerts[0]
-    assert torch.load(tmp_path / "run" / "last.pt", weights_only=True)["steps"]["precision"] == "fp32"
-
-
-def test_matrix_products_are_rounded_as_the_precision_says_that_a_resumed_run_keeps(
-    tmp_path, image_folder, resumable
-):
-    recipe, state = resumable
-    rounded = []
-
-    def look(run, event):
-        if isinstance(event, EpochFinished):
-            rounded.append(torch.backends.cudnn.conv.fp32_precision)
-
-    for precision in ("fp32", "tf32"):
-        state["steps"]["precision"] = precision
-        Run(tmp_path, data=image_folder, epochs=2, on_event=look, **recipe).train(resume_from=state)
-    assert rounded == ["ieee", "tf32"]
 
 
 @pytest.fixture
@@ -316,12 +226,48 @@ def test_weights_for_another_number_of_classes_are_refused(tmp_path, image_folde
         run.session.evaluate_file(tmp_path / "ten.pth")
 
 
-def test_a_state_that_does_not_fit_is_refused_with_what_does_not_fit(tmp_path):
-    ours, other = (create_model("net", num_classes=count) for count in (10, 3))
-    with pytest.raises(
-        ConfigError, match=r"last\.pt' does not match .* \(size mismatch for fc3\.weight: .*\); use"
-    ):
-        _load_state(ours, other.state_dict(), tmp_path / "last.pt")
+def test_weights_whose_outputs_are_not_finite_have_no_accuracy(tmp_path, image_folder):
+    weights = create_model("airbench-tiny", num_classes=3).state_dict()
+    weights["blocks.0.norms.0.running_var"].fill_(-1)  # finite, but has no square root
+    torch.save(weights, tmp_path / "w.pth")
+    run = Run(tmp_path, data=image_folder, model="airbench-tiny")
+    with pytest.raises(RunFailedError, match=r"no accuracy: the outputs .* are not finite; use"):
+        run.session.evaluate_file(tmp_path / "w.pth", report_to=RunFolder(tmp_path))
+    assert (run.of(Evaluated), run.session.report, run.printed()) == ([], None, [])
+    assert not (tmp_path / "report.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({}, "no accuracy at step 6: the outputs for the test images are not finite"),
+        (
+            {"val_size": 4},
+            "no validation accuracy at step 5: the outputs for the validation images are not finite",
+        ),
+    ],
+)
+def test_outputs_that_are_not_finite_on_the_way_are_an_alert_and_no_accuracy(
+    tmp_path, image_folder, settings, said
+):
+    def spoil(run, event):
+        if isinstance(event, EpochFinished) and event.epoch == 1:
+            norm = run.spoiled = run.nets[0].blocks[0].norms[0]
+            run.before = norm.running_var.clone()
+            norm.running_var.fill_(-1)
+        if isinstance(event, Alert):
+            run.spoiled.running_var.copy_(run.before)
+
+    settings = {"epochs": 2, "eval_every": 0 if settings else 1, **settings}
+    run = Run(tmp_path, data=image_folder, model="airbench-tiny", on_event=spoil, **settings)
+    run.nets = []
+    build = run.session._build
+    run.session._build = lambda *args: run.nets.append((setup := build(*args)).net) or setup
+    assert run.train().completed
+    assert [alert.text for alert in run.of(Alert)] == [said]
+    assert [event.final for event in run.of(Evaluated)] == [True]
+    assert [event.epoch for event in run.of(Validated)] == [2] * ("val_size" in settings)
+    assert all(event.best for event in run.of(Validated))
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_does_not(tmp_path, image_folder):
@@ -336,13 +282,24 @@ def test_the_same_seed_gives_the_same_weights_and_another_does_not(tmp_path, ima
     assert not torch.equal(weights[0], weights[2])
 
 
-def test_a_device_out_of_memory_is_one_sentence(tmp_path, image_folder, resumable, monkeypatch):
-    def fail(*_):
-        raise torch.OutOfMemoryError("CUDA out of memory")
+def test_memory_for_a_gpu_is_given_back_when_a_run_ends_well_or_not(tmp_path, image_folder, monkeypatch):
+    released = []
+    monkeypatch.setattr("cifar_tui.engine.session.release_gpu_memory", lambda: released.append(True))
+    run = Run(tmp_path, data=image_folder, epochs=1, backend="eager")
+    for ending in (run.create_folder, lambda: 1 / 0):
+        released.clear()
+        with suppress(ZeroDivisionError):
+            run.session.train(ending, interactive=True)
+        assert released
+        assert run.session._test is None, "it was on the device"
 
-    recipe, state = resumable
-    monkeypatch.setattr(EagerSteps, "train_step", fail)
-    with pytest.raises(RunFailedError, match="out of memory: end other programs that use it"):
-        Run(tmp_path, data=image_folder, epochs=2, **recipe).train(resume_from=state)
-    with pytest.raises(RunFailedError, match="out of memory: try a smaller batch size"):
-        Run(tmp_path, data=image_folder, **recipe).train()
+
+def test_why_a_gpu_is_not_used_is_said_once(tmp_path, image_folder, monkeypatch):
+    monkeypatch.setattr("cifar_tui.engine.session.unused_gpu", lambda: "the driver is too old; update it")
+    run = Run(tmp_path, data=image_folder, epochs=1, backend="eager", device="auto")
+    run.train()
+    run.session.evaluate_file(run.folder / "cifar_net.pth")
+    assert [a.text for a in run.of(Alert)] == ["computing on the CPU: the driver is too old; update it"]
+    quiet = Run(tmp_path, data=image_folder, epochs=1, backend="eager", device="cpu")
+    quiet.train()
+    assert not quiet.of(Alert), "it was chosen"

@@ -1,15 +1,12 @@
 """A real pseudo-terminal around the program, with a terminal emulator that reads what it draws."""
 
 import codecs
-import contextlib
 import fcntl
 import os
-import pty
 import re
 import select
 import signal
 import struct
-import sys
 import termios
 import time
 
@@ -17,29 +14,26 @@ import pyte
 import pytest
 
 from cifar_tui.runs.disk.run_lock import owner_of
+from tests.programs import ExecutedProgram, ForkedProgram
 
 KEYS = {"enter": "\r", "tab": "\t", "escape": "\x1b", "space": " ", "down": "\x1b[B", "up": "\x1b[A"}
 ENTER_SCREEN, LEAVE_SCREEN = b"\x1b[?1049h", b"\x1b[?1049l"
 
 
 class Terminal:
-    """A program in a terminal of `size` (columns, rows)."""
+    """`program` in a terminal of `size` (columns, rows), with the working directory `cwd`."""
 
-    def __init__(self, command, *, cwd, size, environment):
+    def __init__(self, program, *, cwd, size):
         self.cwd = cwd
         self.received = bytearray()
         self.screen = pyte.Screen(*size)
         self.stream = pyte.Stream(self.screen)
+        self.shown = None
         self.decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self.started = time.monotonic()
         self.bytes_per_second = None
-        self.pid, self.descriptor = pty.fork()
-        if self.pid == 0:
-            os.chdir(cwd)
-            signal.signal(signal.SIGHUP, signal.SIG_DFL)  # whatever the tests themselves were started with
-            fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", size[1], size[0], 0, 0))
-            # given explicitly: readline leaves a size in the environment that os.environ does not know
-            os.execvpe(command[0], command, environment)
+        self._program = program
+        self.pid, self.descriptor = program.pid, program.descriptor
         self.status = None
 
     def pump(self, seconds=0.02):
@@ -54,6 +48,7 @@ class Terminal:
             self.descriptor = None
             return
         self.received += data
+        self.shown = None
         # pyte takes the private forms of some sequences for others
         self.stream.feed(re.sub(r"\x1b\[[<>=][0-9;]*[a-zA-Z]", "", self.decoder.decode(data)))
 
@@ -68,7 +63,9 @@ class Terminal:
 
     def text(self):
         """The screen as lines of text."""
-        return "\n".join(line.rstrip() for line in self.screen.display)
+        if self.shown is None:
+            self.shown = "\n".join(line.rstrip() for line in self.screen.display)
+        return self.shown
 
     def until(self, pattern, seconds=60):
         """Wait until the screen's text matches `pattern`."""
@@ -102,6 +99,7 @@ class Terminal:
         """Change the window's size."""
         fcntl.ioctl(self.descriptor, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
         self.screen.resize(rows, columns)
+        self.shown = None
         os.kill(self.pid, signal.SIGWINCH)
 
     def kill(self, number):
@@ -121,9 +119,7 @@ class Terminal:
 
     def ended(self):
         if self.status is None:
-            pid, status = os.waitpid(self.pid, os.WNOHANG)
-            if pid:
-                self.status = os.waitstatus_to_exitcode(status)
+            self.status = self._program.poll()
         return self.status
 
     def left_clean(self):
@@ -142,10 +138,7 @@ class Terminal:
 
     def close(self):
         if self.ended() is None:
-            # the program works in a child of the process that was started
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self.pid, signal.SIGKILL)
-            self.status = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+            self.status = self._program.kill()
         if self.descriptor is not None:
             self.hang_up()
         for folder in self.cwd.glob("checkpoints/*"):
@@ -158,17 +151,24 @@ class Terminal:
 def open_terminal(tmp_path):
     """Opens programs in terminals, in `tmp_path`, and ends them after the test.
 
-    The arguments are those of `cifar-tui`, unless there is a `command`.
+    The arguments are those of `cifar-tui`, unless there is a `command`; `changes` is code run before it.
     """
     terminals = []
 
-    def open_one(*arguments, command=None, size=(120, 40), **environment):
-        command = command or [sys.executable, "-m", "cifar_tui", *map(str, arguments)]
+    def open_one(*arguments, command=None, size=(120, 40), ignore_hangup=False, changes="", **environment):
         inherited = {name: value for name, value in os.environ.items() if name not in {"COLUMNS", "LINES"}}
-        environment = inherited | {"TERM": "xterm-256color", "COLORTERM": "truecolor"} | environment
-        terminal = Terminal(command, cwd=tmp_path, size=size, environment=environment)
-        terminals.append(terminal)
-        return terminal
+        options = {
+            "environment": inherited | {"TERM": "xterm-256color", "COLORTERM": "truecolor"} | environment,
+            "cwd": tmp_path,
+            "size": size,
+            "ignore_hangup": ignore_hangup,
+        }
+        if command is None:
+            program = ForkedProgram([str(argument) for argument in arguments], changes=changes, **options)
+        else:
+            program = ExecutedProgram(command, **options)
+        terminals.append(Terminal(program, cwd=tmp_path, size=size))
+        return terminals[-1]
 
     yield open_one
     for terminal in terminals:

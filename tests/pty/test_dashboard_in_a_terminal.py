@@ -1,6 +1,5 @@
 """The dashboard as a user has it: in a real pseudo-terminal, by keyboard alone."""
 
-import os
 import re
 import socketserver
 import threading
@@ -122,7 +121,7 @@ start = live.LiveRun.start_training
 def shouting(run): threading.Thread(target=shout, daemon=True).start(); start(run)
 live.LiveRun.start_training = shouting
 """
-"""A sitecustomize that writes to descriptor 2, as native code does, from the start of the run on."""
+"""Writes to descriptor 2, as native code does, from the start of the run on."""
 
 
 @pytest.mark.parametrize(
@@ -132,10 +131,8 @@ live.LiveRun.start_training = shouting
 def test_a_whole_training_stays_on_the_screen_with_fewer_colours(
     open_terminal, image_folder, tmp_path, size, environment
 ):
-    (tmp_path / "sitecustomize.py").write_text(SHOUT)
-    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
     training = ("train", "--data", image_folder, "--lr", "0.02", "--epochs", "5")
-    terminal = open_terminal(*training, size=size, PYTHONPATH=path, **environment)
+    terminal = open_terminal(*training, size=size, changes=SHOUT, **environment)
     terminal.until("✓ done")
     terminal.press("4")
     terminal.until(r"Accuracy of the network")

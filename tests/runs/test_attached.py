@@ -2,16 +2,15 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from cifar_tui.engine.config.schema import TrainConfig
 from cifar_tui.engine.errors import ConfigError
 from cifar_tui.engine.events import (
     LossWindow,
@@ -25,26 +24,9 @@ from cifar_tui.engine.events import (
 )
 from cifar_tui.runs.attached import AttachedRun
 from cifar_tui.runs.disk.run_lock import RunLock
-from cifar_tui.runs.live import LiveRun
 from cifar_tui.runs.recap import mark_seen
 from tests.runs.control.helpers import log, texts, wait_until
 from tests.runs.made_events import STARTED, at, epoch_finished, evaluated, point
-
-
-@pytest.fixture(scope="module")
-def finished_run(tmp_path_factory, shared_image_folder):
-    folder = tmp_path_factory.mktemp("finished")
-    config = TrainConfig(
-        data=str(shared_image_folder),
-        data_dir=str(folder / "data"),
-        device="cpu",
-        backend="eager",
-        log_every=3,
-    )
-    run = LiveRun(config, checkpoints=folder / "checkpoints")
-    run.start_training()
-    assert run.wait(60)
-    return run
 
 
 def die(folder):
@@ -66,29 +48,6 @@ def test_a_finished_run_looks_as_it_did_in_its_own_process(attach, finished_run)
     assert run.log_since(0) == finished_run.log_since(0)
     assert run.config == finished_run.config
     assert not run.live
-
-
-def test_a_finished_run_shows_the_samples_of_its_own_process(attach, finished_run):
-    run = attach(finished_run.folder)
-    for number in range(-1, 4):
-        batch, expected = run.sample_batch(number), finished_run.sample_batch(number)
-        assert (batch.number, batch.count, batch.step) == (expected.number, expected.count, expected.step)
-        for sample, known in zip(batch.samples, expected.samples, strict=True):
-            assert (sample.index, sample.ground_truth, sample.predicted) == (
-                known.index,
-                known.ground_truth,
-                known.predicted,
-            )
-            assert sample.confidence == known.confidence
-            assert np.array_equal(sample.image, known.image)
-
-
-@pytest.mark.parametrize("content", [None, b"", b"a picture"])
-def test_a_run_whose_samples_are_missing_or_damaged_shows_none(attach, folder, content):
-    if content is not None:
-        (folder / "samples.bin").write_bytes(content)
-    log(folder, STARTED, PhaseChanged(phase=Phase.DONE))
-    assert attach(folder).sample_batch(0) is None
 
 
 def test_a_failed_run_is_failed_and_not_crashed(attach, folder):
@@ -167,6 +126,14 @@ def test_a_folder_that_is_no_run_is_refused_in_a_sentence(folder, missing):
     assert "\n" not in str(refused.value)
 
 
+@pytest.mark.parametrize("put", [lambda path: path.symlink_to("theirs"), os.mkfifo, Path.mkdir])
+def test_a_log_that_is_no_file_of_the_run_is_refused_in_a_sentence(folder, put):
+    (folder / "events.jsonl").rename(folder / "theirs")
+    put(folder / "events.jsonl")
+    with pytest.raises(ConfigError, match=r"\(events\.jsonl is missing or no regular file\)"):
+        AttachedRun(folder)
+
+
 def test_settings_that_cannot_be_read_are_refused_in_a_sentence(folder):
     (folder / "config.toml").write_text("epochs = ")
     with pytest.raises(ConfigError, match=r"config\.toml' is not a TOML file"):
@@ -205,6 +172,20 @@ def test_a_log_that_vanishes_is_reported_once(attach, folder):
     assert texts(run, "alert") == [
         f"cannot read the event log in '{folder}': No such file or directory; make the folder readable"
     ]
+
+
+def test_a_log_that_is_missing_while_the_run_is_live_is_tried_again(attach, folder):
+    lock = RunLock(folder)
+    lock.acquire()
+    log(folder, Message(text="before"))
+    run = attach(folder)
+    assert run.live
+    removed = (folder / "events.jsonl").rename(folder / "removed")
+    run._read()
+    removed.rename(folder / "events.jsonl")  # its process writes all of it again
+    log(folder, Message(text="after"))
+    wait_until(lambda: texts(run) == ["before", "after"], seconds=10)
+    lock.release()
 
 
 def test_attaching_imports_no_torch():
@@ -312,3 +293,21 @@ def test_the_recap_of_a_run_whose_process_died_says_so(attach, folder):
     log(folder, at(1, STARTED), at(1, PhaseChanged(phase=Phase.TRAINING)), at(10, point(100)))
     die(folder)
     assert attach(folder).recap[-1].startswith("Status: crashed (the process died after step 100")
+
+
+def test_a_run_is_followed_where_its_folder_is_moved(attach, folder):
+    run = attach(folder)
+    moved = folder.rename(folder.with_name("mine"))
+    log(moved, Message(text="later"))
+    wait_until(lambda: "later" in texts(run))
+    assert run.folder == moved
+
+
+def test_a_run_whose_folder_is_removed_says_so_once_and_is_followed_when_it_is_made_again(attach, folder):
+    run = attach(folder)
+    shutil.rmtree(folder)
+    wait_until(lambda: texts(run, "alert"))
+    folder.mkdir()
+    log(folder, Message(text="again"))
+    wait_until(lambda: "again" in texts(run))
+    assert texts(run, "alert") == [f"the run's folder '{folder}' was removed"]

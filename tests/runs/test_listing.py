@@ -11,8 +11,9 @@ import pytest
 from cifar_tui.engine.config.file import config_to_toml
 from cifar_tui.engine.config.schema import TrainConfig
 from cifar_tui.engine.errors import ConfigError, RunFailedError
-from cifar_tui.engine.events import Phase, PhaseChanged, RunEnded
+from cifar_tui.engine.events import Message, Phase, PhaseChanged, RunEnded
 from cifar_tui.engine.layout import CONFIG_FILE, SUMMARY_FILE
+from cifar_tui.engine.text import cell_width
 from cifar_tui.runs import listing
 from cifar_tui.runs.disk.run_lock import RunLock
 from cifar_tui.runs.disk.summary import RunSummary
@@ -25,7 +26,7 @@ from cifar_tui.runs.listing import (
     list_runs,
     run_cells,
 )
-from tests.runs.made_events import STARTED, evaluated, finished, record
+from tests.runs.made_events import STARTED, at, evaluated, finished, record
 
 
 def training() -> list:
@@ -98,14 +99,16 @@ def test_a_run_is_live_while_somebody_owns_it_and_crashed_when_its_owner_died(ma
 
 
 def test_runs_are_listed_oldest_first_and_what_is_none_is_passed_over(make_run, tmp_path):
-    for name in ("20260102-100000", "20260101-100000", ".20260103-100000.1.deleted"):
-        make_run(name, over())
+    for time, name in enumerate(("20260102-100000", "20260101-100000", "20260103-100000")):
+        make_run(name, (at(time, Message(text="")), *over()))
+    make_run(".20260103-100000.1.deleted", over())
     (tmp_path / "README.md").write_text("")
     (tmp_path / "folder").mkdir()
     (tmp_path / "odd").mkdir()
     (tmp_path / "odd" / "config.toml").mkdir()
     (tmp_path / "nowhere").symlink_to(tmp_path / "missing")
-    assert [run.name for run in list_runs(tmp_path)] == ["20260101-100000", "20260102-100000"]
+    listed = [run.name for run in list_runs(tmp_path)]
+    assert listed == ["20260102-100000", "20260101-100000", "20260103-100000"]  # by time, not by name
 
 
 def test_a_place_without_runs_has_none(tmp_path):
@@ -290,6 +293,14 @@ def test_nothing_in_a_table_can_wreck_the_screen(tmp_path):
     config = {"preset": "\n", "data": "\t", "epochs": "\r"}
     cells = run_cells(listed(tmp_path, name="a\x1b[2J\udcff", config=config))
     assert all(text.isprintable() for text in cells.values())
+
+
+@pytest.mark.parametrize("text", ["x" * 300, "界" * 300, "x " * 150])
+def test_what_is_too_long_for_a_table_is_cut(tmp_path, text):
+    run = listed(tmp_path, name=text, config={"preset": text, "data": text, "epochs": text})
+    widths = {column: cell_width(cell) for column, cell in run_cells(replace(run, title=text)).items()}
+    assert {column: width for column, width in widths.items() if width > 40} == {}
+    assert widths["name"] <= 28
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""`LiveRun`: a run in a thread of this process, from its start to every kind of end."""
+"""`LiveRun`: a run in a thread of this process, from its start to its end."""
 
 import json
 import threading
@@ -7,37 +7,13 @@ import pytest
 import torch
 
 from cifar_tui.engine.config.schema import TrainConfig
-from cifar_tui.engine.events import Evaluated, LossPoint, Phase, TrainingFinished
+from cifar_tui.engine.events import Evaluated, Phase, TrainingFinished
 from cifar_tui.runs.control.client import RequestRefusedError, send_request
 from cifar_tui.runs.control.protocol import Request
 from cifar_tui.runs.disk.event_log import read_events
 from cifar_tui.runs.live import LiveRun
 from cifar_tui.runs.state import PendingRequest, RunState
 from tests.runs.control.helpers import wait_until
-
-
-@pytest.fixture
-def make_run(tmp_path, shared_image_folder):
-    runs = []
-
-    def make(**settings):
-        config = TrainConfig(
-            **{
-                "data": str(shared_image_folder),
-                "data_dir": str(tmp_path / "data"),
-                "device": "cpu",
-                "backend": "eager",  # the others compile first
-                **settings,
-            }
-        )
-        run = LiveRun(config, checkpoints=tmp_path / "checkpoints")
-        runs.append(run)
-        return run
-
-    yield make
-    for run in runs:
-        run.request(Request.STOP)
-        assert run.wait(60)
 
 
 @pytest.fixture(scope="module")
@@ -52,18 +28,6 @@ def trained(tmp_path_factory, shared_image_folder):
     return run
 
 
-def at_first_point(run, monkeypatch, do):
-    """Call `do` in the training thread when it reports its first losses."""
-    emit = run._emit
-
-    def emit_and_do(event):
-        emit(event)
-        if isinstance(event, LossPoint):
-            do()
-
-    monkeypatch.setattr(run, "_emit", emit_and_do)
-
-
 def test_a_run_leaves_its_files(trained):
     snapshot = trained.snapshot()
     assert (snapshot.phase, snapshot.ended.exit_code) == (Phase.DONE, 0)
@@ -73,6 +37,7 @@ def test_a_run_leaves_its_files(trained):
         "summary.json",
         "samples.bin",
         "predictions.npz",
+        "test_files.json",
         "last.pt",
         "cifar_net.pth",
         "report.json",
@@ -177,10 +142,10 @@ def test_a_paused_run_is_live_until_it_is_stopped_and_what_it_saved_can_be_evalu
     assert json.loads((run.folder / "report.json").read_text())["step"] == finished.step
 
 
-def test_a_request_that_waits_for_the_end_of_a_step_is_shown_at_once(make_run, monkeypatch):
+def test_a_request_that_waits_for_the_end_of_a_step_is_shown_at_once(make_run, at_first_point):
     begun, may_end = threading.Event(), threading.Event()
     run = make_run(epochs=100_000)
-    at_first_point(run, monkeypatch, lambda: (begun.set(), may_end.wait(60)))
+    at_first_point(run, lambda: (begun.set(), may_end.wait(60)))
     run.start_training()
     assert begun.wait(60)
     version = run.snapshot().version
@@ -212,74 +177,3 @@ def test_another_process_is_refused_what_a_run_cannot_do_now(make_run, monkeypat
     run.start_training()
     assert run.wait(60)
     assert reason == ["cannot save: training has ended"]
-
-
-def test_missing_data_ends_the_run_with_3_and_no_folder(make_run, tmp_path):
-    run = make_run(data=str(tmp_path / "none"))
-    run.start_training()
-    assert run.wait(60)
-    snapshot = run.snapshot()
-    assert (snapshot.phase, snapshot.ended.exit_code) == (Phase.FAILED, 3)
-    assert "none" in snapshot.ended.error
-    assert list((tmp_path / "checkpoints").iterdir()) == []
-
-
-def test_a_place_that_cannot_be_written_ends_the_run_with_2_before_anything_is_loaded(make_run, tmp_path):
-    (tmp_path / "checkpoints").write_text("a file")
-    run = make_run()
-    run.start_training()
-    assert run.wait(60)
-    assert run.snapshot().ended.exit_code == 2
-    assert run.snapshot().data is None
-
-
-def test_an_internal_error_ends_the_run_and_leaves_its_traceback_in_the_log_file(make_run, monkeypatch):
-    run = make_run()
-    at_first_point(run, monkeypatch, lambda: 1 / 0)
-    run.start_training()
-    assert run.wait(60)
-    ended = run.snapshot().ended
-    assert ended.exit_code == 4
-    path = run.folder / "run.log"
-    assert ended.error == f"internal error (ZeroDivisionError: division by zero); details in '{path}'"
-    assert "Traceback" in path.read_text()
-
-
-def test_an_internal_error_on_a_disk_that_fails_leaves_its_traceback_on_the_screen(make_run, monkeypatch):
-    run = make_run()
-
-    def fail():
-        (run.folder / "run.log").mkdir()
-        raise ZeroDivisionError("a defect")
-
-    at_first_point(run, monkeypatch, fail)
-    run.start_training()
-    assert run.wait(60)
-    assert run.snapshot().ended.error == "internal error (ZeroDivisionError: a defect)"
-    assert any("Traceback" in line.text for line in run.log_since(0))
-    assert "run.log" in run.snapshot().alert.text
-
-
-def test_a_run_that_diverges_pauses_and_keeps_its_last_checkpoint(make_run):
-    run = make_run(learning_rate=100.0, epochs=1000, chart_every=1)
-    run.start_training()
-    wait_until(lambda: run.snapshot().phase is Phase.PAUSED)
-    assert any("not finite at step" in line.text for line in run.log_since(0) if line.kind == "alert")
-    run.request(Request.STOP)
-    assert run.wait(60)
-    ended = run.snapshot().ended
-    assert ended.exit_code == 4
-    assert "the weights are not finite" in ended.error
-    assert list(read_events(run.folder))[-1] == ended
-
-
-def test_an_event_log_that_cannot_be_created_ends_the_run_with_4(make_run, monkeypatch):
-    def refuse(_folder):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("cifar_tui.runs.disk.run_writer.EventLog", refuse)
-    run = make_run()
-    run.start_training()
-    assert run.wait(60)
-    assert run.snapshot().ended.exit_code == 4
-    assert "No space left" in run.snapshot().ended.error

@@ -6,8 +6,9 @@ from dataclasses import replace
 import pytest
 
 from cifar_tui.engine.events import EvaluationProgress, LoadingProgress, Phase, PhaseChanged
+from cifar_tui.runs.curves import AccuracySoFar
 from cifar_tui.runs.progress import progress_of, with_newest_points, with_progress
-from cifar_tui.runs.state import AccuracySoFar, RunProgress
+from cifar_tui.runs.state import RunProgress
 from tests.runs.made_events import STARTED, evaluated, folded, point
 
 BEHIND = folded(STARTED, point(50), point(100))

@@ -1,6 +1,10 @@
 """What a run can be resumed with, and what is refused."""
 
+import dataclasses
 import json
+import math
+import os
+from pathlib import Path
 
 import pytest
 import torch
@@ -9,10 +13,17 @@ from cifar_tui.engine.config.schema import SETTINGS, TrainConfig
 from cifar_tui.engine.errors import ConfigError
 from cifar_tui.engine.events import Phase
 from cifar_tui.engine.steps.select import resolve_backend
+from cifar_tui.runs.disk.config import with_absolute_folders
 from cifar_tui.runs.disk.run_lock import RunLock
 from cifar_tui.runs.disk.store import write_config
 from cifar_tui.runs.disk.summary import RunSummary, write_summary
-from cifar_tui.runs.resume_config import config_to_resume, has_finished, plan_resume, why_not_resumable
+from cifar_tui.runs.resume_config import (
+    changes_since_checkpoint,
+    config_to_resume,
+    has_finished,
+    plan_resume,
+    why_not_resumable,
+)
 from tests.runs.listed import listed
 from tests.runs.made_events import STARTED, evaluated, finished, folded
 
@@ -112,6 +123,13 @@ def test_a_run_without_a_checkpoint_is_refused(folder):
     assert "no checkpoint to resume from" in refusal(folder)
 
 
+@pytest.mark.parametrize("put", [lambda path: path.symlink_to("theirs"), os.mkfifo, Path.mkdir])
+def test_what_is_no_file_of_the_run_is_no_checkpoint_of_it(folder, put):
+    (folder / "last.pt").rename(folder / "theirs")
+    put(folder / "last.pt")
+    assert "no checkpoint to resume from" in refusal(folder)
+
+
 def test_a_complete_run_is_refused_unless_there_are_more_epochs(folder):
     complete(folder)
     advice = f"to train longer: cifar-tui train --epochs N --resume {folder.name}"
@@ -177,10 +195,10 @@ def test_a_configuration_that_cannot_be_read_is_a_sentence(folder, content):
 def test_a_plan_takes_what_may_change_from_the_form_and_names_what_stays(folder):
     form = OWN.replace(epochs=9, device="cpu", learning_rate=0.02, momentum=0.5)
     plan = plan_resume(folder, form)
-    assert plan.config == OWN.replace(epochs=9, device="cpu")
+    assert plan.config == with_absolute_folders(OWN.replace(epochs=9, device="cpu"))
     assert plan.changes == "epochs 3 → 9, device auto → cpu"
     assert plan.kept == {"learning_rate": (0.01, 0.02), "momentum": (0.9, 0.5)}
-    assert plan_resume(folder, OWN).config == OWN
+    assert plan_resume(folder, OWN).config == with_absolute_folders(OWN)
 
 
 def test_a_plan_is_refused_as_a_resume_is(folder):
@@ -214,3 +232,61 @@ def test_a_run_has_finished_once_its_last_evaluation_is_there():
     assert has_finished(folded(STARTED, over, evaluated(300, 60, final=True)).snapshot())
     stopped = finished(completed=False, step=100)
     assert not has_finished(folded(STARTED, stopped, evaluated(100, 60, final=True)).snapshot())
+
+
+def saved_settings(**changes):
+    return dataclasses.asdict(OWN) | changes
+
+
+def test_settings_that_may_change_are_named_with_both_values():
+    assert changes_since_checkpoint(saved_settings(), OWN, run="r") == ""
+    changes = changes_since_checkpoint(saved_settings(epochs=2, tta="mirror"), OWN, run="r")
+    assert changes == "epochs 2 → 3, tta mirror → none"
+
+
+@pytest.mark.parametrize("name", sorted(OTHERS))
+def test_a_checkpoint_of_another_setting_is_refused_with_both_values(name):
+    value = OTHERS[name]
+    with pytest.raises(ConfigError) as refused:
+        changes_since_checkpoint(saved_settings(**{name: value}), OWN, run="r")
+    sentence = str(refused.value)
+    assert name in sentence
+    assert repr(value) in sentence
+    assert repr(getattr(OWN, name)) in sentence
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("learning_rate", "0.01"),
+        ("learning_rate", math.nan),
+        ("learning_rate", None),
+        ("batch_size", True),
+        ("batch_size", 10**5000),
+        ("seed", 5.0),
+        ("momentum", [0.9]),
+        ("epochs", -1),
+        ("epochs", "3"),
+        ("device", "quantum\x1b[2J"),
+        ("data", ""),
+        ("optimizer", "x" * 10_000),
+        ("flip", {"a": 1}),
+    ],
+    ids=[str(number) for number in range(13)],
+)
+def test_a_checkpoint_with_a_value_that_is_none_is_one_short_sentence(name, value):
+    with pytest.raises(ConfigError) as refused:
+        changes_since_checkpoint(saved_settings(**{name: value}), OWN, run="r")
+    sentence = str(refused.value)
+    assert name in sentence
+    assert sentence.isprintable()
+    assert len(sentence) < 250
+
+
+def test_a_checkpoint_of_another_version_is_refused():
+    with pytest.raises(ConfigError, match="has an unknown setting 'aaa'"):
+        changes_since_checkpoint(saved_settings(aaa=1), OWN, run="r")
+    without = saved_settings()
+    del without["momentum"]
+    with pytest.raises(ConfigError, match="lacks the setting 'momentum'"):
+        changes_since_checkpoint(without, OWN, run="r")

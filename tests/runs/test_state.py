@@ -21,6 +21,7 @@ from cifar_tui.engine.events import (
     StepsDone,
     Validated,
 )
+from cifar_tui.runs.curves import MOST_EVALUATIONS, with_evaluation
 from cifar_tui.runs.log_line import log_line
 from cifar_tui.runs.state import LOG_LINES, PendingRequest, RunState, stopped_early, with_pending
 from tests.runs.made_events import STARTED as MADE_STARTED
@@ -263,8 +264,33 @@ def test_steps_without_a_chart_point_move_the_counters_and_not_the_curves():
 @pytest.mark.parametrize(
     ("classes", "kept"), [(("a", "b", "c"), True), (("a", "b"), False), (("x", "y", "z"), False)]
 )
-def test_predictions_for_other_images_are_forgotten(classes, kept):
+def test_predictions_and_accuracies_on_other_images_are_forgotten(classes, kept):
     first = DataLoaded(title="d", synthetic=False, class_names=("a", "b", "c"), train_images=9, test_images=2)
     predicted = SamplesPredicted(step=50, predicted=(2, 0), confidences=(0.5, 0.5))
-    state = folded(first, STARTED, point(50), predicted, replace(first, class_names=classes))
-    assert (state.snapshot().samples is not None) is kept
+    state = folded(
+        first, STARTED, point(50), predicted, evaluated(50, 60), replace(first, class_names=classes)
+    )
+    snapshot = state.snapshot()
+    assert (snapshot.samples is not None) is (snapshot.evaluated is not None) is kept
+    assert (snapshot.best_accuracy, snapshot.last_accuracy) == ((0.6, 0.6) if kept else (None, None))
+    assert (len(state.curves().test_accuracy), len(snapshot.evaluations)) == ((1, 1) if kept else (0, 0))
+
+
+def test_the_evaluations_are_kept_by_step_and_those_after_a_resume_are_taken_back():
+    state = RunState()
+    for step in (10, 20, 20, 30):
+        state.apply(evaluated(step, step))
+    assert [past.step for past in state.snapshot().evaluations] == [10, 20, 30]
+    state.apply(Resumed(step=20, epoch=1, batch=20, train_seconds=1.0))
+    assert [past.step for past in state.snapshot().evaluations] == [10, 20]
+
+
+def test_of_many_evaluations_the_older_ones_are_thinned_out():
+    past = ()
+    for step in range(1, 2000):
+        past = with_evaluation(past, evaluated(step, 1))
+    steps = [one.step for one in past]
+    assert len(steps) <= MOST_EVALUATIONS
+    assert steps == sorted(steps)
+    assert steps[-64:] == list(range(1936, 2000))
+    assert steps[0] < 200

@@ -6,14 +6,31 @@ from cifar_tui.runs.disk.run_writer import RunWriter
 from cifar_tui.runs.state import RunState
 
 
+def make_writer(folder, state=None, *, told=None, refilled=None, moved=None):
+    """A writer of the run in `folder`, and what it tells and asks for."""
+    told, refilled, moved = ([] if given is None else given for given in (told, refilled, moved))
+    return RunWriter(
+        folder,
+        state or RunState(),
+        lambda _: None,
+        tell=told.append,
+        refill=refilled.append,
+        moved=moved.append,
+    )
+
+
 class Writing:
     """Owns the run in `folder` and continues what its log already has."""
 
     def __init__(self, folder):
         self.state = RunState()
+        self.told, self.refilled, self.moved = [], [], []
         for event in read_events(folder) if (folder / EVENTS_FILE).exists() else ():
             self.state.apply(event)
-        self.writer = RunWriter(folder, self.state, lambda _: None)
+        self.writer = make_writer(
+            folder, self.state, told=self.told, refilled=self.refilled, moved=self.moved
+        )
+        self.writer.start()
 
     def emit(self, *events):
         for event in events:

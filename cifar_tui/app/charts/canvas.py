@@ -27,6 +27,9 @@ _BRAILLE = "braille"
 _COLOURED = re.compile(r"(?:\x1b\[([\d;]*)m)?([^\x1b]*)")
 """The codes of a colour, and the text up to the next one."""
 
+_DASH, _DASH_PERIOD = 4, 6
+"""Braille dots of a dash, and from one dash to the next: two cells and a blank one."""
+
 _CONSOLE = Console()
 
 
@@ -62,6 +65,32 @@ class Canvas:
         xs, ys = self._visible(x, y)
         if xs:
             plotext.plot(xs, ys, marker=_BRAILLE, color=Color.parse(colour).rgb)
+
+    def dashes(self, x: "Numbers", y: "Numbers", colour: str) -> None:
+        """Draw a dashed braille line through at least one point, in ascending `x`.
+
+        It is drawn as dots: many short lines would take plotext longer than all the rest of a chart.
+        """
+        import numpy as np
+        import plotext
+
+        columns, rows = 2 * self._width - 1, 4 * self._height - 1  # the last braille dot in each direction
+        edges = np.clip((np.arange(columns + 2) - 0.5) / columns, x[0], x[-1])
+        heights = np.interp(edges, x, y)
+        low, high = np.minimum(heights[:-1], heights[1:]), np.maximum(heights[:-1], heights[1:])
+        places = np.rint(x * columns).astype(int)
+        inside = (places >= 0) & (places <= columns)
+        np.minimum.at(low, places[inside], y[inside])
+        np.maximum.at(high, places[inside], y[inside])
+        dots = np.arange(columns + 1)
+        drawn = (dots % _DASH_PERIOD < _DASH) & (edges[1:] > x[0]) & (edges[:-1] < x[-1])
+        bottom = np.rint(np.clip(low[drawn], 0, 1) * rows).astype(int)
+        counts = np.maximum(1, np.rint(np.clip(high[drawn], 0, 1) * rows).astype(int) - bottom)
+        ramp = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+        xs = (np.repeat(dots[drawn], counts) / columns).tolist()
+        ys = ((np.repeat(bottom, counts) + ramp) / rows).tolist()
+        if xs:
+            plotext.scatter(xs, ys, marker=_BRAILLE, color=Color.parse(colour).rgb)
 
     def signs(self, x: "Numbers", y: "Numbers", sign: str, colour: str) -> None:
         """Draw `sign`, a character of one cell, at each point."""

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 
+from cifar_tui.runs.curves import Curves
 from cifar_tui.runs.format import duration, loss_figure, percentage, rate_figure
-from cifar_tui.runs.state import Curves
 
 _step = itemgetter(0)
 

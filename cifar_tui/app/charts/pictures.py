@@ -1,13 +1,16 @@
 """Images as half blocks: each cell shows two pixels, one above the other.
 
-Rich falls back to 256 colors where there are no more, and Textual's filter for NO_COLOR to grays. numpy is
-imported lazily to keep startup fast.
+Rich falls back to 256 colors where there are no more, and Textual's filter for NO_COLOR to grays. NumPy and
+Pillow are imported lazily to keep startup fast.
 """
 
 import functools
+from itertools import product
 from typing import TYPE_CHECKING
 
-from rich.color import Color
+from rich.color import Color, ColorType
+from rich.color_triplet import ColorTriplet
+from rich.console import Console
 from rich.segment import Segment
 from rich.style import Style
 from textual.strip import Strip
@@ -18,29 +21,53 @@ if TYPE_CHECKING:
 
 UPPER_HALF = "▀"
 
+XTERM = [*product((0, 95, 135, 175, 215, 255), repeat=3), *((v, v, v) for v in range(8, 239, 10))]
+"""The colours of a terminal with 256, without the 16 of the user's theme."""
+
 _KEPT_BITS, _MIDDLE = 0xFC, 0x02
 """Quantise each channel, off by at most 2 of 255, so that most colours hit the cache."""
 
 
-def half_blocks(image: "NDArray[np.uint8]", width: int) -> list[Strip]:
-    """Draw `image` (uint8, height × width × 3) as rows of `width` cells, half as many if it is square."""
+def has_few_colours(console: Console) -> bool:
+    """Whether pictures on `console` need dithering; NO_COLOR does not, whose grays are many."""
+    return console.color_system != "truecolor" and not console.no_color
+
+
+def half_blocks(image: "NDArray[np.uint8]", width: int, *, dithered: bool = False) -> list[Strip]:
+    """Draw `image` (uint8, height × width × 3) as rows of `width` cells, half as many if it is square.
+
+    Where the terminal has 256 colours, `dithered` pictures keep their shades: the nearest colours alone would
+    make stains of a cat.
+    """
+    import numpy as np
+
     rows, columns, _ = image.shape
     height = max(1, round(width * rows / columns / 2))
-    pixels = resize(image, width, 2 * height) & _KEPT_BITS | _MIDDLE
+    pixels = resize(image, width, 2 * height)
+    pixels = _dither(pixels) if dithered else (pixels & _KEPT_BITS | _MIDDLE).astype(np.uint8)
     return [_line(upper, lower) for upper, lower in zip(pixels[::2], pixels[1::2], strict=True)]
 
 
-def resize(image: "NDArray[np.uint8]", width: int, height: int) -> "NDArray[np.uint8]":
-    """Resize by area: each new pixel is the mean of the area it covers, down to fractions of pixels."""
+def _dither(pixels: "NDArray[np.uint8]") -> "NDArray[np.uint8]":
+    """Replace the colours by those of an xterm, with the error spread over the neighbours."""
     import numpy as np
+    from PIL import Image
+
+    palette = Image.new("P", (1, 1))
+    palette.putpalette([part for color in XTERM for part in color])
+    drawn = Image.fromarray(pixels).quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG)
+    return np.asarray(drawn.convert("RGB"))
+
+
+def resize(image: "NDArray[np.uint8]", width: int, height: int) -> "NDArray[np.uint8]":
+    """Resize with Pillow's Lanczos filter: sharper than means, so that a small cat is still one."""
+    import numpy as np
+    from PIL import Image
 
     rows, columns, _ = image.shape
     if (rows, columns) == (height, width):
         return image
-    # repeated `height` times, the rows divide evenly into the new ones
-    tall = image.repeat(height, axis=0).reshape(height, rows, columns, 3).mean(axis=1)
-    small = tall.repeat(width, axis=1).reshape(height, width, columns, 3).mean(axis=2)
-    return np.asarray(np.rint(small), dtype=np.uint8)
+    return np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.LANCZOS))
 
 
 def _line(upper: "NDArray[np.uint8]", lower: "NDArray[np.uint8]") -> Strip:
@@ -53,4 +80,5 @@ def _line(upper: "NDArray[np.uint8]", lower: "NDArray[np.uint8]") -> Strip:
 
 @functools.lru_cache(maxsize=1 << 14)
 def _color(red: int, green: int, blue: int) -> Color:
-    return Color.from_rgb(red, green, blue)
+    # `Color.from_rgb` takes most of its time for the name
+    return Color("", ColorType.TRUECOLOR, triplet=ColorTriplet(red, green, blue))

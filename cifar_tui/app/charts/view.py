@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from cifar_tui.runs.state import Curves
+from cifar_tui.runs.curves import Curves
 
 if TYPE_CHECKING:
     from collections.abc import Callable

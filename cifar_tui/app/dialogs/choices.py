@@ -7,10 +7,15 @@ from rich.table import Table
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
+from textual.content import Content
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
 from cifar_tui.app.dialogs.dialog import Dialog
+from cifar_tui.engine.text import cell_width
+
+_CHOICE_WIDTH, _ONE_LINE = 18, 20
+"""Columns of a choice at least, and of an explanation that fits beside it."""
 
 
 class Choices(Dialog[str]):
@@ -48,9 +53,12 @@ class Choices(Dialog[str]):
         self.dismiss(event.option.id)
 
 
-def _line(choice: str, text: str) -> Table:
+def _line(choice: str, text: str) -> Table | Content:
     """The choice, with its explanation beside it on as many lines as it needs."""
+    if cell_width(text) <= _ONE_LINE:  # a table takes long, and there may be 200 classes
+        pad = " " * max(1, _CHOICE_WIDTH + 1 - cell_width(choice))
+        return Content.assemble(choice, pad, (text, "dim"))
     line = Table.grid(padding=(0, 1))
-    line.add_column(min_width=18, no_wrap=True)
-    line.add_row(choice, Text(text, "dim"))
+    line.add_column(min_width=_CHOICE_WIDTH, no_wrap=True)
+    line.add_row(Text(choice), Text(text, "dim"))  # markup in neither
     return line

@@ -11,6 +11,8 @@ from textual.screen import ModalScreen
 from textual.widget import Widget
 from textual.widgets import Button, Static
 
+from cifar_tui.engine.text import escaped
+
 Result = TypeVar("Result")
 
 
@@ -73,7 +75,7 @@ class Question(Dialog[str]):
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog") as dialog:
-            dialog.border_title = Content(self._title)
+            dialog.border_title = Content(escaped(self._title))
             if self._text:
                 yield Static(self._text, markup=False)
             yield from self.compose_body()

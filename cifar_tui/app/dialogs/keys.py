@@ -17,7 +17,7 @@ class KeyHelp(Dialog[None]):
     """A framed text that scrolls; `compose_body` yields what is in it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,question_mark,q,f1", "dismiss", "Close"),
+        Binding("escape,question_mark,q", "dismiss", "Close"),
         Binding("j", "scroll(1)", "Down"),
         Binding("k", "scroll(-1)", "Up"),
     ]

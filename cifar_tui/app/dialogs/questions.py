@@ -10,6 +10,7 @@ from cifar_tui.app.dialogs.dialog import Answer, Question
 from cifar_tui.app.widgets.text_input import TextInput
 from cifar_tui.engine.data.registry import SOURCES
 from cifar_tui.engine.events import Phase
+from cifar_tui.engine.text import escaped
 
 _ACTIVE = {Phase.TRAINING: "Training is running", Phase.PAUSED: "Training is paused"}
 
@@ -48,7 +49,7 @@ class RecapDialog(Question):
 
     def __init__(self, lines: list[str]) -> None:
         close = Answer(id="close", keys="escape,q,space", label="enter close", harmless=True)
-        super().__init__("While you were away", "\n".join(lines), (close,))
+        super().__init__("While you were away", "\n".join(map(escaped, lines)), (close,))
 
 
 class DataDialog(Question):
@@ -72,6 +73,7 @@ class DataDialog(Question):
             Answer(id="synthetic", keys="s", label="s Use synthetic images (offline)"),
             Answer(id="cancel", keys="escape", label="esc Cancel"),
         )
+        reason = escaped(reason)
         if attempt > 1:
             reason = f"Attempt {attempt} at {time.strftime('%H:%M:%S')} failed as well.\n{reason}"
         super().__init__(title, reason, answers[1:] if self._is_folder else answers)

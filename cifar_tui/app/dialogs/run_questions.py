@@ -12,6 +12,7 @@ from textual.widgets import Input, Label, Static
 from cifar_tui.app.dialogs.dialog import Answer, Dialog, Question
 from cifar_tui.app.widgets.text_input import TextInput
 from cifar_tui.engine.errors import ConfigError
+from cifar_tui.engine.text import escaped
 from cifar_tui.runs.listing import setting_cell
 from cifar_tui.runs.resume_config import ResumePlan
 
@@ -108,13 +109,13 @@ class RenameDialog(Dialog[str]):
     def __init__(self, run: str, name: str, check: Callable[[str], None]) -> None:
         super().__init__()
         self._run = run
-        self._name = name
+        self._run_name = name
         self._check = check
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog") as dialog:
-            dialog.border_title = Content(f"Name of run {self._run}")
-            yield TextInput(self._name, placeholder="empty: no name", compact=True, select_on_focus=False)
+            dialog.border_title = Content(escaped(f"Name of run {self._run}"))
+            yield TextInput(self._run_name, placeholder="empty: no name", compact=True, select_on_focus=False)
             yield Label(id="name-error", markup=False)
             yield Static("enter save · esc cancel", classes="dialog-hint")
 
@@ -127,7 +128,7 @@ class RenameDialog(Dialog[str]):
             if name:
                 self._check(name)
         except ConfigError as error:
-            self.query_one("#name-error", Label).update(f"✗ {error}")
+            self.query_one("#name-error", Label).update(escaped(f"✗ {error}"))
         else:
             self.dismiss(name)
 

@@ -22,7 +22,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from cifar_tui.app.widgets.pane import SCROLL_KEYS, Pane
-from cifar_tui.engine.text import printable
+from cifar_tui.engine.text import escaped
 from cifar_tui.runs.log_line import LogLine
 from cifar_tui.runs.state import LOG_LINES
 
@@ -119,7 +119,7 @@ class LogView(ScrollView, can_focus=True):
 
     def _wrap(self, number: int, line: LogLine) -> list[_Row]:
         width = max(MIN_TEXT_WIDTH, self._wrap_width - TIME_WIDTH - SIGN_WIDTH)
-        parts = [part for piece in printable_lines(line.text) for part in wrapped(piece, width)]
+        parts = wrapped(escaped(line.text), width)
         return [_Row(number, line, part, index == 0) for index, part in enumerate(parts)]
 
     def _first_row(self, number: int) -> int:
@@ -190,11 +190,6 @@ class LogPane(Pane):
 
     def _show_rows_below(self, rows: int) -> None:
         self.write_border(subtitle=Content(f"↓ {rows:,} more below · press end to follow" if rows else ""))
-
-
-def printable_lines(text: str) -> list[str]:
-    """Split `text` into lines (at least one) and replace control characters, which would break the screen."""
-    return [printable(line) for line in text.expandtabs(4).splitlines() or [""]]
 
 
 def wrapped(text: str, width: int) -> list[str]:

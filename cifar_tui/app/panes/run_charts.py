@@ -12,19 +12,13 @@ from textual.message import Message
 from textual.reactive import reactive
 
 from cifar_tui.app.charts.cursor import read, reading_line
-from cifar_tui.app.charts.curves import (
-    SMOOTHING_LEVELS,
-    ChartOptions,
-    Drawing,
-    accuracy_chart,
-    loss_chart,
-    rate_chart,
-)
+from cifar_tui.app.charts.curves import SMOOTHING_LEVELS, accuracy_chart, loss_chart, rate_chart
+from cifar_tui.app.charts.frame import ChartOptions, Drawing
 from cifar_tui.app.charts.palette import Palette
 from cifar_tui.app.charts.view import ChartView, XUnit, moved, panned, pointed, step_at, steps_shown, zoomed
 from cifar_tui.app.widgets.line import Line
 from cifar_tui.app.widgets.strip_view import StripView
-from cifar_tui.runs.state import Curves
+from cifar_tui.runs.curves import Curves
 
 WIDE, VERY_WIDE = 100, 120
 """Columns from which two and three charts are side by side at any height."""
@@ -123,7 +117,7 @@ class RunCharts(Container):
 
     def on_resize(self) -> None:
         self.remove_class(self._arrangement)
-        self._arrangement, self._slots = _arrangement(*self.size)
+        self._arrangement, self._slots = self.arrangement()
         self.add_class(self._arrangement)
         self.watch_first()
 
@@ -142,9 +136,21 @@ class RunCharts(Container):
         cursor = self.view.cursor
         self.set_class(cursor is not None, "-cursor")
         if cursor is not None:
-            self.query_one("#reading", Line).show(Content(reading_line(read(self._curves, cursor))))
+            self.query_one("#reading", Line).show(Content(self.reading(cursor)))
         for chart in self.query(Chart):
             chart.redraw()
+
+    def arrangement(self) -> tuple[str, int]:
+        """Return the class of the arrangement that fits, and how many charts it shows."""
+        return _arrangement(*self.size)
+
+    def reading(self, cursor: float) -> str:
+        """Return what the charts read at `cursor`."""
+        return reading_line(read(self._curves, cursor))
+
+    def value_to_copy(self) -> str:
+        """Return what is read out at the cursor; "" without one."""
+        return "" if self.view.cursor is None else self.reading(self.view.cursor)
 
     watch_log_scale = watch_smoothing_level = watch_view = redraw
 
@@ -198,7 +204,11 @@ class RunCharts(Container):
         self.first = (self.first + 1) % len(self.query(Chart))
 
     def _draw(self, chart: Callable[[Curves, ChartOptions], Drawing], width: int, height: int) -> Drawing:
-        options = ChartOptions(
+        return chart(self._curves, self.options(width, height))
+
+    def options(self, width: int, height: int) -> ChartOptions:
+        """Return how a chart of this size is drawn now."""
+        return ChartOptions(
             width=width,
             height=height,
             palette=Palette.from_theme(self.app.theme_variables),
@@ -206,11 +216,9 @@ class RunCharts(Container):
             view=self.view,
             log_scale=self.log_scale,
         )
-        return chart(self._curves, options)
 
 
 def _arrangement(width: int, height: int) -> tuple[str, int]:
-    """Return the class of the arrangement that fits, and how many charts it shows."""
     if width < WIDE and height >= STACK_STRIP_HEIGHT:
         return "-stack-strip", 3
     if width >= PAIR_WIDTH and height >= STRIP_HEIGHT:

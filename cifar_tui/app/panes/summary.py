@@ -9,7 +9,8 @@ from textual.widgets import Static
 from cifar_tui.app.widgets.line import bar
 from cifar_tui.app.widgets.pane import ScrollPane
 from cifar_tui.engine.events import ClassAccuracy, Evaluated
-from cifar_tui.runs.format import cut_path, duration, throughput
+from cifar_tui.engine.text import cell_width, cut_names, cut_path
+from cifar_tui.runs.format import duration, loss_figure, throughput
 from cifar_tui.runs.state import RunSnapshot
 
 MAX_NAME_WIDTH = 16
@@ -69,7 +70,7 @@ class SummaryPane(ScrollPane):
 
 
 def _overall(snapshot: RunSnapshot, evaluated: Evaluated, width: int) -> list[Content]:
-    figures = [f"test loss {evaluated.loss:.3f}"]
+    figures = [f"test loss {loss_figure(evaluated.loss)}"]
     finished = snapshot.finished
     if finished is not None:
         figures.append(f"trained in {duration(finished.train_seconds)}")
@@ -127,7 +128,8 @@ def class_bars(
     accuracies = [entry.accuracy for entry in among if entry.accuracy is not None]
     best, worst = max(accuracies, default=None), min(accuracies, default=None)
     counts = [_count(entry) for entry in classes]
-    name_width = min(MAX_NAME_WIDTH, max((len(entry.name) for entry in among), default=0))
+    names = dict(zip(among, cut_names([entry.name for entry in among], MAX_NAME_WIDTH), strict=True))
+    name_width = max(map(cell_width, names.values()), default=0)
     count_width = 2 + max((len(_count(entry)) for entry in among), default=0)
     bar_width = width - name_width - FIXED_WIDTH
     with_counts = bar_width - count_width >= MIN_BAR_WIDTH
@@ -136,7 +138,7 @@ def class_bars(
     lines = []
     for entry, count in zip(classes, counts, strict=True):
         accuracy = entry.accuracy
-        name = Content(entry.name).truncate(name_width, ellipsis=True, pad=True)
+        name = Content(names[entry]).truncate(name_width, pad=True)
         if accuracy is None:
             lines.append(name + Content.styled("  no test images", "$foreground 60%"))
             continue

@@ -14,7 +14,8 @@ from cifar_tui.app.widgets.loading import LoadingView
 from cifar_tui.app.widgets.pane import Pane
 from cifar_tui.app.widgets.state_line import state_line
 from cifar_tui.engine.events import Phase
-from cifar_tui.runs.state import Curves, RunSnapshot
+from cifar_tui.runs.curves import Curves
+from cifar_tui.runs.state import RunSnapshot
 
 TALL_HEIGHT, DIGITS_HEIGHT, LOW_HEIGHT = 16, 14, 12
 """Heights of the pane from which the charts have a margin, digits are large, and no row is left out."""
@@ -95,6 +96,10 @@ class TrainingPane(Pane, can_focus=True):
     def show_curves(self, curves: Curves) -> None:
         """Draw the charts."""
         self.charts.show(curves)
+
+    def value_to_copy(self) -> str:
+        """Return what the charts read at their cursor."""
+        return self.charts.value_to_copy()
 
     def action_move(self, columns: int) -> None:
         self.charts.move(columns)

@@ -31,6 +31,7 @@ class RunTable(DataTable[Content]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "select_cursor", "Open", key_display="enter", tooltip="Open the run"),
+        Binding("y", "app.copy_value", "Copy path", show=False, tooltip="Copy the path of the run's folder"),
         Binding("j", "cursor_down", "Down", show=False),
         Binding("k", "cursor_up", "Up", show=False),
         Binding("g,home", "scroll_top", "Top", show=False),
@@ -46,6 +47,10 @@ class RunTable(DataTable[Content]):
         """The run under the cursor; None without runs."""
         runs = self._table.runs if self._table is not None else ()
         return runs[self.cursor_row] if 0 <= self.cursor_row < len(runs) else None
+
+    def value_to_copy(self) -> str:
+        """Return the folder of the run under the cursor."""
+        return str(self.current.folder.absolute()) if self.current is not None else ""
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         del parameters

@@ -6,7 +6,6 @@ from functools import partial
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from rich.cells import cell_len
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
@@ -15,20 +14,19 @@ from textual.screen import ModalScreen
 from textual.widgets import DataTable, Label, Static
 from textual.worker import Worker, WorkerState
 
-from cifar_tui.app.dialogs.comparison import ComparisonScreen
 from cifar_tui.app.dialogs.keys import KeysScreen
 from cifar_tui.app.dialogs.run_questions import DeleteDialog, EpochsDialog, RenameDialog, StopDialog
 from cifar_tui.app.linked import LinkedScreen
+from cifar_tui.app.views.compare import CompareScreen
 from cifar_tui.app.views.run_table import MARK, FilterInput, RunTable
 from cifar_tui.app.widgets.footer import Footer
 from cifar_tui.app.widgets.line import Line
 from cifar_tui.engine.errors import UserError
-from cifar_tui.engine.text import printable
+from cifar_tui.engine.text import cell_width, cut_path, escaped
 from cifar_tui.runs.comparison import run_label
 from cifar_tui.runs.control.client import send_request
 from cifar_tui.runs.control.protocol import Request
 from cifar_tui.runs.disk.store import check_name, write_name
-from cifar_tui.runs.format import cut_path
 from cifar_tui.runs.listing import LIVE, ListedRun, delete_run, list_runs
 from cifar_tui.runs.resume_config import own_epochs, why_not_resumable
 from cifar_tui.runs.table import (
@@ -80,7 +78,9 @@ class RunsScreen(LinkedScreen[RunChoice | None], ModalScreen[RunChoice | None]):
         Binding("u", "try_resume", show=False),
         Binding("space", "mark", "Mark", tooltip="Mark the run, to compare or delete several"),
         Binding("a", "mark_all", "Mark all", show=False, tooltip="Mark all runs shown, or none"),
-        Binding("v", "compare", "Compare", tooltip="Compare the marked runs side by side"),
+        Binding(
+            "v", "compare", "Compare", tooltip="Compare the marked runs: curves, settings, classes, images"
+        ),
         Binding("v", "try_compare", show=False),
         # with priority, so that keys typed ahead reach the field
         Binding(
@@ -179,7 +179,7 @@ class RunsScreen(LinkedScreen[RunChoice | None], ModalScreen[RunChoice | None]):
         problem, own = self._why_not_resumable(run), own_epochs(run)
         if problem:
             self._say(problem)
-        elif self._form_epochs <= own:
+        elif not own or self._form_epochs <= own:
             self.dismiss(RunChoice(action="resume", folder=run.folder))
         else:
             dialog = EpochsDialog(
@@ -214,7 +214,7 @@ class RunsScreen(LinkedScreen[RunChoice | None], ModalScreen[RunChoice | None]):
             case [] | [_]:
                 self._say("Mark at least two runs with space to compare them.")
             case marked:
-                self.app.push_screen(ComparisonScreen(marked))
+                self.app.push_screen(CompareScreen(marked, self.app.size), lambda _: self._list())
 
     action_compare = action_try_compare
 
@@ -223,12 +223,12 @@ class RunsScreen(LinkedScreen[RunChoice | None], ModalScreen[RunChoice | None]):
         self.set_focus(self.query_one(FilterInput))
 
     def action_keep_filter(self) -> None:
+        self._draw()  # what was typed may not have arrived: the next key must not act on another run
         self.query_one("#runs-filter").display = bool(self._needle)
         self.set_focus(self.query_one(RunTable))
 
     def action_clear_filter(self) -> None:
         self.query_one(FilterInput).value = ""
-        self._draw()
         self.action_keep_filter()
 
     def action_leave(self) -> None:
@@ -254,7 +254,7 @@ class RunsScreen(LinkedScreen[RunChoice | None], ModalScreen[RunChoice | None]):
             if name is not None and name != run.title:
                 self._work("rename", partial(write_name, folder, name))
 
-        dialog = RenameDialog(printable(run.name), run.title, partial(check_name, folder.parent, own=folder))
+        dialog = RenameDialog(run.name, run.title, partial(check_name, folder.parent, own=folder))
         self.app.push_screen(dialog, on_answer)
 
     def action_stop(self) -> None:
@@ -264,7 +264,7 @@ class RunsScreen(LinkedScreen[RunChoice | None], ModalScreen[RunChoice | None]):
             if answer == "stop":
                 for run in runs:
                     self._work("stop", partial(send_request, run.folder, Request.STOP))
-                self.notify(f"Stopping {', '.join(map(run_label, runs))}…", markup=False)
+                self.notify(f"Stopping {', '.join(map(run_label, runs))}…")
 
         self.app.push_screen(StopDialog([run_label(run) for run in runs]), on_answer)
 
@@ -286,8 +286,8 @@ class RunsScreen(LinkedScreen[RunChoice | None], ModalScreen[RunChoice | None]):
     # What happens in threads: a slow disk must not block the screen
 
     def _list(self) -> None:
-        """List the runs, one listing at a time."""
-        if not self._listing:
+        """List the runs, one listing at a time, unless a comparison covers them."""
+        if not (self._listing or isinstance(self.app.screen, CompareScreen)):
             self._listing = True
             self.run_worker(partial(_list, self._checkpoints), name="list", thread=True)
 
@@ -318,7 +318,7 @@ class RunsScreen(LinkedScreen[RunChoice | None], ModalScreen[RunChoice | None]):
         self._draw()
 
     def _say(self, text: str) -> None:
-        self.notify(text, severity="warning", markup=False)
+        self.notify(text, severity="warning")
 
     def _current(self) -> ListedRun | None:
         return self.query_one(RunTable).current
@@ -342,7 +342,7 @@ class RunsScreen(LinkedScreen[RunChoice | None], ModalScreen[RunChoice | None]):
         runs, table = self._runs or [], self.query_one(RunTable)
         self._marked &= {run.name for run in runs}
         room = self.size.width - _MARGIN
-        self._table = build_table(runs, needle=self._needle, order=self._order, width=room, measure=cell_len)
+        self._table = build_table(runs, needle=self._needle, order=self._order, width=room)
         self._draw_title()
         table.show(self._table, self._marked)
         self._draw_details()
@@ -355,8 +355,8 @@ class RunsScreen(LinkedScreen[RunChoice | None], ModalScreen[RunChoice | None]):
             title.append((f" · {len(self._table.runs):,} of {count}" if self._needle else f" · {count}", ""))
         if self._order != Order():
             title.append((f" · by {heading_of(self._order.column)} {self._order.arrow}", ""))
-        room = self.size.width - 2 - sum(cell_len(text) for text, _ in title) - len(" · in ")
-        title.append((f" · in {cut_path(printable(str(self._checkpoints)), max(1, room))}", ""))
+        room = self.size.width - 2 - sum(cell_width(text) for text, _ in title) - len(" · in ")
+        title.append((f" · in {cut_path(str(self._checkpoints), max(1, room))}", ""))
         self.query_one("#runs-title", Line).show(Content.assemble(*title))
         words, table = self.query_one("#no-runs", Static), self.query_one(RunTable)
         words.update(self._why_empty())
@@ -379,7 +379,7 @@ class RunsScreen(LinkedScreen[RunChoice | None], ModalScreen[RunChoice | None]):
         if self._runs:
             reason = filter_problem(self._runs, self._needle) or f'No runs match "{self._needle}"'
             return f"{reason}\nesc to show all"
-        return f"No runs in {printable(str(self._checkpoints))} yet\nPress esc to go back, then t to train"
+        return f"No runs in {escaped(str(self._checkpoints))} yet\nPress esc to go back, then t to train"
 
 
 def _list(checkpoints: Path) -> tuple[list[ListedRun], str]:

@@ -1,39 +1,27 @@
 """The Train view: all panes side by side where they fit, else one at a time."""
 
+from bisect import bisect_left, bisect_right
+from functools import partial
+
 from textual.app import ComposeResult
-from textual.containers import Grid
 from textual.content import Content
 from textual.geometry import Size
 from textual.widget import Widget
-from textual.widgets import Static
 
-from cifar_tui.app.linked import LinkedScreen
 from cifar_tui.app.panes.log import SIGNS, LogPane
 from cifar_tui.app.panes.samples import SamplesPane
 from cifar_tui.app.panes.settings.pane import SettingsPane
 from cifar_tui.app.panes.summary import SummaryPane
 from cifar_tui.app.panes.training import TrainingPane
+from cifar_tui.app.views.paned import PanedScreen
 from cifar_tui.app.widgets.footer import Footer
-from cifar_tui.app.widgets.header import PaneTabs, RunHeader
+from cifar_tui.app.widgets.header import RunHeader
 from cifar_tui.app.widgets.line import Line
 from cifar_tui.app.widgets.pane import Pane
 from cifar_tui.engine.config.schema import TrainConfig
-from cifar_tui.runs.source import RunSource
-from cifar_tui.runs.state import Curves
-
-MINIMUM_SIZE = (60, 16)
-_ALL_PANES = (110, 36)
-"""The least columns and rows where all panes are visible at once."""
-
-_WIDTHS = [
-    (0, "-too-narrow"),
-    (MINIMUM_SIZE[0], "-slim"),
-    (80, "-narrow"),
-    (_ALL_PANES[0], "-wide"),
-    (170, "-very-wide"),
-]
-_HEIGHTS = [(0, "-too-low"), (MINIMUM_SIZE[1], "-flat"), (20, "-low"), (_ALL_PANES[1], "-high")]
-"""The least columns and rows of each class of sizes."""
+from cifar_tui.engine.text import escaped
+from cifar_tui.runs.curves import Curves
+from cifar_tui.runs.source import SAMPLE_BATCH_SIZE, RunSource
 
 PANES: dict[str, type[Pane]] = {
     "settings": SettingsPane,
@@ -45,12 +33,12 @@ PANES: dict[str, type[Pane]] = {
 """The panes by name, in the order of their numbers from 1."""
 
 
-class Dashboard(LinkedScreen[None]):
+class Dashboard(PanedScreen[None]):
     """Shows a run and holds the form for the next one.
 
     Args:
         config: the initial settings in the form.
-        size: of the terminal, for the first frame: Textual applies breakpoints only after it.
+        size: see `PanedScreen`.
         idle: whether no run is about to be shown, so that the form takes the room.
 
     Attributes:
@@ -58,12 +46,10 @@ class Dashboard(LinkedScreen[None]):
     """
 
     AUTO_FOCUS = ""
-    HORIZONTAL_BREAKPOINTS = _WIDTHS
-    VERTICAL_BREAKPOINTS = _HEIGHTS
+    PANES = tuple(PANES)
 
     def __init__(self, config: TrainConfig, size: Size, *, idle: bool) -> None:
-        width = _size_class(size.width, _WIDTHS)
-        super().__init__(classes=f"{width} {_size_class(size.height, _HEIGHTS)}")
+        super().__init__(size)
         self.back_to = ""
         self._has_run = not idle
         self._show_idle(is_idle=idle)
@@ -77,22 +63,15 @@ class Dashboard(LinkedScreen[None]):
         self._log_end = 0
         self._log_retracted = 0
         self._shown_samples: object = None
-        self.sample_number = 0
+        self._sample_number = 0
+        self._wrong_samples: list[int] | None = None
 
     def compose(self) -> ComposeResult:
         yield RunHeader()
-        yield PaneTabs(tuple(PANES))
-        with Grid(id="panes"):
-            for number, (name, pane) in enumerate(PANES.items()):
-                widget = SettingsPane(self._config, id=name) if pane is SettingsPane else pane(id=name)
-                widget.set_class(number == 0, "-front")
-                yield widget
+        yield from self.compose_panes(PANES | {"settings": partial(SettingsPane, self._config)})
         yield Line(id="last-line")
-        yield Static(_too_small(self.app.size), id="too-small")
+        yield self.too_small_notice()
         yield Footer()
-
-    def on_resize(self) -> None:
-        self.query_one("#too-small", Static).update(_too_small(self.size))
 
     @property
     def settings(self) -> SettingsPane:
@@ -105,40 +84,32 @@ class Dashboard(LinkedScreen[None]):
         return self.query_one(TrainingPane)
 
     @property
+    def samples(self) -> SamplesPane:
+        """The test images."""
+        return self.query_one(SamplesPane)
+
+    @property
     def header(self) -> RunHeader:
         """The line at the top."""
         return self.query_one(RunHeader)
 
     def show_pane(self, name: str) -> None:
-        """Focus the pane `name`, and bring it to the front where only one is visible."""
         self._show_idle(is_idle=name == "settings" and not self._has_run)
-        for pane in PANES:
-            self.query_one(f"#{pane}").set_class(pane == name, "-front")
         self.set_class(name == "log", "-log-front")
-        self.query_one(PaneTabs).front = name
-        # at once: keys typed ahead are for the new focus
-        self.set_focus(self.query_one(f"#{name}", Pane).first_focusable())
+        super().show_pane(name)
 
     def _show_idle(self, *, is_idle: bool) -> None:
         """Let the form take the room, or give it to all panes."""
         self._is_idle = is_idle
         self.set_class(is_idle, "-idle")
 
-    def maximise(self) -> None:
-        """Give the whole screen to the pane that has the focus, or give it back."""
-        focused = next((pane for pane in PANES if self.query_one(f"#{pane}").has_focus_within), "training")
-        self.show_pane(focused)
-        self.toggle_class("-maximised")
-
     @property
-    def is_maximised(self) -> bool:
-        """Whether one pane has the whole screen."""
-        return self.has_class("-maximised")
+    def default_pane(self) -> str:
+        return "training"
 
     @property
     def has_room_for_all(self) -> bool:
-        """Whether all panes would fit, so that maximising one changes something."""
-        return not self._is_idle and self.size.width >= _ALL_PANES[0] and self.size.height >= _ALL_PANES[1]
+        return not self._is_idle and super().has_room_for_all
 
     def find_setting(self, name: str) -> None:
         """Show the form with the cursor on the setting `name`."""
@@ -209,21 +180,38 @@ class Dashboard(LinkedScreen[None]):
             log.add(lines)
             last = self.query_one("#last-line", Line)
             last.add_class("-filled")
-            last.show(Content(f"{SIGNS[lines[-1].kind]} {lines[-1].text}"))
+            last.show(Content(escaped(f"{SIGNS[lines[-1].kind]} {lines[-1].text}")))
+
+    def step_samples(self, run: RunSource, step: int) -> None:
+        """Show the next or previous batch of test images: of all, or of those that are wrong by now."""
+        shown, known = self.samples.indices, self._wrong_samples
+        if known is None or not shown:
+            self._sample_number += step
+            return
+        wrong = run.wrong_samples() or known
+        place = bisect_right(wrong, shown[-1]) if step > 0 else bisect_left(wrong, shown[0]) - 1
+        self._wrong_samples, self._sample_number = wrong, place % len(wrong) // SAMPLE_BATCH_SIZE
+
+    def toggle_wrong_samples(self, run: RunSource) -> bool:
+        """Show only images whose prediction is wrong, from the batch shown on, or all again.
+
+        They stay while training changes the predictions. Returns whether there are any.
+        """
+        first, wrong = next(iter(self.samples.indices), 0), None
+        if self._wrong_samples is None:
+            wrong = run.wrong_samples()
+            if not wrong:
+                return False
+        self._wrong_samples = wrong
+        place = first if wrong is None else bisect_left(wrong, first) % len(wrong)
+        self._sample_number = place // SAMPLE_BATCH_SIZE
+        return True
 
     def _show_samples(self, run: RunSource) -> None:
-        snapshot = run.snapshot()
-        wanted = (snapshot.data, snapshot.samples, snapshot.evaluated, self.sample_number)
+        snapshot, among = run.snapshot(), self._wrong_samples
+        # the predictions of an attached run arrive after the evaluation is logged
+        wanted = (snapshot.data, snapshot.samples, run.results(), self._sample_number, among)
         if wanted != self._shown_samples:
-            batch = run.sample_batch(self.sample_number)
+            batch = run.sample_batch(self._sample_number, among)
             self._shown_samples = wanted if batch is not None else None
-            self.query_one(SamplesPane).show(batch)
-
-
-def _too_small(size: Size) -> str:
-    needed = f"{MINIMUM_SIZE[0]}×{MINIMUM_SIZE[1]}"
-    return f"Terminal too small: {size.width}×{size.height} (needs {needed})"
-
-
-def _size_class(cells: int, breakpoints: list[tuple[int, str]]) -> str:
-    return max((least, name) for least, name in breakpoints if least <= cells)[1]
+            self.samples.show(batch, wrong_only=among is not None)

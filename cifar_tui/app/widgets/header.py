@@ -7,7 +7,8 @@ from textual.widgets import Static
 from cifar_tui.app.widgets.line import Line, bar
 from cifar_tui.app.widgets.state_line import badge
 from cifar_tui.engine.events import Phase
-from cifar_tui.runs.format import cut, cut_path, duration
+from cifar_tui.engine.text import cut, cut_path
+from cifar_tui.runs.format import duration
 from cifar_tui.runs.state import RunSnapshot
 
 _LONGEST_NAME = 28
@@ -110,8 +111,8 @@ class PaneTabs(Static):
 
     def watch_front(self, front: str) -> None:
         tabs = [
-            f"[@click=app.show_pane('{pane}')][{'reverse bold' if pane == front else 'not bold'}] {number} "
-            f"{pane.capitalize()} [/][/]"
+            f"[@click=screen.show_pane('{pane}')][{'reverse bold' if pane == front else 'not bold'}]"
+            f" {number} {pane.capitalize()} [/][/]"
             for number, pane in enumerate(self._panes, start=1)
         ]
         self.update(Content.from_markup(" ".join(tabs)))

@@ -7,6 +7,7 @@ from textual.eta import ETA
 
 from cifar_tui.app.widgets.line import Line, bar
 from cifar_tui.engine.events import LoadingProgress
+from cifar_tui.engine.text import escaped
 from cifar_tui.runs.format import byte_count, duration
 
 SPEED_SECONDS = 5.0
@@ -18,13 +19,17 @@ MAX_BAR_WIDTH = 100
 class LoadingView(Vertical):
     """Shows `LoadingProgress`."""
 
+    DEFAULT_CSS = """
+    LoadingView > .note { height: auto; text-wrap: wrap; color: $text-warning; }
+    """
+
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._progress: LoadingProgress | None = None
         self._eta = ETA(SPEED_SECONDS)
 
     def compose(self) -> ComposeResult:
-        yield from (Line(), Line(), Line())
+        yield from (Line(), Line(), Line(), Line(classes="note"))
 
     def show(self, progress: LoadingProgress | None) -> None:
         """Show `progress`; None if nothing is known yet."""
@@ -42,10 +47,11 @@ class LoadingView(Vertical):
 
     def _draw(self) -> None:
         progress, width = self._progress, min(MAX_BAR_WIDTH, max(4, self.size.width))
-        rows = [Content("Starting…"), Content(), Content()]
+        rows = [Content("Starting…"), Content(), Content(), Content()]
         if progress is not None:
-            rows[0] = Content(progress.stage)
+            rows[0] = Content(escaped(progress.stage))
             rows[2] = Content.styled(" · ".join(_figures(progress, self._eta.speed)), "$foreground 60%")
+            rows[3] = Content(progress.note)
             if progress.total:
                 fraction = progress.done / progress.total
                 rows[1] = bar(fraction, width - 6, "$accent") + Content(f" {int(100 * fraction):>3} %")

@@ -3,7 +3,7 @@
 from textual.content import Content
 
 from cifar_tui.engine.events import Phase
-from cifar_tui.runs.format import cut_path
+from cifar_tui.engine.text import cut_path, escaped
 from cifar_tui.runs.state import STOPPED, PendingRequest, RunSnapshot, stopped_early
 
 SIGNS: dict[Phase | PendingRequest, tuple[str, str]] = {
@@ -46,12 +46,13 @@ def state_line(snapshot: RunSnapshot) -> Content:
         message = ""
     parts: list[tuple[str, str]] = []
     if message:
-        parts.append((message, "$text-error" if failed else ""))
+        parts.append((escaped(message), "$text-error" if failed else ""))
     if snapshot.data:
         title = cut_path(snapshot.data.title, _LONGEST_TITLE)
         parts.append((title, "bold $text-warning" if snapshot.data.synthetic else ""))
     if snapshot.started:
-        parts.append((", ".join(filter(None, (snapshot.started.device, snapshot.started.backend))), ""))
+        names = (snapshot.started.device, snapshot.started.backend)
+        parts.append((escaped(", ".join(filter(None, names))), ""))
     details = Content(" · ").join(Content.styled(*part) for part in parts)
     return Content.assemble(
         Content(" ").join([Content(), badge(snapshot), Content()]).stylize("reverse"), " ", details

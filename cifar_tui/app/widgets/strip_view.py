@@ -40,3 +40,23 @@ class StripView(Widget):
             for segment in (self._lines[y] if y < len(self._lines) else ())
         ]
         return Strip(segments).adjust_cell_length(self.size.width, background)
+
+
+class DrawnView(StripView):
+    """Lines that the view draws itself, whenever its size, its focus or the theme changes."""
+
+    def on_mount(self) -> None:
+        self.app.theme_changed_signal.subscribe(self, lambda _: self.redraw())
+
+    def on_resize(self) -> None:
+        self.redraw()
+
+    def on_focus(self) -> None:
+        self.redraw()
+
+    def on_blur(self) -> None:
+        self.redraw()
+
+    def redraw(self) -> None:
+        """Draw what fits."""
+        raise NotImplementedError

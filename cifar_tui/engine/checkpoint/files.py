@@ -1,7 +1,9 @@
 """Save checkpoints atomically, and load them strictly without running code from the file."""
 
 import io
+import os
 import pickle
+import re
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,23 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from cifar_tui.engine.atomic import disk_errors_explained, write_atomically
+from cifar_tui.engine.checkpoint.state import damage_in, missing_in
+from cifar_tui.engine.device.memory import is_out_of_memory
+from cifar_tui.engine.disk.regular import open_regular, read_large
 from cifar_tui.engine.errors import ConfigError
 from cifar_tui.engine.layout import BEST_FILE, LAST_FILE, WEIGHTS_FILE
-
-_MAPPINGS = {"config", "provenance", "steps"}
-REQUIRED_STATE = _MAPPINGS | {
-    "model",
-    "optimizer",
-    "step",
-    "epoch",
-    "batch",
-    "epoch_rng_state",
-    "rng_state",
-}
-"""The keys that every `last.pt` must have."""
+from cifar_tui.engine.text import cut
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -81,76 +75,80 @@ def load_training_state(path: Path) -> dict[str, Any]:
     Raises:
         ConfigError: the file cannot be read, is not a training checkpoint, is damaged, or could run code.
     """
-    loaded = _load(path)
-    if not isinstance(loaded, dict) or not _is_training_state(loaded):
-        raise ConfigError(f"'{path}' is not a training checkpoint; resuming needs the last.pt of a run")
+    loaded = load_own_file(path)
+    missing = missing_in(loaded) if isinstance(loaded, dict) else []
+    if not isinstance(loaded, dict) or missing:
+        lacks = f" (it has no {missing[0]})" if missing else ""
+        raise ConfigError(
+            f"'{path}' is not a training checkpoint{lacks}; resuming needs the last.pt of a run"
+        )
+    damage = damage_in(loaded)
+    if damage:
+        raise ConfigError(f"'{path}' cannot be resumed from: {damage}; start a new run")
     return loaded
 
 
-def _is_training_state(state: Mapping[str, Any]) -> bool:
-    complete = state.keys() >= REQUIRED_STATE and all(isinstance(state[name], dict) for name in _MAPPINGS)
-    return complete and isinstance(state["provenance"].get("backend"), str)
-
-
-def load_weights(path: Path) -> dict[str, Tensor]:
-    """Load the `state_dict` in `path`: a plain one, as the tutorial saves it, or the one in a `last.pt`.
+def load_own_file(path: Path) -> object:
+    """Load a file of a run's folder as `load_file`, but never through a link.
 
     Raises:
-        ConfigError: the file cannot be read, is not a checkpoint, is damaged, or could run code.
+        ConfigError: as `load_file`.
     """
-    loaded = _load(path)
-    if isinstance(loaded, dict) and isinstance(loaded.get("model"), dict):
-        loaded = loaded["model"]
-    items = loaded.items() if isinstance(loaded, dict) else ()
-    if items and all(isinstance(name, str) and isinstance(value, Tensor) for name, value in items):
-        return dict(items)
-    raise ConfigError(f"'{path}' contains no state_dict; save one with torch.save(net.state_dict(), …)")
-
-
-def load_into(net: nn.Module, state_dict: Mapping[str, Tensor], path: Path) -> None:
-    """Load `state_dict` into `net`; names, shapes and dtypes must be the same. `path` is for the message.
-
-    Raises:
-        ConfigError: it does not match the model; the message names the first difference.
-    """
-    expected = net.state_dict()
-    difference = _first_difference(expected, state_dict)
-    if difference:
-        raise ConfigError(
-            f"'{path}' does not match the model: {difference}; choose its model with --set model=…"
-        )
-    net.load_state_dict(dict(state_dict))
-
-
-def _first_difference(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> str | None:
-    for name, tensor in expected.items():
-        if name not in found:
-            return f"missing {name}"
-        if found[name].shape != tensor.shape:
-            return f"{name} has shape {tuple(found[name].shape)}, expected {tuple(tensor.shape)}"
-        if found[name].dtype != tensor.dtype:
-            return f"{name} is {found[name].dtype}, expected {tensor.dtype}"
-    extra = next((name for name in found if name not in expected), None)
-    return f"unexpected {extra}" if extra else None
-
-
-def _load(path: Path) -> object:
     try:
-        content = path.read_bytes()
+        os.close(open_regular(path))
     except OSError as error:
         raise ConfigError(
             f"cannot read '{path}': {error.strerror}; check that it exists and is readable"
         ) from None
+    return load_file(path)
+
+
+def load_file(path: Path) -> object:
+    """Load what `torch.save` or safetensors wrote, onto the CPU.
+
+    Raises:
+        ConfigError: the file cannot be read, is neither, is damaged, or could run code.
+    """
+    try:
+        content = read_large(path, follow=True)
+    except OSError as error:
+        raise ConfigError(
+            f"cannot read '{path}': {error.strerror}; check that it exists and is readable"
+        ) from None
+    header_size = int.from_bytes(content[:8], "little")
+    if content[8:9] == b"{" and header_size <= len(content) - 8:
+        return _load_safetensors(path, content)
     try:
         with warnings.catch_warnings(action="ignore"):  # about odd files, which are rejected below
             return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         # A plain pickle of a newer protocol is rejected at its first byte, before a global in it is found.
-        if "GLOBAL" in str(error) or (content.startswith(b"\x80") and len(content) > 1):
+        refused = re.search(r"GLOBAL ([\w.]+)", str(error))
+        if refused or (content.startswith(b"\x80") and len(content) > 1):
+            held = f"it holds {cut(refused[1], 60)}, which" if refused else "it is a pickle that"
             raise ConfigError(
-                f"'{path}' was not loaded: it is a pickle that could run code; save plain weights with "
+                f"'{path}' was not loaded: {held} could run code; save plain weights with "
                 "torch.save(net.state_dict(), …)"
             ) from None
         raise ConfigError(f"'{path}' is not a PyTorch checkpoint") from None
-    except Exception:  # noqa: BLE001 - what torch.load raises on damaged files is not documented
+    except Exception as error:
+        if is_out_of_memory(error):
+            raise
+        # what else torch.load raises on damaged files is not documented
+        for kind in ("TorchScript archive", "legacy .tar format"):
+            if kind in str(error):
+                raise ConfigError(
+                    f"'{path}' was not loaded: it is in the {kind}, which could run code; save plain weights "
+                    "with torch.save(net.state_dict(), …)"
+                ) from None
         raise ConfigError(f"'{path}' is not a PyTorch checkpoint, or is damaged or truncated") from None
+
+
+def _load_safetensors(path: Path, content: bytes) -> dict[str, Tensor]:
+    import safetensors
+    import safetensors.torch
+
+    try:
+        return safetensors.torch.load(content)
+    except (safetensors.SafetensorError, KeyError, RuntimeError, ValueError):  # KeyError: an unknown type
+        raise ConfigError(f"'{path}' is not a safetensors file, or is damaged or truncated") from None

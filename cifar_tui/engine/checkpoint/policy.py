@@ -4,14 +4,15 @@ import contextlib
 import math
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 from cifar_tui.engine.checkpoint.files import Checkpoint
 from cifar_tui.engine.checkpoint.writer import CheckpointWriter
 from cifar_tui.engine.control import RunControl
+from cifar_tui.engine.disk.regular import is_regular
+from cifar_tui.engine.disk.run_folder import RunFolder
 from cifar_tui.engine.errors import RunFailedError
 from cifar_tui.engine.events import Alert, CheckpointSaved, Event
-from cifar_tui.engine.layout import WEIGHTS_FILE
+from cifar_tui.engine.layout import LAST_FILE, WEIGHTS_FILE
 
 RETRY_SECONDS = 5.0
 """How long after a failed save the next one is tried."""
@@ -32,7 +33,7 @@ class Saver:
 
     def __init__(
         self,
-        folder: Path,
+        folder: RunFolder,
         *,
         make: Callable[[str], Checkpoint],
         emit: Callable[[Event], None],
@@ -89,6 +90,14 @@ class Saver:
             else:
                 return
 
+    def kept(self) -> str:
+        """Say what is left of the run after a failure."""
+        self._writer.drain()
+        with contextlib.suppress(OSError):
+            if is_regular(self._folder.path / LAST_FILE):
+                return "the last checkpoint is kept"
+        return "no checkpoint was saved"
+
     def drain(self) -> None:
         """Wait until nothing is being written."""
         self._writer.drain()
@@ -99,7 +108,7 @@ class Saver:
 
     def _report_saved(self, checkpoint: Checkpoint) -> None:
         self._failure = ""
-        path = str(self._folder / WEIGHTS_FILE)
+        path = str(self._folder.path / WEIGHTS_FILE)
         self._emit(CheckpointSaved(path=path, step=checkpoint.step, reason=checkpoint.reason))
 
     def _report_failed(self, error: RunFailedError) -> None:

@@ -10,11 +10,12 @@ import torch
 from cifar_tui import __version__
 from cifar_tui.engine.config.schema import TrainConfig
 from cifar_tui.engine.data.dataset import Dataset
+from cifar_tui.engine.device.precision import precision_of
+from cifar_tui.engine.errors import ConfigError
 from cifar_tui.engine.training.batches import low_res_epochs
 
 _DIFFERENCES = {
     "images": "the training images differ",
-    "classes": "the classes differ",
     "version": "cifar-tui {new} instead of {old}",
     "torch": "PyTorch {new} instead of {old}",
     "device": "device {new} instead of {old}",
@@ -28,16 +29,13 @@ def describe_provenance(dataset: Dataset, device: str, threads: int, backend: st
     """Return the provenance to store in a checkpoint.
 
     Args:
-        dataset: the images; a CRC-32 identifies those for training.
+        dataset: the images.
         device: as shown to the user.
         threads: number of intra-op threads, on which the order of sums depends.
         backend: what runs the steps.
     """
-    checksum = zlib.crc32(dataset.train.targets.numpy().data)
-    checksum = zlib.crc32(dataset.train.images.numpy().data, checksum)
     return {
-        "images": f"{len(dataset.train)} {checksum:08x}",
-        "classes": " ".join(dataset.class_names),
+        "images": describe_images(dataset),
         "version": __version__,
         "torch": str(torch.__version__),
         "device": device,
@@ -47,13 +45,78 @@ def describe_provenance(dataset: Dataset, device: str, threads: int, backend: st
     }
 
 
-def provenance_differences(old: Mapping[str, str], new: Mapping[str, str]) -> list[str]:
-    """Describe how the provenance in a checkpoint differs from the current one."""
+def describe_images(dataset: Dataset) -> str:
+    """Identify the training images of `dataset`: their number, and a CRC-32 of them and their classes."""
+    checksum = zlib.crc32(dataset.train.targets.numpy().data)
+    checksum = zlib.crc32(dataset.train.images.numpy().data, checksum)
+    return f"{len(dataset.train)} {checksum:08x}"
+
+
+def check_image_count(old: Mapping[str, str], dataset: Dataset) -> None:
+    """Check that a run with the provenance `old` was trained on as many images as `dataset` has.
+
+    The steps of an epoch, the learning rate schedule and the validation images depend on their number.
+
+    Raises:
+        ConfigError: it was not.
+    """
+    before, now = str(old.get("images", "?")).partition(" ")[0], str(len(dataset.train))
+    if before != now:
+        raise ConfigError(
+            f"this run cannot be resumed: it was trained on {before} training images, {dataset.title} has "
+            f"{now} now; restore the images it was trained on, or start a new run"
+        )
+
+
+def resume_differences(
+    state: Mapping[str, Any], config: TrainConfig, provenance: Mapping[str, str], precision: str
+) -> list[str]:
+    """Describe why the results of a run resumed from `state` may differ from an uninterrupted one.
+
+    Args:
+        state: the content of a `last.pt`.
+        config: the settings to resume with.
+        provenance: of the resumed run.
+        precision: of its steps.
+    """
     return [
+        *provenance_differences(state["provenance"], provenance, val_size=config.val_size),
+        *precision_differences(precision_of(state["steps"]), precision),
+        *schedule_differences(state["config"], config),
+    ]
+
+
+def provenance_differences(old: Mapping[str, str], new: Mapping[str, str], *, val_size: int = 0) -> list[str]:
+    """Describe how the provenance in a checkpoint differs from the current one.
+
+    Args:
+        old: the provenance in the checkpoint.
+        new: the current one.
+        val_size: how many of the training images are validation images, by their position.
+    """
+    differences = [
         difference.format(old=old.get(name, "unknown"), new=new[name])
         for name, difference in _DIFFERENCES.items()
         if old.get(name) != new[name]
     ]
+    if val_size and old.get("images") != new["images"]:
+        differences.append("some of the validation images may have been trained on")
+    return differences
+
+
+def split_differences(dataset: Dataset, trained: int | None, seed: int) -> list[str]:
+    """Describe how the test images of a folder may differ from those that weights were not trained on.
+
+    Args:
+        dataset: the images to evaluate on.
+        trained: the seed that the weights were trained with; None if unknown.
+        seed: the seed that chose the test images, if any did.
+    """
+    if not dataset.seeded_split or trained == seed:
+        return []
+    other, advice = ("another seed", "N") if trained is None else (f"seed {trained}", trained)
+    condition = f"if the weights were trained on this folder with {other}, they have seen some of them"
+    return [f"test images chosen with seed {seed}; {condition}: add --set seed={advice}"]
 
 
 def same_kind_of_device(old: Mapping[str, str], device: torch.device) -> bool:

@@ -3,9 +3,9 @@
 import threading
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 from cifar_tui.engine.checkpoint.files import Checkpoint, write_checkpoint
+from cifar_tui.engine.disk.run_folder import RunFolder
 from cifar_tui.engine.errors import RunFailedError
 
 
@@ -20,7 +20,7 @@ class CheckpointWriter:
 
     def __init__(
         self,
-        folder: Path,
+        folder: RunFolder,
         *,
         on_written: Callable[[Checkpoint], None],
         on_failed: Callable[[RunFailedError], None],
@@ -41,9 +41,13 @@ class CheckpointWriter:
                 checkpoint = replace(checkpoint, best=self._unwritten_best)
             self._unwritten_best = checkpoint.best
             self._waiting = checkpoint
-            if not self._writing:
-                threading.Thread(target=self._write_all, name="cifar-tui-checkpoints", daemon=True).start()
-                self._writing = True
+            if self._writing:
+                return
+            self._writing = True
+        try:
+            threading.Thread(target=self._write_all, name="cifar-tui-checkpoints", daemon=True).start()
+        except RuntimeError:  # no memory for another thread: this one writes
+            self._write_all()
 
     def wait(self) -> None:
         """Wait until everything submitted is written.
@@ -69,7 +73,8 @@ class CheckpointWriter:
                     self._changed.notify_all()
                     return
             try:
-                write_checkpoint(self._folder, checkpoint)
+                with self._folder.saving() as folder:
+                    write_checkpoint(folder, checkpoint)
             except Exception as error:  # noqa: BLE001 - wait() must return after any defect
                 failure = error if isinstance(error, RunFailedError) else self._unexpected(error)
                 self._error = failure
@@ -82,5 +87,5 @@ class CheckpointWriter:
             self._on_written(checkpoint)
 
     def _unexpected(self, error: Exception) -> RunFailedError:
-        reason = f"{type(error).__name__}: {error}"
-        return RunFailedError(f"cannot save in '{self._folder}': {reason}; check the folder and its disk")
+        reason, folder = f"{type(error).__name__}: {error}", self._folder.path
+        return RunFailedError(f"cannot save in '{folder}': {reason}; check the folder and its disk")

@@ -31,8 +31,8 @@ TYPE_NAMES: dict[Any, str] = {
 
 
 def _device(value: str) -> str | None:
-    right = re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", value)
-    return None if right else "must be auto, cpu, cuda, cuda:N or mps"
+    right = re.fullmatch(r"auto|cpu|mps|cuda(:(0|[1-9][0-9]{0,2}))?", value)
+    return None if right else "must be auto, cpu, cuda, cuda:N or mps, with an N such as 0 or 1"
 
 
 def _not_empty(value: str) -> str | None:
@@ -58,7 +58,7 @@ class TrainConfig:
     )
     data: str = setting(
         "auto",
-        "cifar10 (auto: the same), synthetic, or a folder of images",
+        "cifar10 (auto: the same), synthetic, a folder of images, or cifar-10-python.tar.gz",
         _not_empty,
         suggestions=SOURCES,
         in_step=False,
@@ -252,7 +252,6 @@ class TrainConfig:
         "epochs between checkpoints",
         whole(0, 100_000),
         in_step=False,
-        in_recipe=False,
         resumable=True,
         group=Group.SAVING,
         words={"never": 0},

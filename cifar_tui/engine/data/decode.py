@@ -1,5 +1,7 @@
 """Decode image files of any format, size and mode to 32x32 RGB pixels, in parallel."""
 
+import functools
+import importlib
 import io
 import logging
 import struct
@@ -8,17 +10,63 @@ import warnings
 import zlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageCms, ImageFile, UnidentifiedImageError, features
 
+from cifar_tui.engine.data.convert import (
+    ORIENTATIONS,
+    SIDE,
+    Conversion,
+    DeepImage,
+    Pixels,
+    deep_colour,
+    deep_grey,
+    fit,
+    has_more_frames,
+    is_deep_colour,
+    is_deep_grey,
+    raw_mode,
+    shared_scale,
+    to_pixels,
+    to_rgb,
+    turn,
+)
+from cifar_tui.engine.data.foreign import AVIF, HEAD_BYTES, HEIC, describe_foreign
 from cifar_tui.engine.data.registry import Progress
+from cifar_tui.engine.data.scales import DEEP, FLOATING, Scales
 from cifar_tui.engine.device.select import available_threads
 
-SIDE = 32
-"""Height and width of every image, in pixels."""
+INSTALL = {HEIC: "pip install 'cifar-tui[heif]'", AVIF: "pip install --upgrade pillow"}
+"""How to make the formats readable that not every installation reads."""
+
+# Named, so that no file is handed to a reader that starts a program (EPS), opens what it finds inside with
+# any reader (IPTC), only names its format (BUFR, GRIB, HDF5, MPEG), or takes nearly anything for its own
+# (IMT, SPIDER). The common ones come first; TGA, which has no magic number, last.
+_FORMATS = (
+    *("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "PPM", "AVIF", "JPEG2000"),
+    *(
+        "ICO",
+        "ICNS",
+        "CUR",
+        "DIB",
+        "DDS",
+        "DCX",
+        "PCX",
+        "PSD",
+        "QOI",
+        "SGI",
+        "SUN",
+        "XBM",
+        "XPM",
+        "MSP",
+        "FITS",
+    ),
+    *("BLP", "FTEX", "PIXAR", "IM", "TGA"),
+)
 
 _FILES_PER_TASK = 64
 _MAXIMUM_THREADS = 16
@@ -27,7 +75,10 @@ _MAXIMUM_THREADS = 16
 _SMALL_MEAN_BYTES = 4_096
 _SMALL_FILE_BYTES = 1 << 20
 _POLL_SECONDS = 0.1
+_ORIENTATION = 0x0112  # an EXIF tag
 _MAXIMUM_PIXELS = 89_478_485  # Pillow's own limit against decompression bombs
+
+_NO_IMAGE, _TOO_MANY_PIXELS = "not an image", "too many pixels"
 
 # What Pillow's readers raise on damaged files and on files that only look like images.
 _READ_ERRORS = (
@@ -48,14 +99,58 @@ _READ_ERRORS = (
     ImageCms.PyCMSError,
 )
 
-Pixels = npt.NDArray[np.uint8]
-
 # Pillow logs some damage; without a handler these lines would go to stderr, onto the dashboard.
 logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 
 class UnreadableImageError(Exception):
-    """A file is not an image, or is damaged; the message is the reason."""
+    """A file is not an image, is damaged or could not be read; the message is the reason.
+
+    Attributes:
+        passing: whether it may be read another time: its bytes do not prove that it is no image.
+        missing: HEIC or AVIF if it is one and its reader is not installed, otherwise "".
+    """
+
+    def __init__(self, message: str, *, passing: bool = False, missing: str = "") -> None:
+        super().__init__(message)
+        self.passing = passing
+        self.missing = missing
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class DecodedImage:
+    """An image.
+
+    Attributes:
+        pixels: uint8, shape (32, 32, 3), RGB; or with more than 8 bits, until its folder's scale is known.
+        size: width and height in the file.
+        conversion: a `Conversion`, 0 if it was RGB.
+    """
+
+    pixels: Pixels | DeepImage
+    size: tuple[int, int]
+    conversion: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class DecodedFiles:
+    """What became of some files.
+
+    Attributes:
+        pixels: uint8, shape (N, 3, 32, 32), RGB; arbitrary for unreadable files.
+        sizes: int32, shape (N, 2), width and height in the files.
+        conversions: uint8, shape (N,), a `Conversion` each, 0 if the image was RGB.
+        errors: why a file could not be read, by index.
+        scales: by kind of images of more than 8 bits, how many there are, and what became black and white.
+        fitting: the same with what would be black and white if only these images counted.
+    """
+
+    pixels: Pixels
+    sizes: npt.NDArray[np.int32]
+    conversions: npt.NDArray[np.uint8]
+    errors: dict[int, UnreadableImageError]
+    scales: dict[str, tuple[int, float, float]]
+    fitting: dict[str, tuple[int, float, float]]
 
 
 def thread_count(bytes_per_file: float) -> int:
@@ -65,23 +160,25 @@ def thread_count(bytes_per_file: float) -> int:
     return min(available_threads(), _MAXIMUM_THREADS)
 
 
-def decode_files(paths: Sequence[Path], *, threads: int, progress: Progress) -> tuple[Pixels, dict[int, str]]:
-    """Decode `paths` in parallel.
+def decode_files(
+    paths: Sequence[Path], *, threads: int, progress: Progress, scales: Scales | None = None
+) -> DecodedFiles:
+    """Decode `paths` in parallel; those of more than 8 bits share one scale.
 
     Args:
         paths: the files.
         threads: number of threads; see `thread_count`.
         progress: its stage counts images.
-
-    Returns:
-        pixels: uint8, shape (N, 3, 32, 32), RGB; arbitrary for unreadable files.
-        reasons: why a file could not be read, by index.
+        scales: what is black and white; a kind without one gets that of its images.
 
     Raises:
         CancelledError: the user requested a stop.
     """
     pixels = np.zeros((len(paths), 3, SIDE, SIDE), dtype=np.uint8)
-    reasons: dict[int, str] = {}
+    sizes = np.zeros((len(paths), 2), dtype=np.int32)
+    conversions = np.zeros(len(paths), dtype=np.uint8)
+    errors: dict[int, UnreadableImageError] = {}
+    deep: dict[int, DeepImage] = {}
     done: list[int] = []  # indices; appending is atomic, incrementing is not
     stop = threading.Event()
 
@@ -90,9 +187,17 @@ def decode_files(paths: Sequence[Path], *, threads: int, progress: Progress) -> 
             if stop.is_set():
                 break
             try:
-                pixels[index] = decode_image(paths[index]).transpose(2, 0, 1)
+                image = decode_image(paths[index])
             except UnreadableImageError as error:
-                reasons[index] = str(error)
+                # a copy, as the raised one holds the file's content
+                errors[index] = UnreadableImageError(str(error), passing=error.passing, missing=error.missing)
+            else:
+                sizes[index] = image.size
+                conversions[index] = image.conversion
+                if isinstance(image.pixels, DeepImage):
+                    deep[index] = image.pixels
+                else:
+                    pixels[index] = image.pixels.transpose(2, 0, 1)
             done.append(index)
 
     Image.init()  # registers the readers, which is not thread-safe
@@ -109,67 +214,172 @@ def decode_files(paths: Sequence[Path], *, threads: int, progress: Progress) -> 
             progress.update(len(done))
         finally:
             stop.set()
-    return pixels, reasons
+    applied, fitting = _apply_scales(deep, pixels, scales or {})
+    return DecodedFiles(
+        pixels=pixels,
+        sizes=sizes,
+        conversions=conversions,
+        errors=errors,
+        scales=applied,
+        fitting=fitting,
+    )
 
 
-def decode_image(path: Path) -> Pixels:
-    """Decode the image in `path` to uint8 pixels of shape (32, 32, 3), RGB.
+def _apply_scales(
+    deep: dict[int, DeepImage], pixels: Pixels, scales: Scales
+) -> tuple[dict[str, tuple[int, float, float]], dict[str, tuple[int, float, float]]]:
+    """Put the images of more than 8 bits into `pixels`; return `DecodedFiles.scales` and `fitting`."""
+    applied, fitting = {}, {}
+    for kind in (DEEP, FLOATING):
+        images = {index: image for index, image in deep.items() if image.floating == (kind == FLOATING)}
+        if not images:
+            continue
+        own = shared_scale(list(images.values()))
+        scale = scales.get(kind) or own
+        for index, image in images.items():
+            pixels[index] = to_pixels(image, scale).transpose(2, 0, 1)
+        applied[kind], fitting[kind] = (len(images), *scale), (len(images), *own)
+    return applied, fitting
+
+
+def decode_image(path: Path) -> DecodedImage:
+    """Decode the image in `path`.
 
     Takes the first frame, applies its EXIF orientation, puts it on white if it is transparent, resizes its
     shorter side to 32 and crops the centre. A 32x32 RGB image keeps its pixels.
 
     Raises:
-        UnreadableImageError: the file is not an image, is damaged or is suspiciously large.
+        UnreadableImageError: the file is not an image, is damaged, is suspiciously large or cannot be read.
     """
     try:
-        with _open(path) as image:
-            if image.width * image.height > _MAXIMUM_PIXELS:
-                raise UnreadableImageError(f"too many pixels ({image.width} x {image.height})")
+        return _decode(path, _formats())
+    except UnreadableImageError as error:
+        if error.passing:
+            raise
+        return _decode_foreign(path, error)
+
+
+def _decode(path: Path, formats: tuple[str, ...]) -> DecodedImage:
+    try:
+        with _open(path, formats) as image:
+            size = image.size
+            if size[0] * size[1] > _MAXIMUM_PIXELS:
+                raise UnreadableImageError(f"{_TOO_MANY_PIXELS} ({size[0]} x {size[1]})")
             image.draft(None, (2 * SIDE, 2 * SIDE))  # JPEG: decode at a lower resolution
-            return np.asarray(_fit(_to_rgb(ImageOps.exif_transpose(image))))
+            pixels, conversion = _convert(image, path, formats)
+            orientation = _orientation(image)
+            if orientation in ORIENTATIONS:
+                conversion |= Conversion.TURNED
+                pixels = _turned(pixels, orientation)
+            if _more_frames(image):
+                conversion |= Conversion.FIRST_FRAME
+            return DecodedImage(pixels=pixels, size=size, conversion=conversion)
     except UnidentifiedImageError:
-        raise UnreadableImageError("not an image") from None
+        raise UnreadableImageError(_NO_IMAGE) from None
     except Image.DecompressionBombError:
-        raise UnreadableImageError("too many pixels") from None
+        raise UnreadableImageError(_TOO_MANY_PIXELS) from None
     except _READ_ERRORS as error:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        raise UnreadableImageError(reason.splitlines()[0]) from None
+        raise UnreadableImageError(reason.splitlines()[0], passing=_is_passing(error)) from None
 
 
-def _open(path: Path) -> Image.Image:
+def _is_passing(error: Exception) -> bool:
+    """Whether `error` is no proof against the file: the system's, of memory, or of a decoder not built in."""
+    if isinstance(error, MemoryError) or getattr(error, "errno", None) is not None:
+        return True
+    return isinstance(error, OSError) and any(
+        word in str(error) for word in ("not available", "out of memory")
+    )
+
+
+@functools.cache
+def _formats() -> tuple[str, ...]:
+    Image.init()
+    return tuple(name for name in _FORMATS if name in Image.OPEN)
+
+
+def _open(path: Path, formats: tuple[str, ...]) -> ImageFile.ImageFile:
     # Reading a small file at once takes a third less time and releases the GIL less often.
     if path.stat().st_size <= _SMALL_FILE_BYTES:
-        return Image.open(io.BytesIO(path.read_bytes()))
-    return Image.open(path)
+        return Image.open(io.BytesIO(path.read_bytes()), formats=formats)
+    return Image.open(path, formats=formats)
 
 
-def _fit(image: Image.Image) -> Image.Image:
-    """Resize the centre square to 32x32."""
-    if image.size == (SIDE, SIDE):
-        return image
-    side = min(image.size)
-    left, top = (image.width - side) / 2, (image.height - side) / 2
-    return image.resize((SIDE, SIDE), Image.Resampling.LANCZOS, box=(left, top, left + side, top + side))
+def _convert(
+    image: ImageFile.ImageFile, path: Path, formats: tuple[str, ...]
+) -> tuple[Pixels | DeepImage, int]:
+    if is_deep_grey(image):
+        return deep_grey(image), 0
+    raw = raw_mode(image)
+    if is_deep_colour(raw):
+        with _open(path, formats) as again:
+            return deep_colour(image, again), 0
+    rgb, conversion = to_rgb(image)
+    if ";16" in raw:
+        conversion |= Conversion.HIGH_BYTES
+    return np.asarray(fit(rgb)), conversion
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode == "RGB" and "transparency" not in image.info:
-        return image
-    if image.has_transparency_data:
-        picture = image.convert("RGBA")
-        # Most images with transparency are made for a white page.
-        return Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture).convert("RGB")
-    if image.mode.startswith("I"):
-        # 16 bits, sometimes in a wider type; Pillow would clip everything above 255.
-        values = np.clip(np.asarray(image), 0, 65_535).astype(np.int32) >> 8
-        return Image.fromarray(values.astype(np.uint8)).convert("RGB")
-    if image.mode == "F":
-        return _normalize_range(np.asarray(image)).convert("RGB")
-    return image.convert("RGB")
+def _turned(pixels: Pixels | DeepImage, orientation: int) -> Pixels | DeepImage:
+    if isinstance(pixels, DeepImage):
+        return replace(pixels, values=turn(pixels.values, orientation))
+    return turn(pixels, orientation)
 
 
-def _normalize_range(values: npt.NDArray[np.float32]) -> Image.Image:
-    """Map the darkest pixel to 0 and the brightest to 255: floating-point images have no agreed range."""
-    values = np.where(np.isfinite(values), values, 0).astype(np.float64)
-    low, high = values.min(), values.max()
-    return Image.fromarray(np.round((values - low) * (255 / (high - low or 1))).astype(np.uint8))
+def _orientation(image: Image.Image) -> int:
+    """Return the EXIF orientation of the loaded `image`; 1 if it has none or its EXIF data are damaged."""
+    try:
+        orientation = image.getexif().get(_ORIENTATION, 1)
+    except _READ_ERRORS:
+        return 1
+    return orientation if isinstance(orientation, int) else 1
+
+
+def _more_frames(image: Image.Image) -> bool:
+    try:
+        return has_more_frames(image)
+    except _READ_ERRORS:  # in the second one
+        return False
+
+
+def _decode_foreign(path: Path, error: UnreadableImageError) -> DecodedImage:
+    """Decode HEIC with the optional reader, or say what the file in `path` is.
+
+    Raises:
+        UnreadableImageError: `error` with that name.
+    """
+    try:
+        with path.open("rb") as file:
+            name = describe_foreign(file.read(HEAD_BYTES))
+    except OSError as reading:
+        raise UnreadableImageError(str(reading.strerror), passing=True) from None
+    if name == HEIC and _has_heif():
+        try:
+            return _decode(path, ("HEIF",))
+        except UnreadableImageError as found:
+            raise (found if found.passing else _damaged(HEIC, found)) from None
+    if name == HEIC or (name == AVIF and not features.check("avif")):
+        raise UnreadableImageError(f"{name} needs {INSTALL[name]}", passing=True, missing=name) from None
+    if name == AVIF:
+        raise _damaged(AVIF, error) from None
+    if name and str(error) == _NO_IMAGE:
+        raise UnreadableImageError(f"not an image but {name}") from None
+    raise error
+
+
+def _damaged(name: str, error: UnreadableImageError) -> UnreadableImageError:
+    """The error of an image that its reader refuses."""
+    reason = str(error)
+    if reason.startswith(_TOO_MANY_PIXELS):
+        return error
+    return UnreadableImageError(f"damaged {name}" if reason == _NO_IMAGE else f"damaged {name} ({reason})")
+
+
+@functools.cache
+def _has_heif() -> bool:
+    """Register the reader of the optional package; whether it is installed."""
+    try:
+        importlib.import_module("pillow_heif").register_heif_opener()
+    except (ImportError, OSError, AttributeError):
+        return False
+    return True

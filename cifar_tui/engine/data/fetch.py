@@ -11,12 +11,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import IO
 
 from cifar_tui.engine.atomic import sync_to_disk
 from cifar_tui.engine.data.download import RETRY_PAUSES, DownloadFailedError, download
 from cifar_tui.engine.data.registry import ALTERNATIVES, Progress
 from cifar_tui.engine.errors import DataUnavailableError
 
+_BLOCK_BYTES = 1 << 20
 _LOCK_POLL_SECONDS = 0.1
 
 
@@ -25,15 +27,17 @@ class Archive:
     """An archive to download, with one folder of files in it.
 
     Attributes:
-        url: where it is downloaded from.
+        urls: where it is downloaded from; the same bytes everywhere.
         file_name: its name in the data folder.
+        size: in bytes.
         md5: its MD5, in hexadecimal.
         folder_name: the folder in it.
         file_md5s: the files to unpack, by name, with the MD5 of each.
     """
 
-    url: str
+    urls: tuple[str, ...]
     file_name: str
+    size: int
     md5: str
     folder_name: str
     file_md5s: Mapping[str, str]
@@ -60,10 +64,10 @@ def fetch(
                 return
             if not path.exists():
                 _download_archive(archive, path, progress, retry_pauses)
-            elif (found := _md5(path)) != archive.md5:
+            elif difference := _difference(archive, path, progress):
                 raise DataUnavailableError(
-                    f"'{path}' is not the official archive (MD5 {found}, expected {archive.md5}): remove it "
-                    f"to download it again, or {ALTERNATIVES}"
+                    f"'{path}' is not the official archive ({difference}): remove it to download it again, "
+                    f"or {ALTERNATIVES}"
                 )
             _unpack(archive, path, target, progress)
     except OSError as error:
@@ -73,34 +77,95 @@ def fetch(
 def _download_archive(
     archive: Archive, path: Path, progress: Progress, retry_pauses: Sequence[float]
 ) -> None:
-    """Download to a temporary name, and rename the file once its MD5 is right."""
+    """Download to a temporary name, and rename the file once its MD5 is right.
+
+    If it is wrong, the bytes of an earlier download or of one of the servers were: start over without them.
+    """
     part = path.with_name(f"{path.name}.part")
     resumed = part.exists() and part.stat().st_size > 0
-    progress.begin(f"downloading {path.name}", "bytes")
-    try:
-        download(archive.url, part, progress=progress, retry_pauses=retry_pauses)
-    except DownloadFailedError as error:
-        if part.stat().st_size == 0:
-            part.unlink()
-        raise DataUnavailableError(
-            f"cannot download {archive.url} to '{path.parent}': {error}; try again, or {ALTERNATIVES}"
-        ) from None
-    if (found := _md5(part)) == archive.md5:
-        part.replace(path)
-        return
-    part.unlink()
-    if not resumed:
-        raise DataUnavailableError(
-            f"{archive.url} did not deliver the official archive (MD5 {found}, expected {archive.md5}): "
-            f"try again, or {ALTERNATIVES}"
-        )
-    # The bytes of the earlier download were wrong or of another file: start over without them.
-    _download_archive(archive, path, progress, retry_pauses)
+    attempts = [archive.urls] * (1 + resumed) + [(url,) for url in archive.urls if len(archive.urls) > 1]
+    wrong: set[str] = set()
+    difference = ""
+    for urls in attempts:
+        if wrong.issuperset(urls):
+            continue
+        progress.begin(f"downloading {path.name}", "bytes")
+        begun = part.exists() and part.stat().st_size > 0
+        try:
+            used = download(urls, part, progress=progress, retry_pauses=retry_pauses)
+        except DownloadFailedError as error:
+            if part.stat().st_size == 0:
+                part.unlink()
+            raise DataUnavailableError(
+                f"cannot download {path.name} to '{path.parent}': {error}; try again, or {ALTERNATIVES}"
+            ) from None
+        if not (difference := _difference(archive, part, progress)):
+            part.replace(path)
+            return
+        part.unlink()
+        if not begun and len(used) == 1:
+            wrong |= used
+    raise DataUnavailableError(
+        f"{' and '.join(archive.urls)} did not deliver the official archive ({difference}): try again, or "
+        f"{ALTERNATIVES}"
+    )
 
 
-def _md5(path: Path) -> str:
+def _difference(archive: Archive, path: Path, progress: Progress) -> str:
+    """Say how the file at `path` differs from `archive`; "" if it does not.
+
+    Raises:
+        CancelledError: the user requested a stop.
+    """
+    size = path.stat().st_size
+    if size != archive.size:
+        return f"{size:,} bytes, expected {archive.size:,}"
+    progress.begin(f"checking {path.name}", "bytes", total=size)
+    digest, checked = hashlib.md5(usedforsecurity=False), 0
     with path.open("rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+        while block := file.read(_BLOCK_BYTES):
+            digest.update(block)
+            checked += len(block)
+            progress.update(checked)
+    found = digest.hexdigest()
+    return "" if found == archive.md5 else f"MD5 {found}, expected {archive.md5}"
+
+
+def read_archive(archive: Archive, path: Path, progress: Progress) -> dict[str, bytes]:
+    """Read the files of `archive` from its copy at `path`, and leave nothing on the disk.
+
+    Returns:
+        The content of each file, by name.
+
+    Raises:
+        DataUnavailableError: `path` cannot be read or is not the archive.
+        CancelledError: the user requested a stop.
+    """
+    try:
+        if difference := _difference(archive, path, progress):
+            raise DataUnavailableError(
+                f"'{path}' is neither a folder nor the official {archive.file_name} ({difference}): "
+                f"{ALTERNATIVES}"
+            )
+        progress.begin(f"unpacking {path.name}", "files", total=len(archive.file_md5s))
+        contents: dict[str, bytes] = {}
+        with tarfile.open(path, "r:gz") as tar:
+            for name, content in _members(archive, tar):
+                progress.update(len(contents))
+                contents[name] = content.read()
+    except OSError as error:
+        raise DataUnavailableError(f"cannot read '{path}' ({error.strerror}): {ALTERNATIVES}") from None
+    return contents
+
+
+def _members(archive: Archive, tar: tarfile.TarFile) -> Iterator[tuple[str, IO[bytes]]]:
+    """Yield the known files only, each under its own name: nothing can be written outside a folder."""
+    for member in tar:
+        name = PurePosixPath(member.name).name
+        content = tar.extractfile(member) if member.isreg() and name in archive.file_md5s else None
+        if content is not None:
+            with content:
+                yield name, content
 
 
 def _unpack(archive: Archive, path: Path, target: Path, progress: Progress) -> None:
@@ -115,15 +180,10 @@ def _unpack(archive: Archive, path: Path, target: Path, progress: Progress) -> N
     unpacked = 0
     try:
         with tarfile.open(path, "r:gz") as tar:
-            for member in tar:
+            for name, content in _members(archive, tar):
                 progress.update(unpacked)
-                # Known files only, each under its own name: nothing can be written outside the folder.
-                name = PurePosixPath(member.name).name
-                content = tar.extractfile(member) if member.isreg() and name in archive.file_md5s else None
-                if content is None:
-                    continue
-                with content, (temporary / name).open("wb") as file:
-                    shutil.copyfileobj(content, file, 1 << 20)
+                with (temporary / name).open("wb") as file:
+                    shutil.copyfileobj(content, file, _BLOCK_BYTES)
                 sync_to_disk(temporary / name)
                 unpacked += 1
         temporary.rename(target)

@@ -1,78 +1,160 @@
 """Load a folder of images with one folder per class."""
 
+import hashlib
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from cifar_tui.engine.data.cache import DecodedFolder, cache_path, read_cache, write_cache
+from cifar_tui.engine.data.cache import (
+    DecodedFolder,
+    cache_path,
+    read_cache,
+    remove_temporaries,
+    write_cache,
+)
 from cifar_tui.engine.data.dataset import Dataset, ImageSplit
-from cifar_tui.engine.data.decode import decode_files, thread_count
+from cifar_tui.engine.data.decode import UnreadableImageError, decode_files, thread_count
+from cifar_tui.engine.data.duplicates import duplicate_warnings
+from cifar_tui.engine.data.entries import canonical, shown
+from cifar_tui.engine.data.notes import (
+    class_warnings,
+    conversion_notes,
+    group_warnings,
+    missing_reader_warnings,
+    scale_notes,
+    scale_warnings,
+    skipped_warnings,
+    summary_line,
+)
 from cifar_tui.engine.data.registry import Progress
-from cifar_tui.engine.data.scan import EXPECTED_LAYOUT, FoundFolder, scan_folder
+from cifar_tui.engine.data.scales import Scales
+from cifar_tui.engine.data.scan import FoundFolder, scan_folder
+from cifar_tui.engine.data.splits import EXPECTED_LAYOUT, TEST, TRAIN, UNSPLIT, VALIDATION, Layout
 from cifar_tui.engine.errors import DataUnavailableError
-from cifar_tui.engine.text import printable
 
+_HASH_BYTES = 8
+_HASHES = 256**_HASH_BYTES
 _IMAGES_PER_TEST_IMAGE = 6  # the split of CIFAR-10: 50,000 to 10,000
-_SPLIT_HINT = "one image in six of each class becomes a test image, so a class needs at least two images"
+_SPLIT_HINT = (
+    "about one image in six of each class becomes a test image, so a class needs at least two images"
+)
 
 
-def load_folder(root: Path, *, data_dir: Path, seed: int, progress: Progress) -> Dataset:
+def load_folder(
+    root: Path, *, data_dir: Path, seed: int, progress: Progress, scales: Scales | None = None
+) -> Dataset:
     """Load the images below `root`: decode them, or take them from the cache in `data_dir`.
 
-    `root` contains `train/` and `test/`; or only one of them, or the class folders themselves: then one image
-    in six of each class, chosen by `seed`, becomes a test image. The classes are the names of all class
+    `root` contains the folders of its splits, named as in `splits`; or only one of them, or the class folders
+    themselves: then about one image in six of each class becomes a test image, as `choose_test_images` does.
+    Without a test split, the validation split is the test split. The classes are the names of all class
     folders, sorted.
 
     Training images are ordered as by `torchvision.datasets.ImageFolder`. Test images take turns by class, so
     that the first few, which are shown as samples, differ.
 
+    Images of more than 8 bits have the `scales` of the run that they are for, or else one that fits them all.
+
     Raises:
-        DataUnavailableError: the folder is missing, unreadable or empty, has fewer than two classes, or a
-            class or a split without images.
+        DataUnavailableError: the folder is missing, unreadable or empty, is laid out in a way that
+            `find_layout` refuses, or has a class or a split without images.
         CancelledError: the user requested a stop.
     """
     found = scan_folder(root, progress)
-    cache = cache_path(root, data_dir)
-    decoded = read_cache(cache, found.fingerprint)
-    if decoded is None:
-        decoded = _decode(root, found, progress)
-        write_cache(cache, found.fingerprint, decoded)
-    _check_classes(root, found, decoded)
-    test = decoded.test if found.has_split else choose_test_images(decoded.targets, seed=seed)
-    if not test.any() or test.all():
-        part, kind = ("train", "training") if test.all() else ("test", "test")
-        hint = f"add images to {part}/" if found.has_split else _SPLIT_HINT
-        raise DataUnavailableError(f"the folder '{printable(str(root))}' has no {kind} images: {hint}")
+    decoded, errors = _read(root, found, cache_path(root, data_dir), progress)
+    own, scales = decoded.scales, scales or {}
+    if any(kind in scales and scales[kind] != tuple(scale) for kind, (_, *scale) in own.items()):
+        decoded, errors = _decode(root, found, _usable(found), progress, scales)  # not kept in the cache
+    layout = found.layout
+    reasons = _skipped(found, decoded, errors)
+    skipped = _listed(found, reasons)
+    without_reader = {position for position, error in errors.items() if error.missing}
+    split_of = np.array([file.split for file in found.files])[decoded.files]
+    targets = torch.tensor([file.target for file in found.files], dtype=torch.int64)[decoded.files]
+    _check_classes(root, layout, targets, skipped)
+    indices = {split: torch.from_numpy(np.flatnonzero(split_of == split)) for split in layout.splits}
+    files = [found.files[index] for index in decoded.files]
+    if UNSPLIT in indices:
+        test = choose_test_images([file.inner for file in files], targets, seed=seed)
+        indices = {TRAIN: torch.nonzero(~test).flatten(), TEST: torch.nonzero(test).flatten()}
+    for split, kind in ((TRAIN, "training"), (TEST, "test"), (VALIDATION, "validation")):
+        if split in indices and not len(indices[split]):
+            hint = f"add images to {layout.splits[split]}/" if split in layout.splits else _SPLIT_HINT
+            raise DataUnavailableError(f"the folder '{shown(root)}' has no {kind} images: {hint}")
+    counts = {
+        split: torch.bincount(targets[chosen], minlength=len(layout.class_names)).tolist()
+        for split, chosen in indices.items()
+    }
+    duplicates = duplicate_warnings(decoded.images, [file.path for file in files], indices)
+    indices[TEST] = interleave(targets, indices[TEST])
+    splits = {
+        # Indexing copies, so the images no longer depend on the mapped cache file.
+        split: ImageSplit(images=decoded.images[chosen], targets=targets[chosen])
+        for split, chosen in indices.items()
+    }
+    line = summary_line(found, decoded, test_images=len(splits[TEST]), skipped=len(skipped))
     return Dataset(
-        title=f"folder {printable(str(root))}",
+        title=f"folder {root}",
         synthetic=False,
-        class_names=found.class_names,
-        train=_select(decoded, torch.nonzero(~test).flatten()),
-        test=_select(decoded, interleave(decoded.targets, torch.nonzero(test).flatten())),
-        skipped_files=decoded.skipped_files,
+        class_names=layout.class_names,
+        train=splits[TRAIN],
+        test=splits[TEST],
+        validation=splits.get(VALIDATION),
+        notes=(
+            line,
+            *layout.notes,
+            *conversion_notes(decoded.sizes, decoded.conversions),
+            *scale_notes(decoded.scales, own),
+        ),
+        warnings=(
+            *skipped_warnings(_listed(found, reasons, but=without_reader)),
+            *layout.warnings,
+            *group_warnings(files, layout.class_names),
+            *missing_reader_warnings(found, errors),
+            *scale_warnings(decoded.scales, own),
+            *class_warnings(layout.class_names, counts, folders=layout.splits),
+            *duplicates,
+        ),
+        seeded_split=UNSPLIT in layout.splits,
+        root=root,
+        train_files=tuple(files[index].path for index in indices[TRAIN].tolist()),
+        test_files=tuple(files[index].path for index in indices[TEST].tolist()),
+        scales={**scales, **{kind: (black, white) for kind, (_, black, white) in decoded.scales.items()}},
     )
 
 
-def choose_test_images(targets: Tensor, *, seed: int) -> Tensor:
-    """Choose one image in six of each class as test images; at least one if the class has two.
+def choose_test_images(paths: Sequence[str], targets: Tensor, *, seed: int) -> Tensor:
+    """Choose about one image in six of each class as test images, alike whatever images come and go.
+
+    An image is a test image if the hash of `seed` and its path is in the lowest sixth of all hashes; in a
+    class of two or more, the image with the lowest hash always is one, and that with the highest never. So a
+    class of two has one of each, and the only image of a class is a training image. Only for those two images
+    of a class can that change when others of the class come or go, and hardly ever in a class of dozens.
 
     Args:
+        paths: of the N images, each relative to the folder of its class.
         targets: int64, shape (N,), class indices.
         seed: random seed.
 
     Returns:
         bool, shape (N,): whether the image is a test image.
     """
-    generator = torch.Generator().manual_seed(seed)
-    test = torch.zeros(len(targets), dtype=torch.bool)
-    for target in torch.unique(targets):
-        members = torch.nonzero(targets == target).flatten()
-        count = max(round(len(members) / _IMAGES_PER_TEST_IMAGE), 1) if len(members) > 1 else 0
-        chosen = torch.randperm(len(members), generator=generator)[:count]
-        test[members[chosen]] = True
-    return test
+    hashes = np.array([_hash(f"{seed} {canonical(path)}") for path in paths], dtype=np.uint64)
+    test = hashes < _HASHES // _IMAGES_PER_TEST_IMAGE
+    classes = targets.numpy()
+    for target in np.unique(classes):
+        members = np.flatnonzero(classes == target)
+        test[members[hashes[members].argmin()]] = True
+        test[members[hashes[members].argmax()]] = False  # also the only image of a class
+    return torch.from_numpy(test)
+
+
+def _hash(text: str) -> int:
+    data = text.encode(errors="surrogateescape")
+    return int.from_bytes(hashlib.blake2b(data, digest_size=_HASH_BYTES).digest())
 
 
 def interleave(targets: Tensor, indices: Tensor) -> Tensor:
@@ -93,39 +175,94 @@ def interleave(targets: Tensor, indices: Tensor) -> Tensor:
     return indices[torch.from_numpy(np.lexsort((classes, rank)))]
 
 
-def _decode(root: Path, found: FoundFolder, progress: Progress) -> DecodedFolder:
-    files = [file for file in found.files if file.regular]
+def _read(
+    root: Path, found: FoundFolder, cache: Path, progress: Progress
+) -> tuple[DecodedFolder, dict[int, UnreadableImageError]]:
+    """Return what is known of all files, and why the others cannot be read now, by their position.
+
+    Only what the bytes of a file prove is kept in the cache; the others are tried again each time.
+    """
+    remove_temporaries(cache)
+    usable = _usable(found)
+    known = read_cache(cache, found.fingerprint, files=len(found.files))
+    if known is not None:
+        if len(known.files) + len(known.skipped) == len(usable):
+            return known, {}
+        settled = set(known.files.tolist()) | known.skipped.keys()
+        again, errors = _decode(root, found, [index for index in usable if index not in settled], progress)
+        if not again.scales:  # otherwise all images of more than 8 bits may need another scale
+            if len(again.files) or again.skipped:
+                known = _merge(known, again)
+                write_cache(cache, found.fingerprint, known)
+            return known, errors
+    decoded, errors = _decode(root, found, usable, progress)
+    write_cache(cache, found.fingerprint, decoded)
+    return decoded, errors
+
+
+def _usable(found: FoundFolder) -> list[int]:
+    return [position for position, file in enumerate(found.files) if not file.problem]
+
+
+def _decode(
+    root: Path, found: FoundFolder, positions: list[int], progress: Progress, scales: Scales | None = None
+) -> tuple[DecodedFolder, dict[int, UnreadableImageError]]:
+    """Decode the files at `positions`; the errors are those that do not prove that a file is no image."""
+    files = [found.files[position] for position in positions]
     progress.begin("decoding images", "images", total=len(files))
     threads = thread_count(sum(file.size for file in files) / max(len(files), 1))
-    pixels, reasons = decode_files([root / file.path for file in files], threads=threads, progress=progress)
-    skipped = [(file.path, "not a regular file") for file in found.files if not file.regular]
-    skipped += [(files[index].path, reason) for index, reason in reasons.items()]
-    good = [index for index in range(len(files)) if index not in reasons]
+    paths = [root / file.path for file in files]
+    decoded = decode_files(paths, threads=threads, progress=progress, scales=scales)
+    errors = {positions[index]: error for index, error in decoded.errors.items()}
+    good = [index for index in range(len(files)) if index not in decoded.errors]
     return DecodedFolder(
-        images=torch.from_numpy(pixels[good] if reasons else pixels),
-        targets=torch.tensor([files[index].target for index in good], dtype=torch.int64),
-        test=torch.tensor([files[index].test for index in good], dtype=torch.bool),
-        skipped_files=tuple(printable(f"{path}: {reason}") for path, reason in sorted(skipped)),
+        images=torch.from_numpy(decoded.pixels[good] if errors else decoded.pixels),
+        files=np.array(positions, dtype=np.int64)[good],
+        sizes=decoded.sizes[good],
+        conversions=decoded.conversions[good],
+        skipped={position: str(error) for position, error in errors.items() if not error.passing},
+        scales=decoded.scales,
+    ), {position: error for position, error in errors.items() if error.passing}
+
+
+def _merge(known: DecodedFolder, again: DecodedFolder) -> DecodedFolder:
+    files = np.concatenate([known.files, again.files])
+    order = np.argsort(files)
+    return DecodedFolder(
+        images=torch.cat([known.images, again.images])[torch.from_numpy(order)],
+        files=files[order],
+        sizes=np.concatenate([known.sizes, again.sizes])[order],
+        conversions=np.concatenate([known.conversions, again.conversions])[order],
+        skipped=known.skipped | again.skipped,
+        scales=known.scales,
     )
 
 
-def _check_classes(root: Path, found: FoundFolder, decoded: DecodedFolder) -> None:
-    counts = torch.bincount(decoded.targets, minlength=len(found.class_names)).tolist()
-    empty = [name for name, count in zip(found.class_names, counts, strict=True) if count == 0]
+def _skipped(
+    found: FoundFolder, decoded: DecodedFolder, errors: dict[int, UnreadableImageError]
+) -> dict[int, str]:
+    """Return why a file is not used, by its position."""
+    problems = {position: file.problem for position, file in enumerate(found.files) if file.problem}
+    return problems | decoded.skipped | {position: str(error) for position, error in errors.items()}
+
+
+def _listed(found: FoundFolder, reasons: dict[int, str], *, but: Collection[int] = ()) -> list[str]:
+    """Return the files that are not used as "path: reason", sorted, without those at the positions `but`."""
+    listed = sorted((found.files[position].path, position) for position in reasons.keys() - but)
+    return [f"{path}: {reasons[position]}" for path, position in listed]
+
+
+def _check_classes(root: Path, layout: Layout, targets: Tensor, skipped: list[str]) -> None:
+    counts = torch.bincount(targets, minlength=len(layout.class_names)).tolist()
+    empty = [name for name, count in zip(layout.class_names, counts, strict=True) if count == 0]
     if not empty:
         return
-    shown = printable(str(root))
-    files = decoded.skipped_files
-    skipped = f" ({len(files)} files skipped, the first: {files[0]})" if files else ""
+    first = f" ({len(skipped)} files skipped, the first: {skipped[0]})" if skipped else ""
     if len(empty) == len(counts):
         raise DataUnavailableError(
-            f"the folder '{shown}' has no images in its class folders{skipped}: {EXPECTED_LAYOUT}"
+            f"the folder '{shown(root)}' has no images in its class folders{first}: {EXPECTED_LAYOUT}"
         )
     raise DataUnavailableError(
-        f"the folder '{shown}' has no images of class {empty[0]!r}{skipped}: add images or remove its folder"
+        f"the folder '{shown(root)}' has no images of class '{empty[0]}'{first}: "
+        "add images or remove its folder"
     )
-
-
-def _select(decoded: DecodedFolder, indices: Tensor) -> ImageSplit:
-    # Indexing copies, so the images no longer depend on the mapped cache file.
-    return ImageSplit(images=decoded.images[indices], targets=decoded.targets[indices])

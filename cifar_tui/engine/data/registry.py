@@ -21,15 +21,15 @@ A loader takes `data_dir` (for downloads and caches), `seed` and `progress`, and
 DOWNLOADED = ("auto", "cifar10")
 """The names in `SOURCES` that stand for the official images, which are downloaded."""
 
-ALTERNATIVES = "set data to a folder of images or to synthetic"
+ALTERNATIVES = "set data to a folder of images, the path of cifar-10-python.tar.gz, or synthetic"
 """What to do without the official files, for the end of an error message."""
 
 _SECONDS_BETWEEN_REPORTS = 0.1
 
 
-def source_folder(source: str) -> Path:
-    """The folder that a user wrote as `source`."""
-    return Path(os.path.expanduser(source))  # noqa: PTH111 - Path.expanduser raises if there is no such user
+def user_path(text: str) -> Path:
+    """The file or folder that a user wrote as `text`; "~" is the home folder."""
+    return Path(os.path.expanduser(text))  # noqa: PTH111 - Path.expanduser raises if there is no such user
 
 
 class Progress:
@@ -41,10 +41,12 @@ class Progress:
 
     Attributes:
         total: how many units the current stage has; None if unknown.
+        note: what else to tell the user about the current stage; "" for nothing.
     """
 
     def __init__(self, report: Callable[[LoadingProgress], None], cancelled: Callable[[], bool]) -> None:
         self.total: int | None = None
+        self.note = ""
         self._report = report
         self._cancelled = cancelled
         self._stage = self._unit = ""
@@ -58,7 +60,7 @@ class Progress:
             unit: what is counted: "bytes", "files" or "images".
             total: how many units there are; None if unknown.
         """
-        self._stage, self._unit, self.total = stage, unit, total
+        self._stage, self._unit, self.total, self.note = stage, unit, total, ""
         self._next_report = 0.0
 
     def check(self) -> None:
@@ -76,4 +78,8 @@ class Progress:
         now = time.monotonic()
         if now >= self._next_report or done == self.total:
             self._next_report = now + _SECONDS_BETWEEN_REPORTS
-            self._report(LoadingProgress(stage=self._stage, done=done, total=self.total, unit=self._unit))
+            self._report(
+                LoadingProgress(
+                    stage=self._stage, done=done, total=self.total, unit=self._unit, note=self.note
+                )
+            )

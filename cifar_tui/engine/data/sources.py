@@ -4,10 +4,11 @@ import pkgutil
 from collections.abc import Callable
 from pathlib import Path
 
-from cifar_tui.engine.data.cifar10 import find_official_files, load_cifar10
+from cifar_tui.engine.data.cifar10 import find_official_files, is_regular_file, load_cifar10
 from cifar_tui.engine.data.dataset import Dataset
 from cifar_tui.engine.data.folder import load_folder
-from cifar_tui.engine.data.registry import SOURCES, Progress, source_folder
+from cifar_tui.engine.data.registry import SOURCES, Progress, user_path
+from cifar_tui.engine.data.scales import Scales
 from cifar_tui.engine.events import LoadingProgress
 
 
@@ -18,15 +19,18 @@ def load_dataset(
     seed: int,
     report: Callable[[LoadingProgress], None],
     cancelled: Callable[[], bool],
+    scales: Scales | None = None,
 ) -> Dataset:
     """Load a dataset into memory.
 
     Args:
-        source: a key of `SOURCES`, or the path of a folder: of images, or of the official CIFAR-10 files.
+        source: a key of `SOURCES`, the path of a folder, of images or of the official CIFAR-10 files, or that
+            of their archive.
         data_dir: where downloads and caches are kept; created if needed.
         seed: random seed of the synthetic images, and of the split of an image folder without one.
         report: receives the progress; see `Progress`.
         cancelled: whether the user requested a stop.
+        scales: what is black and white in images of more than 8 bits, in the run that they are for.
 
     Raises:
         DataUnavailableError: the images are not available; the message says what to do.
@@ -37,8 +41,8 @@ def load_dataset(
         load = pkgutil.resolve_name(SOURCES[source])
         dataset: Dataset = load(data_dir=data_dir, seed=seed, progress=progress)
         return dataset
-    path = source_folder(source)
-    official = find_official_files(path)
+    path = user_path(source)
+    official = path if is_regular_file(path) else find_official_files(path)
     if official is not None:
-        return load_cifar10(data_dir=data_dir, seed=seed, progress=progress, folder=official)
-    return load_folder(path, data_dir=data_dir, seed=seed, progress=progress)
+        return load_cifar10(data_dir=data_dir, seed=seed, progress=progress, path=official)
+    return load_folder(path, data_dir=data_dir, seed=seed, progress=progress, scales=scales)

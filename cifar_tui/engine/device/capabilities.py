@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sysconfig
 from pathlib import Path
 
 import torch
@@ -10,7 +11,8 @@ from cifar_tui.engine.config.schema import TrainConfig
 from cifar_tui.engine.errors import ConfigError
 
 _CACHE_VARIABLE = "TORCHINDUCTOR_CACHE_DIR"
-_COMPILERS = ("g++", "clang++", "c++")
+_COMPILERS = {"C": ("CC", ("gcc", "clang")), "C++": ("CXX", ("g++", "clang++", "c++"))}
+"""By language: the environment variable that names the compiler, and those looked for without it."""
 
 
 def check_device(config: TrainConfig, device: torch.device) -> None:
@@ -33,11 +35,8 @@ def check_device(config: TrainConfig, device: torch.device) -> None:
         )
     if config.compile == "yes" and device.type == "mps":
         raise ConfigError("compile 'yes' is not supported on mps; set compile to 'no'", field="compile")
-    if config.compile == "yes" and not _has_compiler():
-        raise ConfigError(
-            "compile 'yes' needs a C++ compiler, and none was found; install g++ or set compile to 'no'",
-            field="compile",
-        )
+    if config.compile == "yes" and (missing := missing_for_compiling(device)):
+        raise ConfigError(f"compile 'yes' needs {missing}, or set compile to 'no'", field="compile")
 
 
 def check_compiler_cache() -> None:
@@ -61,7 +60,7 @@ def check_compiler_cache() -> None:
 def compiles(config: TrainConfig, device: torch.device) -> bool:
     """Return whether to compile the model; "auto" does on CUDA only: on a CPU it does not help bf16."""
     if config.compile == "auto":
-        return device.type == "cuda" and _has_compiler()
+        return device.type == "cuda" and missing_for_compiling(device) is None
     return config.compile == "yes"
 
 
@@ -73,6 +72,24 @@ def has_native_bf16(device: torch.device) -> bool:
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
 
 
-def _has_compiler() -> bool:
-    own = os.environ.get("CXX")
-    return any(shutil.which(name) for name in ((own,) if own else _COMPILERS))
+def missing_for_compiling(device: torch.device) -> str | None:
+    """What torch.compile needs on `device` and is not there, with what to install; None if nothing.
+
+    On a GPU Triton builds its launchers in C, against Python's headers; on a CPU Inductor builds C++.
+    """
+    language = "C" if device.type == "cuda" else "C++"
+    variable, names = _COMPILERS[language]
+    own = os.environ.get(variable)
+    if not any(shutil.which(name) for name in ((own,) if own else names)):
+        found = f"'{own}', set in {variable}, was not found" if own else "none was found"
+        return f"a {language} compiler, and {found}; install {names[0]}"
+    headers = Path(sysconfig.get_path("include", _headers_scheme()))
+    if language == "C" and not (headers / "Python.h").exists():
+        return f"Python's headers, and '{headers}' has no Python.h; install python3-dev"
+    return None
+
+
+def _headers_scheme() -> str:
+    """The scheme whose headers Triton uses: Debian's own is for what is installed beside the system's."""
+    scheme = sysconfig.get_default_scheme()
+    return "posix_prefix" if scheme == "posix_local" else scheme

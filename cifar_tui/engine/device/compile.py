@@ -1,12 +1,19 @@
 """Compile a model before its first step, so that no step waits for the compiler."""
 
 import itertools
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 
 import torch
 from torch import Tensor, nn
 
+from cifar_tui.engine.device.interrupt import interrupted_when
+from cifar_tui.engine.device.memory import is_out_of_memory
 from cifar_tui.engine.device.precision import autocast
+from cifar_tui.engine.errors import CancelledError
+
+Variant = tuple[Tensor, Sequence[nn.Parameter]]
+"""What a model is compiled for: float32 (N, 3, S, S), as a step gets it, repeated to fill a batch; and the
+parameters that are frozen."""
 
 
 class CompilationError(Exception):
@@ -14,43 +21,68 @@ class CompilationError(Exception):
 
 
 def compile_model(
-    net: nn.Module, examples: Collection[Tensor], batch_sizes: Collection[int], precision: str
+    net: nn.Module,
+    variants: Collection[Variant],
+    batch_sizes: Collection[int],
+    precision: str,
+    *,
+    cancelled: Callable[[], bool] = lambda: False,
 ) -> Callable[[Tensor], Tensor]:
-    """Compile forward and backward of `net` for each image and batch size; its weights do not change.
+    """Compile forward and backward of `net` for each variant and batch size; its weights do not change.
 
     Args:
         net: in training mode.
-        examples: one float32 (N, 3, S, S) per image size S, as a step gets it; repeated to fill a batch.
+        variants: image sizes and frozen parameters.
         batch_sizes: images per batch.
         precision: precision of the steps.
+        cancelled: whether to stop early, which takes as long as the one kernel that is being compiled.
 
     Raises:
         CompilationError: torch.compile failed; `net` is unchanged.
+        CancelledError: the user requested a stop; `net` is unchanged.
     """
     before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
     try:
         torch.compiler.reset()  # beyond a few graphs of the same code, torch falls back to eager
         compiled: Callable[[Tensor], Tensor] = torch.compile(net, dynamic=False)
-        for inputs, size in itertools.product(examples, batch_sizes):
-            repeats = -(-size // len(inputs))
-            batch = inputs.repeat(repeats, 1, 1, 1)[:size].contiguous(memory_format=_memory_format(inputs))
-            with autocast(precision, batch.device):
-                logits = compiled(batch)
-            torch.autograd.backward(logits.float().square().mean())
-    except torch.OutOfMemoryError:
-        raise
+        with interrupted_when(cancelled):
+            for (inputs, frozen), size in itertools.product(variants, batch_sizes):
+                _run(compiled, inputs, size, frozen, precision)
     except Exception as error:  # the exceptions of the compiler, its cache and its tools are not documented
-        raise CompilationError(_first_line(error)) from error
+        cause = getattr(error, "inner_exception", error)
+        if isinstance(cause, CancelledError) or is_out_of_memory(cause):
+            raise cause from None
+        raise CompilationError(_first_line(cause)) from error
     finally:
         net.zero_grad()
         net.load_state_dict(before)
     return compiled
 
 
+def _run(
+    compiled: Callable[[Tensor], Tensor],
+    inputs: Tensor,
+    size: int,
+    frozen: Sequence[nn.Parameter],
+    precision: str,
+) -> None:
+    """Make torch compile forward and backward of a batch of `size`."""
+    repeats = -(-size // len(inputs))
+    batch = inputs.repeat(repeats, 1, 1, 1)[:size].contiguous(memory_format=_memory_format(inputs))
+    for parameter in frozen:
+        parameter.requires_grad = False
+    try:
+        with autocast(precision, batch.device):
+            logits = compiled(batch)
+        torch.autograd.backward(logits.float().square().mean())
+    finally:
+        for parameter in frozen:
+            parameter.requires_grad = True
+
+
 def _first_line(error: Exception) -> str:
-    cause = getattr(error, "inner_exception", error)
-    lines = str(cause).strip().splitlines()
-    return lines[0] if lines else type(cause).__name__
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
 
 
 def _memory_format(inputs: Tensor) -> torch.memory_format:

@@ -14,7 +14,7 @@ from cifar_tui.engine.device.capabilities import has_native_bf16
 
 _AUTOCAST_DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 _PRECISIONS = {"fp32", "tf32", *_AUTOCAST_DTYPES}
-_LOSS_SCALE = 1024.0
+_MAX_LOSS_SCALE = 1024
 _PROBE_SECONDS = 1.0
 _MIN_PROBES, _MAX_PROBES = 3, 9  # the first is slow and does not count: the fastest one does
 _WORTHWHILE_SPEEDUP = 1.1
@@ -74,9 +74,15 @@ def evaluation_precision(wanted: str, device: torch.device) -> Iterator[None]:
         yield
 
 
-def loss_scale(precision: str) -> float:
-    """Return the factor of the loss that keeps fp16 gradients from underflowing."""
-    return _LOSS_SCALE if precision == "fp16" else 1.0
+def loss_scale(precision: str, batch_size: int) -> float:
+    """Return the factor of a batch's mean loss that keeps fp16 gradients from underflowing.
+
+    A power of 2, so that scaling back is exact, and at most the batch size: beyond the sum of the losses,
+    which the published recipes train with in fp16, gradients that are summed over pixels overflow.
+    """
+    if precision != "fp16":
+        return 1.0
+    return float(min(_MAX_LOSS_SCALE, 1 << (batch_size.bit_length() - 1)))
 
 
 @contextmanager

@@ -2,39 +2,40 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 
 import torch
 
+from cifar_tui.engine.device.nvidia import GpuUnavailableError, usable_gpu
 from cifar_tui.engine.errors import ConfigError
 
 _SMALL_BATCH = 64
 
 
 def select_device(name: str) -> torch.device:
-    """Return the device called `name`; "auto" takes a GPU if there is one.
+    """Return the device called `name`; "auto" takes the first GPU that can be used, if there is one.
 
     Raises:
         ConfigError: the device is not available on this machine or in this build of PyTorch.
     """
     if name == "auto":
-        if torch.cuda.is_available():
-            return torch.device("cuda", 0)
+        with suppress(GpuUnavailableError):
+            return usable_gpu()
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-    device = torch.device(name)
-    if device.type == "cuda":
-        count = torch.cuda.device_count()
-        if (device.index or 0) >= count:
-            found = f"{count} CUDA device{'s'[: count != 1]}"
+    kind, _, index = name.partition(":")
+    if kind == "cuda":
+        try:
+            return usable_gpu(int(index or 0))
+        except GpuUnavailableError as error:
+            ways_out = ", or ".join(filter(None, (error.way_out, "set device to auto")))
             raise ConfigError(
-                f"device {name!r} is not available (found {found}); set device to auto", field="device"
-            )
-        return torch.device("cuda", device.index or 0)
-    if device.type == "mps" and not torch.backends.mps.is_available():
+                f"device {name!r} is not available ({error}); {ways_out}", field="device"
+            ) from None
+    if kind == "mps" and not torch.backends.mps.is_available():
         raise ConfigError(
             "device 'mps' is not available (found no Apple GPU); set device to auto", field="device"
         )
-    return device
+    return torch.device(name)
 
 
 def current_device(device: torch.device) -> AbstractContextManager[object]:

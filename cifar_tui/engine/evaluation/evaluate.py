@@ -10,11 +10,18 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from cifar_tui.engine.data.dataset import ImageSplit, normalize
+from cifar_tui.engine.device.memory import FREE_MEMORY, memory_advice
 from cifar_tui.engine.device.select import available_threads, intra_op_threads
 from cifar_tui.engine.errors import CancelledError
 from cifar_tui.engine.events import ClassAccuracy, Evaluated, EvaluationProgress, SamplesPredicted
 
-_BATCH_SIZE = 500
+BATCH_SIZE = 500
+"""Images that an evaluation takes at a time."""
+
+TOP_CLASSES = 5
+"""Classes of each image whose probabilities are kept."""
+
+_MEMORY_ADVICE = f"an evaluation takes {BATCH_SIZE} images at a time: {FREE_MEMORY}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -23,18 +30,30 @@ class EvalReport:
 
     Attributes:
         targets: int64 (N,), true classes.
-        predicted: int64 (N,), predicted classes.
-        confidences: float32 (N,), softmax probabilities of the predicted classes.
+        losses: float32 (N,), cross-entropy in nats.
+        top_classes: int64 (N, K), the up to `TOP_CLASSES` classes of highest probability, the highest first.
+        top_confidences: float32 (N, K), their softmax probabilities.
         confusion: int64 (C, C); rows are true, columns predicted classes.
         loss: mean cross-entropy in nats.
     """
 
     class_names: tuple[str, ...]
     targets: Tensor
-    predicted: Tensor
-    confidences: Tensor
+    losses: Tensor
+    top_classes: Tensor
+    top_confidences: Tensor
     confusion: Tensor
     loss: float
+
+    @property
+    def predicted(self) -> Tensor:
+        """Predicted classes, int64 (N,)."""
+        return self.top_classes[:, 0]
+
+    @property
+    def confidences(self) -> Tensor:
+        """Softmax probabilities of the predicted classes, float32 (N,)."""
+        return self.top_confidences[:, 0]
 
     @property
     def total(self) -> int:
@@ -113,12 +132,12 @@ def evaluate(
     """
     logits = []
     loss_sum, correct = 0.0, 0
-    with _evaluation_mode(net), intra_op_threads(available_threads()):
-        starts = range(0, len(split), _BATCH_SIZE)
+    with memory_advice(_MEMORY_ADVICE), _evaluation_mode(net), intra_op_threads(available_threads()):
+        starts = range(0, len(split), BATCH_SIZE)
         for batch, first in enumerate(starts, start=1):
             if cancelled is not None and cancelled():
                 raise CancelledError
-            part = slice(first, first + _BATCH_SIZE)
+            part = slice(first, first + BATCH_SIZE)
             batch_logits = net(normalize(split.images[part]))
             loss_sum += functional.cross_entropy(batch_logits, split.targets[part], reduction="sum").item()
             logits.append(batch_logits.float().cpu())
@@ -126,22 +145,24 @@ def evaluate(
                 correct += int((logits[-1].argmax(dim=1) == split.targets[part].cpu()).sum())
                 progress(
                     EvaluationProgress(
-                        done=min(first + _BATCH_SIZE, len(split)),
+                        done=min(first + BATCH_SIZE, len(split)),
                         total=len(split),
                         correct=correct,
                         batch=batch,
                         batches=len(starts),
                     )
                 )
-    confidences, predicted = torch.cat(logits).softmax(dim=1).max(dim=1)
-    targets = split.targets.cpu()
+    all_logits, targets = torch.cat(logits), split.targets.cpu()
+    # stable: of equal probabilities the first class is predicted, as by argmax
+    confidences, ranked = all_logits.softmax(dim=1).sort(dim=1, descending=True, stable=True)
     classes = len(class_names)
-    confusion = torch.bincount(targets * classes + predicted, minlength=classes * classes)
+    confusion = torch.bincount(targets * classes + ranked[:, 0], minlength=classes * classes)
     return EvalReport(
         class_names=class_names,
         targets=targets,
-        predicted=predicted,
-        confidences=confidences,
+        losses=functional.cross_entropy(all_logits, targets, reduction="none"),
+        top_classes=ranked[:, :TOP_CLASSES].contiguous(),
+        top_confidences=confidences[:, :TOP_CLASSES].contiguous(),
         confusion=confusion.view(classes, classes),
         loss=loss_sum / len(split),
     )

@@ -1,7 +1,5 @@
 """Optional hooks for models; a plain `nn.Module` needs none."""
 
-from collections.abc import Mapping
-
 from torch import Tensor, nn
 
 
@@ -27,9 +25,3 @@ def last_linear(net: nn.Module) -> nn.Linear | None:
     """The head: the last linear layer; None without one."""
     linear = [module for module in net.modules() if isinstance(module, nn.Linear)]
     return linear[-1] if linear else None
-
-
-def infer_num_classes(state_dict: Mapping[str, Tensor]) -> int | None:
-    """Number of classes: rows of the last 2-D weight; None if there is none."""
-    matrices = [tensor for tensor in state_dict.values() if tensor.ndim == 2]
-    return len(matrices[-1]) if matrices else None

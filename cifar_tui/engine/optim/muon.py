@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from cifar_tui.engine.config.schema import TrainConfig
+from cifar_tui.engine.device.capabilities import has_native_bf16
 
 _COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 _ITERATIONS = 3
@@ -37,14 +38,14 @@ def muon(groups: list[dict[str, Any]], config: TrainConfig) -> Optimizer:
     return Muon([orthogonal, *rest])
 
 
-def newton_schulz(matrix: Tensor) -> Tensor:
-    """Orthogonalize `matrix` (M, N) approximately, by Newton-Schulz iterations of degree 5.
+def newton_schulz(matrix: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
+    """Orthogonalize `matrix` (M, N) approximately, by Newton-Schulz iterations of degree 5 in `dtype`.
 
-    Its singular values end up between about 0.3 and 1.3. Computes in bfloat16 on a GPU.
+    Its singular values end up between about 0.3 and 1.3.
     """
     first, third, fifth = _COEFFICIENTS
     rows, columns = matrix.shape
-    result = matrix.bfloat16() if matrix.is_cuda else matrix.float()
+    result = matrix.to(dtype)
     if rows > columns:
         result = result.T
     result = result / (result.norm() + _EPSILON)
@@ -67,6 +68,9 @@ class Muon(Optimizer):
 
     def __init__(self, groups: Iterable[dict[str, Any]]) -> None:
         super().__init__(groups, {"weight_decay": 0.0, "orthogonal": False})
+        device = next(parameter.device for group in self.param_groups for parameter in group["params"])
+        # emulated, on GPUs before Ampere, bf16 is slower than fp32
+        self._dtype = torch.bfloat16 if has_native_bf16(device) else torch.float32
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]  # without a closure's loss
@@ -96,4 +100,5 @@ class Muon(Optimizer):
             return
         for parameter, update in zip(parameters, updates, strict=True):
             parameter.mul_(len(parameter) ** 0.5 / parameter.norm())
-            parameter.add_(newton_schulz(update.flatten(1)).view_as(parameter), alpha=-group["lr"])
+            orthogonal = newton_schulz(update.flatten(1), self._dtype)
+            parameter.add_(orthogonal.view_as(parameter), alpha=-group["lr"])

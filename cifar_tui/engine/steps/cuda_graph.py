@@ -4,16 +4,16 @@ Images, order, losses and counts stay on the device; no host sync until a result
 Source: https://docs.pytorch.org/docs/stable/notes/cuda.html#cuda-graphs
 """
 
-from collections import deque
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from cifar_tui.engine.config.schema import TrainConfig
 from cifar_tui.engine.data.dataset import normalize
+from cifar_tui.engine.device.memory import is_out_of_memory
 from cifar_tui.engine.steps.backend import BackendFailedError, StepBackend, StepParts, StepResult
 from cifar_tui.engine.steps.eager import EagerSteps
 
@@ -21,35 +21,9 @@ STEPS_PER_GRAPH = 25
 """Few enough for a pause within milliseconds, many enough for launching to cost next to nothing."""
 
 _WARMUP_STEPS = 3
-_LAUNCHES_IN_FLIGHT = 2
 _MAX_BATCH_SIZE = 64
-
-
-class _Launched(Protocol):
-    def synchronize(self) -> object:
-        """Wait until the device is done with it."""
-
-
-class InFlightLimit:
-    """Keeps at most two launches in flight.
-
-    Otherwise the host runs many graphs ahead and a pause waits for all of them; with one queued behind the
-    running one the device is never idle.
-
-    Args:
-        mark: marks the end of what was launched so far.
-    """
-
-    def __init__(self, mark: Callable[[], _Launched]) -> None:
-        self._mark = mark
-        self._in_flight: deque[_Launched] = deque()
-
-    def launch(self, replay: Callable[[], object]) -> None:
-        """Call `replay` once there is room for its launch."""
-        if len(self._in_flight) == _LAUNCHES_IN_FLIGHT:
-            self._in_flight.popleft().synchronize()
-        replay()
-        self._in_flight.append(self._mark())
+_FAILURES: list[str] = []
+"""Why recording failed in this process: PyTorch's allocator may still believe that it records."""
 
 
 class CudaGraphSteps(EagerSteps):
@@ -67,8 +41,6 @@ class CudaGraphSteps(EagerSteps):
         self._losses = torch.zeros(STEPS_PER_GRAPH, device=self._device)
         self._correct = torch.zeros((), dtype=torch.int64, device=self._device)
         self._replay: Callable[[], object] | None = None
-        self._recorded: list[int] = []
-        self._limit = InFlightLimit(_mark_on_cuda)
 
     def prepare(self, cancelled: Callable[[], bool]) -> None:
         """Record the graph.
@@ -80,11 +52,12 @@ class CudaGraphSteps(EagerSteps):
             return
         try:
             self._recorded_replay()
-        except torch.OutOfMemoryError:
-            raise
         except RuntimeError as error:
             reason = (str(error).strip().splitlines() or ["no reason given"])[0]
-            raise BackendFailedError(f"CUDA graph capture failed ({reason})") from error
+            _FAILURES.append(f"CUDA graph capture failed ({reason})")
+            if is_out_of_memory(error):
+                raise
+            raise BackendFailedError(_FAILURES[-1]) from error
 
     def run(self, order: Tensor, *, step: int, max_steps: Callable[[], int]) -> Iterator[StepResult]:
         """Train on the images in `order`, a graph per result wherever `max_steps` has room for one."""
@@ -102,9 +75,7 @@ class CudaGraphSteps(EagerSteps):
     def _launch(self, indices: Tensor) -> StepResult:
         replay = self._recorded_replay()
         self._indices.copy_(indices)
-        if self._device.type == "cuda":
-            self._limit.launch(replay)
-        else:
+        with self._limit:
             replay()
         # copied, because the next graph writes to the same place
         return StepResult(
@@ -113,39 +84,50 @@ class CudaGraphSteps(EagerSteps):
 
     def _steps(self) -> None:
         """The steps of a graph, on whatever `_indices` holds."""
-        self._correct.zero_()
         inputs = torch.split(normalize(self._train.images[self._indices]), self._batch_size)
-        targets = torch.split(self._train.targets[self._indices], self._batch_size)
-        for number, (batch_inputs, batch_targets) in enumerate(zip(inputs, targets, strict=True)):
-            loss, logits = self.train_step(batch_inputs, batch_targets)
-            self._losses[number].copy_(loss)
-            self._correct.add_((logits.argmax(dim=1) == batch_targets).sum())
+        targets = self._train.targets[self._indices]
+        steps = map(self.train_step, inputs, torch.split(targets, self._batch_size))
+        losses, logits = zip(*steps, strict=True)
+        # once for all steps: on a GPU each call takes as long as one of a step
+        torch.stack(losses, out=self._losses)
+        self._correct.copy_((torch.cat(logits).argmax(dim=1) == targets).sum())
 
     def _recorded_replay(self) -> Callable[[], object]:
-        """What replays the graph, recorded again after a checkpoint was loaded."""
-        if self._replay is None or self._recorded != self._addresses():
+        """What replays the graph, recorded the first time: a checkpoint must be loaded before."""
+        if self._replay is None:
             self._make_momentum_buffers()
             with self._unchanged():
                 self._replay = self._record()
-            self._recorded = self._addresses()
         return self._replay
 
     def _record(self) -> Callable[[], object]:
-        if self._device.type != "cuda":
-            return self._steps
+        return self._steps if self._device.type != "cuda" else self._capture()
+
+    def _capture(self) -> Callable[[], object]:
+        """Record a graph on the current CUDA device; the steps that this runs change the model."""
+        before = torch.cuda.current_stream()
+        # given to the capture too: its default stream is that of the first device of the process
         stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]  # torch has no types for it
-        stream.wait_stream(torch.cuda.current_stream())
+        stream.wait_stream(before)
         try:
             with torch.cuda.stream(stream):
                 for _ in range(_WARMUP_STEPS):
                     self._steps()
         finally:  # on failure too: the warm-up must finish before the state is restored
-            torch.cuda.current_stream().wait_stream(stream)
+            before.wait_stream(stream)
         self._optimizer.zero_grad()
         graph = torch.cuda.CUDAGraph()
-        # thread_local: another thread may use the device meanwhile
-        with torch.cuda.graph(graph, capture_error_mode="thread_local"):
-            self._steps()
+        try:
+            # thread_local: another thread may use the device meanwhile
+            with torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
+                self._steps()
+        finally:
+            torch.cuda.set_stream(before)  # a capture that fails leaves its own
+        self._losses.fill_(math.nan)
+        graph.replay()
+        # later losses are not finite if the learning rate is too high
+        if not bool(self._losses[0].isfinite()):
+            raise RuntimeError("a trial replay computed no loss")
         return graph.replay
 
     @contextmanager
@@ -177,19 +159,10 @@ class CudaGraphSteps(EagerSteps):
         ]
         return [*(tensor.detach() for tensor in self._net.state_dict().values()), *buffers]
 
-    def _addresses(self) -> list[int]:
-        """Where a graph finds what it changes; loading a checkpoint moves some of it."""
-        return [tensor.data_ptr() for tensor in self._state()] if self._device.type == "cuda" else []
-
-
-def _mark_on_cuda() -> _Launched:
-    # blocking: sleep instead of spinning while waiting
-    mark = torch.cuda.Event(blocking=True)  # type: ignore[no-untyped-call]  # torch has no types for it
-    mark.record()
-    return mark
-
 
 def _obstacle(config: TrainConfig) -> str | None:
+    if _FAILURES:
+        return f"{_FAILURES[0]} earlier in this process"
     for name, value in (("chart_every", config.chart_every), ("log_every", config.log_every)):
         if 0 < value < STEPS_PER_GRAPH:
             return f"CUDA graphs run {STEPS_PER_GRAPH} steps at a time: {name} is only {value}"

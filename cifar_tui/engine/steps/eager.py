@@ -10,12 +10,13 @@ from torch.nn import functional
 
 from cifar_tui.engine.data.dataset import normalize
 from cifar_tui.engine.device.capabilities import compiles
-from cifar_tui.engine.device.compile import CompilationError, compile_model
+from cifar_tui.engine.device.compile import CompilationError, Variant, compile_model
 from cifar_tui.engine.device.precision import autocast, loss_scale
-from cifar_tui.engine.errors import ConfigError
+from cifar_tui.engine.errors import CancelledError, ConfigError
 from cifar_tui.engine.models.classifier import Classifier
 from cifar_tui.engine.optim.lr_schedule import lr_factor
 from cifar_tui.engine.steps.backend import StepBackend, StepParts, StepResult
+from cifar_tui.engine.steps.in_flight import limit_in_flight
 from cifar_tui.engine.training.augment import Augmentation, downscale, sample_augmentation
 from cifar_tui.engine.training.batches import augmented_batches, epoch_size, low_res_epochs
 
@@ -58,13 +59,14 @@ class EagerSteps:
         }
         self._low_res_epochs = low_res_epochs(config.low_res_fraction, config.epochs)
         self._epoch = epoch_size(parts.net, len(train), config.batch_size)
+        self._epochs = config.epochs
         self._total_steps = config.epochs * self._epoch.steps
         self._step = 0
-        self._without_gradient: list[torch.nn.Parameter] = []
+        self._limit = limit_in_flight(self._device)
         self.chart_images = _CHART_IMAGES_ON_CUDA if self._device.type == "cuda" else _CHART_IMAGES
 
     def prepare(self, cancelled: Callable[[], bool]) -> None:
-        """Compile the model, if that is set, for every image and batch size.
+        """Compile the model, if that is set, for every image and batch size and what is frozen.
 
         If it fails the model trains uncompiled.
 
@@ -76,9 +78,15 @@ class EagerSteps:
         images, batch_size = self._epoch.images, self._batch_size
         sizes = {min(batch_size, images), images % batch_size or min(batch_size, images)}
         whole = self._formatted(normalize(self._train.images[:1]))
-        examples = [whole, self._formatted(downscale(whole))] if self._low_res_epochs else [whole]
+        small = self._formatted(downscale(whole)) if self._low_res_epochs else whole
+        variants: dict[object, Variant] = {}
+        for epoch in range(self._epochs):
+            low_res, frozen = epoch < self._low_res_epochs, self._frozen(epoch)
+            variants[low_res, *map(id, frozen)] = (small if low_res else whole), frozen
         try:
-            self._forward = compile_model(self._net, examples, sizes, self._precision)
+            self._forward = compile_model(
+                self._net, variants.values(), sizes, self._precision, cancelled=cancelled
+            )
         except CompilationError as error:
             if self._must_compile:
                 raise ConfigError(
@@ -86,19 +94,31 @@ class EagerSteps:
                     field="compile",
                 ) from error
             self._log(f"torch.compile failed ({error}); training without it")
+        except CancelledError:
+            pass  # the trainer stops before its first step
 
     def run(self, order: Tensor, *, step: int, max_steps: Callable[[], int]) -> Iterator[StepResult]:
-        """Train on the images in `order`, as many steps to a result as `max_steps` and the time allow."""
+        """Train on the images in `order`, as many steps to a result as `max_steps` and the time allow.
+
+        If a step fails, those before it are a last result: the count of steps agrees with the weights.
+        """
         self._step = step
-        self._freeze(step // self._epoch.steps)
+        for parameter in self._frozen(step // self._epoch.steps):
+            parameter.requires_grad = False
         pending: list[tuple[Tensor, Tensor, Tensor]] = []
-        for inputs, targets in self._batches(order):
-            if not pending:
-                limit, due = max_steps(), time.monotonic() + _RESULT_SECONDS
-            pending.append((*self.train_step(inputs, targets), targets))
-            if len(pending) >= limit or time.monotonic() >= due:
+        try:
+            for inputs, targets in self._batches(order):
+                if not pending:
+                    limit, due = max_steps(), time.monotonic() + _RESULT_SECONDS
+                with self._limit:
+                    pending.append((*self.train_step(inputs, targets), targets))
+                if len(pending) >= limit or time.monotonic() >= due:
+                    yield _result(pending)
+                    pending.clear()
+        except Exception:
+            if pending:
                 yield _result(pending)
-                pending.clear()
+            raise
         if pending:
             yield _result(pending)
 
@@ -118,7 +138,7 @@ class EagerSteps:
             logits = self._forward(inputs)
         logits = logits.float()
         loss = functional.cross_entropy(logits, targets, label_smoothing=self._label_smoothing)
-        self._backward(loss)
+        self._backward(loss, len(targets))
         self._optimizer.step()
         self._step += 1
         if self._average is not None:
@@ -162,30 +182,23 @@ class EagerSteps:
     def _formatted(self, inputs: Tensor) -> Tensor:
         return inputs.contiguous(memory_format=self._memory_format)
 
-    def _freeze(self, epoch: int) -> None:
-        """Stop computing gradients of frozen parameters."""
-        frozen = self._net.frozen_parameters(epoch) if isinstance(self._net, Classifier) else []
-        if self._forward is self._net:
-            for parameter in frozen:
-                parameter.requires_grad = False
-        else:  # a compiled model would have to be compiled again
-            self._without_gradient = frozen
+    def _frozen(self, epoch: int) -> list[torch.nn.Parameter]:
+        """The parameters whose gradients are no longer computed in `epoch`."""
+        return self._net.frozen_parameters(epoch) if isinstance(self._net, Classifier) else []
 
     def _set_learning_rates(self) -> None:
         factor = lr_factor(self._lr_schedule, self._step, self._total_steps, **self._lr_shape)
         for group, lr in zip(self._optimizer.param_groups, self._base_lrs, strict=True):
             group["lr"] = lr * factor
 
-    def _backward(self, loss: Tensor) -> None:
-        scale = loss_scale(self._precision)
+    def _backward(self, loss: Tensor, batch_size: int) -> None:
+        scale = loss_scale(self._precision, batch_size)
         if scale == 1:
             torch.autograd.backward(loss)
         else:
             torch.autograd.backward(loss * scale)
             gradients = [parameter.grad for parameter in self._net.parameters() if parameter.grad is not None]
             torch._foreach_mul_(gradients, 1 / scale)
-        for parameter in self._without_gradient:
-            parameter.grad = None
 
 
 def _result(steps: Sequence[tuple[Tensor, Tensor, Tensor]]) -> StepResult:

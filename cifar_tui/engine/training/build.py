@@ -1,16 +1,19 @@
 """Build the model, the optimizer and the step runner from the settings."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import torch
 from torch import nn
 from torch.optim import Optimizer
 
+from cifar_tui.engine.checkpoint.state import check_optimizer, hyperparameters
 from cifar_tui.engine.config.schema import SETTINGS, TrainConfig
 from cifar_tui.engine.data.dataset import ImageSplit, normalize
+from cifar_tui.engine.device.capabilities import missing_for_compiling
 from cifar_tui.engine.device.precision import evaluation_precision, matrix_precision, select_precision
 from cifar_tui.engine.device.select import fastest_convolutions
 from cifar_tui.engine.evaluation.tta import TestTimeAugmentation
@@ -37,6 +40,7 @@ class TrainingSetup:
         precision: of the steps: fp32, tf32, bf16 or fp16.
         predictor: computes the logits that `net` is evaluated by.
         train: the training images.
+        rate_is_constant: whether no schedule changes the learning rate.
     """
 
     net: nn.Module
@@ -46,6 +50,19 @@ class TrainingSetup:
     precision: str
     predictor: nn.Module
     train: ImageSplit
+    rate_is_constant: bool
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continue from the weights, the optimizer and the runner of a checkpoint.
+
+        Raises:
+            KeyError, RuntimeError, TypeError, ValueError: `state` does not fit.
+        """
+        expected = hyperparameters(self.optimizer, with_lr=self.rate_is_constant)
+        self.net.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        check_optimizer(self.optimizer, expected)
+        self.runner.load_state_dict(state["steps"])
 
 
 def build_training(
@@ -57,7 +74,7 @@ def build_training(
     log: Callable[[str], None],
     cancelled: Callable[[], bool],
     resumed_precision: str | None = None,
-    resumed: bool = False,
+    restore: Callable[[TrainingSetup], None] | None = None,
 ) -> TrainingSetup:
     """Build a freshly initialized model on the device of `train`, and what `config` trains it with.
 
@@ -71,7 +88,8 @@ def build_training(
         log: receives log lines about choices the settings do not show.
         cancelled: whether to stop early; then nothing is prepared.
         resumed_precision: of the run that is resumed, which it keeps; None to choose one.
-        resumed: whether a run is resumed, which may have to change its backend.
+        restore: loads the checkpoint of the run that is resumed, before anything is compiled or recorded for
+            it; such a run may have to change its backend.
 
     Raises:
         ConfigError: a new run requests a backend, or compilation, that fails here.
@@ -94,19 +112,22 @@ def build_training(
         precision=precision,
         log=log,
     )
-    _log_what_settings_hide(config, log)
-    with training_arithmetic(config, precision, train.targets.device):  # a recorded graph keeps it
-        choice, runner = _prepared_runner(choice, parts, cancelled, may_refuse=not resumed)
+    _log_what_settings_hide(config, train.targets.device, log)
     evaluated = net if average is None else average.net
-    return TrainingSetup(
+    setup = TrainingSetup(
         net=evaluated,
         optimizer=optimizer,
-        runner=runner,
+        runner=choice.backend.create(parts),
         choice=choice,
         precision=precision,
         predictor=create_predictor(evaluated, config),
         train=train,
+        rate_is_constant=config.lr_schedule == "constant" and not config.warmup_fraction,
     )
+    if restore is not None:
+        restore(setup)
+    with training_arithmetic(config, precision, train.targets.device):  # a recorded graph keeps it
+        return _prepared(setup, parts, cancelled, may_refuse=restore is None)
 
 
 @contextmanager
@@ -130,17 +151,22 @@ def create_predictor(net: nn.Module, config: TrainConfig) -> nn.Module:
     return TestTimeAugmentation(net, config.tta, partial(evaluation_precision, config.precision, device))
 
 
-def _prepared_runner(
-    choice: BackendChoice, parts: StepParts, cancelled: Callable[[], bool], *, may_refuse: bool
-) -> tuple[BackendChoice, StepRunner]:
-    runner = choice.backend.create(parts)
+def _prepared(
+    setup: TrainingSetup, parts: StepParts, cancelled: Callable[[], bool], *, may_refuse: bool
+) -> TrainingSetup:
+    """The setup with its runner prepared, or with an eager one if that fails."""
     try:
-        runner.prepare(cancelled)
+        setup.runner.prepare(cancelled)
     except BackendFailedError as error:
-        if may_refuse and parts.config.backend == choice.backend.name:
-            raise not_available(choice.backend.name, str(error)) from error
-        return _prepared_runner(eager(str(error)), parts, cancelled, may_refuse=may_refuse)
-    return choice, runner
+        name = setup.choice.backend.name
+        if may_refuse and parts.config.backend == name:
+            raise not_available(name, str(error)) from error
+        choice = eager(str(error))
+        runner = choice.backend.create(parts)
+        return _prepared(
+            replace(setup, choice=choice, runner=runner), parts, cancelled, may_refuse=may_refuse
+        )
+    return setup
 
 
 def _resolve_precision(
@@ -163,8 +189,10 @@ def _resolve_precision(
     return precision
 
 
-def _log_what_settings_hide(config: TrainConfig, log: Callable[[str], None]) -> None:
-    """Log when a setting has no effect because of another."""
+def _log_what_settings_hide(config: TrainConfig, device: torch.device, log: Callable[[str], None]) -> None:
+    """Log when a setting has no effect because of another, or of the machine."""
+    if config.compile == "auto" and device.type == "cuda" and (missing := missing_for_compiling(device)):
+        log(f"training uncompiled: torch.compile needs {missing}")
     if config.low_res_fraction and not low_res_epochs(config.low_res_fraction, config.epochs):
         log(
             f"all epochs train on full-size images: low_res_fraction {config.low_res_fraction} with "

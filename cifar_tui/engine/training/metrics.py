@@ -20,10 +20,10 @@ class Mean:
     total: float = 0.0
     count: int = 0
 
-    def add(self, value: float) -> None:
-        """Add a value to the sum."""
-        self.total += value
-        self.count += 1
+    def add(self, value: float, count: int = 1) -> None:
+        """Add a value that is itself the mean of `count` values."""
+        self.total += value * count
+        self.count += count
 
     @property
     def value(self) -> float:
@@ -76,14 +76,18 @@ class MetricsReading:
 class TrainingMetrics:
     """Collects step results on the device; copies them to the host only when they are reported.
 
+    Args:
+        batch_size: images in a step; only the last step of an epoch may have fewer.
+
     Attributes:
-        window: losses since the last log line.
-        epoch_loss: losses of this epoch.
+        window: losses since the last log line; each step counts the same, as in the tutorial.
+        epoch_loss: losses of this epoch; each image counts the same.
         epoch_correct: images classified correctly in this epoch.
         last_window: mean loss of the last complete log window; None before the first.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, batch_size: int) -> None:
+        self._batch_size = batch_size
         self.window = Mean()
         self.epoch_loss = Mean()
         self.epoch_correct = 0
@@ -94,7 +98,19 @@ class TrainingMetrics:
 
     def begin_epoch(self) -> None:
         """Reset the sums of the epoch and its last window, as the tutorial does."""
-        self.window, self.epoch_loss, self.epoch_correct = Mean(), Mean(), 0
+        self.restart_epoch()
+        self.window = Mean()
+
+    def restart_epoch(self) -> None:
+        """Reset the sums of the epoch: its mean loss and accuracy are over the images from here on."""
+        self.read()  # steps that were not reported yet are of the images before
+        self.epoch_loss, self.epoch_correct = Mean(), 0
+
+    @property
+    def epoch_accuracy(self) -> float:
+        """Share (0-1) of the images of this epoch classified correctly; NaN without images."""
+        images = self.epoch_loss.count
+        return self.epoch_correct / images if images else math.nan
 
     def add(self, result: StepResult) -> None:
         """Add steps; nothing is read from the device."""
@@ -111,9 +127,11 @@ class TrainingMetrics:
         images, self._images = self._images, 0
         self._losses.clear()
         self._correct.clear()
+        left = images
         for loss in losses:
             self.window.add(loss)
-            self.epoch_loss.add(loss)
+            self.epoch_loss.add(loss, min(left, self._batch_size))
+            left -= self._batch_size
         self.epoch_correct += correct
         return MetricsReading(losses=losses, accuracy=correct / images, images=images)
 

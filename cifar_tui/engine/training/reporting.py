@@ -20,6 +20,7 @@ class Reporter:
         emit: takes every event; it must not block.
         net: the model whose predictions are shown.
         samples: uint8 (N, 3, H, W), the test images they are shown for.
+        batch_size: training images per batch.
         chart_every: batches per chart point.
         log_every: batches per log line.
         on_non_finite: called once when the loss is not finite, with what to do about it, in a sentence.
@@ -34,11 +35,12 @@ class Reporter:
         emit: Callable[[Event], None],
         net: nn.Module,
         samples: Tensor,
+        batch_size: int,
         chart_every: int,
         log_every: int,
         on_non_finite: Callable[[str], None],
     ) -> None:
-        self.metrics = TrainingMetrics()
+        self.metrics = TrainingMetrics(batch_size)
         self._emit = emit
         self._net = net
         self._samples = samples
@@ -71,14 +73,14 @@ class Reporter:
             self._emit(LossWindow(epoch=epoch, batch=batch, step=step, loss=loss))
             self.predict_samples(step)
 
-    def report_epoch(self, *, step: int, epoch: int, images: int, train_seconds: float) -> None:
-        """Report the end of an epoch of `images` images."""
+    def report_epoch(self, *, step: int, epoch: int, train_seconds: float) -> None:
+        """Report the end of an epoch."""
         self._emit(
             EpochFinished(
                 epoch=epoch,
                 step=step,
                 loss=self.metrics.epoch_loss.value,
-                accuracy=self.metrics.epoch_correct / images,
+                accuracy=self.metrics.epoch_accuracy,
                 train_seconds=train_seconds,
             )
         )

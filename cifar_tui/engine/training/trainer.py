@@ -1,8 +1,8 @@
 """The training loop of the tutorial, with events, pauses, saves and stops between its steps."""
 
+import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -10,8 +10,12 @@ from torch import Tensor
 
 from cifar_tui.engine.checkpoint.files import Checkpoint, all_finite, serialized
 from cifar_tui.engine.checkpoint.policy import RETRY_SECONDS, Saver
+from cifar_tui.engine.checkpoint.state import check_position, has_trained
 from cifar_tui.engine.config.schema import TrainConfig
 from cifar_tui.engine.control import RunControl
+from cifar_tui.engine.data.scales import Scales
+from cifar_tui.engine.device.memory import out_of_memory_explained, release_gpu_memory
+from cifar_tui.engine.disk.run_folder import RunFolder
 from cifar_tui.engine.errors import RunFailedError
 from cifar_tui.engine.evaluation.evaluate import EvalReport
 from cifar_tui.engine.events import (
@@ -21,6 +25,7 @@ from cifar_tui.engine.events import (
     Phase,
     PhaseChanged,
     Resumed,
+    StepsDone,
     TrainingFinished,
 )
 from cifar_tui.engine.steps.backend import StepResult
@@ -44,14 +49,18 @@ class RunContext:
         interactive: whether somebody can resume a run that paused itself; if not, it fails instead.
         settings: saved in every checkpoint, by name.
         provenance: what the outcome depends on besides the settings; saved too.
+        class_names: what the model's logits stand for; saved too.
+        scales: what is black and white in images of more than 8 bits; saved too.
     """
 
-    folder: Path
+    folder: RunFolder
     emit: Callable[[Event], None]
     control: RunControl
     interactive: bool
     settings: Mapping[str, Any]
     provenance: Mapping[str, Any]
+    class_names: tuple[str, ...]
+    scales: Scales
 
 
 class Trainer:
@@ -101,6 +110,7 @@ class Trainer:
             emit=run.emit,
             net=setup.net,
             samples=samples,
+            batch_size=config.batch_size,
             chart_every=config.chart_every or max(1, setup.runner.chart_images // config.batch_size),
             log_every=config.log_every,
             on_non_finite=self._pause_or_fail,
@@ -114,6 +124,7 @@ class Trainer:
             minutes=config.checkpoint_every_minutes,
         )
         self._resumed = False
+        self._first_step = 0
         self._pause_cause = ""
         self._epoch_done = False
         self._save_check_due = False
@@ -130,6 +141,26 @@ class Trainer:
             return self._fit()
         finally:
             self._saver.drain()
+
+    def rescue(self, error: Exception) -> str:
+        """Free what `error` holds and save the steps before it; says so in words that go on."""
+        if self.step == self._first_step:
+            return ""
+        traceback.clear_frames(error.__traceback__)
+        self._setup.optimizer.zero_grad()
+        release_gpu_memory()
+        self._emit(
+            StepsDone(step=self.step, epoch=self.epoch, batch=self.batch, train_seconds=self._clock.seconds)
+        )
+        self._emit(PhaseChanged(phase=Phase.SAVING))
+        unsaved = f"not saved at step {self.step:,}"
+        try:
+            with out_of_memory_explained(self._setup.train.targets.device, unsaved):
+                self._saver.save_final("out of memory")
+        except RunFailedError as failure:
+            self._emit(Alert(text=str(failure)))
+            return ""
+        return f"saved at step {self.step:,}; "
 
     def _fit(self) -> TrainingFinished:
         if self._resumed:
@@ -217,7 +248,6 @@ class Trainer:
         self._reporter.report_epoch(
             step=self.step,
             epoch=self.epoch,
-            images=self._images_per_epoch,
             train_seconds=self._clock.seconds,
         )
         self._epoch_done = True
@@ -274,9 +304,7 @@ class Trainer:
 
     def _pause_or_fail(self, cause: str) -> None:
         if not self._run.interactive:
-            raise RunFailedError(
-                f"{cause}; the last checkpoint is kept. Train again with a lower learning rate"
-            )
+            raise RunFailedError(f"{cause}; {self._saver.kept()}. Train again with a lower learning rate")
         self._emit(Alert(text=f"{cause}; paused"))
         self._pause_cause = f"{cause}; stop and train again with a lower one"
         self._control.request("pause")
@@ -293,7 +321,7 @@ class Trainer:
         """
         if not all_finite(self._setup.net.state_dict()) or not all_finite(self._runner.state_dict()):
             raise RunFailedError(
-                f"not saved at step {self.step:,}: the weights are not finite; the last checkpoint is kept. "
+                f"not saved at step {self.step:,}: the weights are not finite; {self._saver.kept()}. "
                 "Train again with a lower learning rate"
             )
         return Checkpoint(
@@ -317,9 +345,12 @@ class Trainer:
             "steps": self._runner.state_dict(),
             "config": dict(self._run.settings),
             "provenance": dict(self._run.provenance),
+            "class_names": list(self._run.class_names),
+            "scales": dict(self._run.scales),
             "step": self.step,
             "epoch": self.epoch,
             "batch": self.batch,
+            "epoch_images": self._images_per_epoch,
             "train_seconds": self._clock.seconds,
             "metrics": self._reporter.metrics.state_dict(),
             "best": {} if self._best is None else self._best.state_dict(),
@@ -333,22 +364,32 @@ class Trainer:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Continue from what `state_dict` returned: the same steps follow, bit for bit on a CPU.
+        """Continue from the position in what `state_dict` returned, whose weights the setup has loaded.
+
+        The same steps follow, bit for bit on a CPU.
 
         Raises:
-            KeyError, RuntimeError, TypeError, ValueError: `state` does not fit model and optimizer.
+            KeyError, RuntimeError, TypeError, ValueError: `state` does not fit.
         """
         device = self._setup.train.targets.device
-        self._setup.net.load_state_dict(state["model"])
-        self._setup.optimizer.load_state_dict(state["optimizer"])
-        self._runner.load_state_dict(state["steps"])
+        if has_trained(state, self._epochs):  # on images of which there may be more or fewer now
+            self.steps_per_epoch, self._images_per_epoch = state["batch"], state["epoch_images"]
+        check_position(
+            state,
+            epochs=self._epochs,
+            steps_per_epoch=self.steps_per_epoch,
+            generator_bytes=torch.get_rng_state().numel(),
+        )
+        self._first_step = state["step"]
         self.step, self.epoch, self.batch = state["step"], state["epoch"], state["batch"]
         self._clock = Stopwatch(finished=state["train_seconds"])
         self._reporter.metrics.load_state_dict(state["metrics"], device)
+        if state["provenance"].get("images") != self._run.provenance.get("images"):
+            self._reporter.metrics.restart_epoch()
         if self._best is not None:
             self._best.load_state_dict(state["best"])
         self._epoch_done = state["epoch_done"]
-        self._validation_due = state["validation_due"]
+        self._validation_due = state["validation_due"] and self._best is not None
         self._evaluation_due = state["evaluation_due"]
         self._epoch_rng_state = state["epoch_rng_state"]
         torch.set_rng_state(state["rng_state"])

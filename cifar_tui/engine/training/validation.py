@@ -1,10 +1,11 @@
 """Choose the best epoch on held-out training images."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 from cifar_tui.engine.evaluation.evaluate import EvalReport
-from cifar_tui.engine.events import Validated
+from cifar_tui.engine.events import Alert, Validated
 
 
 class BestEpoch:
@@ -21,11 +22,16 @@ class BestEpoch:
         self._best_correct = -1
         self._unsaved: bytes | None = None
 
-    def validate(self, *, epoch: int, step: int) -> Validated | None:
-        """Validate after `epoch`; None if a stop cancelled it."""
+    def validate(self, *, epoch: int, step: int) -> Validated | Alert | None:
+        """Validate after `epoch`: the result, or why there is none; None if a stop cancelled it."""
         report = self._evaluate()
         if report is None:
             return None
+        if not math.isfinite(report.loss):  # every prediction would be the first class
+            return Alert(
+                text=f"no validation accuracy at step {step:,}: the outputs for the validation images are "
+                "not finite"
+            )
         best = report.correct > self._best_correct
         if best:
             self._best_correct, self._unsaved = report.correct, self._weights()
@@ -54,4 +60,4 @@ class BestEpoch:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from what `state_dict` returned."""
-        self._best_correct = state["best_correct"]
+        self._best_correct = state.get("best_correct", self._best_correct)  # none before it had such a split

@@ -2,6 +2,7 @@
 
 import json
 import socket
+import stat
 import time
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from cifar_tui.runs.control.protocol import (
     socket_path,
 )
 from cifar_tui.runs.disk.hints import command
+from cifar_tui.runs.plausible import is_plausible
 from cifar_tui.runs.state import RunProgress
 
 _MAX_REPLY_BYTES = 65_536
@@ -53,15 +55,20 @@ def ask_progress(folder: Path, *, timeout: float = 2.0) -> RunProgress:
         RunUnreachableError, RequestRefusedError: as `send_request`.
     """
     try:
-        return decode(RunProgress, _ask(folder, PROGRESS, timeout)["progress"])
+        progress = decode(RunProgress, _ask(folder, PROGRESS, timeout)["progress"])
     except (TypeError, ValueError, KeyError, OverflowError, AttributeError):
-        raise _unreachable(folder, f"invalid reply from '{socket_path(folder)}'") from None
+        progress = None
+    if progress is None or not is_plausible(progress):
+        raise _unreachable(folder, f"invalid reply from '{socket_path(folder)}'")
+    return progress
 
 
 def _ask(folder: Path, name: str, timeout: float) -> dict[str, Any]:
     """Send the request `name` and return the reply, in which "ok" is true."""
     path = socket_path(folder)
     try:
+        if not stat.S_ISSOCK(path.lstat().st_mode):
+            raise _unreachable(folder, f"'{path}' is not a socket")
         reply = json.loads(_exchange(folder, {"do": name}, time.monotonic() + timeout))
     except TimeoutError:
         raise _unreachable(folder, f"no answer on '{path}' within {timeout:g} s") from None

@@ -55,6 +55,14 @@ def is_allowed(
             return training
 
 
+def why_refused(request: Request, snapshot: RunSnapshot, *, live: bool) -> str | None:
+    """Return why the owner of a run refuses `request` now; None if it does not."""
+    if is_allowed(request, snapshot, live=live):
+        return None
+    reason = "training has ended" if snapshot.finished else f"the run is {snapshot.phase}"
+    return f"cannot {request.replace('_', ' ')}: {reason}"
+
+
 _MAX_PATH_BYTES = 103 if sys.platform == "darwin" else 107
 
 
@@ -67,15 +75,24 @@ def socket_path(folder: Path) -> Path:
 def socket_address(folder: Path) -> Iterator[str]:
     """Provide an address of the control socket that is short enough to bind or to connect to.
 
-    Where the path exceeds the platform's limit, the address leads through a temporary symbolic link.
+    Where the path exceeds the platform's limit, the address leads through a descriptor of the folder, or
+    through a temporary symbolic link where the system has no paths of descriptors.
 
     Raises:
-        OSError: the link cannot be created.
+        OSError: the folder cannot be opened, or the link cannot be created.
     """
     path = socket_path(folder)
     if len(os.fsencode(path)) <= _MAX_PATH_BYTES:
         yield str(path)
         return
+    descriptor = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        short = Path(f"/proc/self/fd/{descriptor}")
+        if short.is_dir():
+            yield str(short / SOCKET_FILE)
+            return
+    finally:
+        os.close(descriptor)
     with tempfile.TemporaryDirectory(prefix="cifar-tui-") as private:
         link = Path(private) / "run"
         link.symlink_to(path.parent)

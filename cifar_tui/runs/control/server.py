@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import errno
 import json
 import os
 import socket
@@ -11,9 +12,8 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 
-from cifar_tui.engine.errors import RunFailedError
+from cifar_tui.engine.disk.run_folder import RunFolder
 from cifar_tui.engine.events import finite_or_none
 from cifar_tui.runs.control.protocol import PROGRESS, Request, receive_line, socket_address, socket_path
 from cifar_tui.runs.state import RunProgress
@@ -21,7 +21,6 @@ from cifar_tui.runs.state import RunProgress
 _MAX_REQUEST_BYTES = 4096
 _MAX_CLIENTS = 16
 _CLIENT_SECONDS = 2.0
-_CLOSE_SECONDS = 2.0
 _ACCEPT_INTERVAL = 0.005  # a client that connects in a loop must not take the CPU from training
 
 
@@ -41,46 +40,39 @@ class ControlServer(socketserver.ThreadingUnixStreamServer):
     """Listens on the control socket of a run and answers one request per connection, each in a thread.
 
     Args:
-        folder: the run's folder; access is restricted to its owner.
+        folder: the run's folder; access is restricted to its owner where that can be.
         handle: carries out a request, in any thread and without blocking; returns the reason for a refusal.
         progress: returns the progress of the run, likewise.
-        beat: called every `beat_seconds` seconds; keeps the run's lock fresh.
 
     Raises:
-        RunFailedError: the socket cannot be created.
+        OSError: the socket cannot be created.
     """
 
     request_queue_size = 64
 
     def __init__(
         self,
-        folder: Path,
+        folder: RunFolder,
         handle: Callable[[Request], str | None],
         *,
         progress: Callable[[], RunProgress],
-        beat: Callable[[], None],
-        beat_seconds: float,
     ) -> None:
-        self._path = socket_path(folder)
+        self._folder = folder
         self._handle = handle
         self._progress = progress
-        self._beat = beat
-        self._beat_seconds = beat_seconds
-        self._next_beat = time.monotonic() + beat_seconds
         self._clients: set[socket.socket] = set()
         self._thread = threading.Thread(target=self.serve_forever, name="cifar-tui-control", daemon=True)
-        try:
-            folder.chmod(0o700)
-            if self._path.is_socket():  # left by an owner that died
-                self._path.unlink()
-            with socket_address(folder) as address:
-                super().__init__(address, _ClientHandler)
-            self._path.chmod(0o600)
-        except OSError as error:
-            raise RunFailedError(
-                f"cannot listen on the control socket {self._path}: {error.strerror or error}; "
-                "choose another folder with --checkpoints"
-            ) from error
+        path = socket_path(folder.path)
+        with contextlib.suppress(OSError):  # the folder is another user's: clients are checked, too
+            path.parent.chmod(0o700)
+        if path.is_socket():  # left by an owner that died
+            path.unlink()
+        elif os.path.lexists(path):
+            raise FileExistsError(errno.EEXIST, f"'{path.name}' is not a socket; remove it")
+        with socket_address(folder.path) as address:
+            super().__init__(address, _ClientHandler)
+        with contextlib.suppress(OSError):  # a file system without permissions
+            path.chmod(0o600)
 
     def start(self) -> None:
         """Serve in a thread until `close`."""
@@ -90,12 +82,9 @@ class ControlServer(socketserver.ThreadingUnixStreamServer):
         """Stop serving, end all connections and remove the socket; may be called again."""
         if self.fileno() < 0:
             return
-        # not for ever: a heartbeat may hang on a network file system
-        ending = threading.Thread(target=self._end, name="cifar-tui-control-end", daemon=True)
-        ending.start()
-        ending.join(_CLOSE_SECONDS)
+        self._end()
         with contextlib.suppress(OSError):  # the next owner replaces it
-            self._path.unlink()
+            socket_path(self._folder.path).unlink()
 
     def _end(self) -> None:
         if self._thread.is_alive():
@@ -142,12 +131,8 @@ class ControlServer(socketserver.ThreadingUnixStreamServer):
         """Ignore a client that hung up or sent nothing in time."""
 
     def service_actions(self) -> None:
-        """Call `beat` when it is due, between two connections."""
+        """Rest between two connections."""
         time.sleep(_ACCEPT_INTERVAL)
-        if time.monotonic() >= self._next_beat:
-            with contextlib.suppress(OSError):  # the next beat may succeed
-                self._beat()
-            self._next_beat = time.monotonic() + self._beat_seconds
 
 
 def _refusal(reason: str) -> dict[str, object]:

@@ -1,26 +1,28 @@
 """The event log of a run: append-only JSON lines, from which every screen can be rebuilt."""
 
+import errno
 import json
 import os
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
+from cifar_tui.engine.disk.regular import ForeignFileError, is_removed, open_regular
 from cifar_tui.engine.events import CheckpointSaved, Event, LossPoint, event_from_dict, event_to_dict
 from cifar_tui.engine.layout import EVENTS_FILE
 from cifar_tui.runs.disk.downsample import Downsampler
+from cifar_tui.runs.plausible import is_plausible
 
 SCHEMA_VERSION = 1
 
 _BLOCK_BYTES = 1 << 20
 _FLUSH_SECONDS = 1.0
 _MAX_PENDING_LINES = 50_000
-_LARGEST = 1e300
-"""Larger numbers overflow where a screen computes with them."""
-_MOST_SECONDS = 1e11
-"""Later than year 5000: no clock shows such a time."""
+_MOST_BYTES = 1 << 36
+_HEAD_BYTES = 1 << 16
+_LONGEST_LINE = 16 << 20
+"""Longer lines are none of ours: an evaluation of 10,000 classes has 1 MB."""
 
 
 class EventLog:
@@ -39,7 +41,7 @@ class EventLog:
         self._lock = threading.Lock()
         self._pending: list[bytes] = []
         self._downsampler = Downsampler()
-        self._descriptor = os.open(folder / EVENTS_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        self._descriptor = _open_log(folder, os.O_RDWR | os.O_CREAT)
         try:
             self._end = _end_of_last_line(self._descriptor)
             os.ftruncate(self._descriptor, self._end)  # a crash may have torn the last line
@@ -78,6 +80,34 @@ class EventLog:
         finally:
             os.close(descriptor)
 
+    @property
+    def removed(self) -> bool:
+        """Whether somebody has removed the file."""
+        with self._lock:
+            return self._descriptor >= 0 and is_removed(self._descriptor)
+
+    def move_to(self, folder: Path) -> None:
+        """Continue in another `folder`, with all that was logged so far; the old file may be deleted already.
+
+        Raises:
+            OSError: the file cannot be written there; the log continues in the old one.
+        """
+        with self._lock:
+            descriptor = _open_log(folder, os.O_RDWR | os.O_CREAT)
+            try:
+                if os.path.samestat(os.fstat(descriptor), os.fstat(self._descriptor)):
+                    os.close(descriptor)
+                    return
+                os.ftruncate(descriptor, 0)
+                for start in range(0, self._end, _BLOCK_BYTES):
+                    block = os.pread(self._descriptor, min(_BLOCK_BYTES, self._end - start), start)
+                    _write_at(descriptor, block, start)
+            except OSError:
+                os.close(descriptor)
+                raise
+            os.close(self._descriptor)
+            self._descriptor = descriptor
+
     def close(self) -> None:
         """Write what is pending and close; idempotent."""
         with self._lock:
@@ -93,14 +123,13 @@ class EventLog:
     def _flush(self) -> None:
         self._flushed = time.monotonic()
         data = b"".join(self._pending)
-        written, self.behind = 0, True
+        self.behind = True
         try:
-            while written < len(data):
-                written += os.pwrite(self._descriptor, data[written:], self._end + written)
+            _write_at(self._descriptor, data, self._end)
         except OSError:
             os.ftruncate(self._descriptor, self._end)
             raise
-        self._end += written
+        self._end += len(data)
         self._pending.clear()
         self.behind = False
 
@@ -108,26 +137,32 @@ class EventLog:
 class EventReader:
     """Read the event log of `folder` and follow it as it grows.
 
-    A torn last line is end-of-file; damaged lines and unknown events are skipped.
+    A torn last line is end-of-file; lines that no run has written and unknown events are skipped.
+
+    Attributes:
+        folder: the folder of the run; may be set to where it was moved.
     """
 
     def __init__(self, folder: Path) -> None:
-        self._path = folder / EVENTS_FILE
+        self.folder = folder
         self._offset = 0
+        self._in_long_line = False
 
-    def read(self) -> Iterator[Event]:
-        """Yield the events appended since the last call, oldest first.
+    def read(self, *, end: int = _MOST_BYTES) -> Iterator[Event]:
+        """Yield the events appended since the last call, oldest first; none beyond byte `end` of the log.
 
         Raises:
-            OSError: the log cannot be read.
+            OSError: the log cannot be read, or is not a regular file.
         """
-        with self._path.open("rb") as file:
+        with os.fdopen(_open_log(self.folder, os.O_RDONLY), "rb") as file:
             file.seek(self._offset)
-            for line in file:
-                if not line.endswith(b"\n"):
+            while line := file.readline(min(_LONGEST_LINE, end - self._offset)):
+                whole = line.endswith(b"\n")
+                if not whole and len(line) < _LONGEST_LINE and not self._in_long_line:
                     return  # torn, or still being written
                 self._offset += len(line)
-                event = _parse(line)
+                event = _parse(line) if whole and not self._in_long_line else None
+                self._in_long_line = not whole
                 if event is not None:
                     yield event
 
@@ -137,12 +172,30 @@ def read_events(folder: Path) -> Iterator[Event]:
     return EventReader(folder).read()
 
 
+def first_event(folder: Path) -> Event | None:
+    """Return the first event in the log of `folder`; None if its first 64 KiB have none.
+
+    Raises:
+        OSError: see `EventReader.read`.
+    """
+    return next(EventReader(folder).read(end=_HEAD_BYTES), None)
+
+
 def _line(values: dict[str, object]) -> bytes:
     return json.dumps(values, separators=(",", ":"), allow_nan=False).encode() + b"\n"
 
 
 def _event_line(event: Event) -> bytes:
     return _line(event_to_dict(event))
+
+
+def _open_log(folder: Path, flags: int) -> int:
+    descriptor = open_regular(folder / EVENTS_FILE, flags)
+    if os.fstat(descriptor).st_size > _MOST_BYTES:
+        os.close(descriptor)
+        reason = f"it has more than {_MOST_BYTES:,} bytes"
+        raise ForeignFileError(errno.EFBIG, reason, str(folder / EVENTS_FILE))
+    return descriptor
 
 
 def _end_of_last_line(descriptor: int) -> int:
@@ -157,25 +210,16 @@ def _end_of_last_line(descriptor: int) -> int:
     return 0
 
 
-def _in_range(values: dict[str, Any]) -> bool:
-    """Check that numbers are small enough to compute with, and times and durations are known.
-
-    Raises:
-        TypeError: a time is None or no number.
-    """
-    numbers = (value for value in values.values() if isinstance(value, int | float))
-    seconds = (values[name] for name in ("time", "train_seconds") if name in values)
-    return all(-_LARGEST <= number <= _LARGEST for number in numbers) and all(
-        0 <= span <= _MOST_SECONDS for span in seconds
-    )
+def _write_at(descriptor: int, data: bytes, offset: int) -> None:
+    written = 0
+    while written < len(data):
+        written += os.pwrite(descriptor, data[written:], offset + written)
 
 
 def _parse(line: bytes) -> Event | None:
     try:
         values = json.loads(line.decode())  # given bytes, it would detect the encoding first
-        if "event" not in values:
-            return None
-        event = event_from_dict(values)
-        return event if _in_range(values) else None
-    except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
+        event = event_from_dict(values) if "event" in values else None
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
         return None
+    return event if event is not None and is_plausible(event) else None

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cifar_tui.engine.atomic import disk_errors_explained
+from cifar_tui.engine.disk.regular import is_removed, open_regular
 from cifar_tui.engine.errors import ConfigError
 from cifar_tui.engine.layout import LOCK_FILE
 from cifar_tui.runs.disk.hints import command
@@ -21,6 +22,7 @@ BEAT_SECONDS = 5.0
 STALE_SECONDS = 60.0
 """An owner on another machine counts as dead after this time without a heartbeat."""
 
+_MOST_PID = 2**31
 _TRIES = 25
 _TRY_SECONDS = 0.02
 _CANNOT_LOCK = {errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL}
@@ -61,7 +63,7 @@ class RunLock:
         content = json.dumps({"pid": os.getpid(), "host": socket.gethostname()}).encode()
         with contextlib.ExitStack() as undo:
             with disk_errors_explained(f"write the lock '{self._path}'"):
-                descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+                descriptor = open_regular(self._path, os.O_RDWR | os.O_CREAT, mode=0o600)
                 undo.callback(os.close, descriptor)
                 for _ in range(_TRIES):  # `owner_of` in another process holds the lock for a moment
                     if _flock(descriptor, fcntl.LOCK_EX) is not False:
@@ -77,6 +79,11 @@ class RunLock:
                 os.pwrite(descriptor, content, 0)
             undo.pop_all()
         self._descriptor = descriptor
+
+    @property
+    def removed(self) -> bool:
+        """Whether somebody has removed the lock: another process could own the run, too."""
+        return self._descriptor is not None and is_removed(self._descriptor)
 
     def beat(self) -> None:
         """Touch the lock, for observers that cannot see the flock.
@@ -116,7 +123,7 @@ def owner_of(folder: Path) -> Owner:
     """Read the owner of the run in `folder` from its lock; nobody owns a run without one."""
     nobody = Owner(live=False, crashed=False)
     try:
-        descriptor = os.open(folder / LOCK_FILE, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = open_regular(folder / LOCK_FILE)
     except OSError:
         return nobody
     try:
@@ -151,6 +158,8 @@ def _flock(descriptor: int, operation: int) -> bool | None:
 def _parse(content: bytes) -> tuple[int | None, str]:
     try:
         values = json.loads(content)
-        return int(values["pid"]), str(values["host"])
-    except (ValueError, TypeError, KeyError, RecursionError, OverflowError):
+        pid, host = values["pid"], values["host"]
+    except (ValueError, TypeError, KeyError, RecursionError):
         return None, ""
+    sound = type(pid) is int and 0 < pid <= _MOST_PID and type(host) is str
+    return (pid, host) if sound else (None, "")

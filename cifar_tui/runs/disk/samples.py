@@ -1,19 +1,30 @@
-"""The test images of a run and the predictions of its last evaluation, for those who attach to it."""
+"""The test images of a run, their files, and the predictions of its last evaluation, for others to read."""
 
+import errno
 import io
+import json
+import math
 import os
 import shutil
+import time
 import tokenize
+import weakref
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cifar_tui.engine.atomic import disk_errors_explained, link_atomically, write_atomically
+from cifar_tui.engine.atomic import (
+    disk_errors_explained,
+    link_atomically,
+    write_atomically,
+    write_text_atomically,
+)
+from cifar_tui.engine.disk.regular import is_regular, open_regular, read_regular
 from cifar_tui.engine.events import SAMPLE_IMAGES
-from cifar_tui.engine.layout import PREDICTIONS_FILE, SAMPLES_FILE
-from cifar_tui.runs.source import Predictions
+from cifar_tui.engine.layout import PREDICTIONS_FILE, SAMPLES_FILE, TEST_FILES_FILE
+from cifar_tui.runs.results import ImagePredictions
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,9 +33,16 @@ if TYPE_CHECKING:
     from cifar_tui.engine.data.dataset import ImageSplit
 
 _IMAGE_SHAPE = (3, 32, 32)
+_IMAGE_BYTES = math.prod(_IMAGE_SHAPE)
+_AHEAD_IMAGES, _MOST_AHEAD = 64, 20_480
+"""Images that are read ahead at once, and at most: 60 MiB."""
 _DISK_SHARE = 0.1
 """The test images may take up to this share of the free disk space; of more, only the first are kept."""
 _CHUNK_BYTES = 1 << 20
+_MOST_PREDICTION_BYTES = 1 << 29
+"""Unpacked: of 14 million test images."""
+_PREDICTION_NAMES = ("step", "targets", "losses", "top_classes", "top_confidences")
+_MOST_NAME_BYTES = 1 << 28
 
 _READ_ERRORS = (
     OSError,
@@ -41,6 +59,84 @@ _READ_ERRORS = (
     zlib.error,
 )
 """What numpy and zipfile raise on damaged files."""
+
+
+class StoredImages:
+    """The images in a file, each read when it is indexed, or ahead.
+
+    They are not mapped: a mapped file that shrinks would kill the process.
+
+    Args:
+        descriptor: of the file; it is duplicated.
+        start: where the first image starts, in bytes.
+        count: number of images.
+    """
+
+    def __init__(self, descriptor: int, *, start: int, count: int) -> None:
+        self._descriptor = os.dup(descriptor)
+        weakref.finalize(self, os.close, self._descriptor)
+        self._start = start
+        self._count = count
+        self._ahead: list[bytes] = []
+
+    def __len__(self) -> int:
+        return self._count
+
+    def read_ahead(self, seconds: float) -> None:
+        """Read more of the first images into memory, for about `seconds`; one thread at a time may."""
+        end = time.monotonic() + seconds
+        while len(self._ahead) * _AHEAD_IMAGES < min(self._count, _MOST_AHEAD):
+            first = len(self._ahead) * _AHEAD_IMAGES
+            try:
+                self._ahead.append(self.read(first, min(_AHEAD_IMAGES, self._count - first)))
+            except OSError:  # who shows one of them is told
+                return
+            if time.monotonic() >= end:
+                return
+
+    def starts_like(self, other: "StoredImages") -> bool:
+        """Check whether the images that both have are the same.
+
+        Raises:
+            OSError: some cannot be read.
+        """
+        if self.place == other.place:
+            return True
+        count = min(len(self), len(other))
+        parts = ((first, min(_AHEAD_IMAGES, count - first)) for first in range(0, count, _AHEAD_IMAGES))
+        return all(self.read(*part) == other.read(*part) for part in parts)
+
+    def __getitem__(self, index: int) -> "NDArray[np.uint8]":
+        """Read an image, uint8 (32, 32, 3).
+
+        Raises:
+            IndexError: there is none of this number.
+            OSError: it cannot be read, or the file has become shorter.
+        """
+        import numpy as np
+
+        if not 0 <= index < self._count:
+            raise IndexError(index)
+        part, place = divmod(index, _AHEAD_IMAGES)
+        if part < len(self._ahead):
+            pixels = self._ahead[part][place * _IMAGE_BYTES : (place + 1) * _IMAGE_BYTES]
+        else:
+            pixels = self.read(index, 1)
+        return np.frombuffer(pixels, np.uint8).reshape(_IMAGE_SHAPE).transpose(1, 2, 0)
+
+    @property
+    def place(self) -> tuple[int, int, int]:
+        """Equal of two that read the same images from the same file."""
+        found = os.fstat(self._descriptor)
+        return found.st_dev, found.st_ino, self._start
+
+    def read(self, first: int, count: int) -> bytes:
+        """Read `count` images from number `first` on, each (3, 32, 32); OSError if they are not there."""
+        size = count * _IMAGE_BYTES
+        pixels = os.pread(self._descriptor, size, self._start + first * _IMAGE_BYTES)
+        if len(pixels) < size:
+            raise OSError(errno.EIO, "the file of the test images has become shorter")
+        return pixels
 
 
 def write_samples(folder: Path, test: "ImageSplit") -> None:
@@ -61,27 +157,28 @@ def write_samples(folder: Path, test: "ImageSplit") -> None:
         write_atomically(path, b"".join(content))
 
 
-def read_samples(folder: Path, *, classes: int) -> "tuple[NDArray[np.uint8], NDArray[np.int64]] | None":
-    """Map the images, uint8 (N, 32, 32, 3), into memory and read the targets, int64 (N,).
+def read_samples(folder: Path, *, classes: int) -> "tuple[StoredImages, NDArray[np.int64]] | None":
+    """Find the N images and read the targets, int64 (N,).
 
     Returns None if the file is missing or damaged, or has a target beyond `classes`.
     """
     import numpy as np
 
     try:
-        with (folder / SAMPLES_FILE).open("rb") as file:
+        with os.fdopen(open_regular(folder / SAMPLES_FILE), "rb") as file:
             targets = np.lib.format.read_array(file, allow_pickle=False)
             if not _are_classes(targets, classes):
                 return None
-            shape = (len(targets), *_IMAGE_SHAPE)
-            images = np.memmap(file, np.uint8, "r", offset=file.tell(), shape=shape)
+            images = StoredImages(file.fileno(), start=file.tell(), count=len(targets))
+            if os.fstat(file.fileno()).st_size < file.tell() + len(targets) * _IMAGE_BYTES:
+                return None
     except _READ_ERRORS:
         return None
-    return images.transpose(0, 2, 3, 1), targets.astype(np.int64, copy=False)
+    return images, targets.astype(np.int64, copy=False)
 
 
-def write_predictions(folder: Path, predictions: Predictions) -> None:
-    """Write what an evaluation predicted for the test images, about 60 KB for 10,000.
+def write_predictions(folder: Path, predictions: ImagePredictions) -> None:
+    """Write what an evaluation predicted for the test images, about 360 KB for 10,000.
 
     Not fsynced, for training waits: after a power failure a damaged file is read as none.
 
@@ -94,13 +191,15 @@ def write_predictions(folder: Path, predictions: Predictions) -> None:
     np.savez(
         buffer,
         step=np.int64(predictions.step or 0),
-        predicted=np.asarray(predictions.predicted, np.int16),
-        confidences=np.asarray(predictions.confidences, np.float32),
+        targets=np.asarray(predictions.targets, np.int16),
+        losses=np.asarray(predictions.losses, np.float32),
+        top_classes=np.asarray(predictions.top_classes, np.int16),
+        top_confidences=np.asarray(predictions.top_confidences, np.float32),
     )
     write_atomically(folder / PREDICTIONS_FILE, buffer.getvalue(), durable=False)
 
 
-def read_predictions(folder: Path, *, classes: int) -> Predictions | None:
+def read_predictions(folder: Path, *, classes: int) -> ImagePredictions | None:
     """Read what the last evaluation predicted.
 
     Returns None if the file is missing or damaged, or has a class beyond `classes`.
@@ -108,19 +207,74 @@ def read_predictions(folder: Path, *, classes: int) -> Predictions | None:
     import numpy as np
 
     try:
-        with np.load(folder / PREDICTIONS_FILE, allow_pickle=False) as content:
-            step, predicted, confidences = (content[name] for name in ("step", "predicted", "confidences"))
+        with os.fdopen(open_regular(folder / PREDICTIONS_FILE), "rb") as file:
+            with zipfile.ZipFile(file) as archive:
+                entries = archive.infolist()
+                if sum(entry.file_size for entry in entries) > _MOST_PREDICTION_BYTES:
+                    return None
+                if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):  # not ours
+                    return None
+            file.seek(0)
+            with np.load(file, allow_pickle=False) as content:
+                step, targets, losses, top_classes, top_confidences = (
+                    content[name] for name in _PREDICTION_NAMES
+                )
     except _READ_ERRORS:
         return None
-    if step.shape or not _are_classes(predicted, classes) or confidences.shape != predicted.shape:
+    if step.shape or step.dtype.kind != "i" or step < 0:
         return None
-    return Predictions(step=int(step) or None, predicted=predicted, confidences=confidences)
+    if top_classes.ndim != 2 or top_confidences.shape != top_classes.shape or not top_classes.shape[1]:
+        return None
+    if not (_are_classes(targets, classes) and _are_classes(top_classes.ravel(), classes)):
+        return None
+    if not targets.shape == losses.shape == top_classes.shape[:1]:
+        return None
+    if not _are_between(losses, 0, np.inf) or not _are_between(top_confidences, 0, 1):
+        return None
+    return ImagePredictions(
+        step=int(step) or None,
+        targets=targets,
+        losses=losses,
+        top_classes=top_classes,
+        top_confidences=top_confidences,
+    )
+
+
+def write_test_files(folder: Path, root: Path | None, files: Sequence[str]) -> None:
+    """Write where the test images are: their paths below `root`; without a root, remove what is there.
+
+    Raises:
+        RunFailedError: the file cannot be written.
+    """
+    path = folder / TEST_FILES_FILE
+    with disk_errors_explained(f"write '{path}'"):
+        if root is None:
+            path.unlink(missing_ok=True)
+        else:
+            write_text_atomically(path, json.dumps({"root": str(root), "files": list(files)}))
+
+
+def read_test_files(folder: Path, *, count: int) -> tuple[Path | None, tuple[str, ...]]:
+    """Read the folder of the test images and of each its path below; (None, ()) if `count` are not known."""
+    try:
+        content = json.loads(read_regular(folder / TEST_FILES_FILE, limit=_MOST_NAME_BYTES))
+        root, files = content["root"], tuple(content["files"])
+    except (*_READ_ERRORS, RecursionError):
+        return None, ()
+    if not isinstance(root, str) or len(files) != count or not all(isinstance(file, str) for file in files):
+        return None, ()
+    return Path(root), files
 
 
 def _are_classes(array: "NDArray[np.generic]", classes: int) -> bool:
     if array.ndim != 1 or array.dtype.kind != "i" or not len(array):
         return False
     return bool(array.min() >= 0 and array.max() < classes)
+
+
+def _are_between(array: "NDArray[np.floating]", low: float, high: float) -> bool:
+    """Check for floats from `low` to `high`; NaN, of weights that are not finite, is between no numbers."""
+    return array.dtype.kind == "f" and bool(((array >= low) & (array <= high)).all())
 
 
 def _content(test: "ImageSplit", count: int) -> tuple[bytes, memoryview]:
@@ -137,8 +291,8 @@ def _link_to_same(path: Path, content: tuple[bytes, memoryview]) -> bool:
     compared: set[int] = set()
     for other in sorted(path.parent.parent.glob(f"*/{SAMPLES_FILE}"), reverse=True):
         try:
-            inode = other.stat().st_ino
-            if inode not in compared and _has_content(other, content):
+            inode = other.lstat().st_ino
+            if inode not in compared and is_regular(other) and _has_content(other, content):
                 link_atomically(other, path)
                 return True
         except FileNotFoundError:  # deleted meanwhile
@@ -151,7 +305,7 @@ def _link_to_same(path: Path, content: tuple[bytes, memoryview]) -> bool:
 
 def _has_content(path: Path, content: tuple[bytes, memoryview]) -> bool:
     try:
-        with path.open("rb") as file:
+        with os.fdopen(open_regular(path), "rb") as file:
             return os.fstat(file.fileno()).st_size == sum(map(len, content)) and all(
                 file.read(len(chunk)) == chunk for part in content for chunk in _chunks(part)
             )

@@ -1,6 +1,9 @@
 """The checkpoints folder: create a run's folder, name it, find one by its name."""
 
+import contextlib
 import itertools
+import os
+import stat
 import tempfile
 from datetime import datetime
 from pathlib import Path
@@ -9,13 +12,16 @@ from cifar_tui.engine.atomic import disk_errors_explained, write_text_atomically
 from cifar_tui.engine.config.fields import suggestion
 from cifar_tui.engine.config.file import config_to_toml
 from cifar_tui.engine.config.schema import TrainConfig
+from cifar_tui.engine.disk.regular import is_regular, open_regular
 from cifar_tui.engine.errors import ConfigError
-from cifar_tui.engine.layout import CONFIG_FILE, NAME_FILE
-from cifar_tui.engine.text import printable
+from cifar_tui.engine.layout import CONFIG_FILE, LAST_FILE, NAME_FILE
+from cifar_tui.engine.text import escaped
+from cifar_tui.runs.disk.event_log import first_event
 from cifar_tui.runs.disk.hints import command
 from cifar_tui.runs.disk.run_lock import owner_of
 
 _LATEST = "latest"
+_STAMP = "%Y%m%d-%H%M%S"
 _LONGEST_NAME = 64
 _MOST_NAME_BYTES = 4 * _LONGEST_NAME
 
@@ -46,12 +52,12 @@ def create_run_folder(checkpoints: Path, config: TrainConfig, *, name: str = "")
     """
     if name:
         check_name(checkpoints, name)
-    stamp = datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")
+    stamp = datetime.now().astimezone().strftime(_STAMP)
     for number in itertools.count(1):
         folder = checkpoints / (stamp if number == 1 else f"{stamp}-{number}")
         with disk_errors_explained(f"create the run's folder '{folder}'"):
             try:
-                folder.mkdir(mode=0o700)  # keeps the control socket in it private
+                folder.mkdir(mode=0o700, parents=True)  # keeps the control socket in it private
             except FileExistsError:
                 continue
         break
@@ -74,11 +80,11 @@ def write_config(folder: Path, config: TrainConfig) -> None:
 def read_name(folder: Path) -> str:
     """Return the name that the user gave the run in `folder`; "" without one."""
     try:
-        with (folder / NAME_FILE).open("rb") as file:
-            name = file.read(_MOST_NAME_BYTES).decode(errors="replace").strip()
+        with os.fdopen(open_regular(folder / NAME_FILE), "rb") as file:
+            name = os.fsdecode(file.read(_MOST_NAME_BYTES)).strip()
     except OSError:
         return ""
-    return printable(name)[:_LONGEST_NAME]
+    return name[:_LONGEST_NAME]
 
 
 def write_name(folder: Path, name: str) -> None:
@@ -159,13 +165,13 @@ def find_run_to_attach(checkpoints: Path) -> Path:
 
 
 def run_folders(checkpoints: Path) -> list[Path]:
-    """List the folders of all runs, oldest first; those being deleted are hidden.
+    """List the folders of all runs by when they began, oldest first; those being deleted are hidden.
 
     Raises:
         ConfigError: the checkpoints folder cannot be read.
     """
     try:
-        folders = sorted(checkpoints.iterdir())
+        folders = list(checkpoints.iterdir())
     except FileNotFoundError:
         return []
     except OSError as error:
@@ -173,13 +179,27 @@ def run_folders(checkpoints: Path) -> list[Path]:
             f"cannot read the checkpoints folder '{checkpoints}': {error.strerror}; "
             "choose another with --checkpoints"
         ) from None
-    return [folder for folder in folders if not folder.name.startswith(".") and is_run(folder)]
+    runs = [folder for folder in folders if not folder.name.startswith(".") and is_run(folder)]
+    return sorted(runs, key=lambda run: (began(run), run.name))
+
+
+def began(folder: Path) -> float:
+    """Return when the run in `folder` began, in Unix seconds: a folder may be renamed, and clocks change."""
+    with contextlib.suppress(OSError):
+        first = first_event(folder)
+        if first is not None:
+            return first.time
+    with contextlib.suppress(ValueError, OverflowError):
+        return datetime.strptime(folder.name[: len("20260131-235959")], _STAMP).astimezone().timestamp()
+    with contextlib.suppress(OSError):
+        return folder.stat().st_mtime
+    return 0.0
 
 
 def is_run(folder: Path) -> bool:
-    """Whether `folder` is the folder of a run."""
+    """Whether `folder` is the folder of a run: it has settings, if perhaps unreadable ones."""
     try:
-        return (folder / CONFIG_FILE).is_file()
+        return not stat.S_ISDIR((folder / CONFIG_FILE).lstat().st_mode)
     except OSError:
         return False
 
@@ -188,3 +208,19 @@ def attach_hint(folder: Path, state: str = "still running") -> str:
     """Say how to come back to the run in `folder`, which is in `state`."""
     label = label_of(folder)
     return f"run {label} is {state}. Reattach with: {command('attach', folder, label=label)}"
+
+
+def how_to_continue(folder: Path) -> str:
+    """Say how to go on with the run in `folder` after its process was killed; "" if it had ended before.
+
+    It is escaped, for the process that prints it knows nothing of runs.
+    """
+    owner, label = owner_of(folder), label_of(folder)
+    if owner.live:
+        return escaped(attach_hint(folder))
+    if not owner.crashed:
+        return ""
+    if not is_regular(folder / LAST_FILE):
+        return escaped(f"run {label} has no checkpoint to resume from")
+    resume = command("train --resume", folder, label=label)
+    return escaped(f"run {label} has a checkpoint. Resume with: {resume}")

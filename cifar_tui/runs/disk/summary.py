@@ -8,10 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cifar_tui.engine.atomic import write_atomically
+from cifar_tui.engine.disk.regular import read_regular
 from cifar_tui.engine.events import Phase, decode, finite_or_none
-from cifar_tui.engine.layout import SUMMARY_FILE
+from cifar_tui.engine.layout import EVENTS_FILE, SUMMARY_FILE
 from cifar_tui.runs.disk.event_log import read_events
+from cifar_tui.runs.plausible import is_plausible
 from cifar_tui.runs.state import RunSnapshot, RunState
+
+_MOST_BYTES = 1 << 20
+_MOST_REBUILT_BYTES = 1 << 30
+"""A table of runs must not wait for larger event logs."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -83,11 +89,13 @@ def read_summary(folder: Path) -> RunSummary | None:
     with contextlib.suppress(
         OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError
     ):
-        summary = decode(RunSummary, json.loads((folder / SUMMARY_FILE).read_bytes()))
+        summary = decode(RunSummary, json.loads(read_regular(folder / SUMMARY_FILE, limit=_MOST_BYTES)))
         if _is_sound(summary):
             return summary
     state = RunState()
     try:
+        if (folder / EVENTS_FILE).lstat().st_size > _MOST_REBUILT_BYTES:
+            return None
         for event in read_events(folder):
             state.apply(event)
     except OSError:
@@ -98,6 +106,8 @@ def read_summary(folder: Path) -> RunSummary | None:
 
 
 def _is_sound(summary: RunSummary) -> bool:
-    """Check that no figure is negative, infinite or NaN: none of these can be shown."""
+    """Check that every figure is one of a run, and none NaN: that cannot be shown."""
     values = dataclasses.astuple(summary)
-    return all(0 <= value < math.inf for value in values if isinstance(value, int | float))
+    return is_plausible(summary) and not any(
+        isinstance(value, float) and math.isnan(value) for value in values
+    )

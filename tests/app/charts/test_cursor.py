@@ -1,7 +1,7 @@
 """The cursor reads out what the curves have at a step."""
 
 from cifar_tui.app.charts.cursor import read, reading_line
-from cifar_tui.runs.state import Curves
+from cifar_tui.runs.curves import Curves
 
 CURVES = Curves(
     loss=[(50, 2.0), (100, 1.5), (150, 1.25)],

@@ -12,10 +12,12 @@ import pytest
 from rich.text import Text
 
 from cifar_tui.app.charts import curves as module
-from cifar_tui.app.charts.curves import DIAMOND, DOTS, LINE, SMOOTHING_LEVELS, ChartOptions, smoothed
+from cifar_tui.app.charts.curves import SMOOTHING_LEVELS
+from cifar_tui.app.charts.frame import DIAMOND, DOTS, LINE, ChartOptions, Drawing
 from cifar_tui.app.charts.palette import ANY_BACKGROUND
 from cifar_tui.app.charts.view import MAX_ZOOM, ChartView, XUnit
-from cifar_tui.runs.state import AccuracySoFar, Curves
+from cifar_tui.runs.curves import AccuracySoFar, Curves
+from cifar_tui.runs.series import smoothed
 
 Draw = Callable[..., Text]
 
@@ -32,7 +34,7 @@ def curves(points: int = 500, every: int = 50) -> Curves:
     )
 
 
-def drawn(draw: Callable[[Curves, ChartOptions], module.Drawing], data: Curves, **options: Any) -> Text:
+def drawn(draw: Callable[[Curves, ChartOptions], Drawing], data: Curves, **options: Any) -> Text:
     view = ChartView(**{name: options.pop(name) for name in ("unit", "zoom", "cursor") if name in options})
     drawing = draw(data, ChartOptions(palette=ANY_BACKGROUND, view=view, **options))
     return Text("\n").join(Text(line.text) for line in drawing.lines)
@@ -73,6 +75,7 @@ def test_a_chart_has_exactly_the_size_asked_for(draw: Draw, points: int) -> None
     for width, height in ((20, 5), (37, 9), (88, 15), (200, 50), (8, 3), (1, 1)):
         lines = draw(data, width=width, height=height).split("\n", allow_blank=True)
         assert [line.cell_len for line in lines] == [width] * height
+    assert str(draw(data, width=20, height=0)) == "", "of a pane that is being laid out"
 
 
 def test_an_empty_chart_says_that_the_curve_will_start() -> None:

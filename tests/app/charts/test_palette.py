@@ -1,5 +1,8 @@
 """The colours of the charts can be read in every theme."""
 
+import itertools
+import math
+
 import pytest
 from textual.color import Color
 from textual.theme import BUILTIN_THEMES
@@ -22,5 +25,9 @@ def test_labels_and_lines_are_legible_in_every_theme() -> None:
         for name in ("text", "axis", "loss", "training", "test", "rate"):
             colour = Color.parse(getattr(palette, name))
             assert contrast(colour, background) >= LEGIBLE - 0.05, (theme.name, name)
+        for colour in palette.runs:
+            assert contrast(Color.parse(colour), background) >= LEGIBLE - 0.05, theme.name
+        pairs = itertools.combinations(map(Color.parse, palette.runs), 2)
+        assert min(math.dist(one.rgb, other.rgb) for one, other in pairs) > 16, theme.name
         raw, line = Color.parse(palette.loss_raw), Color.parse(palette.loss)
         assert contrast(raw, background) < contrast(line, background), "raw points are dim"

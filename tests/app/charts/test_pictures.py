@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from rich.color import Color, ColorSystem
 
 from cifar_tui.app.charts.pictures import UPPER_HALF, half_blocks, resize
 
@@ -26,9 +27,20 @@ def test_at_full_width_every_pixel_keeps_its_colour_but_for_what_nobody_sees() -
     assert np.abs(shown - IMAGE).max() == 2
 
 
-def test_half_the_size_is_the_mean_of_four_pixels() -> None:
-    means = IMAGE.reshape(16, 2, 16, 2, 3).mean(axis=(1, 3))
-    assert np.abs(resize(IMAGE, 16, 16) - means).max() <= 0.5
+def test_a_pattern_finer_than_the_cells_becomes_gray_not_another_pattern() -> None:
+    checkers = np.indices((32, 32)).sum(axis=0) % 2 * 255
+    small = resize(np.repeat(checkers[..., None], 3, axis=2).astype(np.uint8), 16, 16)
+    assert np.abs(small.astype(int) - 127).max() <= 12
+
+
+def test_an_edge_stays_an_edge_when_smaller_and_is_smooth_when_larger() -> None:
+    halves = np.zeros((32, 32, 3), dtype=np.uint8)
+    halves[:, 16:] = 255
+    row = resize(halves, 16, 16)[8, :, 0].astype(int)
+    assert row[6] < 20
+    assert row[9] > 235
+    steps = np.diff(resize(halves, 96, 96)[48, :, 0].astype(int))
+    assert (steps > 0).sum() >= 3, "as many shades between them"
 
 
 def test_averaging_keeps_the_mean_and_a_plain_area_plain() -> None:
@@ -38,6 +50,16 @@ def test_averaging_keeps_the_mean_and_a_plain_area_plain() -> None:
         assert (resize(plain, width, width) == (10, 200, 255)).all()
 
 
-def test_a_pixel_across_an_edge_counts_by_its_share() -> None:
-    row = np.array([[[0] * 3, [90] * 3, [240] * 3]], dtype=np.uint8)
-    assert resize(row, 2, 1)[0, :, 0].tolist() == [30, 190]
+def test_with_256_colours_only_those_are_used_and_an_area_keeps_its_shade() -> None:
+    shades = np.full((32, 32, 3), (120, 105, 70), dtype=np.uint8)
+    pixels = [
+        color.triplet
+        for line in half_blocks(shades, 32, dithered=True)
+        for cell in line
+        for color in (cell.style.color, cell.style.bgcolor)
+    ]
+    assert len(set(pixels)) > 1
+    assert np.abs(np.mean(pixels, axis=0) - (120, 105, 70)).max() < 4
+    for triplet in set(pixels):
+        shown = Color.from_triplet(triplet).downgrade(ColorSystem.EIGHT_BIT).get_truecolor()
+        assert np.abs(np.subtract(shown, triplet)).max() <= 10, triplet

@@ -13,7 +13,7 @@ from cifar_tui.app.charts.view import (
     steps_shown,
     zoomed,
 )
-from cifar_tui.runs.state import Curves
+from cifar_tui.runs.curves import Curves
 
 LOSS = [(float(step), 1.0) for step in range(10, 1001, 10)]
 CURVES = Curves(loss=LOSS, train_seconds=[(500.0, 10.0), (1000.0, 40.0)], steps_per_epoch=100)

@@ -166,7 +166,7 @@ async def test_all_answers_are_visible_in_a_small_terminal(app, size):
 
 
 REASON = (
-    f"cannot download {ARCHIVE.url} to 'data': no network (cannot resolve host name); try again, or "
+    f"cannot download {ARCHIVE.file_name} to 'data': no network (cannot resolve host name); try again, or "
     f"{ALTERNATIVES}"
 )
 

@@ -42,7 +42,7 @@ async def test_a_batch_takes_the_place_of_the_empty_pane_and_of_the_batch_before
 
         lines = await show(pilot, batch(2))
         assert "3 Samples · 3/2,500 · predicted at step 12,000" in lines[0]
-        assert "keys [ and ]: previous, next batch" in lines[-1]
+        assert "keys [ and ]: previous, next batch · w: wrong only" in lines[-1]
         assert "✓ right" in line_of(lines, "cat", "25.0 %")
         assert "✗ wrong" in line_of(lines, "ship", "car", "37.5 %")
         assert sum("✓ right" in line for line in lines) == 3
@@ -55,7 +55,7 @@ async def test_a_batch_takes_the_place_of_the_empty_pane_and_of_the_batch_before
 
         only = SampleBatch(number=4, count=5, step=1, samples=batch(4).samples[:1])
         lines = await show(pilot, only)
-        assert sum("right" in line or "wrong" in line for line in lines) == 1
+        assert sum("✓ right" in line or "✗ wrong" in line for line in lines) == 1
 
 
 async def test_a_prediction_that_becomes_right_for_another_image_has_the_colour_of_right() -> None:

@@ -1,5 +1,7 @@
 """The training pane says what a run is doing, whatever its phase and however large the pane."""
 
+from dataclasses import replace
+
 import pytest
 from textual.pilot import Pilot
 from textual.widget import Widget
@@ -9,6 +11,7 @@ from cifar_tui.app.charts.view import ChartView, XUnit
 from cifar_tui.app.panes.run_charts import Chart, RunCharts
 from cifar_tui.app.panes.training import TrainingPane
 from cifar_tui.app.widgets.state_line import SIGNS
+from cifar_tui.engine.data.registry import ALTERNATIVES
 from cifar_tui.engine.events import (
     EvaluationProgress,
     Event,
@@ -18,7 +21,8 @@ from cifar_tui.engine.events import (
     RunEnded,
     TrainingFinished,
 )
-from cifar_tui.runs.state import Curves, PendingRequest, with_pending
+from cifar_tui.runs.curves import Curves
+from cifar_tui.runs.state import PendingRequest, with_pending
 from tests.app.panes.pane_app import PaneApp, count_layouts, evaluated, loaded, settled, state, trained, until
 
 SIZES = {
@@ -270,6 +274,13 @@ async def test_loading_shows_the_progress_the_speed_of_the_last_seconds_and_the_
         text = await load(pilot, download(5_000_000, 140.0, total=None))
         assert "5.0 MB" in text
         assert "%" not in text
+
+
+async def test_a_slow_server_is_told_below_the_progress() -> None:
+    note = f"the server is slow (66 kB/s, about 43 min left): wait, or stop and {ALTERNATIVES}"
+    async with PaneApp(TrainingPane()).run_test(size=(78, 16)) as pilot:
+        text = await load(pilot, replace(download(1_000_000, 100.0), note=note))
+        assert note in " ".join(text.replace("│", " ").split())
 
 
 async def test_a_resumed_run_shows_how_its_images_load_and_then_its_charts_again() -> None:

@@ -1,5 +1,6 @@
 """An app of the screen of all runs alone."""
 
+import time
 from pathlib import Path
 from typing import ClassVar
 
@@ -16,7 +17,9 @@ OLD, STOPPED, NEW = "20260101-100000", "20260102-100000", "20260103-100000"
 class RunsApp(App[None]):
     """Shows the screen, and keeps what was chosen."""
 
-    CSS_PATH: ClassVar = [STYLES / f"{name}.tcss" for name in ("app", "views/runs")]
+    CSS_PATH: ClassVar = [
+        STYLES / f"{name}.tcss" for name in ("app", "views/paned", "views/runs", "views/compare")
+    ]
     BINDINGS: ClassVar = [("t,space,s,e,q,r,h", "forbidden", "Of the dashboard")]
 
     def __init__(self, checkpoints: Path) -> None:
@@ -62,12 +65,13 @@ class RunsApp(App[None]):
 
 async def until(pilot, condition):
     """Let the app work until `condition` holds."""
-    for _ in range(500):
-        if condition():
-            return
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline, "the condition did not become true"
         await pilot.pause(0.02)
-    assert condition()
 
 
 async def listed(pilot, count=3):
-    await until(pilot, lambda: pilot.app.table.row_count == count)
+    """Wait until the screen shows the table, with `count` runs in it."""
+    table = pilot.app.table
+    await until(pilot, lambda: table.row_count == count and table.is_on_screen)

@@ -1,10 +1,20 @@
 """The dashboard as a whole: form, commands and dialogs, without a terminal."""
 
+import threading
+
+import numpy as np
+
 from cifar_tui.app.charts.view import XUnit
 from cifar_tui.app.views.train import PANES
 from cifar_tui.engine.config.schema import TrainConfig
-from cifar_tui.runs.state import Curves
+from cifar_tui.runs import evaluated
+from cifar_tui.runs.attached import AttachedRun
+from cifar_tui.runs.curves import Curves
+from cifar_tui.runs.disk.samples import read_predictions
 from tests.app.views.runs_app import until
+from tests.runs.export.made_runs import made_run
+from tests.runs.made_evaluations import evaluate
+from tests.runs.made_events import record
 
 
 async def test_the_form_starts_with_the_settings_of_the_command_line(app):
@@ -38,3 +48,30 @@ async def test_keys_of_the_view_reach_the_charts(app):
         assert app.focused is app.dashboard.training
         await pilot.press("escape", "full_stop", "full_stop")
         assert (charts.view.cursor, charts.view.window) == (None, None)
+
+
+async def test_predictions_that_a_slow_disk_hands_over_late_are_shown(app, tmp_path, monkeypatch):
+    def text():
+        return "\n".join(line.text for line in app.screen._compositor.render_strips())
+
+    arrived = threading.Event()
+
+    def read_late(*arguments, **options):
+        arrived.wait()
+        return read_predictions(*arguments, **options)
+
+    folder = made_run(tmp_path / "run")
+    run = AttachedRun(folder)
+    run.start()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: run.loaded)
+        app.presenter.follow(run)
+        await until(pilot, lambda: "predicted at step 100" in text())
+        monkeypatch.setattr(evaluated, "read_predictions", read_late)
+        targets = np.arange(60) % 3
+        record(folder, evaluate(folder, targets, targets, step=150, names=("cat", "dog", "ship"), images=0))
+        await until(pilot, lambda: "step 150" in text())
+        assert "predicted at step 100" in text()
+        arrived.set()
+        await until(pilot, lambda: "predicted at step 150" in text())
+    run.close()

@@ -69,9 +69,14 @@ def test_every_difference_to_the_provenance_of_a_checkpoint_is_named(noise_datas
     images = noise_dataset.train.images.clone()
     images[-1, -1, -1, -1] ^= 1
     changed = replace(noise_dataset, train=ImageSplit(images=images, targets=noise_dataset.train.targets))
-    assert provenance_differences(old, describe_provenance(changed, "cuda:0 NVIDIA H100", 2, "numba")) == [
+    new = describe_provenance(changed, "cuda:0 NVIDIA H100", 2, "numba")
+    assert provenance_differences(old, new) == [
         "the training images differ",
         "device cuda:0 NVIDIA H100 instead of cpu",
         "backend numba instead of PyTorch",
         "2 threads instead of 1",
     ]
+    assert "some of the validation images may have been trained on" in provenance_differences(
+        old, new, val_size=5
+    )
+    assert provenance_differences(old, old, val_size=5) == []

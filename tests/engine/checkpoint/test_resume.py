@@ -9,7 +9,8 @@ from cifar_tui.engine.events import EpochFinished, LossPoint, LossWindow, Resume
 from tests.engine.made_training import MadeTraining, first_images
 
 STEPS_PER_EPOCH = 70
-IMAGES = 4 * STEPS_PER_EPOCH
+IMAGES = 4 * STEPS_PER_EPOCH - 3
+"""The last batch of an epoch is a single image."""
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

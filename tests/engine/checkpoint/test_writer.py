@@ -8,6 +8,7 @@ import pytest
 from cifar_tui.engine.checkpoint import writer as writer_module
 from cifar_tui.engine.checkpoint.files import Checkpoint, write_checkpoint
 from cifar_tui.engine.checkpoint.writer import CheckpointWriter
+from cifar_tui.engine.disk.run_folder import RunFolder
 from cifar_tui.engine.errors import RunFailedError
 
 pytestmark = pytest.mark.timeout(60)
@@ -83,7 +84,7 @@ def received():
 
 @pytest.fixture
 def writer(tmp_path, received):
-    writer = CheckpointWriter(tmp_path, on_written=received.written, on_failed=received.failed)
+    writer = CheckpointWriter(RunFolder(tmp_path), on_written=received.written, on_failed=received.failed)
     yield writer
     in_time(writer.drain)
 
@@ -205,7 +206,10 @@ def test_after_a_failure_a_newer_checkpoint_is_written(writer, disk, received):
 
 
 def test_a_missing_folder_is_one_sentence(tmp_path, received):
-    writer = CheckpointWriter(tmp_path / "gone", on_written=received.written, on_failed=received.failed)
+    folder = tmp_path / "gone"
+    folder.mkdir()
+    writer = CheckpointWriter(RunFolder(folder), on_written=received.written, on_failed=received.failed)
+    folder.rmdir()
     writer.submit(checkpoint(1))
     with pytest.raises(RunFailedError, match=r"cannot save .*last\.pt': No such file or directory"):
         writer.wait()
@@ -282,3 +286,17 @@ def test_submitting_from_several_threads_ends_with_the_latest_on_disk(writer, re
     assert on_disk(tmp_path)["last.pt"] == f"{received.lines[-1]}".encode()
     assert on_disk(tmp_path).keys() == {"last.pt", "cifar_net.pth"}
     assert len(received.lines) == len(set(received.lines)) <= 80
+
+
+def test_a_checkpoint_is_written_even_where_there_is_no_memory_for_another_thread(tmp_path, monkeypatch):
+    def fail(thread):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", fail)
+    callbacks = Callbacks()
+    writer = CheckpointWriter(RunFolder(tmp_path), on_written=callbacks.written, on_failed=callbacks.failed)
+    for step in (1, 2):
+        writer.submit(checkpoint(step))
+        writer.wait()
+    assert callbacks.lines == [1, 2]
+    assert (tmp_path / "last.pt").read_bytes() == b"2"

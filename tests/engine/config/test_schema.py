@@ -47,7 +47,7 @@ def test_a_preset_is_valid_and_sets_all_that_a_recipe_is_made_of(name):
     config = build_config({"preset": name})
     assert config.preset == name
     own = {"preset", "data", "data_dir", "device", "seed", "val_size"}
-    own |= {"checkpoint_every_epochs", "checkpoint_every_minutes", "backend"}
+    own |= {"checkpoint_every_minutes", "backend"}
     assert preset_values(name).keys() == SETTINGS.keys() - own
     assert all(getattr(config, key) == value for key, value in preset_values(name).items())
     assert f"\n{name}\n    " in presets.__doc__, "it is explained"
@@ -57,7 +57,9 @@ def test_speedrun_lets_nothing_come_between_its_steps_but_a_point_at_each_epoch(
     config = build_config({"preset": "speedrun"})
     assert config.eval_every == 0
     assert config.chart_every * config.batch_size == 50_000
-    assert all(preset_values(name)["eval_every"] == 1 for name in PRESETS.keys() - {"speedrun"})
+    assert config.checkpoint_every_epochs == 0
+    for name in PRESETS.keys() - {"speedrun"}:
+        assert (preset_values(name)["eval_every"], preset_values(name)["checkpoint_every_epochs"]) == (1, 1)
 
 
 def test_an_unknown_setting_is_refused_with_the_nearest_one():

@@ -1,5 +1,6 @@
 """Fixtures of the data tests."""
 
+import contextlib
 import dataclasses
 import hashlib
 import threading
@@ -18,7 +19,20 @@ from tests.engine.data.loopback import LoopbackServer, batch_files, handler, off
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[LoopbackServer]:
     monkeypatch.setenv("no_proxy", "*")
-    state = LoopbackServer(url="", payload=official_archive())
+    with serving(official_archive()) as state:
+        yield state
+
+
+@pytest.fixture
+def mirror(server: LoopbackServer) -> Iterator[LoopbackServer]:
+    """Another server of the same bytes."""
+    with serving(server.payload) as state:
+        yield state
+
+
+@contextlib.contextmanager
+def serving(payload: bytes) -> Iterator[LoopbackServer]:
+    state = LoopbackServer(url="", payload=payload)
     http_server = ThreadingHTTPServer(("127.0.0.1", 0), handler(state))
     state.url = f"http://127.0.0.1:{http_server.server_port}/cifar-10-python.tar.gz"
     thread = threading.Thread(target=http_server.serve_forever, kwargs={"poll_interval": 0.01})
@@ -39,7 +53,8 @@ def small_archive(server: LoopbackServer, monkeypatch: pytest.MonkeyPatch) -> Ar
     """CIFAR-10 is the small archive of the loopback server."""
     archive = dataclasses.replace(
         cifar10.ARCHIVE,
-        url=server.url,
+        urls=(server.url,),
+        size=len(server.payload),
         md5=md5(server.payload),
         file_md5s={name: md5(data) for name, data in batch_files().items()},
     )

@@ -1,16 +1,20 @@
 """A loopback server that misbehaves on demand, and a small archive in the official layout."""
 
+import contextlib
 import io
 import pickle
+import socket
 import tarfile
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
 
 import numpy as np
 
 IMAGES_PER_BATCH = 20
+BLOCKS_PER_SECOND = 50
 
 
 @dataclass(kw_only=True)
@@ -21,6 +25,7 @@ class Plan:
     knows_ranges: bool = True
     cut_after: int | None = None  # bytes of the body, then the connection is closed
     stall_after: int | None = None  # bytes of the body, then silence
+    bytes_per_second: int | None = None
     before: Callable[[], object] = lambda: None
 
 
@@ -66,9 +71,12 @@ def handler(state: LoopbackServer) -> type[BaseHTTPRequestHandler]:
             self.end_headers()
             limits = [limit for limit in (plan.cut_after, plan.stall_after) if limit is not None]
             sent = body[: min(limits)] if limits else body
-            state.bytes_sent[-1] = len(sent)
-            self.wfile.write(sent)
-            self.wfile.flush()
+            state.bytes_sent[-1] = 0
+            with contextlib.suppress(OSError):  # the client has left
+                for block in throttled(sent, plan.bytes_per_second):
+                    self.wfile.write(block)
+                    self.wfile.flush()
+                    state.bytes_sent[-1] += len(block)
             if plan.stall_after is not None:
                 state.stalled.set()
                 state.released.wait(60)
@@ -77,6 +85,25 @@ def handler(state: LoopbackServer) -> type[BaseHTTPRequestHandler]:
             pass
 
     return Handler
+
+
+def closed_port() -> int:
+    """A port that nobody listens at."""
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        port: int = unused.getsockname()[1]
+    return port
+
+
+def throttled(body: bytes, bytes_per_second: int | None) -> Iterator[bytes]:
+    """Split `body` into blocks that a slow server sends."""
+    if bytes_per_second is None:
+        yield body
+        return
+    size = max(1, bytes_per_second // BLOCKS_PER_SECOND)
+    for start in range(0, len(body), size):
+        yield body[start : start + size]
+        time.sleep(1 / BLOCKS_PER_SECOND)
 
 
 def batch_files() -> dict[str, bytes]:

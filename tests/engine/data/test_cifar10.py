@@ -4,9 +4,9 @@ import dataclasses
 import os
 import pickle
 import pkgutil
-import socket
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 import torch
@@ -19,7 +19,13 @@ from cifar_tui.engine.data.registry import SOURCES, Progress
 from cifar_tui.engine.data.sources import load_dataset
 from cifar_tui.engine.errors import CancelledError, DataUnavailableError
 from cifar_tui.engine.events import LoadingProgress
-from tests.engine.data.loopback import LoopbackServer, batch_files
+from tests.engine.data.loopback import (
+    LoopbackServer,
+    batch_files,
+    closed_port,
+    make_archive,
+    official_archive,
+)
 
 NAME = "cifar-10-python.tar.gz"
 
@@ -44,14 +50,16 @@ def test_the_archive_is_the_one_torchvision_knows() -> None:
     md5s = dict([*CIFAR10.train_list, *CIFAR10.test_list, (CIFAR10.meta["filename"], CIFAR10.meta["md5"])])
     assert (
         Archive(
-            url=CIFAR10.url,
+            urls=(CIFAR10.url, *cifar10.ARCHIVE.urls[1:]),
             file_name=CIFAR10.filename,
+            size=cifar10.ARCHIVE.size,
             md5=CIFAR10.tgz_md5,
             folder_name=CIFAR10.base_folder,
             file_md5s=md5s,
         )
         == cifar10.ARCHIVE
     )
+    assert len({urlsplit(url).hostname for url in cifar10.ARCHIVE.urls}) == 2
 
 
 def test_auto_downloads_checks_unpacks_and_reads(
@@ -86,6 +94,58 @@ def test_official_files_elsewhere_are_read_where_they_are(folder: Path, tmp_path
     assert not (tmp_path / "data").exists(), "nothing is downloaded or copied"
 
 
+@pytest.mark.parametrize("name", [NAME, "cifar.tgz", "ünïcode [red].tar.gz", "no ending", "link"])
+def test_the_archive_brought_by_hand_is_read_where_it_is(
+    server: LoopbackServer, small_archive: Archive, tmp_path: Path, name: str
+) -> None:
+    path = tmp_path / name
+    if name == "link":
+        (tmp_path / "original").write_bytes(server.payload)
+        path.symlink_to(tmp_path / "original")
+    else:
+        path.write_bytes(server.payload)
+    before = names(tmp_path)
+    reports: list[LoadingProgress] = []
+    dataset = load(str(path), tmp_path / "data", reports)
+    assert (dataset.title, len(dataset.train), len(dataset.test)) == ("CIFAR-10", 100, 20)
+    expected = pickle.loads(batch_files()["data_batch_1"], encoding="bytes")[b"data"]
+    assert torch.equal(dataset.train.images[:20].flatten(1), torch.from_numpy(expected))
+    assert {event.stage for event in reports} >= {f"unpacking {name}", "reading CIFAR-10"}
+    assert server.ranges == []
+    assert names(tmp_path) == before, "nothing is left behind"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"text",
+        official_archive()[:-1] + b"x",
+        official_archive()[:-100],
+        official_archive() + b"x",
+        make_archive({"cifar-100-python/train": b"x", "test_batch": b"cos\nsystem\n."}),
+    ],
+)
+def test_a_file_that_is_not_the_archive_is_one_sentence(
+    small_archive: Archive, tmp_path: Path, content: bytes
+) -> None:
+    path = tmp_path / NAME
+    path.write_bytes(content)
+    differs = "MD5" if len(content) == small_archive.size else "bytes, expected"
+    with pytest.raises(DataUnavailableError, match=rf"{NAME}' is neither a folder nor .*{differs}.*set data"):
+        load(str(path), tmp_path / "data")
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_large_file_that_is_not_the_archive_is_not_read(small_archive: Archive, tmp_path: Path) -> None:
+    path, reports = tmp_path / "model.bin", []
+    with path.open("wb") as file:
+        file.truncate(100 << 30)
+    with pytest.raises(DataUnavailableError, match=r"\(107,374,182,400 bytes, expected \d"):
+        load(str(path), tmp_path / "data", reports)
+    assert reports == []
+
+
 @pytest.fixture
 def unpickled(tmp_path: Path) -> Iterator[Path]:
     """A file that appears if a tampered batch is unpickled."""
@@ -114,10 +174,8 @@ def test_a_missing_file_is_one_sentence(folder: Path, tmp_path: Path) -> None:
 def test_no_network_names_the_alternatives(
     small_archive: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        port = unused.getsockname()[1]
-    archive = dataclasses.replace(small_archive, url=f"http://127.0.0.1:{port}/{NAME}")
+    urls = tuple(f"http://127.0.0.1:{closed_port()}/{NAME}" for _ in range(2))
+    archive = dataclasses.replace(small_archive, urls=urls)
     monkeypatch.setattr(cifar10, "ARCHIVE", archive)
     with pytest.raises(
         DataUnavailableError, match=r"refused.*try again, or set data to a folder.*synthetic"

@@ -12,38 +12,8 @@ from cifar_tui.engine.data.registry import Progress
 from cifar_tui.engine.errors import CancelledError, DataUnavailableError
 from cifar_tui.engine.events import LoadingProgress
 from tests.engine.data.conftest import md5
+from tests.engine.data.fetching import NAME, PART, Watcher, fetch_small, names
 from tests.engine.data.loopback import LoopbackServer, Plan, batch_files, make_archive
-
-PART = "cifar-10-python.tar.gz.part"
-NAME = "cifar-10-python.tar.gz"
-
-
-class Watcher:
-    """Collects the reports; `stop` asks to stop."""
-
-    def __init__(self) -> None:
-        self.reports: list[LoadingProgress] = []
-        self.stop = threading.Event()
-        self.downloading = threading.Event()
-
-    def report(self, event: LoadingProgress) -> None:
-        self.reports.append(event)
-        if event.stage.startswith("downloading"):
-            self.downloading.set()
-
-    def stage(self, start: str) -> list[LoadingProgress]:
-        return [event for event in self.reports if event.stage.startswith(start)]
-
-
-def fetch_small(archive: Archive, data_dir: Path, watcher: Watcher | None = None) -> Path:
-    watcher = watcher or Watcher()
-    progress = Progress(watcher.report, watcher.stop.is_set)
-    fetch(archive, data_dir, progress, retry_pauses=(0, 0))
-    return data_dir / archive.folder_name
-
-
-def names(folder: Path) -> set[str]:
-    return {path.name for path in folder.iterdir() if not path.name.endswith(".lock")}
 
 
 def test_archive_brought_by_hand_is_used(
@@ -166,9 +136,25 @@ def test_truncated_archive_from_the_server(
     server: LoopbackServer, small_archive: Archive, tmp_path: Path
 ) -> None:
     server.payload = server.payload[:-100]
-    with pytest.raises(DataUnavailableError, match="MD5"):
+    with pytest.raises(DataUnavailableError, match=r"archive \([\d,]+ bytes, expected"):
         fetch_small(small_archive, tmp_path)
     assert names(tmp_path) == set()
+
+
+def test_checking_an_archive_can_be_cancelled(small_archive: Archive, tmp_path: Path) -> None:
+    with (tmp_path / NAME).open("wb") as file:
+        file.truncate(1 << 33)
+    archive, watcher = dataclasses.replace(small_archive, size=1 << 33), Watcher()
+
+    def stop(event: LoadingProgress) -> None:
+        watcher.report(event)
+        if event.stage.startswith("checking"):
+            watcher.stop.set()
+
+    with pytest.raises(CancelledError, match=f"stopped while checking {NAME}"):
+        fetch(archive, tmp_path, Progress(stop, watcher.stop.is_set))
+    assert [(event.unit, event.total) for event in watcher.stage("checking")] == [("bytes", 1 << 33)]
+    assert names(tmp_path) == {NAME}
 
 
 def test_truncated_archive_on_the_disk(
@@ -252,7 +238,7 @@ def test_only_the_known_files_are_unpacked_and_none_outside_the_folder(
     files = {f"cifar-10-batches-py/{name}": content for name, content in batch_files().items()}
     outside = {"../../escaped": b"x", str(tmp_path / "absolute"): b"x", "../test_batch": files.popitem()[1]}
     server.payload = make_archive(files | outside, link="cifar-10-batches-py/link")
-    archive = dataclasses.replace(small_archive, md5=md5(server.payload))
+    archive = dataclasses.replace(small_archive, size=len(server.payload), md5=md5(server.payload))
     folder = fetch_small(archive, tmp_path / "data")
     assert names(tmp_path / "data") == {folder.name, NAME}
     assert names(folder) <= archive.file_md5s.keys()

@@ -103,7 +103,8 @@ def test_autocast_applies_inside_the_block_only():
 
 
 def test_only_fp16_scales_the_loss():
-    assert [loss_scale(name) for name in ("fp32", "tf32", "bf16", "fp16")] == [1, 1, 1, 1024]
+    assert [loss_scale(name, 2000) for name in ("fp32", "tf32", "bf16", "fp16")] == [1, 1, 1, 1024]
+    assert [loss_scale("fp16", size) for size in (1, 4, 500, 1024)] == [1, 4, 256, 1024]
 
 
 @pytest.mark.parametrize(

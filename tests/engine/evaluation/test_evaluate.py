@@ -9,7 +9,7 @@ from torch import nn
 from cifar_tui.engine.data.dataset import ImageSplit, normalize
 from cifar_tui.engine.device.select import intra_op_threads
 from cifar_tui.engine.errors import CancelledError
-from cifar_tui.engine.evaluation.evaluate import evaluate, predict
+from cifar_tui.engine.evaluation.evaluate import TOP_CLASSES, evaluate, predict
 from cifar_tui.engine.models.registry import create_model
 
 
@@ -19,6 +19,11 @@ class FirstPixel(nn.Module):
     def forward(self, inputs):
         classes = ((inputs[:, 0, 0, 0] * 0.5 + 0.5) * 255).round().long()
         return nn.functional.one_hot(classes, 3).float()
+
+
+class AllAlike(nn.Module):
+    def forward(self, inputs):
+        return torch.zeros(len(inputs), 3)
 
 
 def split_of(predicted, targets):
@@ -65,6 +70,17 @@ def test_it_equals_a_plain_loop_over_single_images():
     assert report.loss == pytest.approx(nn.functional.cross_entropy(logits, split.targets).item(), rel=1e-5)
     expected = logits.softmax(dim=1).max(dim=1).values
     assert torch.allclose(report.confidences, expected, atol=1e-6)
+    losses = nn.functional.cross_entropy(logits, split.targets, reduction="none")
+    assert torch.allclose(report.losses, losses, rtol=1e-4)
+    top = logits.softmax(dim=1).topk(TOP_CLASSES)
+    assert torch.equal(report.top_classes, top.indices)
+    assert torch.allclose(report.top_confidences, top.values, atol=1e-6)
+
+
+def test_of_equal_outputs_the_first_class_is_predicted():
+    report = evaluate(AllAlike(), split_of([0, 1], [0, 1]), ("a", "b", "c"))
+    assert report.top_classes.tolist() == [[0, 1, 2]] * 2
+    assert report.confusion.tolist() == [[1, 0, 0], [1, 0, 0], [0, 0, 0]]
 
 
 def test_no_gradients_are_computed_and_the_mode_is_restored():

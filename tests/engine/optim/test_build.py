@@ -168,3 +168,18 @@ def test_without_learning_rates_of_their_own_biases_and_head_have_the_base_one()
     assert groups.keys() == {2.0}
     trained = {name for name, parameter in net.named_parameters() if parameter.requires_grad}
     assert groups[2.0] == (0.0, trained)
+
+
+@pytest.mark.parametrize(("native", "dtype"), [(True, torch.bfloat16), (False, torch.float32)])
+def test_muon_rounds_to_bf16_only_where_a_gpu_has_it(monkeypatch, native, dtype):
+    monkeypatch.setattr("cifar_tui.engine.optim.muon.has_native_bf16", lambda device: native)
+    found = []
+    monkeypatch.setattr(
+        "cifar_tui.engine.optim.muon.newton_schulz",
+        lambda matrix, dtype: found.append(dtype) or newton_schulz(matrix, dtype),
+    )
+    weight = nn.Parameter(torch.randn(8, 3, 3, 3))
+    weight.grad = torch.randn_like(weight)
+    Muon([{"params": [weight], "lr": 0.1, "momentum": 0.6, "orthogonal": True}]).step()
+    assert found == [dtype]
+    assert weight.dtype == torch.float32

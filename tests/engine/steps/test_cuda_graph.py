@@ -3,13 +3,19 @@
 The graph itself needs a GPU; its content, and the steps that do not fill one, are the same code on a CPU.
 """
 
+from contextlib import contextmanager
+from types import SimpleNamespace
+
 import pytest
 import torch
 
+from cifar_tui.engine.config.schema import TrainConfig
+from cifar_tui.engine.errors import ConfigError
 from cifar_tui.engine.steps.backend import BackendFailedError
-from cifar_tui.engine.steps.cuda_graph import STEPS_PER_GRAPH, CudaGraphSteps, InFlightLimit
+from cifar_tui.engine.steps.cuda_graph import STEPS_PER_GRAPH, CudaGraphSteps
 from cifar_tui.engine.steps.eager import EagerSteps
-from tests.engine.made_training import make_parts
+from cifar_tui.engine.steps.select import resolve_backend
+from tests.engine.made_training import MadeTraining, make_parts
 
 DEVICES = [
     "cpu",
@@ -117,17 +123,120 @@ def test_the_graph_is_recorded_before_the_first_step_and_only_once(noise_dataset
     assert len(recorded) == 1
 
 
-class Mark:
-    def __init__(self, log, number):
-        self.log, self.number = log, number
+class FakeCuda:
+    """What recording needs of torch.cuda, on a CPU: the current stream, and a graph that replays `replay`.
 
-    def synchronize(self):
-        self.log.append(f"wait for {self.number}")
+    As torch's, a capture whose end fails leaves its stream as the current one.
+    """
+
+    def __init__(self, monkeypatch):
+        self.current = self.first = FakeStream()
+        self.captures = []
+        self.replay = lambda: None
+        self.error = None
+        for name in ("current_stream", "set_stream", "stream", "graph"):
+            monkeypatch.setattr(torch.cuda, name, getattr(self, name))
+        monkeypatch.setattr(torch.cuda, "Stream", FakeStream)
+        monkeypatch.setattr(torch.cuda, "CUDAGraph", lambda: SimpleNamespace(replay=lambda: self.replay()))
+        monkeypatch.setattr(CudaGraphSteps, "_record", CudaGraphSteps._capture)
+
+    def current_stream(self):
+        return self.current
+
+    def set_stream(self, stream):
+        self.current = stream
+
+    @contextmanager
+    def stream(self, stream):
+        before, self.current = self.current, stream
+        yield
+        self.current = before
+
+    @contextmanager
+    def graph(self, graph, *, stream, capture_error_mode):
+        self.captures.append((stream, capture_error_mode))
+        self.current = stream
+        yield
+        if self.error is not None:
+            raise self.error
+        self.current = self.first
 
 
-def test_a_launch_waits_until_only_one_earlier_launch_is_in_flight():
-    log, marks = [], iter(range(1, 9))
-    limit = InFlightLimit(lambda: Mark(log, next(marks)))
-    for number in range(1, 5):
-        limit.launch(lambda number=number: log.append(f"launch {number}"))
-    assert log == ["launch 1", "launch 2", "wait for 1", "launch 3", "wait for 2", "launch 4"]
+class FakeStream:
+    def wait_stream(self, other):
+        assert other is not self
+
+
+@pytest.fixture
+def cuda(monkeypatch):
+    return FakeCuda(monkeypatch)
+
+
+def test_a_graph_is_captured_on_a_stream_of_its_own(noise_dataset, cuda):
+    for number in (1, 2):  # a second run of the process
+        steps = CudaGraphSteps(make_parts(noise_dataset.train))
+        cuda.replay = steps._steps
+        steps.prepare(lambda: False)
+        assert len(cuda.captures) == number
+        assert cuda.current is cuda.first
+    (one, mode), (other, _) = cuda.captures
+    assert mode == "thread_local"
+    assert one is not other
+    assert None not in (one, other)
+
+
+def test_an_empty_graph_is_refused(noise_dataset, cuda):
+    parts = make_parts(noise_dataset.train)
+    before = parts.net.fc3.weight.clone()
+    with pytest.raises(BackendFailedError, match=r"\(a trial replay computed no loss\)$"):
+        CudaGraphSteps(parts).prepare(lambda: False)
+    assert torch.equal(parts.net.fc3.weight, before)
+
+
+def test_a_capture_that_failed_gives_the_stream_back_and_none_is_tried_again(noise_dataset, cuda):
+    cuda.error = torch.AcceleratorError(
+        "CUDA error: operation failed due to a previous error during capture\nSearch for "
+        "`cudaErrorStreamCaptureInvalidated' in https://docs.nvidia.com/cuda/ for more information."
+    )
+    device, config = torch.device("cuda", 0), TrainConfig()
+    assert resolve_backend(config, device, images=10**6).backend.name == "cuda_graph"
+    with pytest.raises(BackendFailedError, match="operation failed due to a previous error"):
+        CudaGraphSteps(make_parts(noise_dataset.train)).prepare(lambda: False)
+    assert cuda.current is cuda.first
+    choice = resolve_backend(config, device, images=10**6)
+    assert choice.sentence() == (
+        "backend eager: CUDA graph capture failed (CUDA error: operation failed due to a previous error "
+        "during capture) earlier in this process"
+    )
+    with pytest.raises(ConfigError, match="earlier in this process; set backend to auto"):
+        resolve_backend(config.replace(backend="cuda_graph"), device, images=10**6)
+
+
+def test_a_capture_that_ran_out_of_memory_is_no_reason_to_train_without(noise_dataset, cuda):
+    cuda.error = torch.AcceleratorError("CUDA error: operation failed due to a previous error during capture")
+    cuda.error.__context__ = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 MiB.")
+    with pytest.raises(torch.AcceleratorError):
+        CudaGraphSteps(make_parts(noise_dataset.train)).prepare(lambda: False)
+    assert cuda.current is cuda.first
+
+
+def test_the_graph_of_a_resumed_run_is_recorded_once_with_what_was_loaded(
+    noise_dataset, tmp_path, monkeypatch
+):
+    """On a GPU a graph has the addresses of the loaded momentum."""
+    recorded = []
+
+    def record(steps):
+        recorded.append([tensor.clone() for tensor in steps._state()])
+        return steps._steps
+
+    monkeypatch.setattr(CudaGraphSteps, "_record", record)
+    settings = {"backend": "cuda_graph", "learning_rate": 0.01, "chart_every": 100}
+    first = MadeTraining(noise_dataset, tmp_path, **settings)
+    first.trainer.fit()
+    assert len(recorded) == 1
+    state = torch.load(tmp_path / "last.pt", weights_only=True)
+    again = MadeTraining(noise_dataset, tmp_path, **settings, epochs=2, state=state)
+    assert again.trainer.fit().step == 420
+    assert len(recorded) == 2
+    assert all(map(torch.equal, recorded[1], first.setup.runner._state()))

@@ -6,6 +6,7 @@ import itertools
 import pytest
 import torch
 
+from cifar_tui.engine.device.precision import loss_scale
 from cifar_tui.engine.errors import ConfigError
 from cifar_tui.engine.steps import eager
 from cifar_tui.engine.steps.eager import EagerSteps
@@ -53,6 +54,53 @@ def test_a_result_ends_when_its_time_is_over(noise_dataset, monkeypatch):
     monkeypatch.setattr(eager, "_RESULT_SECONDS", 0.0)
     results, _ = train(noise_dataset.train, lambda: 100)
     assert [len(result.losses) for result in results] == [1] * 11
+
+
+@pytest.mark.usefixtures("plenty_of_time")
+def test_steps_before_one_that_fails_are_a_result(noise_dataset, monkeypatch):
+    """What counts steps then agrees with the weights."""
+    parts = make_parts(noise_dataset.train, learning_rate=0.1, batch_size=BATCH)
+    train_step = EagerSteps.train_step
+
+    def fail_at_the_seventh(steps, inputs, targets):
+        if steps._step == 6:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return train_step(steps, inputs, targets)
+
+    monkeypatch.setattr(EagerSteps, "train_step", fail_at_the_seventh)
+    results = EagerSteps(parts).run(torch.arange(IMAGES), step=0, max_steps=lambda: 4)
+    assert [len(next(results).losses) for _ in range(2)] == [4, 2]
+    with pytest.raises(torch.OutOfMemoryError):
+        next(results)
+
+
+def test_at_most_two_steps_are_in_flight(noise_dataset):
+    """On a GPU, where a pause waits for them."""
+    log, parts = [], make_parts(noise_dataset.train, batch_size=BATCH)
+
+    class Limit:
+        def __enter__(self):
+            log.append("room")
+
+        def __exit__(self, *_):
+            log.append("launched")
+
+    steps = EagerSteps(parts)
+    steps._limit = Limit()
+    list(steps.run(torch.arange(12), step=0, max_steps=lambda: 3))
+    assert log == ["room", "launched"] * 3
+
+
+def test_gradients_in_fp16_are_finite_where_those_of_1024_times_the_loss_are_not():
+    """A bias adds up the gradients of all pixels."""
+    inputs, targets = torch.ones(4, 3, 32, 32), torch.zeros(4, dtype=torch.int64)
+    finite = {}
+    for scale in (1024.0, loss_scale("fp16", 4)):
+        net = torch.nn.Conv2d(3, 2, 1).half()
+        logits = net(inputs.half()).sum(dim=(2, 3)).float()
+        torch.autograd.backward(torch.nn.functional.cross_entropy(logits / 1024, targets) * 1024 * scale)
+        finite[scale] = bool(net.bias.grad.isfinite().all())
+    assert finite == {1024.0: False, 4.0: True}
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import torch
 
 from cifar_tui.engine.config.schema import SETTINGS, TrainConfig
 from cifar_tui.engine.control import RunControl
+from cifar_tui.engine.disk.run_folder import RunFolder
 from cifar_tui.engine.errors import ConfigError
 from cifar_tui.engine.events import Alert, Message, TrainingStarted
 from cifar_tui.engine.session import Session
@@ -118,7 +119,7 @@ def train(image_folder, folder, *, resume_from=None, stop=False, config=None, **
     config = config or TrainConfig(data=str(image_folder), data_dir=str(folder), device="cpu", **settings)
     folder.mkdir(exist_ok=True)
     Session(config=config, emit=emit, control=control).train(
-        lambda: folder, interactive=True, resume_from=resume_from
+        lambda: RunFolder(folder), interactive=True, resume_from=resume_from
     )
     return events, torch.load(folder / "last.pt", weights_only=True)
 

@@ -15,6 +15,7 @@ def test_between_two_chart_points_the_steps_are_reported_every_quarter_of_a_seco
         emit=events.append,
         net=nn.Identity(),
         samples=torch.zeros(0),
+        batch_size=4,
         chart_every=10,
         log_every=1000,
         on_non_finite=events.append,

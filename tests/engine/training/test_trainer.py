@@ -6,6 +6,7 @@ import threading
 import pytest
 import torch
 
+from cifar_tui.engine.data.dataset import normalize
 from cifar_tui.engine.errors import RunFailedError
 from cifar_tui.engine.events import (
     Alert,
@@ -18,7 +19,7 @@ from cifar_tui.engine.events import (
     PhaseChanged,
     SamplesPredicted,
 )
-from tests.engine.made_training import MadeTraining
+from tests.engine.made_training import MadeTraining, first_images
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -50,13 +51,41 @@ def test_a_run_tells_its_story_from_the_first_step_to_the_last(noise_dataset, tm
     assert all(0.1 <= confidence <= 1 for s in samples for confidence in s.confidences)
 
 
-def test_the_mean_of_an_epoch_is_over_all_its_batches(noise_dataset, tmp_path):
+def test_the_mean_of_an_epoch_is_that_of_the_tutorial_over_all_its_batches(noise_dataset, tmp_path):
     run = MadeTraining(noise_dataset, tmp_path, chart_every=1)
     run.trainer.fit()
     losses = [p.loss for p in run.of(LossPoint)]
     (epoch,) = run.of(EpochFinished)
     assert epoch.loss == pytest.approx(sum(losses) / len(losses))
     assert epoch.accuracy == pytest.approx(sum(p.accuracy for p in run.of(LossPoint)) / len(losses))
+
+
+@pytest.mark.parametrize("chart_every", [1, 4, 100])
+def test_the_mean_of_an_epoch_counts_every_image_the_same(noise_dataset, tmp_path, chart_every):
+    one_more = first_images(noise_dataset, 65)
+    run = MadeTraining(one_more, tmp_path, batch_size=64, learning_rate=1e-9, chart_every=chart_every)
+    run.trainer.fit()
+    with torch.no_grad():
+        logits = run.net(normalize(one_more.train.images))
+    loss = torch.nn.functional.cross_entropy(logits, one_more.train.targets).item()
+    (epoch,) = run.of(EpochFinished)
+    assert epoch.loss == pytest.approx(loss, abs=1e-6)
+
+
+def test_the_loss_that_the_tutorial_prints_counts_every_batch_the_same(noise_dataset, tmp_path):
+    run = MadeTraining(
+        first_images(noise_dataset, 65),
+        tmp_path,
+        batch_size=64,
+        learning_rate=1e-9,
+        chart_every=1,
+        log_every=2,
+    )
+    run.trainer.fit()
+    (window,) = run.of(LossWindow)
+    assert window.loss == sum(point.loss for point in run.of(LossPoint)) / 2
+    (epoch,) = run.of(EpochFinished)
+    assert abs(epoch.loss - window.loss) > 1e-4
 
 
 def test_a_last_batch_that_is_smaller_is_trained_too(noise_dataset, tmp_path):
@@ -162,17 +191,16 @@ def test_a_checkpoint_and_an_evaluation_can_be_asked_for_at_any_step(noise_datas
 
 
 def test_a_save_that_fails_on_the_way_alerts_and_training_goes_on(noise_dataset, tmp_path):
-    folder = tmp_path / "run"
-    folder.mkdir()
+    in_the_way = tmp_path / "last.pt"
 
-    def take_the_folder_away(run, event):
+    def put_something_in_the_way(run, event):
         if isinstance(event, LossPoint) and event.step == 100:
-            folder.rename(tmp_path / "elsewhere")
+            in_the_way.mkdir()
             run.control.request("save")
         if isinstance(event, LossPoint) and event.step == 150:
-            (tmp_path / "elsewhere").rename(folder)
+            in_the_way.rmdir()
 
-    run = MadeTraining(noise_dataset, folder, on_event=take_the_folder_away)
+    run = MadeTraining(noise_dataset, tmp_path, on_event=put_something_in_the_way)
     assert run.trainer.fit().completed
     (alert,) = run.of(Alert)
     assert "cannot save" in alert.text

@@ -2,6 +2,7 @@
 
 import pytest
 
+from cifar_tui.engine.disk.run_folder import RunFolder
 from cifar_tui.runs.control.server import ControlServer
 from cifar_tui.runs.state import RunProgress
 
@@ -9,10 +10,8 @@ from cifar_tui.runs.state import RunProgress
 class NotingServer(ControlServer):
     """Notes the requests; refuses them with `refusal`, or fails with `defect`, if there is one."""
 
-    def __init__(self, folder, *, beat=lambda: None, beat_seconds=60.0):
-        super().__init__(
-            folder, self.note, progress=lambda: self.progress, beat=beat, beat_seconds=beat_seconds
-        )
+    def __init__(self, folder):
+        super().__init__(RunFolder(folder), self.note, progress=lambda: self.progress)
         self.folder = folder
         self.requests = []
         self.progress = RunProgress()
@@ -30,9 +29,9 @@ class NotingServer(ControlServer):
 def make_server(tmp_path):
     servers = []
 
-    def make(folder=tmp_path / "run", **options):
+    def make(folder=tmp_path / "run"):
         folder.mkdir(parents=True, exist_ok=True)
-        server = NotingServer(folder, **options)
+        server = NotingServer(folder)
         servers.append(server)
         server.start()
         return server

@@ -4,6 +4,7 @@ import json
 import socket
 import time
 
+from cifar_tui.engine.disk.run_folder import RunFolder
 from cifar_tui.runs.control.protocol import socket_address
 from cifar_tui.runs.control.server import ControlServer
 from cifar_tui.runs.disk.event_log import EventLog
@@ -32,8 +33,8 @@ def log(folder, *events):
 
 
 def make_control_server(folder, handle, progress=RunProgress):
-    """A control server without a heartbeat."""
-    return ControlServer(folder, handle, progress=progress, beat=lambda: None, beat_seconds=60.0)
+    """A control server that is not started yet."""
+    return ControlServer(RunFolder(folder), handle, progress=progress)
 
 
 def connect(folder):

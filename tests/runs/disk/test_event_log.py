@@ -317,5 +317,5 @@ def test_points_that_cannot_be_written_take_no_memory_without_end_and_events_are
 
 def test_a_log_that_cannot_be_opened_is_the_callers(tmp_path):
     (tmp_path / "events.jsonl").mkdir()
-    with pytest.raises(IsADirectoryError):
+    with pytest.raises(OSError, match="it is a folder"):
         EventLog(tmp_path)

@@ -287,7 +287,7 @@ def test_a_damaged_lock_tells_of_a_crash_while_nobody_holds_it(tmp_path, content
 def test_a_folder_in_the_place_of_the_lock_is_said_in_a_sentence(tmp_path):
     (tmp_path / "lock").mkdir()
     assert owner_of(tmp_path) == NOBODY
-    with pytest.raises(RunFailedError, match=r"cannot write the lock .*: Is a directory"):
+    with pytest.raises(RunFailedError, match=r"cannot write the lock .*: it is a folder; remove '.*/lock'"):
         RunLock(tmp_path).acquire()
 
 

@@ -189,9 +189,13 @@ def test_without_a_summary_and_with_no_sound_event_it_is_none(tmp_path, content)
     assert read_summary(tmp_path) is None
 
 
-def test_a_rebuilt_summary_without_sound_figures_is_none(tmp_path):
+def test_an_event_without_sound_figures_is_not_in_a_rebuilt_summary(tmp_path):
     record(tmp_path, *beginning(), Resumed(step=-1, epoch=1, batch=0, train_seconds=0.0))
-    assert read_summary(tmp_path) is None
+    (tmp_path / SUMMARY_FILE).unlink()
+    rebuilt = read_summary(tmp_path)
+    record(tmp_path, *beginning())
+    assert rebuilt is not None
+    assert rebuilt.step >= 0
 
 
 def test_damaged_lines_are_skipped_in_a_rebuild(tmp_path):

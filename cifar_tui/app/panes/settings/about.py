@@ -8,6 +8,7 @@ from textual.geometry import Size
 
 from cifar_tui.app.panes.settings.form import Form, Row
 from cifar_tui.engine.config.schema import SETTINGS
+from cifar_tui.engine.text import escaped
 
 _LOCKED = "Settings cannot be changed while a run is active or shown read-only"
 
@@ -55,10 +56,10 @@ def _description(form: Form, row: Row, *, explained: bool) -> Content:
     if form.notice:
         return Content(form.notice)
     if row.setting is None:
-        return Content(f"{row.group}: {form.summary(row.group)}")
+        return Content(escaped(f"{row.group}: {form.summary(row.group)}"))
     wrong = form.errors.get(row.setting)
     if wrong:
-        return Content.styled(f"✗ {wrong}", "$text-error")
+        return Content.styled(escaped(f"✗ {wrong}"), "$text-error")
     return Content("" if explained else str(SETTINGS[row.setting].metadata["description"]))
 
 

@@ -1,6 +1,7 @@
 """`Form`: what is typed into the form, and which rows that makes. Knows no screen."""
 
 import dataclasses
+import functools
 import os.path
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -8,7 +9,7 @@ from dataclasses import dataclass
 from cifar_tui.engine.config.fields import Group
 from cifar_tui.engine.config.schema import SETTINGS, Setting, TrainConfig, build_config, preset_values
 from cifar_tui.engine.config.text import parse_setting, setting_text
-from cifar_tui.engine.data.registry import source_folder
+from cifar_tui.engine.data.registry import user_path
 from cifar_tui.engine.errors import ConfigError
 
 _DEFAULTS: dict[str, Setting] = dataclasses.asdict(TrainConfig())
@@ -115,13 +116,13 @@ class Form:
         except ConfigError as error:
             self._show_error(error)
         else:
-            if metadata["folder"] and text not in metadata["suggestions"] and not _is_folder(text):
-                self.errors[name] = f"'{text}' is not a folder"
+            if metadata["folder"] and text not in metadata["suggestions"] and not _exists(text):
+                self.errors[name] = f"'{text}' is not a folder or an archive"
         return name not in self.errors
 
     def initial(self, name: str) -> str:
         """Return what a reset makes of a setting: the value of the preset, or the default."""
-        return setting_text(name, preset_values(self._texts["preset"]).get(name, _DEFAULTS[name]))
+        return _initial_texts(self._texts["preset"])[name]
 
     def is_changed(self, name: str) -> bool:
         """Whether a setting has a valid value that differs from the preset."""
@@ -199,6 +200,13 @@ class Form:
         self._folded[SETTINGS[error.field].metadata["group"]] = False
 
 
+@functools.cache
+def _initial_texts(preset: str) -> Mapping[str, str]:
+    values = _DEFAULTS | preset_values(preset)
+    return {name: setting_text(name, value) for name, value in values.items()}
+
+
+@functools.lru_cache(maxsize=1024)
 def _value(name: str, text: str) -> Setting:
     """The value of a setting, or the default while a wrong one is being typed."""
     try:
@@ -211,5 +219,5 @@ def _changed_values(count: int) -> str:
     return f"{count} changed {'value' if count == 1 else 'values'}"
 
 
-def _is_folder(text: str) -> bool:
-    return os.path.isdir(source_folder(text))  # noqa: PTH112 - Path.is_dir raises if the text is too long
+def _exists(text: str) -> bool:
+    return os.path.exists(user_path(text))  # noqa: PTH110 - Path.exists raises if the text is too long

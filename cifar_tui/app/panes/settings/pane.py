@@ -92,6 +92,11 @@ class SettingsPane(Pane, can_focus=True):
         """Return what is in the field of the setting `name`, which may be wrong."""
         return self._form.text(name)
 
+    def value_to_copy(self) -> str:
+        """Return the value of the row that has the cursor, or had it last."""
+        setting = self._view.current.setting
+        return "" if setting is None else self._form.text(setting)
+
     def set(self, name: str, value: Setting) -> None:
         """Put `value` into the field of the setting `name`."""
         self._form.write(name, setting_text(name, value))

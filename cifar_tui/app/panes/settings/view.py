@@ -14,7 +14,7 @@ from textual.strip import Strip
 from cifar_tui.app.panes.settings.form import Form, Row
 from cifar_tui.engine.config.fields import Group
 from cifar_tui.engine.config.schema import SETTINGS
-from cifar_tui.runs.format import cut_path
+from cifar_tui.engine.text import cut_path, escaped
 
 _LONGEST = max(map(len, SETTINGS))
 _WIDE = 56
@@ -159,7 +159,7 @@ class FormView(ScrollView, can_focus=False):
             text.append(" ●", self._style("changed"))
         if not is_open:
             text.pad_right(max(1, self._value_start - len(text)))
-            text.append(self.form.summary(group), self._style("key"))
+            text.append(escaped(self.form.summary(group)), self._style("key"))
         return text
 
     def _setting(self, name: str) -> Text:

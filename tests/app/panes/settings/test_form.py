@@ -185,7 +185,8 @@ def test_a_folder_that_does_not_exist_is_refused(form: Form, data: str, wrong: b
     if wrong:
         with pytest.raises(ConfigError) as caught:
             form.read()
-        assert (caught.value.field, form.errors["data"]) == ("data", f"'{data}' is not a folder")
+        assert caught.value.field == "data"
+        assert form.errors["data"] == f"'{data}' is not a folder or an archive"
     else:
         assert form.read().data == data
 

@@ -2,13 +2,15 @@
 
 import pytest
 
-from cifar_tui.app.dialogs.comparison import ComparisonScreen, ComparisonTable
 from cifar_tui.app.dialogs.run_questions import DeleteDialog, EpochsDialog, RenameDialog, StopDialog
+from cifar_tui.app.panes.compared_settings import ComparisonTable
 from cifar_tui.app.views import runs as runs_screen
+from cifar_tui.app.views.compare import CompareScreen
 from cifar_tui.app.views.run_table import MARK
 from cifar_tui.app.views.runs import RunChoice
 from cifar_tui.runs.control.protocol import Request
 from cifar_tui.runs.disk.store import read_name, write_name
+from cifar_tui.runs.listing import list_runs
 from tests.app.views.runs_app import NEW, OLD, STOPPED, listed, until
 
 
@@ -21,6 +23,15 @@ def compared(app):
 
 
 async def test_u_resumes_a_run_that_was_stopped(app, tmp_path):
+    async with app.run_test(size=(80, 24)) as pilot:
+        await listed(pilot)
+        await pilot.press("down", "u")
+        await until(pilot, lambda: app.choices)
+        assert app.choices == [RunChoice(action="resume", folder=tmp_path / STOPPED)]
+
+
+async def test_a_run_without_epochs_in_its_settings_is_resumed_without_a_question_about_them(app, tmp_path):
+    (tmp_path / STOPPED / "config.toml").write_text("data = 'synthetic'\n")
     async with app.run_test(size=(80, 24)) as pilot:
         await listed(pilot)
         await pilot.press("down", "u")
@@ -43,6 +54,27 @@ async def test_a_run_that_is_active_finished_or_broken_is_not_resumed_but_explai
         assert app.choices == []
 
 
+async def test_runs_are_listed_no_more_while_a_comparison_covers_them(app, monkeypatch):
+    listings = []
+
+    def counted(checkpoints):
+        listings.append(checkpoints)
+        return list_runs(checkpoints)
+
+    monkeypatch.setattr(runs_screen, "REFRESH_SECONDS", 0.02)
+    monkeypatch.setattr(runs_screen, "list_runs", counted)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await listed(pilot)
+        await until(pilot, lambda: len(listings) > 3)
+        await pilot.press("a", "v")
+        await until(pilot, lambda: isinstance(app.screen, CompareScreen) and not app.runs._listing)
+        count, polls = len(listings), app.screen._polls
+        await until(pilot, lambda: app.screen._polls > polls + 1)
+        assert len(listings) == count
+        await pilot.press("escape")
+        await until(pilot, lambda: len(listings) > count + 1)
+
+
 async def test_runs_that_are_marked_are_compared(app):
     async with app.run_test(size=(80, 24)) as pilot:
         await listed(pilot)
@@ -50,20 +82,23 @@ async def test_runs_that_are_marked_are_compared(app):
         assert [row[0] for row in app.rows()] == [MARK, MARK, ""]
         assert "2 marked" in app.text()
         await pilot.press("v")
-        await until(pilot, lambda: isinstance(app.screen, ComparisonScreen))
+        await until(pilot, lambda: isinstance(app.screen, CompareScreen))
+        await pilot.press("2")
         await until(pilot, lambda: app.screen.query_one(ComparisonTable).row_count)
         assert compared(app) == [
             ["run", "epochs", "lr", "epoch", "time", "state"],
             [NEW, "2", "0.5", "2/2", "1 m 15 s", "✓ done"],
             [STOPPED, "5", "0.001", "2/5", "1 m 15 s", "■ stopped"],
         ]
-        await pilot.resize_terminal(40, 24)
-        await until(pilot, lambda: compared(app)[0] == ["run", "epochs", "lr"])
+        await pilot.resize_terminal(60, 24)
+        await until(pilot, lambda: compared(app)[0] == ["run", "epochs", "lr", "epoch", "time"])
         await pilot.press("l")
-        assert compared(app) == [["run", "lr", "epoch"], [NEW, "0.5", "2/2"], [STOPPED, "0.001", "2/5"]]
-        await until(pilot, lambda: "columns 2–3 of 5" in app.text())
+        assert compared(app)[0] == ["run", "lr", "epoch", "time", "state"]
+        await until(pilot, lambda: "columns 2–5 of 5" in app.text())
         await pilot.press("end", "right")
-        assert compared(app)[0] == ["run", "state"]
+        assert compared(app)[0] == ["run", "lr", "epoch", "time", "state"]
+        await pilot.press("home")
+        assert compared(app)[0] == ["run", "epochs", "lr", "epoch", "time"]
         await pilot.press("escape")
         await until(pilot, lambda: app.screen is app.runs)
 
@@ -72,7 +107,7 @@ async def test_runs_with_the_same_settings_are_said_to_have_them(app, make_run):
     make_run("20260104-100000", learning_rate=0.5)
     async with app.run_test(size=(80, 24)) as pilot:
         await listed(pilot, 4)
-        await pilot.press("space", "j", "space", "v")
+        await pilot.press("space", "j", "space", "v", "2")
         await until(pilot, lambda: "identical" in app.text())
 
 

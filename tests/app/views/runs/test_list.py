@@ -144,6 +144,16 @@ async def test_what_is_typed_ahead_of_the_filter_reaches_it(app):
         await until(pilot, lambda: app.runs.query_one(FilterInput).value == "dox")
 
 
+async def test_a_key_right_after_the_filter_is_for_a_run_that_matches_it(app):
+    async with app.run_test(size=(80, 24)) as pilot:
+        await listed(pilot)
+        assert app.current() == NEW
+        await pilot.press("slash")
+        app.runs.query_one(FilterInput).value = STOPPED  # the screen has yet to hear of it
+        app.runs.action_keep_filter()
+        assert app.current() == STOPPED
+
+
 async def test_the_filter_can_be_kept_and_escape_lifts_it_before_it_leaves(app):
     async with app.run_test(size=(80, 24)) as pilot:
         await listed(pilot)

@@ -1,0 +1,273 @@
+"""Load weights as people save them: wrapped, prefixed, in another precision or format."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import Tensor, nn
+
+from cifar_tui.engine.checkpoint.files import all_finite, load_file
+from cifar_tui.engine.checkpoint.state import missing_in
+from cifar_tui.engine.data.class_names import listed, saved_class_names
+from cifar_tui.engine.data.scales import Scales, scales_in
+from cifar_tui.engine.errors import ConfigError
+from cifar_tui.engine.models.recognize import (
+    BATCH_COUNTER,
+    STATE_DICT_KEYS,
+    closest,
+    compare,
+    fitting_models,
+)
+from cifar_tui.engine.models.registry import MODELS, create_model
+from cifar_tui.engine.text import cut
+
+_DEPTH = 4
+_COMPILED = "_orig_mod"
+_AVERAGED = "n_averaged"
+_SHOWN_NAME = 60
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class StateDict:
+    """A `state_dict` in a file, without what was wrapped around it.
+
+    Attributes:
+        tensors: by the model's names.
+        where: the keys that lead to it.
+        notes: what was taken off, in words.
+    """
+
+    tensors: dict[str, Tensor]
+    where: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class WeightsFile:
+    """The content of a file of weights.
+
+    Attributes:
+        path: of the file.
+        found: each `state_dict` in it, the one to take first.
+        class_names: the names in it of what its logits stand for; None without any.
+        scales: what is black and white in images of more than 8 bits; None if it does not say.
+        own: whether it is the `last.pt` of a run.
+    """
+
+    path: Path
+    found: tuple[StateDict, ...]
+    class_names: tuple[str, ...] | None
+    scales: Scales | None
+    own: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class RecognizedWeights:
+    """Weights that fit a registered model.
+
+    Attributes:
+        path: of their file.
+        model: its name.
+        num_classes: number of logits.
+        class_names: the names in the file of what the logits stand for; None without any.
+        scales: what is black and white in images of more than 8 bits; None if the file does not say.
+        tensors: the `state_dict` of the model.
+        notes: what was done to get it, in words, and what else there was.
+    """
+
+    path: Path
+    model: str
+    num_classes: int
+    class_names: tuple[str, ...] | None
+    scales: Scales | None
+    tensors: dict[str, Tensor]
+    notes: tuple[str, ...]
+
+
+def load_weights(path: Path) -> WeightsFile:
+    """Load the weights in `path`: a plain `state_dict`, one inside other mappings, or safetensors.
+
+    Raises:
+        ConfigError: the file cannot be read, is not a checkpoint, is damaged, or could run code.
+    """
+    content = load_file(path)
+    own = isinstance(content, Mapping) and not missing_in(content)
+    found = tuple(_state_dicts(content))
+    if not found:
+        raise ConfigError(f"'{path}' contains no state_dict; save one with torch.save(net.state_dict(), …)")
+    return WeightsFile(
+        path=path,
+        found=found[:1] if own else found,
+        class_names=saved_class_names(content),
+        scales=scales_in(content["scales"]) if own and isinstance(content, Mapping) else None,
+        own=own,
+    )
+
+
+def recognize(file: WeightsFile, model: str | None) -> RecognizedWeights:
+    """Find the `state_dict` in `file` that fits `model`, or some registered model.
+
+    Args:
+        file: the weights.
+        model: the only model allowed; None for any that fits.
+
+    Raises:
+        ConfigError: none fits, or several models do; or the weights are not finite.
+    """
+    models = MODELS if model is None else [model]
+    fits = [
+        (unwrapped, name)
+        for found in file.found
+        for unwrapped in _unwrapped(found)
+        for name in fitting_models(unwrapped.tensors, models)
+    ]
+    if not fits:
+        raise ConfigError(_refusal(file, model))
+    taken, name = fits[0]
+    several = list(dict.fromkeys(other for unwrapped, other in fits if unwrapped is taken))
+    if len(several) > 1:
+        raise ConfigError(
+            f"'{file.path}' fits several models, {', '.join(several)}: choose one with --set model=…"
+        )
+    num_classes = compare(name, taken.tensors).num_classes
+    notes = [] if file.own else _notes(taken, [other for other, _ in fits if other.where != taken.where])
+    if model is None:
+        notes.append(f"model {name}, by its names and shapes")
+    return RecognizedWeights(
+        path=file.path,
+        model=name,
+        num_classes=num_classes,
+        class_names=file.class_names,
+        scales=file.scales,
+        tensors=taken.tensors,
+        notes=tuple(notes),
+    )
+
+
+def build_net(weights: RecognizedWeights) -> nn.Module:
+    """Build the model with `weights`, converted to the types it computes in.
+
+    Raises:
+        ConfigError: the weights are not finite.
+    """
+    net = create_model(weights.model, num_classes=weights.num_classes)
+    expected = net.state_dict()
+    tensors = {name: weights.tensors.get(name, tensor).to(tensor.dtype) for name, tensor in expected.items()}
+    for name, tensor in tensors.items():
+        if not all_finite(tensor):
+            bad = int((~tensor.isfinite()).sum())
+            raise ConfigError(
+                f"'{weights.path}' has weights that are not finite ({name}: {bad:,} of {tensor.numel():,}), "
+                "so there is no accuracy; use an earlier checkpoint"
+            )
+    net.load_state_dict(tensors)
+    return net
+
+
+def _state_dicts(content: object) -> Iterator[StateDict]:
+    """Yield each `state_dict` in `content`: those under the usual keys first, then those under others."""
+    seen: set[int] = set()
+    for found in [*_nested(content, (), _DEPTH), *_under_other_keys(content)]:
+        if id(found[1]) not in seen:
+            seen.add(id(found[1]))
+            state_dict = _as_state_dict(*found)
+            if state_dict is not None:
+                yield state_dict
+
+
+def _nested(
+    content: object, where: tuple[str, ...], depth: int
+) -> Iterator[tuple[tuple[str, ...], Mapping[object, object]]]:
+    """Yield the mappings under the usual keys, and `content` itself last."""
+    if not isinstance(content, Mapping):
+        return
+    for key in STATE_DICT_KEYS if depth else ():
+        yield from _nested(content.get(key), (*where, key), depth - 1)
+    yield where, content
+
+
+def _under_other_keys(content: object) -> Iterator[tuple[tuple[str, ...], Mapping[object, object]]]:
+    for key, value in content.items() if isinstance(content, Mapping) else ():
+        if isinstance(key, str) and key not in STATE_DICT_KEYS:
+            yield from _nested(value, (key,), _DEPTH)
+
+
+def _as_state_dict(where: tuple[str, ...], content: Mapping[object, object]) -> StateDict | None:
+    """Return the tensors of `content`, if they have names and are not a few among other things."""
+    tensors = {
+        name: value for name, value in content.items() if isinstance(name, str) and isinstance(value, Tensor)
+    }
+    others = [str(name) for name in content if name not in tensors]
+    if not tensors or len(others) > len(tensors):
+        return None
+    notes = (f"without {listed(others)}, which are no tensors",) if others else ()
+    return StateDict(tensors=tensors, where=where, notes=notes)
+
+
+def _unwrapped(found: StateDict) -> Iterator[StateDict]:
+    """Yield `found` as it is, then without the first part of its names as often as all share one.
+
+    The first that fits a model is right, so that no part is taken off that the model itself has.
+    """
+    yield found
+    tensors, notes = found.tensors, list(found.notes)
+    plain = {".".join(part for part in name.split(".") if part != _COMPILED): name for name in tensors}
+    if len(plain) == len(tensors) and plain.keys() != tensors.keys():
+        tensors = {name: tensors[original] for name, original in plain.items()}
+        notes.append(f"without '{_COMPILED}.'")
+        yield StateDict(tensors=tensors, where=found.where, notes=tuple(notes))
+    removed = ""
+    while True:
+        if _AVERAGED in tensors and len(tensors) > 1:
+            tensors = {name: tensor for name, tensor in tensors.items() if name != _AVERAGED}
+            notes.append(f"averaged weights, without '{_AVERAGED}'")
+        prefixes = {name.partition(".")[0] for name in tensors}
+        if len(prefixes) != 1 or not all("." in name for name in tensors):
+            return
+        prefix = f"{prefixes.pop()}."
+        removed += prefix
+        tensors = {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}
+        said = f"without '{cut(removed, _SHOWN_NAME)}' before every name"
+        yield StateDict(tensors=tensors, where=found.where, notes=(*notes, said))
+
+
+def _notes(taken: StateDict, others: list[StateDict]) -> list[str]:
+    """Say in words what was taken and how, as parts of a sentence; none for a plain `state_dict`."""
+    notes = [f"the state_dict in {_quoted(taken.where)}"] if taken.where else []
+    unused = sorted({_quoted(other.where) for other in others})
+    if unused:
+        notes[-1:] = [f"{notes[-1] if notes else 'the state_dict outside'}, not that in {listed(unused)}"]
+    notes += taken.notes
+    floating = (tensor.dtype for tensor in taken.tensors.values() if tensor.is_floating_point())
+    converted = sorted({str(dtype).removeprefix("torch.") for dtype in floating} - {"float32"})
+    if converted:
+        notes.append(f"converted from {', '.join(converted)} to float32")
+    if any(name.endswith(BATCH_COUNTER) and not tensor.any() for name, tensor in taken.tensors.items()):
+        notes.append("with normalization statistics that no training has updated")
+    return notes
+
+
+def _refusal(file: WeightsFile, model: str | None) -> str:
+    """Say which name or shape keeps `file` from fitting."""
+    best = max(
+        (
+            closest(unwrapped.tensors, MODELS if model is None else [model])
+            for found in file.found
+            for unwrapped in _unwrapped(found)
+        ),
+        key=lambda comparison: comparison.alike,
+    )
+    if model is None:
+        return (
+            f"'{file.path}' fits no model; the closest is {best.model}, but {best.difference}. "
+            f"The models are {', '.join(MODELS)}"
+        )
+    fitting = {
+        name: None for found in file.found for u in _unwrapped(found) for name in fitting_models(u.tensors)
+    }
+    hint = f"use --set model={next(iter(fitting))}" if fitting else f"the models are {', '.join(MODELS)}"
+    return f"'{file.path}' does not match the model {model}: {best.difference}; {hint}"
+
+
+def _quoted(where: tuple[str, ...]) -> str:
+    return "'" + "' in '".join(reversed([cut(key, _SHOWN_NAME) for key in where])) + "'"

@@ -1,0 +1,193 @@
+"""The training images with their features in a network, to look up those nearest to another image."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from cifar_tui.engine.checkpoint.classes import match_weights, state_of_run, training_scales
+from cifar_tui.engine.checkpoint.provenance import describe_images
+from cifar_tui.engine.checkpoint.weights import RecognizedWeights, build_net, load_weights, recognize
+from cifar_tui.engine.config.schema import TrainConfig
+from cifar_tui.engine.data.cifar10 import is_downloaded
+from cifar_tui.engine.data.dataset import Dataset, split_positions
+from cifar_tui.engine.data.registry import DOWNLOADED, Progress, user_path
+from cifar_tui.engine.data.sources import load_dataset
+from cifar_tui.engine.device.memory import FREE_MEMORY, out_of_memory_explained, release_gpu_memory
+from cifar_tui.engine.device.select import available_threads, current_device, intra_op_threads, select_device
+from cifar_tui.engine.errors import ConfigError, DataUnavailableError
+from cifar_tui.engine.evaluation.neighbours import last_features, nearest
+from cifar_tui.engine.events import LoadingProgress
+from cifar_tui.engine.training.build import create_predictor
+
+_ADVICE = "end other programs that use it"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class NearImage:
+    """A training image near another image.
+
+    Attributes:
+        position: in the training images of the dataset.
+        image: uint8 (32, 32, 3), RGB.
+        target: index of its class.
+        similarity: cosine of the angle between the features of both, -1 to 1.
+        file: its path below the folder of the dataset; "" if it is in no file.
+    """
+
+    position: int
+    image: npt.NDArray[np.uint8]
+    target: int
+    similarity: float
+    file: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class TrainingIndex:
+    """The N images that a network was trained on, with their D features in it.
+
+    Attributes:
+        dataset: the images.
+        positions: int64 (N,), those of the images among the training images of `dataset`.
+        features: float16 (N, D), of length 1; for 512 features a third of what the images take.
+        net: computed them.
+        notes: what of the images is not as it was in training, in sentences.
+    """
+
+    dataset: Dataset
+    positions: Tensor
+    features: Tensor
+    net: nn.Module
+    notes: tuple[str, ...]
+
+    def nearest(self, image: npt.NDArray[np.uint8], count: int) -> tuple[NearImage, ...]:
+        """Return the `count` training images nearest to `image`, uint8 (32, 32, 3): the nearest one first."""
+        pixels = torch.from_numpy(image.transpose(2, 0, 1).copy())[None]
+        with out_of_memory_explained("cpu", _ADVICE), intra_op_threads(1):  # which is faster for so little
+            features = last_features(self.net, pixels)
+            if features is None:
+                raise AssertionError("the training images have features")
+            indices, similarities = nearest(features[0], self.features, count)
+        positions = self.positions[indices].tolist()
+        train, files = self.dataset.train, self.dataset.train_files
+        return tuple(
+            NearImage(
+                position=position,
+                image=train.images[position].permute(1, 2, 0).numpy(),
+                target=int(train.targets[position]),
+                similarity=similarity,
+                file=files[position] if files else "",
+            )
+            for position, similarity in zip(positions, similarities.tolist(), strict=True)
+        )
+
+
+def index_training_images(
+    weights: Path,
+    config: TrainConfig,
+    *,
+    model: str | None,
+    dataset: Dataset | None,
+    gently: bool,
+    report: Callable[[LoadingProgress], None],
+    cancelled: Callable[[], bool],
+) -> TrainingIndex:
+    """Compute the features of the training images in the network with the weights of a file.
+
+    Args:
+        weights: the file; see `load_weights`.
+        config: the settings that it was trained, or is evaluated, with.
+        model: the only model allowed; None for any that fits.
+        dataset: the images, with the classes of the weights; None to load them as an evaluation does.
+        gently: whether to leave the GPU and half of the processors to a training; otherwise the
+            device of `config` computes, or another one where it is not available.
+        report: receives the progress.
+        cancelled: whether the user requested a stop; checked often.
+
+    Raises:
+        UserError: any error the user can fix; one sentence.
+        CancelledError: the user requested a stop.
+    """
+    progress = Progress(report, cancelled)
+    with out_of_memory_explained("cpu", _ADVICE):
+        loaded = load_weights(weights)
+        with torch.random.fork_rng(devices=[]):  # a training draws its next order from the same generator
+            recognized = recognize(loaded, model)
+            net = build_net(recognized)
+        notes: list[str] = []
+        if dataset is None:
+            dataset, notes = _load(recognized, config, report, cancelled)
+        total = len(dataset.train)
+        held_out = config.val_size if dataset.validation is None and config.val_size < total else 0
+        positions, _ = split_positions(total, held_out, seed=config.seed)
+        images = dataset.train.images[positions] if held_out else dataset.train.images
+        progress.begin("computing features", "images", total=len(images))
+        features = _features(net, config, images, progress, gently=gently)
+    if features is None:
+        raise ConfigError(
+            f"the last layer of the model {recognized.model} is not linear, so it has no features to compare "
+            "images by"
+        )
+    return TrainingIndex(dataset=dataset, positions=positions, features=features, net=net, notes=tuple(notes))
+
+
+def _load(
+    recognized: RecognizedWeights,
+    config: TrainConfig,
+    report: Callable[[LoadingProgress], None],
+    cancelled: Callable[[], bool],
+) -> tuple[Dataset, list[str]]:
+    """Load the images of `config` without a download, and say what is not as it was in training."""
+    data_dir = user_path(config.data_dir)
+    if config.data in DOWNLOADED and not is_downloaded(data_dir):
+        raise DataUnavailableError(
+            f"the training images are not in '{data_dir}'; press e in Train to download them"
+        )
+    loaded = load_dataset(
+        config.data,
+        data_dir=data_dir,
+        seed=config.seed,
+        report=report,
+        cancelled=cancelled,
+        scales=training_scales(recognized),
+    )
+    dataset, notes = match_weights(recognized, loaded, assume_order=False)
+    provenance = state_of_run(recognized.path.parent).get("provenance")
+    if isinstance(provenance, Mapping) and provenance.get("images") != describe_images(dataset):
+        notes.append("the training images have changed since the training")
+    return dataset, notes
+
+
+def _features(
+    net: nn.Module, config: TrainConfig, images: Tensor, progress: Progress, *, gently: bool
+) -> Tensor | None:
+    """Compute the features of `images` as an evaluation would, and take `net` back to the CPU."""
+    device, threads = torch.device("cpu"), max(1, available_threads() // 2)
+    if not gently:
+        device, threads = _select_device(config.device), available_threads()
+    layout = torch.channels_last if config.channels_last else torch.preserve_format
+    try:
+        with (
+            out_of_memory_explained(device, FREE_MEMORY),
+            current_device(device),
+            intra_op_threads(threads),
+        ):
+            moved = net.to(device).to(memory_format=layout)
+            predictor = create_predictor(moved, config.replace(tta="none"))
+            return last_features(predictor, images, progress=progress.update)
+    finally:
+        net.cpu()
+        if device.type == "cuda":
+            release_gpu_memory()
+
+
+def _select_device(name: str) -> torch.device:
+    """Return the device called `name`, or the best one where the run was made on another machine."""
+    try:
+        return select_device(name)
+    except ConfigError:
+        return select_device("auto")

@@ -1,0 +1,39 @@
+"""The settings of a run, which are its own: the same folders from any working directory."""
+
+from pathlib import Path
+
+from cifar_tui.engine.config.file import errors_in_file, read_config_file
+from cifar_tui.engine.config.schema import TrainConfig, build_config
+from cifar_tui.engine.data.registry import SOURCES, user_path
+from cifar_tui.engine.disk.regular import read_regular
+from cifar_tui.engine.errors import ConfigError
+from cifar_tui.engine.layout import CONFIG_FILE
+
+MOST_CONFIG_BYTES = 1 << 20
+
+
+def read_run_config(folder: Path) -> TrainConfig:
+    """Read the `config.toml` of the run in `folder`.
+
+    Raises:
+        ConfigError: it cannot be read, is not a regular file, or has an invalid setting.
+    """
+    path = folder / CONFIG_FILE
+    try:
+        read_regular(path, limit=MOST_CONFIG_BYTES)
+    except OSError as error:
+        raise ConfigError(
+            f"cannot read the config file '{path}': {error.strerror}; put the run's own config.toml there"
+        ) from None
+    values = read_config_file(path)
+    with errors_in_file(path):
+        return build_config(values)
+
+
+def with_absolute_folders(config: TrainConfig) -> TrainConfig:
+    """Return `config` with the folders of images and downloads as absolute paths."""
+    named = config.data in SOURCES
+    return config.replace(
+        data=config.data if named else str(user_path(config.data).absolute()),
+        data_dir=str(user_path(config.data_dir).absolute()),
+    )
