@@ -252,7 +252,7 @@ class ClassesPane(Pane):
 
     def show(self, results: Results | None) -> None:
         """Show the latest evaluation; None before the first."""
-        self.set_class(results is not None, "-filled")
+        self.fill(filled=results is not None)
         if results is not None:
             self.query_one(ClassTable).show_rows(class_rows(results))
 

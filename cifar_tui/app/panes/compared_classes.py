@@ -55,7 +55,7 @@ class ComparedClassesPane(ScrollPane):
             self._notes, self._count_differs = _notes(run, baseline), run.total != baseline.total
         if differences != self._differences:
             self._differences = differences
-            self.set_class(bool(differences), "-filled")
+            self.fill(filled=bool(differences))
             self._draw()
         mean = ""
         changes = [entry.change for entry in differences if entry.change is not None]

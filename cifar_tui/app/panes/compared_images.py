@@ -217,7 +217,7 @@ class ComparedImagesPane(Pane):
     def show(self, comparison: ImageComparison | None, reason: str, labels: tuple[str, str]) -> None:
         """Show the images of a run and its baseline, called `labels`; or the reason why there are none."""
         self._comparison, self._labels = comparison, labels
-        self.set_class(comparison is not None, "-filled")
+        self.fill(filled=comparison is not None)
         self.query_one(".empty", Static).update(Content(reason))
         self._draw()
 

@@ -86,7 +86,7 @@ class ConfidencePane(Pane, can_focus=True):
 
     def show(self, results: Results | None) -> None:
         """Show the latest evaluation; None before the first."""
-        self.set_class(results is not None, "-filled")
+        self.fill(filled=results is not None)
         if results is None:
             return
         made = results.predictions

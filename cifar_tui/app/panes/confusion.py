@@ -236,7 +236,7 @@ class ConfusionPane(Pane):
     def show(self, results: Results | None) -> None:
         """Show the latest evaluation; None before the first."""
         self._results = results
-        self.set_class(results is not None, "-filled")
+        self.fill(filled=results is not None)
         if results is not None:
             self.matrix.show_results(results)
         self._draw_words()

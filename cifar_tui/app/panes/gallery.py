@@ -101,7 +101,7 @@ class GalleryPane(Pane):
     def show(self, results: Results | None) -> None:
         """Show the latest evaluation; None before the first."""
         self._results = results
-        self.set_class(results is not None, "-filled")
+        self.fill(filled=results is not None)
         self._select()
 
     def show_images(self, chosen: ImageFilter) -> None:

@@ -180,12 +180,12 @@ class LogPane(Pane):
     def add(self, lines: Sequence[LogLine]) -> None:
         """Append `lines`."""
         if lines:
-            self.add_class("-filled")
+            self.fill(filled=True)
             self.query_one(LogView).add(lines)
 
     def clear_lines(self) -> None:
         """Clear the log for another run."""
-        self.remove_class("-filled")
+        self.fill(filled=False)
         self.query_one(LogView).clear_lines()
 
     def _show_rows_below(self, rows: int) -> None:

@@ -98,7 +98,7 @@ class SamplesPane(Pane, can_focus=True):
         """Show `batch`, which may be of images predicted wrong only; None if there are no images yet."""
         self._batch = batch
         self._place = max(0, min(self._place, len(self._samples) - 1))
-        self.set_class(batch is not None, "-filled")
+        self.fill(filled=batch is not None)
         keys = f"keys [ and ]: previous, next batch · w: {'all' if wrong_only else 'wrong only'}"
         title = _title(batch, wrong_only=wrong_only)
         if batch and not self.styles.border_bottom[0]:  # nor a place for a subtitle

@@ -63,7 +63,7 @@ class SummaryPane(ScrollPane):
         if shown == self._shown:
             return
         self._shown = shown
-        self.set_class(evaluated is not None, "-filled")
+        self.fill(filled=evaluated is not None)
         if evaluated is not None:
             lines = [*_overall(snapshot, evaluated, width), *class_lines(evaluated.per_class, width)]
             self.query_one("#summary", Static).update(Content("\n").join(lines))

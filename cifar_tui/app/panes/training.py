@@ -112,7 +112,7 @@ class TrainingPane(Pane, can_focus=True):
         started = snapshot.started is not None
         # of a resumed run the charts are known while its images are loaded
         loading = snapshot.phase is Phase.LOADING and (not started or snapshot.loading is not None)
-        self.set_class(loading or started, "-filled")
+        self.fill(filled=loading or started)
         self.set_class(loading, "-loading")
         self.set_class(started and not loading, "-started")
         self.query_one("#state", Line).show(state_line(snapshot))

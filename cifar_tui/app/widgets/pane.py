@@ -23,8 +23,8 @@ SCROLL_KEYS = (
 class Pane(Container):
     """A bordered part of the dashboard.
 
-    `BORDER_TITLE` starts with the number key that goes to the pane. `EMPTY_TEXT` shows until the pane has the
-    class `-filled`, which in turn shows the widgets of the class `content`.
+    `BORDER_TITLE` starts with the number key that goes to the pane. `EMPTY_TEXT` shows until the pane is
+    filled, which in turn shows the widgets of the class `content`.
     """
 
     DEFAULT_CSS = """
@@ -82,6 +82,22 @@ class Pane(Container):
             (left, top), (width, height) = self.gutter.top_left, self.outer_size
             regions = tuple(Region(-left, y, width, 1) for y in (-top, height - top - 1))
         return super().refresh(*regions, repaint=repaint, layout=layout, recompose=recompose)
+
+    def fill(self, *, filled: bool) -> None:
+        """Show the content, or `EMPTY_TEXT` without one; a focus in the pane stays in it."""
+        if filled == self.has_class("-filled"):
+            return
+        self.set_class(filled, "-filled")
+        if self.has_focus_within:
+            self.call_after_refresh(self._keep_focus)
+
+    def _keep_focus(self) -> None:
+        if self.has_focus_within or self.screen.focused is None:
+            self.screen.set_focus(self.first_focusable())
+
+    def allow_focus(self) -> bool:
+        """A pane without anything that takes the focus takes it itself: keys are not for the pane before."""
+        return super().allow_focus() or self.first_focusable() is self
 
     def first_focusable(self) -> Widget:
         """Return the first visible widget of the pane that takes the focus, or the pane itself."""

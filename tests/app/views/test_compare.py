@@ -218,6 +218,23 @@ async def test_images_of_a_run_are_compared_while_it_trains(make_run, tmp_path):
         assert "steps 100 and 300" in app.text()
 
 
+async def test_the_list_of_images_has_the_keys_when_it_is_there(make_run, tmp_path):
+    finished, live = make_run(1), make_run(2, steps=100)
+    record(finished, evaluate(finished, [0, 1, 2], [0, 1, 1], step=300))
+    app = CompareApp(tmp_path)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await read(pilot)
+        await pilot.press("4")
+        await until(pilot, lambda: "run-2 has no stored predictions" in app.text())
+        record(live, evaluate(live, [0, 1, 2], [1, 0, 0], step=50))
+        await until(pilot, lambda: "only run-1 right 2" in app.text())
+        await pilot.press("f")
+        images = app.compare.query_one(ImageList)
+        await until(pilot, lambda: images.current == 0)
+        await pilot.press("down")
+        assert images.current == 1
+
+
 async def test_the_cursor_stays_at_its_image_when_there_are_new_predictions(make_run, tmp_path):
     targets, others = np.zeros(200, int), np.ones(200, int)
     finished, live = make_run(1), make_run(2, steps=100)
@@ -228,7 +245,7 @@ async def test_the_cursor_stays_at_its_image_when_there_are_new_predictions(make
         await read(pilot)
         await pilot.press("4")
         images = app.compare.query_one(ImageList)
-        await until(pilot, lambda: "only run-2 right 200" in app.text())
+        await until(pilot, lambda: "only run-2 right 200" in app.text() and images.has_focus)
         await pilot.press(*["pagedown"] * 4)
         before = images.current
         predicted = np.where(np.arange(200) % (before + 1) < before, targets, others)

@@ -206,6 +206,19 @@ async def test_before_the_first_evaluation_every_pane_says_what_will_appear():
         assert app.left == []
 
 
+@pytest.mark.parametrize("pane", ["confusion", "classes", "gallery"])
+async def test_a_pane_that_was_gone_to_before_the_first_evaluation_has_its_keys_after_it(pane):
+    app = ResultsApp(None)
+    async with app.run_test(size=(80, 23)) as pilot:
+        await pilot.press(str(1 + ResultsScreen.PANES.index(pane)))
+        assert app.view.focused is app.view.pane(pane)
+        for results in (three_classes(), None, three_classes(step=200)):
+            app.run_shown.latest, filled = results, results is not None
+            await until(pilot, lambda filled=filled: app.view.pane(pane).has_class("-filled") is filled)
+            await until(pilot, lambda: app.view.focused is app.view.pane(pane).first_focusable())
+            assert (app.view.focused is not app.view.pane(pane)) is filled
+
+
 async def test_a_new_evaluation_is_shown_with_the_cursor_on_the_same_image(app):
     async with app.run_test(size=SIZE) as pilot:
         await settled(pilot)
