@@ -7,17 +7,18 @@ import pytest
 
 from cifar_tui.engine.config.schema import TrainConfig
 from cifar_tui.engine.events import Message
-from cifar_tui.runs.disk import run_writer
 from cifar_tui.runs.disk.store import create_run_folder, read_name, write_name
 from cifar_tui.runs.live import LiveRun
 from tests.runs.control.helpers import texts, wait_until
+from tests.runs.writing import look_often
 
 
 @pytest.fixture
 def run(tmp_path, monkeypatch):
-    """A run called `mine` that owns its folder, and looks at it seldom while it is being removed."""
-    monkeypatch.setattr(run_writer, "_WATCH_SECONDS", 0.3)
+    """A run called `mine` that owns its folder, and looks at it unless `run.looking` is held."""
+    looking = look_often(monkeypatch)
     run = LiveRun(TrainConfig(), checkpoints=tmp_path)
+    run.looking = looking
     run._acquire(create_run_folder(tmp_path, TrainConfig(), name="mine"))
     yield run
     run._release()
@@ -43,7 +44,8 @@ def leave_a_copy(folder):
 @pytest.mark.parametrize("change", [give_it_another_name, remove_it, leave_a_copy])
 def test_it_has_its_name_unless_it_has_another_one_or_a_copy_has_it(run, change):
     folder = run.folder
-    name = change(folder)
+    with run.looking:
+        name = change(folder)
     wait_until(lambda: texts(run, "alert"), seconds=20)
     assert "made again as" in texts(run, "alert")[0]
     assert read_name(run.folder) == name

@@ -1,6 +1,9 @@
 """A run that is written as `LiveRun` writes it, for tests of what is read."""
 
+import threading
+
 from cifar_tui.engine.layout import EVENTS_FILE
+from cifar_tui.runs.disk import run_writer
 from cifar_tui.runs.disk.event_log import read_events
 from cifar_tui.runs.disk.run_writer import RunWriter
 from cifar_tui.runs.state import RunState
@@ -17,6 +20,19 @@ def make_writer(folder, state=None, *, told=None, refilled=None, moved=None):
         refill=refilled.append,
         moved=moved.append,
     )
+
+
+def look_often(monkeypatch):
+    """Let runs look at their folders often; returns a lock: while it is held, none looks."""
+    looking, follow_folder = threading.Lock(), RunWriter._follow_folder
+
+    def follow(writer):
+        with looking:
+            follow_folder(writer)
+
+    monkeypatch.setattr(RunWriter, "_follow_folder", follow)
+    monkeypatch.setattr(run_writer, "_WATCH_SECONDS", 0.02)
+    return looking
 
 
 class Writing:

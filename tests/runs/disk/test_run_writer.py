@@ -1,6 +1,5 @@
 """`RunWriter`: owns a run and keeps its event log and its summary."""
 
-import contextlib
 import errno
 import os
 import shutil
@@ -23,7 +22,7 @@ from cifar_tui.runs.disk.summary import read_summary
 from tests.foreign import put_dangling_link, put_fifo, put_file, put_folder, put_link
 from tests.runs.control.helpers import wait_until
 from tests.runs.made_events import STARTED, at, epoch_finished, evaluated, finished, point, saved
-from tests.runs.writing import Writing, make_writer
+from tests.runs.writing import Writing, look_often, make_writer
 
 
 @pytest.fixture
@@ -104,12 +103,13 @@ def test_a_folder_that_cannot_be_written_is_one_sentence_and_owned_by_nobody(tmp
 
 @pytest.fixture
 def run(tmp_path, monkeypatch):
-    """A run in a folder of its own, whose folder is looked at often, but seldom while it is being removed."""
-    monkeypatch.setattr(run_writer_module, "_WATCH_SECONDS", 0.3)
+    """A run in a folder of its own, which looks at it unless `run.looking` is held."""
+    looking = look_often(monkeypatch)
     folder = tmp_path / "runs" / "run"
     folder.mkdir(parents=True)
     write_config(folder, TrainConfig())
     writing = Writing(folder)
+    writing.looking = looking
     writing.emit(at(1, STARTED), at(2, PhaseChanged(phase=Phase.TRAINING)))
     yield writing
     writing.writer.close()
@@ -139,19 +139,10 @@ def test_a_folder_that_is_renamed_stays_the_folder_of_the_run(run, tmp_path):
     assert (moved / LOCK_FILE).read_bytes() == b""
 
 
-def remove(folder):
-    """Remove `folder`, into which the run may write meanwhile."""
-    try:
-        shutil.rmtree(folder)
-    except OSError as error:
-        if error.errno != errno.ENOTEMPTY:
-            raise
-        remove(folder)
-
-
 def test_a_folder_that_is_removed_is_made_again_with_all_that_was_logged(run, tmp_path):
     folder = tmp_path / "runs" / "run"
-    remove(folder)
+    with run.looking:
+        shutil.rmtree(folder)
     wait_until(lambda: run.told)
     assert run.refilled[0] == folder
     is_whole(folder, run)
@@ -163,27 +154,22 @@ def test_a_folder_that_is_removed_is_made_again_with_all_that_was_logged(run, tm
 @pytest.mark.parametrize("names", [["lock"], ["events.jsonl"], ["lock", "events.jsonl", "control.sock"]])
 def test_files_that_are_removed_are_written_again(run, tmp_path, names):
     folder = tmp_path / "runs" / "run"
-    for name in names:
-        (folder / name).unlink()
+    with run.looking:
+        for name in names:
+            (folder / name).unlink()
     wait_until(lambda: run.told)
     assert run.refilled == [folder]
     is_whole(folder, run)
     assert "somebody removed files in its folder" in run.told[0].text
 
 
-def put_in_the_way(path):
-    """Put a file where the folder `path` is, in which the run may make its own again meanwhile."""
-    while not path.is_file():
-        remove(path)
-        with contextlib.suppress(IsADirectoryError):
-            path.write_text("in the way")
-
-
 def test_a_folder_that_cannot_be_made_again_is_said_once_and_tried_again(run, tmp_path, monkeypatch):
     tries, remake = [], RunFolder.remake
     monkeypatch.setattr(RunFolder, "remake", lambda folder: tries.append(folder) or remake(folder))
     above = tmp_path / "runs"
-    put_in_the_way(above)
+    with run.looking:
+        shutil.rmtree(above)
+        above.write_text("in the way")
     wait_until(lambda: any("cannot be made again" in text for text in texts_told(run)))
     before = len(tries)
     wait_until(lambda: len(tries) > before + 1)
