@@ -1,6 +1,7 @@
 """Fixtures of many tests: small datasets, and the machine without other tests."""
 
 import fcntl
+import gc
 import os
 from pathlib import Path
 
@@ -42,6 +43,22 @@ def _own_settings_folder(tmp_path_factory):
     """The theme that the user chose is neither used nor changed."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("config")))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_heap():
+    """Exclude what is imported by now from collections, once and for all, and collect rarely.
+
+    Each run excludes everything that there is by then, and the next one collects it: 0.3 s in a program, but
+    half of the processor time where hundreds of tests share a process.
+    """
+    gc.set_threshold(20_000, 20, 20)
+    gc.collect()
+    gc.freeze()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(gc, "freeze", lambda: None)
+        patch.setattr(gc, "get_freeze_count", lambda: 0)
         yield
 
 

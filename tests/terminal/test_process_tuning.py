@@ -13,6 +13,8 @@ from cifar_tui.terminal.process_tuning import collect_everything, gc_frozen, tun
 
 STEPS, BYTES = 20, 48 * 2**20
 NO_HUGE_PAGES = 41  # PR_SET_THP_DISABLE of prctl(2)
+# before a fixture of all tests replaces them
+THRESHOLDS, FREEZE, FREEZE_COUNT = gc.get_threshold(), gc.freeze, gc.get_freeze_count
 PAGES = STEPS * BYTES // resource.getpagesize()
 
 ALLOCATE = f"""
@@ -49,12 +51,16 @@ def test_freed_memory_is_used_again_with_glibc_and_left_alone_with_another_libra
 
 
 @pytest.fixture(autouse=True)
-def interpreter_as_before():
+def interpreter_as_before(monkeypatch):
     thresholds, switch_seconds = gc.get_threshold(), sys.getswitchinterval()
+    gc.set_threshold(*THRESHOLDS)
+    gc.unfreeze()
+    monkeypatch.setattr(gc, "freeze", FREEZE)
+    monkeypatch.setattr(gc, "get_freeze_count", FREEZE_COUNT)
     yield
     gc.set_threshold(*thresholds)
     sys.setswitchinterval(switch_seconds)
-    gc.unfreeze()
+    gc.freeze()
     assert gc.isenabled()
 
 
