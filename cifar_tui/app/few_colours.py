@@ -12,7 +12,7 @@ from rich.style import Style
 from textual.color import Color as TextualColor
 from textual.filter import LineFilter
 
-from cifar_tui.app.charts.pictures import XTERM
+from cifar_tui.app.charts.palette import XTERM
 
 _FIRST = 16
 """The number of the first colour of `XTERM`."""

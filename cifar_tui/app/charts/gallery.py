@@ -136,14 +136,14 @@ def page_lines(
     results: Results, page: Page, layout: GridLayout, pictures: PictureCache, palette: Palette
 ) -> list[Strip]:
     """Draw the pictures of `page` with their captions."""
-    lines: list[Strip] = []
-    for start in range(0, len(page.positions), max(1, layout.columns)):
-        cells = [
-            _cell(results, page, place, layout, pictures, palette)
-            for place in range(start, min(start + layout.columns, len(page.positions)))
-        ]
-        lines += [Strip.join(parts) for parts in zip(*cells, strict=True)]
-    return lines
+    cells = [_cell(results, page, place, layout, pictures, palette) for place in range(len(page.positions))]
+    return grid_lines(cells, layout.columns)
+
+
+def grid_lines(cells: Sequence[Sequence[Strip]], columns: int) -> list[Strip]:
+    """Join `cells`, each of as many lines, in rows of `columns`."""
+    rows = [cells[start : start + columns] for start in range(0, len(cells), max(1, columns))]
+    return [Strip.join(parts) for row in rows for parts in zip(*row, strict=True)]
 
 
 def _cell(

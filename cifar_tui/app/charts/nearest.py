@@ -7,7 +7,7 @@ from rich.segment import Segment
 from rich.style import Style
 from textual.strip import Strip
 
-from cifar_tui.app.charts.gallery import GridLayout, PictureCache, caption, grid_layout
+from cifar_tui.app.charts.gallery import GridLayout, PictureCache, caption, grid_layout, grid_lines
 from cifar_tui.app.charts.palette import Palette
 from cifar_tui.engine.text import cell_width, escaped, escaped_name
 from cifar_tui.runs.nearest import MOST_NEAREST, NearestImages
@@ -52,13 +52,9 @@ def nearest_lines(
         pictures: those of `found`.
         palette: the colours.
     """
-    lines: list[Strip] = []
     count = min(layout.per_page, len(found.images))
-    for start in range(0, count, max(1, layout.columns)):
-        row = range(start, min(start + layout.columns, count))
-        cells = [_cell(found, place, truth, layout, pictures, palette) for place in row]
-        lines += [Strip.join(parts) for parts in zip(*cells, strict=True)]
-    return lines
+    cells = [_cell(found, place, truth, layout, pictures, palette) for place in range(count)]
+    return grid_lines(cells, layout.columns)
 
 
 def _cell(

@@ -3,11 +3,16 @@
 import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import product, starmap
 
 from textual.color import Color
 
 LEGIBLE = 4.5
 """Least contrast of text with its background (WCAG 2.2, level AA)."""
+
+_XTERM_GREYS = [(level, level, level) for level in range(8, 239, 10)]
+XTERM = [*product((0, 95, 135, 175, 215, 255), repeat=3), *_XTERM_GREYS]
+"""The colours of a terminal with 256, without the 16 of the user's theme."""
 
 _FAINTEST = 0.5
 _LEAST_SHADE = 1.1
@@ -90,10 +95,9 @@ def xterm_shades(background: Color) -> tuple[tuple[Color, ...], Color]:
     The text is legible on all of them. Among 256 colours, blends with any other colour become a few stains.
     """
     text = _extreme(background)
-    greys = [Color(level, level, level) for level in range(8, 239, 10)]
     shades = [
         grey
-        for grey in greys
+        for grey in starmap(Color, _XTERM_GREYS)
         if LEGIBLE <= contrast(grey, text) < contrast(background, text)
         and contrast(grey, background) >= _LEAST_SHADE
     ]

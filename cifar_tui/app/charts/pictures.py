@@ -5,7 +5,6 @@ Pillow are imported lazily to keep startup fast.
 """
 
 import functools
-from itertools import product
 from typing import TYPE_CHECKING
 
 from rich.color import Color, ColorType
@@ -15,14 +14,13 @@ from rich.segment import Segment
 from rich.style import Style
 from textual.strip import Strip
 
+from cifar_tui.app.charts.palette import XTERM
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
 UPPER_HALF = "▀"
-
-XTERM = [*product((0, 95, 135, 175, 215, 255), repeat=3), *((v, v, v) for v in range(8, 239, 10))]
-"""The colours of a terminal with 256, without the 16 of the user's theme."""
 
 _KEPT_BITS, _MIDDLE = 0xFC, 0x02
 """Quantise each channel, off by at most 2 of 255, so that most colours hit the cache."""

@@ -127,7 +127,12 @@ class PictureScreen(Dialog[int]):
             "Nearest",
             tooltip="Show or hide the training images nearest to it in the features of the last layer",
         ),
-        Binding("y", "app.copy_value", "Copy", tooltip="Copy its path, or its words, to the clipboard"),
+        Binding(
+            "y",
+            "app.copy_value",
+            "Copy",
+            tooltip="Copy the path of its file, or what is known of it, to the clipboard",
+        ),
     ]
 
     def __init__(
