@@ -37,7 +37,7 @@ class RunActions(ViewActions):
         super().__init__()
         self.own_run: LiveRun | None = None
         self.checkpoints = checkpoints
-        self.finder = NearestFinder()
+        self.finder = NearestFinder(checkpoints)
 
     def start(self, launch: Launch) -> None:
         """Show the run that `launch` describes and start its work."""

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cifar_tui.engine.device.failure import gpu_failure
@@ -20,6 +21,8 @@ from cifar_tui.engine.errors import (
     UserError,
 )
 from cifar_tui.engine.events import LoadingProgress
+from cifar_tui.runs.disk.run_lock import owner_of
+from cifar_tui.runs.disk.store import run_folders
 from cifar_tui.runs.internal_error import internal_error
 from cifar_tui.runs.results import Results
 from cifar_tui.runs.source import RunSource, SavedWeights
@@ -58,11 +61,15 @@ class NearestFinder:
     It keeps the images of the last run that it searched, and their features in 2 bytes each; another run
     replaces them.
 
+    Args:
+        checkpoints: the folder of the runs that other processes may train on this machine; None for none.
+
     Attributes:
         progress: of the search; None while there is none.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, checkpoints: Path | None = None) -> None:
+        self._checkpoints = checkpoints
         self.progress: LoadingProgress | None = None
         self._index: TrainingIndex | None = None
         self._key: object = None
@@ -85,7 +92,7 @@ class NearestFinder:
             weights: of the network that compares them.
             image: the test image.
             gently: whether to leave the GPU and half of the processors to a training, and to work at the
-                lowest priority.
+                lowest priority; done for a training of another process in any case.
 
         Raises:
             UserError: any error the user can fix; one sentence.
@@ -96,9 +103,10 @@ class NearestFinder:
 
         def search() -> None:
             try:
-                if gently:
+                considerate = gently or self._trains_elsewhere()
+                if considerate:
                     _lower_priority()
-                found.set_result(self._find(weights, image, cancelled.is_set, gently=gently))
+                found.set_result(self._find(weights, image, cancelled.is_set, gently=considerate))
             except Exception as error:  # noqa: BLE001 - raised where it is awaited
                 found.set_exception(error)
 
@@ -108,6 +116,11 @@ class NearestFinder:
             return await asyncio.wrap_future(found)
         finally:
             cancelled.set()
+
+    def _trains_elsewhere(self) -> bool:
+        if self._checkpoints is None:
+            return False
+        return any(owner_of(folder).live for folder in run_folders(self._checkpoints))
 
     def _find(
         self,

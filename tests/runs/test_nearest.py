@@ -12,6 +12,7 @@ import pytest
 
 from cifar_tui.engine.errors import ConfigError, DataUnavailableError, RunFailedError
 from cifar_tui.engine.evaluation import training_index
+from cifar_tui.runs.disk.run_lock import RunLock
 from cifar_tui.runs.nearest import MOST_NEAREST, NearestFinder, NearestSearch
 from cifar_tui.runs.results import Results
 
@@ -84,6 +85,16 @@ async def test_the_next_image_uses_the_same_features_and_another_run_replaces_th
     assert not search.is_cheap
     await search.find(finished_run.results(), 0)
     assert len(built) == 2
+
+
+async def test_a_training_of_another_process_is_not_slowed_down_either(finished_run, built, tmp_path):
+    folder = shutil.copytree(finished_run.folder, tmp_path / "another")
+    lock = RunLock(folder)
+    lock.acquire()
+    await search_in(finished_run, NearestFinder(tmp_path)).find(finished_run.results(), 0)
+    lock.release()
+    await search_in(finished_run, NearestFinder(tmp_path)).find(finished_run.results(), 0)
+    assert built == [True, False]
 
 
 async def test_weights_of_another_step_than_the_predictions_are_said(finished_run, finder):
