@@ -1,6 +1,5 @@
 """`cifar-tui bench presets`: images per second of every preset and, with `--full`, accuracy and time."""
 
-import itertools
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -87,12 +86,14 @@ def _measure_full_runs(options: BenchOptions, preset: str) -> list[Measurement]:
 
 def images_per_second(points: Sequence[LossPoint], parts: int) -> list[float]:
     """Return the speed between the points, in at most `parts` parts with about the same number of points."""
-    if len(points) < 2:
+    last_point = len(points) - 1
+    parts = min(parts, last_point)
+    speeds, first = [], 0
+    for last in (round(part * last_point / parts) for part in range(1, parts + 1)):
+        seconds = points[last].train_seconds - points[first].train_seconds
+        if seconds:  # otherwise less than the milliseconds that points have: one part with the next
+            speeds.append(sum(point.images for point in points[first + 1 : last + 1]) / seconds)
+            first = last
+    if not speeds:
         raise RunFailedError("too few steps to measure the training speed")
-    parts = min(parts, len(points) - 1)
-    edges = [round(part * (len(points) - 1) / parts) for part in range(parts + 1)]
-    speeds = []
-    for first, last in itertools.pairwise(edges):
-        images = sum(point.images for point in points[first + 1 : last + 1])
-        speeds.append(images / (points[last].train_seconds - points[first].train_seconds))
     return speeds

@@ -51,6 +51,10 @@ def hostile_runs(tmp_path_factory):
     return write_hostile_runs(tmp_path_factory.mktemp("hostile"), unknown_every=2)
 
 
+def has_unknown_setting(folder):
+    return "[/red]" * 9 in (folder / "config.toml").read_text()
+
+
 async def test_every_text_of_every_event_is_safe_where_all_panes_are_visible(started, tmp_path):
     app = CifarApp(Train(config=TrainConfig()), checkpoints=tmp_path)
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
@@ -81,12 +85,15 @@ async def test_they_are_safe_where_one_pane_is_visible(started, tmp_path, size):
 
 @pytest.mark.parametrize("size", SMALL)
 async def test_every_name_is_safe_in_the_list_of_runs(hostile_runs, size):
-    app = CifarApp(
-        Attach(folder=next(hostile_runs.iterdir()), config=TrainConfig()), checkpoints=hostile_runs
-    )
+    readable = min(folder for folder in hostile_runs.iterdir() if not has_unknown_setting(folder))
+    app = CifarApp(Attach(folder=readable, config=TrainConfig()), checkpoints=hostile_runs)
     async with app.run_test(size=size, notifications=True) as pilot:
+        await until(pilot, lambda: app.presenter.run and app.presenter.run.loaded)
+        app.presenter.show()
         await pilot.pause()
-        await pilot.press("escape")
+        screen_of(app)
+        if isinstance(app.screen, RecapDialog):  # which the first to view the run sees
+            await pilot.press("escape")
         screen_of(app)
         await pilot.press("r")
         await until(pilot, lambda: isinstance(app.screen, RunsScreen))
@@ -122,7 +129,7 @@ async def test_runs_of_others_are_safe_when_they_are_opened(hostile_runs):
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
         await pilot.pause()
         for folder in sorted(hostile_runs.iterdir())[::3]:
-            if "[/red]" in (folder / "config.toml").read_text():
+            if has_unknown_setting(folder):
                 continue
             app.start(Attach(folder=folder, config=TrainConfig()))
             await until(pilot, lambda: app.presenter.run.loaded)

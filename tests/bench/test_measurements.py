@@ -67,3 +67,10 @@ def test_speed_is_that_of_parts_of_the_training():
     assert images_per_second(points, 9) == [40.0, 40.0, 20.0, 20.0]
     with pytest.raises(RunFailedError, match="too few steps"):
         images_per_second(points[:1], 2)
+
+
+def test_a_part_in_less_than_a_millisecond_is_measured_with_the_next_one():
+    points = loss_points(*[1.0] * 5, seconds=(1.0, 1.0, 2.0, 3.0, 3.0), images=40)
+    assert images_per_second(points, 4) == [80.0, 40.0]
+    with pytest.raises(RunFailedError, match="too few steps"):
+        images_per_second(points[:2], 2)
