@@ -36,6 +36,7 @@ def make_parts(split, *, classes=10, device="cpu", **settings):
         train=ImageSplit(images=split.images.to(device), targets=split.targets.to(device)),
         average=None,
         precision="fp32",
+        class_weights=None,
         log=print,
     )
 

@@ -87,6 +87,8 @@ def test_every_setting_is_followed_and_saved_weights_are_evaluated_again_the_sam
         "warmup_start_factor": 0.1,
         "final_lr_factor": 0.05,
         "label_smoothing": 0.2,
+        "class_weights": "balanced",
+        "sampler": "weighted",
         "ema_decay": 0.9,
         "translate": 2,
         "flip": "random",

@@ -51,6 +51,8 @@ OTHERS = {
     "warmup_start_factor": 0.1,
     "final_lr_factor": 0.1,
     "label_smoothing": 0.1,
+    "class_weights": "balanced",
+    "sampler": "weighted",
     "weight_averaging": "ema",
     "ema_decay": 0.5,
     "translate": 2,

@@ -3,6 +3,7 @@
 import dataclasses
 import difflib
 import math
+import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from enum import StrEnum
 from typing import Any, TypeVar
@@ -11,6 +12,17 @@ Value = TypeVar("Value")
 
 Check = Callable[[Any], str | None]
 """Return the error message for a value; None if it is valid."""
+
+
+_TYPES: dict[Any, tuple[type, ...]] = {float | None: (float, type(None))}
+TYPE_NAMES: dict[Any, str] = {
+    int: "a whole number",
+    float: "a number",
+    float | None: "a number",
+    str: "text",
+    bool: "true or false",
+}
+"""What a value of each type must be, for an error."""
 
 
 class Group(StrEnum):
@@ -129,6 +141,23 @@ def one_of(*names: str) -> Check:
         return None if value in names else f"must be one of {', '.join(names)}{suggestion(value, names)}"
 
     return check
+
+
+def device_name(value: str) -> str | None:
+    """The name of a device."""
+    right = re.fullmatch(r"auto|cpu|mps|cuda(:(0|[1-9][0-9]{0,2}))?", value)
+    return None if right else "must be auto, cpu, cuda, cuda:N or mps, with an N such as 0 or 1"
+
+
+def not_empty(value: str) -> str | None:
+    """Any text but blanks."""
+    return None if value.strip() else "must not be empty"
+
+
+def type_error(field: "dataclasses.Field[Any]", value: object) -> str | None:
+    """The error message for a value of another type than that of `field`; None for one of its type."""
+    expected = _TYPES.get(field.type, (field.type,))
+    return None if type(value) in expected else f"must be {TYPE_NAMES[field.type]}"
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:

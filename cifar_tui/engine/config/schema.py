@@ -1,12 +1,22 @@
 """`TrainConfig`: every setting of a run and every check of a value. Imports no torch."""
 
 import dataclasses
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from cifar_tui.engine.config.fields import Group, choice, number, setting, suggestion, switch, whole
+from cifar_tui.engine.config.fields import (
+    Group,
+    choice,
+    device_name,
+    not_empty,
+    number,
+    setting,
+    suggestion,
+    switch,
+    type_error,
+    whole,
+)
 from cifar_tui.engine.config.presets import PRESET_SUMMARIES, PRESETS
 from cifar_tui.engine.data.registry import SOURCES
 from cifar_tui.engine.errors import ConfigError
@@ -19,24 +29,6 @@ Setting = int | float | str | bool | None
 """The value of a setting."""
 
 _MAX_SEED = 2**63 - 1
-_TYPES: dict[Any, tuple[type, ...]] = {float | None: (float, type(None))}
-TYPE_NAMES: dict[Any, str] = {
-    int: "a whole number",
-    float: "a number",
-    float | None: "a number",
-    str: "text",
-    bool: "true or false",
-}
-"""What a value of each type must be, for an error."""
-
-
-def _device(value: str) -> str | None:
-    right = re.fullmatch(r"auto|cpu|mps|cuda(:(0|[1-9][0-9]{0,2}))?", value)
-    return None if right else "must be auto, cpu, cuda, cuda:N or mps, with an N such as 0 or 1"
-
-
-def _not_empty(value: str) -> str | None:
-    return None if value.strip() else "must not be empty"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -59,7 +51,7 @@ class TrainConfig:
     data: str = setting(
         "auto",
         "cifar10 (auto: the same), synthetic, a folder of images, or cifar-10-python.tar.gz",
-        _not_empty,
+        not_empty,
         suggestions=SOURCES,
         in_step=False,
         in_recipe=False,
@@ -89,7 +81,7 @@ class TrainConfig:
     device: str = setting(
         "auto",
         "auto, cpu, cuda, cuda:N or mps",
-        _device,
+        device_name,
         suggestions=("auto", "cpu", "cuda", "cuda:0", "mps"),
         in_step=False,
         in_recipe=False,
@@ -142,6 +134,21 @@ class TrainConfig:
         0.0,
         "share of the target spread evenly over all classes",
         number(0, 1, below=True),
+        group=Group.OPTIMIZER,
+    )
+    class_weights: str = choice(
+        "none",
+        "weights of the classes in the training loss; balanced: images / (classes × images of the class)",
+        ("none", "balanced"),
+        in_recipe=False,
+        group=Group.OPTIMIZER,
+    )
+    sampler: str = choice(
+        "shuffle",
+        "training images of an epoch; weighted: drawn with replacement, every class equally often",
+        ("shuffle", "weighted"),
+        in_step=False,
+        in_recipe=False,
         group=Group.OPTIMIZER,
     )
     weight_averaging: str = choice(
@@ -296,7 +303,7 @@ class TrainConfig:
     data_dir: str = setting(
         "data",
         "folder for downloads and caches",
-        _not_empty,
+        not_empty,
         in_step=False,
         in_recipe=False,
         resumable=True,
@@ -306,7 +313,7 @@ class TrainConfig:
     def __post_init__(self) -> None:
         for field in SETTINGS.values():
             value = getattr(self, field.name)
-            reason = _type_error(field, value) or field.metadata["check"](value)
+            reason = type_error(field, value) or field.metadata["check"](value)
             if reason:
                 raise ConfigError(f"{field.name} {value!r} {reason}", field=field.name)
         model = MODELS[self.model]
@@ -389,8 +396,3 @@ def _widened(name: str, value: Setting) -> Setting:
     if kind in {float, float | None} and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     return value
-
-
-def _type_error(field: "dataclasses.Field[Any]", value: object) -> str | None:
-    expected = _TYPES.get(field.type, (field.type,))
-    return None if type(value) in expected else f"must be {TYPE_NAMES[field.type]}"

@@ -1,6 +1,7 @@
 """Settings as a user reads and writes them: in the form and on the command line. Imports no torch."""
 
-from cifar_tui.engine.config.schema import TYPE_NAMES, Setting, setting_field
+from cifar_tui.engine.config.fields import TYPE_NAMES
+from cifar_tui.engine.config.schema import Setting, setting_field
 from cifar_tui.engine.errors import ConfigError
 
 _SWITCH_WORDS = {

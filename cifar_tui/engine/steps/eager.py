@@ -47,6 +47,8 @@ class EagerSteps:
         self._batch_size = config.batch_size
         self._seed = config.seed
         self._label_smoothing = config.label_smoothing
+        self._class_weights = parts.class_weights
+        self._repeats_images = config.sampler == "weighted"
         self._augmentation = Augmentation(translate=config.translate, flip=config.flip, cutout=config.cutout)
         self._memory_format = torch.channels_last if config.channels_last else torch.contiguous_format
         self._compile = compiles(config, self._device)
@@ -137,7 +139,9 @@ class EagerSteps:
         with autocast(self._precision, inputs.device):
             logits = self._forward(inputs)
         logits = logits.float()
-        loss = functional.cross_entropy(logits, targets, label_smoothing=self._label_smoothing)
+        loss = functional.cross_entropy(
+            logits, targets, weight=self._class_weights, label_smoothing=self._label_smoothing
+        )
         self._backward(loss, len(targets))
         self._optimizer.step()
         self._step += 1
@@ -160,7 +164,7 @@ class EagerSteps:
             self._net.load_state_dict(state["trained"])
 
     def _batches(self, order: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-        epoch = self._step // self._epoch.steps
+        epoch, batch = divmod(self._step, self._epoch.steps)
         params = sample_augmentation(
             self._augmentation,
             len(self._train),
@@ -175,6 +179,7 @@ class EagerSteps:
             self._batch_size,
             self._augmentation,
             params,
+            first_draw=batch * self._batch_size if self._repeats_images else None,
             low_res=epoch < self._low_res_epochs,
             memory_format=self._memory_format,
         )

@@ -1,14 +1,16 @@
-"""The batches of an epoch: how many, in which order (that of the tutorial's DataLoader), augmented."""
+"""The batches of an epoch: how many, in which order (that of PyTorch's DataLoader), augmented."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
 from cifar_tui.engine.data.dataset import ImageSplit
 from cifar_tui.engine.training.augment import Augmentation, AugmentParams, augment, downscale
+from cifar_tui.engine.training.class_balance import image_weights
 
 _SMALLEST_LAST_BATCH = 0.25
 _ROUNDING = 1e-9
@@ -47,11 +49,36 @@ def shuffled_order(count: int) -> Tensor:
     return torch.randperm(count, generator=generator)
 
 
-def reshuffled_order(count: int, rng_state: Tensor) -> Tensor:
-    """The order that `shuffled_order` drew from `rng_state`; leaves torch's global generator alone."""
+def weighted_order(weights: Tensor) -> Tensor:
+    """The images, int64 (N,), that `DataLoader(sampler=WeightedRandomSampler(weights, N))` draws next.
+
+    Draws from torch's global generator what the DataLoader draws: the base seed of its workers, unused here,
+    and the images, with replacement.
+
+    Args:
+        weights: float64 (N,), how likely each image is drawn.
+    """
+    _draw_seed()
+    return torch.multinomial(weights, len(weights), replacement=True)
+
+
+def epoch_sampler(sampler: str, targets: Tensor) -> Callable[[], Tensor]:
+    """What draws the order of the next epoch, int64 (N,), as the setting `sampler` says.
+
+    Args:
+        sampler: "shuffle" or "weighted".
+        targets: int64 (N,), the classes of the training images.
+    """
+    if sampler == "weighted":
+        return partial(weighted_order, image_weights(targets))
+    return partial(shuffled_order, len(targets))
+
+
+def redrawn(draw: Callable[[], Tensor], rng_state: Tensor) -> Tensor:
+    """The order that `draw` drew from `rng_state`; leaves torch's global generator alone."""
     now = torch.get_rng_state()
     torch.set_rng_state(rng_state)
-    order = shuffled_order(count)
+    order = draw()
     torch.set_rng_state(now)
     return order
 
@@ -72,6 +99,7 @@ def augmented_batches(
     augmentation: Augmentation,
     params: AugmentParams,
     *,
+    first_draw: int | None = None,
     low_res: bool,
     memory_format: torch.memory_format,
 ) -> Iterator[tuple[Tensor, Tensor]]:
@@ -86,6 +114,8 @@ def augmented_batches(
         batch_size: images per batch.
         augmentation: how they are augmented.
         params: sampled for it, in this epoch.
+        first_draw: where `order` begins in the epoch, if it has images several times, which then differ in
+            their augmentation; None if it has each only once.
         low_res: whether images are downscaled to 3/4 of their size.
         memory_format: of the inputs.
 
@@ -93,8 +123,10 @@ def augmented_batches(
         Inputs, float32 (B, 3, H, W), and targets, int64 (B,), on the device of `train`.
     """
     prepared = max(1, _PREPARED_IMAGES // batch_size) * batch_size
-    for indices in torch.split(order.to(train.targets.device), prepared):
-        inputs = augment(train.images, indices, params, augmentation)
+    order = order.to(train.targets.device)
+    draws = order if first_draw is None else torch.arange(len(order), device=order.device) + first_draw
+    for indices, rows in zip(torch.split(order, prepared), torch.split(draws, prepared), strict=True):
+        inputs = augment(train.images, indices, params, augmentation, draws=rows)
         if low_res:
             inputs = downscale(inputs)
         inputs, targets = inputs.contiguous(memory_format=memory_format), train.targets[indices]

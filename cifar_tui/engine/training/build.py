@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from cifar_tui.engine.checkpoint.state import check_optimizer, hyperparameters
@@ -24,6 +24,7 @@ from cifar_tui.engine.optim.weight_averaging import WeightAverage
 from cifar_tui.engine.steps.backend import BackendFailedError, StepParts, StepRunner
 from cifar_tui.engine.steps.select import BackendChoice, eager, not_available
 from cifar_tui.engine.training.batches import low_res_epochs
+from cifar_tui.engine.training.class_balance import balanced_weights
 
 _PROBED_IMAGES = 128
 
@@ -110,6 +111,7 @@ def build_training(
         train=train,
         average=average,
         precision=precision,
+        class_weights=_class_weights(config, train, num_classes, log),
         log=log,
     )
     _log_what_settings_hide(config, train.targets.device, log)
@@ -189,6 +191,22 @@ def _resolve_precision(
     return precision
 
 
+def _class_weights(
+    config: TrainConfig, train: ImageSplit, num_classes: int, log: Callable[[str], None]
+) -> Tensor | None:
+    if config.class_weights == "none":
+        return None
+    weights = balanced_weights(train.targets, num_classes)
+    counts = torch.bincount(train.targets)
+    most, fewest = int(counts.max()), int(counts[counts > 0].min())
+    low, high = float(weights[weights > 0].min()), float(weights.max())
+    log(
+        f"class_weights balanced: the loss counts a class from {low:.3g} ({most:,} images) to {high:.3g} "
+        f"times ({fewest:,} images)"
+    )
+    return weights.float().to(train.targets.device)
+
+
 def _log_what_settings_hide(config: TrainConfig, device: torch.device, log: Callable[[str], None]) -> None:
     """Log when a setting has no effect because of another, or of the machine."""
     if config.compile == "auto" and device.type == "cuda" and (missing := missing_for_compiling(device)):
@@ -198,5 +216,7 @@ def _log_what_settings_hide(config: TrainConfig, device: torch.device, log: Call
             f"all epochs train on full-size images: low_res_fraction {config.low_res_fraction} with "
             f"epochs {config.epochs} is less than one epoch"
         )
+    if config.class_weights != "none" and config.sampler == "weighted":
+        log("rare classes count twice: sampler weighted already draws every class equally often")
     if config.lr_schedule == "one-cycle" and not config.warmup_fraction:
         log("lr_schedule one-cycle without warmup_fraction is the same as cosine")

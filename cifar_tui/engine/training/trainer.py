@@ -29,7 +29,7 @@ from cifar_tui.engine.events import (
     TrainingFinished,
 )
 from cifar_tui.engine.steps.backend import StepResult
-from cifar_tui.engine.training.batches import epoch_size, reshuffled_order, shuffled_order
+from cifar_tui.engine.training.batches import epoch_sampler, epoch_size, redrawn
 from cifar_tui.engine.training.build import TrainingSetup
 from cifar_tui.engine.training.metrics import Stopwatch
 from cifar_tui.engine.training.reporting import Reporter
@@ -105,6 +105,7 @@ class Trainer:
         self._save_every = config.checkpoint_every_epochs
         epoch = epoch_size(setup.net, len(setup.train), config.batch_size)
         self.steps_per_epoch, self._images_per_epoch = epoch.steps, epoch.images
+        self._draw_order = epoch_sampler(config.sampler, setup.train.targets)
         self._clock = Stopwatch()
         self._reporter = Reporter(
             emit=run.emit,
@@ -224,9 +225,9 @@ class Trainer:
             self.epoch, self.batch, self._epoch_done = epoch, 0, False
             self._reporter.metrics.begin_epoch()
             self._epoch_rng_state = torch.get_rng_state()
-            order = shuffled_order(len(self._setup.train))
+            order = self._draw_order()
         else:
-            order = reshuffled_order(len(self._setup.train), self._epoch_rng_state)
+            order = redrawn(self._draw_order, self._epoch_rng_state)
         return order[self.batch * self._batch_size : self._images_per_epoch]
 
     def _count(self, result: StepResult) -> None:

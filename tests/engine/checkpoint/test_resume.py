@@ -134,11 +134,20 @@ EVERYTHING = {
     "translate": 2,
     "flip": "random",
     "cutout": 6,
+    "class_weights": "balanced",
+    "sampler": "weighted",
     "low_res_fraction": 0.4,
     "precision": "bf16",
     "channels_last": True,
     "log_every": 4,
 }
+
+
+@pytest.mark.parametrize("stop_at", [70, 75])
+def test_images_drawn_with_replacement_are_drawn_again_the_same(dataset, tmp_path, backend, stop_at):
+    uninterrupted = Training(dataset, tmp_path / "uninterrupted", backend=backend, sampler="weighted")
+    parts = resumed(dataset, tmp_path / "run", [stop_at], backend=backend, sampler="weighted")
+    assert_equal(uninterrupted, parts)
 
 
 @pytest.mark.parametrize("averaging", ["none", "ema", "lookahead"])

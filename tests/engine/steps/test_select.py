@@ -39,6 +39,11 @@ def test_frequent_chart_points_and_log_lines_are_an_obstacle_to_graphs_only():
     assert chosen(device=CUDA, chart_every=25, log_every=25).backend.name == "cuda_graph"
 
 
+def test_every_backend_trains_on_the_images_that_a_sampler_draws():
+    assert chosen(sampler="weighted").backend.name == "numba"
+    assert chosen(device=CUDA, sampler="weighted").backend.name == "cuda_graph"
+
+
 def test_on_a_gpu_cuda_graphs_run_it():
     assert chosen(device=CUDA).sentence() == f"backend cuda_graph: {FASTEST}"
     assert chosen(device=CUDA, images=1, resumed="cuda_graph").backend.name == "cuda_graph"
@@ -50,6 +55,8 @@ def test_on_a_gpu_cuda_graphs_run_it():
     [
         ({"images": 2880}, "numba does not pay off for 2,880 training images over all epochs"),
         ({"images": 2880, "model": "airbench-tiny"}, "numba does not support model airbench-tiny"),
+        ({"class_weights": "balanced"}, "numba does not support class_weights balanced"),
+        ({"device": CUDA, "class_weights": "balanced"}, "cuda_graph does not support class_weights balanced"),
         ({"backend": "eager"}, "set with backend=eager"),
         ({"batch_size": 128}, "numba takes batch sizes up to 64"),
         ({"device": torch.device("mps")}, "no other backend runs on mps"),

@@ -121,3 +121,28 @@ def test_a_part_of_the_images_is_changed_as_in_the_whole(images):
     indices = torch.tensor([7, 1, 3_999])
     whole = augment(images, torch.arange(len(images)), params, settings)
     assert torch.equal(augment(images, indices, params, settings), whole[indices])
+
+
+@pytest.mark.parametrize("settings", [{"translate": 3}, {"cutout": 5}, {"flip": "random"}])
+def test_an_image_drawn_several_times_in_an_epoch_differs_each_time(images, settings):
+    augmentation = Augmentation(**settings)
+    params = sampled(len(images), **settings)
+    same, draws = torch.full((50,), 7), torch.arange(100, 150)
+    changed = augment(images, same, params, augmentation, draws=draws)
+    assert len(changed.unique(dim=0)) > 1
+    expected = [
+        augment(images[7:8].expand(len(images), -1, -1, -1), row, params, augmentation)
+        for row in draws.split(1)
+    ]
+    assert torch.equal(changed, torch.cat(expected))
+
+
+def test_an_image_drawn_several_times_alternates_its_own_flip(images):
+    flip = Augmentation(flip="alternating")
+    same, draws = torch.full((50,), 7), torch.arange(100, 150)
+    epochs = [
+        augment(images, same, sampled(len(images), epoch=epoch, flip="alternating"), flip, draws=draws)
+        for epoch in (0, 1)
+    ]
+    assert [len(changed.unique(dim=0)) for changed in epochs] == [1, 1]
+    assert torch.equal(epochs[0], epochs[1].flip(3))
