@@ -165,10 +165,11 @@ class Validated(Event):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrainingFinished(Event):
-    """Training ended: after the last step (`completed`), or after a requested stop.
+    """Training ended: after the last step or by `early_stop` (`completed`), or after a requested stop.
 
     `images` counts training images over all epochs. `final_loss` is the last running loss, or the mean of the
-    epoch if there was none; it may be NaN.
+    epoch if there was none; it may be NaN. `early_stop` says why it ended before the last epoch, "" if it did
+    not.
     """
 
     completed: bool
@@ -177,6 +178,7 @@ class TrainingFinished(Event):
     train_seconds: float
     images: int
     final_loss: float
+    early_stop: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

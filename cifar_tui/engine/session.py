@@ -61,7 +61,9 @@ from cifar_tui.engine.training.build import (
     create_predictor,
     training_arithmetic,
 )
-from cifar_tui.engine.training.trainer import RunContext, Trainer
+from cifar_tui.engine.training.run_context import RunContext
+from cifar_tui.engine.training.trainer import Trainer
+from cifar_tui.engine.training.validation import check_patience
 from cifar_tui.terminal.process_tuning import gc_frozen
 
 
@@ -158,6 +160,7 @@ class Session:
             match = partial(match_resumed, resumed, config.epochs)
             dataset = self._load_data(config, match, scales=scales_in(resumed["scales"]))
         kept, held_out = validation_split(dataset, config.val_size, seed=config.seed)
+        check_patience(config.patience, held_out)
         needed = (dataset.train.images.nbytes + dataset.test.images.nbytes) / 2**20
         with out_of_memory_explained(device, f"the images need {needed:,.0f} MiB; {FREE_MEMORY}"):
             train, self._test = _on_device(kept, device), _on_device(dataset.test, device)

@@ -73,7 +73,8 @@ def plan_resume(folder: Path, form: TrainConfig) -> ResumePlan:
 def has_finished(snapshot: RunSnapshot) -> bool:
     """Whether a run has trained and evaluated all its epochs, so that only more epochs resume it."""
     finished, evaluated = snapshot.finished, snapshot.evaluated
-    return finished is not None and finished.completed and evaluated is not None and evaluated.final
+    has_trained = finished is not None and finished.completed and not finished.early_stop
+    return has_trained and evaluated is not None and evaluated.final
 
 
 def own_epochs(run: ListedRun) -> int:
@@ -89,6 +90,12 @@ def why_not_resumable(run: ListedRun, form_epochs: int) -> str:
         return f"Run {name} is already running. Press enter to open it."
     if run.config is None:
         return f"Run {name} cannot be resumed: its config.toml is unreadable."
+    has_patience = bool((run.config or {}).get("patience"))
+    if run.state == "done" and run.summary and has_patience and run.summary.epoch < own_epochs(run):
+        return (
+            f"Run {name} stopped early, after epoch {run.summary.epoch}. To train longer, open it, raise "
+            "patience in Settings and press u."
+        )
     if run.state == "done" and form_epochs <= own_epochs(run):
         return f"Run {name} is already finished. To train longer, set more epochs in Settings first."
     return ""
@@ -174,7 +181,16 @@ def config_to_resume(folder: Path, wanted: TrainConfig | None = None) -> TrainCo
             f"run {name} is already in epoch {summary.epoch}; set epochs to at least {summary.epoch}",
             field="epochs",
         )
-    if summary.completed and is_regular(folder / REPORT_FILE) and config.epochs <= own.epochs:
+    if not summary.completed or not is_regular(folder / REPORT_FILE):
+        return config
+    if own.patience and summary.epoch < own.epochs:
+        if 0 < config.patience <= own.patience:
+            raise ConfigError(
+                f"run {name} stopped early, after epoch {summary.epoch} of {own.epochs}; to train longer: "
+                f"{command('train --set patience=N --resume', folder)}, with N above {own.patience}, or none",
+                field="patience",
+            )
+    elif config.epochs <= own.epochs:
         raise ConfigError(
             f"run {name} is already finished; to train longer: "
             f"{command('train --epochs N --resume', folder)}, with N above {own.epochs}"

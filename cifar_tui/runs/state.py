@@ -158,9 +158,9 @@ class RunSnapshot(RunProgress):
 
     @property
     def closing_message(self) -> str:
-        """What to say when training has ended; "" if it was completed."""
+        """What to say when training has ended; "" after its last epoch."""
         if self.finished is None or self.finished.completed:
-            return ""
+            return "" if self.finished is None else self.finished.early_stop
         of_total = "" if self.started is None else f" of {self.started.total_steps:,}"
         return f"{STOPPED} and saved at step {self.finished.step:,}{of_total}"
 

@@ -15,7 +15,8 @@ from cifar_tui.engine.optim.build import create_optimizer
 from cifar_tui.engine.steps.backend import StepParts
 from cifar_tui.engine.steps.select import BackendChoice, get_backend
 from cifar_tui.engine.training.build import build_training
-from cifar_tui.engine.training.trainer import RunContext, Trainer
+from cifar_tui.engine.training.run_context import RunContext
+from cifar_tui.engine.training.trainer import Trainer
 
 
 def first_images(dataset, count):

@@ -101,6 +101,7 @@ def test_every_setting_is_followed_and_saved_weights_are_evaluated_again_the_sam
         "chart_every": 1,
         "eval_every": 0,
         "val_size": 4,
+        "patience": 5,
         "checkpoint_every_epochs": 0,
         "checkpoint_every_minutes": 1.0,
         "seed": 3,

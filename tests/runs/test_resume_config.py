@@ -35,6 +35,7 @@ CHANGEABLE = {
     "device": "cuda:1",
     "tta": "mirror",
     "eval_every": 2,
+    "patience": 3,
     "checkpoint_every_epochs": 0,
     "checkpoint_every_minutes": 0.5,
 }
@@ -80,8 +81,8 @@ def folder(tmp_path):
     return folder
 
 
-def complete(folder):
-    write_summary(folder, RunSummary(phase=Phase.DONE, completed=True))
+def complete(folder, *, epoch=0):
+    write_summary(folder, RunSummary(phase=Phase.DONE, completed=True, epoch=epoch))
     (folder / "report.json").write_text("{}")
 
 
@@ -210,6 +211,32 @@ def test_a_plan_is_refused_as_a_resume_is(folder):
     assert plan_resume(folder, OWN.replace(epochs=4)).config.epochs == 4
 
 
+def test_a_run_that_stopped_early_is_refused_unless_it_has_more_patience(folder):
+    own = OWN.replace(patience=2)
+    write_config(folder, own)
+    complete(folder, epoch=2)
+    refused = refusal(folder)
+    assert "stopped early, after epoch 2 of 3; to train longer: " in refused
+    assert f"cifar-tui train --set patience=N --resume {folder.name} " in refused
+    assert refused.endswith(", with N above 2, or none")
+    assert "stopped early" in refusal(folder, own.replace(epochs=9)), "more epochs alone change nothing"
+    assert "stopped early" in refusal(folder, own.replace(patience=1))
+    for patience in (3, 0):
+        assert config_to_resume(folder, own.replace(patience=patience)).patience == patience
+        assert plan_resume(folder, own.replace(patience=patience)).config.patience == patience
+    (folder / "report.json").unlink()
+    assert config_to_resume(folder) == own, "its last evaluation is left to do"
+
+
+def test_the_list_says_how_a_run_that_stopped_early_trains_longer():
+    run = listed("run", state="done", epochs=3, patience=2)  # after two epochs
+    assert why_not_resumable(run, 9) == (
+        "Run run stopped early, after epoch 2. To train longer, open it, raise patience in Settings and "
+        "press u."
+    )
+    assert why_not_resumable(listed("run", state="stopped", epochs=3, patience=2), 3) == ""
+
+
 @pytest.mark.parametrize(
     ("state", "epochs", "reason"),
     [
@@ -232,6 +259,8 @@ def test_a_run_has_finished_once_its_last_evaluation_is_there():
     assert not has_finished(folded(STARTED).snapshot())
     assert not has_finished(folded(STARTED, over).snapshot())
     assert has_finished(folded(STARTED, over, evaluated(300, 60, final=True)).snapshot())
+    early = finished(early_stop="stopped early after epoch 2")
+    assert not has_finished(folded(STARTED, early, evaluated(300, 60, final=True)).snapshot())
     stopped = finished(completed=False, step=100)
     assert not has_finished(folded(STARTED, stopped, evaluated(100, 60, final=True)).snapshot())
 

@@ -252,6 +252,15 @@ def test_a_run_that_was_stopped_is_not_one_that_is_done():
     assert stopped_early(evaluated_file.snapshot()) == ""
 
 
+def test_a_run_that_stopped_early_is_done_and_says_why():
+    why = "stopped early after epoch 1: no better validation accuracy for 1 epoch"
+    snapshot = folded(
+        STARTED, finished(step=500, early_stop=why), PhaseChanged(phase=Phase.DONE, message=why)
+    ).snapshot()
+    assert (snapshot.status, snapshot.closing_message, stopped_early(snapshot)) == ("done", why, "")
+    assert folded(STARTED, finished(step=2000)).snapshot().closing_message == ""
+
+
 def test_steps_without_a_chart_point_move_the_counters_and_not_the_curves():
     done = StepsDone(step=60, epoch=1, batch=60, train_seconds=0.6)
     state = folded(STARTED, point(50, loss=1.0), done)

@@ -160,6 +160,15 @@ def type_error(field: "dataclasses.Field[Any]", value: object) -> str | None:
     return None if type(value) in expected else f"must be {TYPE_NAMES[field.type]}"
 
 
+def widened(field: "dataclasses.Field[Any]", value: Any) -> Any:  # noqa: ANN401 - each setting has its own type
+    """A whole number as a float, an empty string as None, where one is wanted; the rest is checked later."""
+    if field.type == float | None and value == "":
+        return None
+    if field.type in {float, float | None} and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    return value
+
+
 def suggestion(name: str, known: Iterable[str]) -> str:
     """The end of an error about `name`: the nearest of the `known` names, if one is near."""
     close = difflib.get_close_matches(name, list(known), n=1)

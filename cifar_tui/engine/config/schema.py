@@ -16,6 +16,7 @@ from cifar_tui.engine.config.fields import (
     switch,
     type_error,
     whole,
+    widened,
 )
 from cifar_tui.engine.config.presets import PRESET_SUMMARIES, PRESETS
 from cifar_tui.engine.data.registry import SOURCES
@@ -234,6 +235,16 @@ class TrainConfig:
         group=Group.EVALUATION,
         words={"none": 0},
     )
+    patience: int = setting(
+        0,
+        "stop after so many epochs without a better validation accuracy; needs validation images (val_size)",
+        whole(0, 100_000),
+        in_step=False,
+        in_recipe=False,
+        resumable=True,
+        group=Group.EVALUATION,
+        words={"none": 0},
+    )
     tta: str = choice(
         "none",
         "test-time augmentation; mirror: average with the mirror image; mirror+translate: also with "
@@ -385,14 +396,4 @@ def build_config(values: Mapping[str, Any], *, base: TrainConfig | None = None) 
         setting_field(name)
     if base is None or "preset" in values:
         base = preset_config(values.get("preset", "tutorial"))
-    return base.replace(**{name: _widened(name, value) for name, value in values.items()})
-
-
-def _widened(name: str, value: Setting) -> Setting:
-    """A whole number as a float, an empty string as None, where one is wanted; the rest is checked later."""
-    kind = SETTINGS[name].type
-    if kind == float | None and value == "":
-        return None
-    if kind in {float, float | None} and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    return value
+    return base.replace(**{name: widened(SETTINGS[name], value) for name, value in values.items()})

@@ -2,7 +2,6 @@
 
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -12,15 +11,11 @@ from cifar_tui.engine.checkpoint.files import Checkpoint, all_finite, serialized
 from cifar_tui.engine.checkpoint.policy import RETRY_SECONDS, Saver
 from cifar_tui.engine.checkpoint.state import check_position, has_trained
 from cifar_tui.engine.config.schema import TrainConfig
-from cifar_tui.engine.control import RunControl
-from cifar_tui.engine.data.scales import Scales
 from cifar_tui.engine.device.memory import out_of_memory_explained, release_gpu_memory
-from cifar_tui.engine.disk.run_folder import RunFolder
 from cifar_tui.engine.errors import RunFailedError
 from cifar_tui.engine.evaluation.evaluate import EvalReport
 from cifar_tui.engine.events import (
     Alert,
-    Event,
     Message,
     Phase,
     PhaseChanged,
@@ -33,34 +28,10 @@ from cifar_tui.engine.training.batches import epoch_sampler, epoch_size, redrawn
 from cifar_tui.engine.training.build import TrainingSetup
 from cifar_tui.engine.training.metrics import Stopwatch
 from cifar_tui.engine.training.reporting import Reporter
+from cifar_tui.engine.training.run_context import RunContext
 from cifar_tui.engine.training.validation import BestEpoch
 
 _STEPS_PER_SAVE_CHECK = 10
-
-
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class RunContext:
-    """The run that a trainer belongs to.
-
-    Attributes:
-        folder: where checkpoints are written.
-        emit: takes every event; it must not block.
-        control: what others request of the run.
-        interactive: whether somebody can resume a run that paused itself; if not, it fails instead.
-        settings: saved in every checkpoint, by name.
-        provenance: what the outcome depends on besides the settings; saved too.
-        class_names: what the model's logits stand for; saved too.
-        scales: what is black and white in images of more than 8 bits; saved too.
-    """
-
-    folder: RunFolder
-    emit: Callable[[Event], None]
-    control: RunControl
-    interactive: bool
-    settings: Mapping[str, Any]
-    provenance: Mapping[str, Any]
-    class_names: tuple[str, ...]
-    scales: Scales
 
 
 class Trainer:
@@ -116,7 +87,11 @@ class Trainer:
             log_every=config.log_every,
             on_non_finite=self._pause_or_fail,
         )
-        self._best = None if validate is None else BestEpoch(evaluate=validate, weights=self._weights)
+        self._best = (
+            None
+            if validate is None
+            else BestEpoch(evaluate=validate, weights=self._weights, patience=config.patience)
+        )
         self._saver = Saver(
             run.folder,
             make=self._checkpoint,
@@ -174,11 +149,14 @@ class Trainer:
         self._validate_and_evaluate()
         first = self.epoch + 1 if self._epoch_done else self.epoch
         for epoch in range(first, self._epochs + 1):
-            if not self.train_epoch(epoch):
+            if self._early_stop or not self.train_epoch(epoch):
                 break
-        completed = (
+        early_stop = self._early_stop
+        completed = bool(early_stop) or (
             self.epoch == self._epochs and self.batch >= self.steps_per_epoch and not self._validation_due
         )
+        if early_stop:
+            self._emit(Message(text=early_stop))
         if completed:
             self._emit(Message(text="Finished Training", printed=True))
         self._emit(PhaseChanged(phase=Phase.SAVING))
@@ -191,6 +169,7 @@ class Trainer:
             train_seconds=self._clock.seconds,
             images=self._images_seen(),
             final_loss=self._reporter.metrics.epoch_loss.value if last_window is None else last_window,
+            early_stop=early_stop,
         )
         self._emit(finished)
         return finished
@@ -271,9 +250,16 @@ class Trainer:
             self._validation_due = validated is None
             if validated is not None:
                 self._emit(validated)
-        if self._evaluation_due:
+        if self._evaluation_due and not self._early_stop:  # the saved weights are evaluated instead
             self._evaluation_due = not self._evaluate(self.step)
             self._emit(PhaseChanged(phase=Phase.TRAINING))
+
+    @property
+    def _early_stop(self) -> str:
+        """Why training ends before the last epoch; "" if it does not."""
+        if self._best is None or not self._epoch_done or self.epoch == self._epochs:
+            return ""
+        return self._best.early_stop(self.epoch)
 
     def _answer_requests(self) -> bool:
         """Do what was requested from outside; false if that was to stop."""
