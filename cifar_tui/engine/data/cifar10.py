@@ -92,6 +92,11 @@ def is_regular_file(path: Path) -> bool:
     return os.path.isfile(path)  # noqa: PTH113 - as above
 
 
+def is_folder(path: Path) -> bool:
+    """Whether `path` is a folder; false if it is none or cannot be looked at."""
+    return os.path.isdir(path)  # noqa: PTH112 - as above
+
+
 def _read_batch(path: Path, md5: str, content: bytes | None) -> dict[bytes, Any]:
     """Unpickle an official file, from the same bytes whose MD5 is checked: `content`, or those at `path`."""
     advice = (

@@ -18,6 +18,14 @@ SOURCES: dict[str, str] = {
 A loader takes `data_dir` (for downloads and caches), `seed` and `progress`, and returns a `Dataset`.
 """
 
+FILES: dict[str, str] = {
+    ".npz": "cifar_tui.engine.data.npz_file:load_npz",
+}
+"""`module:name` of the loader of each kind of file, by how its name ends.
+
+A loader takes the path too, and the `scales` of the run that the images are for.
+"""
+
 DOWNLOADED = ("auto", "cifar10")
 """The names in `SOURCES` that stand for the official images, which are downloaded."""
 

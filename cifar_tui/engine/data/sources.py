@@ -1,14 +1,16 @@
 """Load a dataset that is named by a keyword or by a path."""
 
+import os
 import pkgutil
 from collections.abc import Callable
 from pathlib import Path
 
-from cifar_tui.engine.data.cifar10 import find_official_files, is_regular_file, load_cifar10
+from cifar_tui.engine.data.cifar10 import find_official_files, is_folder, is_regular_file, load_cifar10
 from cifar_tui.engine.data.dataset import Dataset
 from cifar_tui.engine.data.folder import load_folder
-from cifar_tui.engine.data.registry import SOURCES, Progress, user_path
+from cifar_tui.engine.data.registry import FILES, SOURCES, Progress, user_path
 from cifar_tui.engine.data.scales import Scales
+from cifar_tui.engine.errors import DataUnavailableError
 from cifar_tui.engine.events import LoadingProgress
 
 
@@ -24,8 +26,8 @@ def load_dataset(
     """Load a dataset into memory.
 
     Args:
-        source: a key of `SOURCES`, the path of a folder, of images or of the official CIFAR-10 files, or that
-            of their archive.
+        source: a key of `SOURCES`, the path of a folder, of images or of the official CIFAR-10 files, that of
+            their archive, or that of a file that `FILES` knows.
         data_dir: where downloads and caches are kept; created if needed.
         seed: random seed of the synthetic images, and of the split of an image folder without one.
         report: receives the progress; see `Progress`.
@@ -42,6 +44,13 @@ def load_dataset(
         dataset: Dataset = load(data_dir=data_dir, seed=seed, progress=progress)
         return dataset
     path = user_path(source)
+    loader = FILES.get(path.suffix.lower())
+    if loader is not None and not is_folder(path):
+        if os.path.exists(path) and not is_regular_file(path):  # noqa: PTH110 - as in `is_folder`
+            raise DataUnavailableError(f"'{path}' is not a regular file: give the path of one")
+        load = pkgutil.resolve_name(loader)
+        loaded: Dataset = load(path, data_dir=data_dir, seed=seed, progress=progress, scales=scales)
+        return loaded
     official = path if is_regular_file(path) else find_official_files(path)
     if official is not None:
         return load_cifar10(data_dir=data_dir, seed=seed, progress=progress, path=official)
