@@ -102,7 +102,8 @@ def errors_explained(folder: Path) -> Iterator[None]:
     else:
         return
     raise DataUnavailableError(
-        f"{reason} '{shown(folder)}'; data takes {', '.join(SOURCES)} or the path of a folder"
+        f"{reason} '{shown(folder)}'; data takes {', '.join(SOURCES)} or the path of a folder, a .csv or "
+        "a .npz"
     )
 
 

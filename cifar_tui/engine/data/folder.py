@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +44,27 @@ _SPLIT_HINT = (
 )
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Listing:
+    """How messages call a folder or a table of images.
+
+    Attributes:
+        title: of the dataset.
+        where: the start of a sentence, such as "the folder 'cats'".
+        mark: what follows the name of a split.
+        no_images: the rest of the sentence if there are none; `{first}` is the first file left out.
+        no_class: what to do for a class without images.
+        no_split: what to do for `{split}` without images.
+    """
+
+    title: str
+    where: str
+    mark: str
+    no_images: str
+    no_class: str
+    no_split: str
+
+
 def load_folder(
     root: Path, *, data_dir: Path, seed: int, progress: Progress, scales: Scales | None = None
 ) -> Dataset:
@@ -63,8 +85,50 @@ def load_folder(
             `find_layout` refuses, or has a class or a split without images.
         CancelledError: the user requested a stop.
     """
-    found = scan_folder(root, progress)
-    decoded, errors = _read(root, found, cache_path(root, data_dir), progress)
+    return load_listed(
+        root,
+        scan_folder(root, progress),
+        Listing(
+            title=f"folder {root}",
+            where=f"the folder '{shown(root)}'",
+            mark="/",
+            no_images=f"has no images in its class folders{{first}}: {EXPECTED_LAYOUT}",
+            no_class="add images or remove its folder",
+            no_split="add images to {split}/",
+        ),
+        cache_path(root, data_dir),
+        seed=seed,
+        progress=progress,
+        scales=scales,
+    )
+
+
+def load_listed(
+    root: Path,
+    found: FoundFolder,
+    listing: Listing,
+    cache: Path,
+    *,
+    seed: int,
+    progress: Progress,
+    scales: Scales | None = None,
+) -> Dataset:
+    """Load the images that `found` lists: decode them, or take them from the cache.
+
+    Args:
+        root: the folder that the paths in `found` are relative to.
+        found: the files, their classes and their splits.
+        listing: how messages call what lists them.
+        cache: the file of the cache.
+        seed: chooses the test images where there is no split.
+        progress: see `Progress`.
+        scales: see `load_folder`.
+
+    Raises:
+        DataUnavailableError: a class or a split has no images.
+        CancelledError: the user requested a stop.
+    """
+    decoded, errors = _read(root, found, cache, progress)
     own, scales = decoded.scales, scales or {}
     if any(kind in scales and scales[kind] != tuple(scale) for kind, (_, *scale) in own.items()):
         decoded, errors = _decode(root, found, _usable(found), progress, scales)  # not kept in the cache
@@ -74,7 +138,7 @@ def load_folder(
     without_reader = {position for position, error in errors.items() if error.missing}
     split_of = np.array([file.split for file in found.files])[decoded.files]
     targets = torch.tensor([file.target for file in found.files], dtype=torch.int64)[decoded.files]
-    _check_classes(root, layout, targets, skipped)
+    _check_classes(listing, layout, targets, skipped)
     indices = {split: torch.from_numpy(np.flatnonzero(split_of == split)) for split in layout.splits}
     files = [found.files[index] for index in decoded.files]
     if UNSPLIT in indices:
@@ -82,8 +146,9 @@ def load_folder(
         indices = {TRAIN: torch.nonzero(~test).flatten(), TEST: torch.nonzero(test).flatten()}
     for split, kind in ((TRAIN, "training"), (TEST, "test"), (VALIDATION, "validation")):
         if split in indices and not len(indices[split]):
-            hint = f"add images to {layout.splits[split]}/" if split in layout.splits else _SPLIT_HINT
-            raise DataUnavailableError(f"the folder '{shown(root)}' has no {kind} images: {hint}")
+            named = layout.splits.get(split)
+            hint = _SPLIT_HINT if named is None else listing.no_split.format(split=named)
+            raise DataUnavailableError(f"{listing.where} has no {kind} images: {hint}")
     counts = {
         split: torch.bincount(targets[chosen], minlength=len(layout.class_names)).tolist()
         for split, chosen in indices.items()
@@ -95,9 +160,11 @@ def load_folder(
         split: ImageSplit(images=decoded.images[chosen], targets=targets[chosen])
         for split, chosen in indices.items()
     }
-    line = summary_line(found, decoded, test_images=len(splits[TEST]), skipped=len(skipped))
+    line = summary_line(
+        found, decoded, test_images=len(splits[TEST]), skipped=len(skipped), mark=listing.mark
+    )
     return Dataset(
-        title=f"folder {root}",
+        title=listing.title,
         synthetic=False,
         class_names=layout.class_names,
         train=splits[TRAIN],
@@ -112,10 +179,10 @@ def load_folder(
         warnings=(
             *skipped_warnings(_listed(found, reasons, but=without_reader)),
             *layout.warnings,
-            *group_warnings(files, layout.class_names),
+            *(group_warnings(files, layout.class_names) if layout.classes else ()),
             *missing_reader_warnings(found, errors),
             *scale_warnings(decoded.scales, own),
-            *class_warnings(layout.class_names, counts, folders=layout.splits),
+            *class_warnings(layout.class_names, counts, folders=layout.splits, mark=listing.mark),
             *duplicates,
         ),
         seeded_split=UNSPLIT in layout.splits,
@@ -252,17 +319,14 @@ def _listed(found: FoundFolder, reasons: dict[int, str], *, but: Collection[int]
     return [f"{path}: {reasons[position]}" for path, position in listed]
 
 
-def _check_classes(root: Path, layout: Layout, targets: Tensor, skipped: list[str]) -> None:
+def _check_classes(listing: Listing, layout: Layout, targets: Tensor, skipped: list[str]) -> None:
     counts = torch.bincount(targets, minlength=len(layout.class_names)).tolist()
     empty = [name for name, count in zip(layout.class_names, counts, strict=True) if count == 0]
     if not empty:
         return
     first = f" ({len(skipped)} files skipped, the first: {skipped[0]})" if skipped else ""
     if len(empty) == len(counts):
-        raise DataUnavailableError(
-            f"the folder '{shown(root)}' has no images in its class folders{first}: {EXPECTED_LAYOUT}"
-        )
+        raise DataUnavailableError(f"{listing.where} {listing.no_images.format(first=first)}")
     raise DataUnavailableError(
-        f"the folder '{shown(root)}' has no images of class '{empty[0]}'{first}: "
-        "add images or remove its folder"
+        f"{listing.where} has no images of class '{empty[0]}'{first}: {listing.no_class}"
     )

@@ -32,7 +32,9 @@ _FEW_PIXELS = 8
 _Scale = tuple[int, float, float]
 
 
-def summary_line(found: FoundFolder, decoded: DecodedFolder, *, test_images: int, skipped: int) -> str:
+def summary_line(
+    found: FoundFolder, decoded: DecodedFolder, *, test_images: int, skipped: int, mark: str = "/"
+) -> str:
     """Describe the images by split, the files skipped and the resizing, in one line.
 
     Args:
@@ -40,12 +42,13 @@ def summary_line(found: FoundFolder, decoded: DecodedFolder, *, test_images: int
         decoded: its images.
         test_images: how many of them are test images.
         skipped: how many files are not images or could not be read.
+        mark: what follows the name of a split.
     """
     layout = found.layout
     counts = Counter(found.files[index].split for index in decoded.files)
     parts: list[str] = []
     for split, folder in layout.splits.items():
-        text = f"{folder}/ {counts[split]:,}" if folder else f"{counts[split]:,}"
+        text = f"{folder}{mark} {counts[split]:,}" if folder else f"{counts[split]:,}"
         if not parts:
             classes = {
                 found.files[index].target for index in decoded.files if found.files[index].split == split
@@ -145,7 +148,7 @@ def scale_sentence(kind: str, scale: _Scale) -> str:
 
 
 def class_warnings(
-    names: Sequence[str], counts: Mapping[str, Sequence[int]], *, folders: Mapping[str, str]
+    names: Sequence[str], counts: Mapping[str, Sequence[int]], *, folders: Mapping[str, str], mark: str = "/"
 ) -> list[str]:
     """Name the classes that a split lacks.
 
@@ -153,6 +156,7 @@ def class_warnings(
         names: of the classes.
         counts: the number of images of each class, by split.
         folders: the folder of each split; "" for a split that the program made.
+        mark: what follows the name of a split.
     """
     warnings = []
     for split, images in counts.items():
@@ -163,7 +167,7 @@ def class_warnings(
         if len(absent) > _NAMED_CLASSES:
             listed += ", …"
         one = len(absent) == 1
-        where = f" ({folders[split]}/)" if folders.get(split) else ""
+        where = f" ({folders[split]}{mark})" if folders.get(split) else ""
         who = f"{'class' if one else f'{len(absent):,} classes'} {listed}"
         if split == TRAIN:
             tested = sum(counts[TEST][index] for index in absent)

@@ -19,6 +19,7 @@ A loader takes `data_dir` (for downloads and caches), `seed` and `progress`, and
 """
 
 FILES: dict[str, str] = {
+    ".csv": "cifar_tui.engine.data.csv_file:load_csv",
     ".npz": "cifar_tui.engine.data.npz_file:load_npz",
 }
 """`module:name` of the loader of each kind of file, by how its name ends.

@@ -15,7 +15,7 @@ TRAIN, VALIDATION, TEST, UNSPLIT = "train", "validation", "test", ""
 """What the images of a folder are for; UNSPLIT: the program splits them."""
 
 # In any case. "valid" and "train" may be classes too (valid and invalid, train and bus): see `_is_split`.
-_SPLIT_NAMES = {
+SPLIT_NAMES = {
     "train": TRAIN,
     "training": TRAIN,
     "val": VALIDATION,
@@ -24,6 +24,8 @@ _SPLIT_NAMES = {
     "test": TEST,
     "testing": TEST,
 }
+"""The splits by the names that they have in folders and tables, in lower case."""
+
 _NAMED_FOLDERS = 5
 
 
@@ -57,7 +59,7 @@ def find_layout(root: Path) -> Layout:
             class folders or twice, or classes whose names differ in case only.
     """
     folders, loose = list_folder(root)
-    named = {name: _SPLIT_NAMES[name.casefold()] for name in folders if name.casefold() in _SPLIT_NAMES}
+    named = {name: SPLIT_NAMES[name.casefold()] for name in folders if name.casefold() in SPLIT_NAMES}
     inside = {name: list_folder(root / name) for name in named}
     warnings = []
     if _is_split(named, {name for name, (classes, _) in inside.items() if classes}, folders):

@@ -117,7 +117,7 @@ class Form:
             self._show_error(error)
         else:
             if metadata["folder"] and text not in metadata["suggestions"] and not _exists(text):
-                self.errors[name] = f"'{text}' is not a folder or an archive"
+                self.errors[name] = f"'{text}' is not a folder or a file"
         return name not in self.errors
 
     def initial(self, name: str) -> str:

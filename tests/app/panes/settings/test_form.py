@@ -186,7 +186,7 @@ def test_a_folder_that_does_not_exist_is_refused(form: Form, data: str, wrong: b
         with pytest.raises(ConfigError) as caught:
             form.read()
         assert caught.value.field == "data"
-        assert form.errors["data"] == f"'{data}' is not a folder or an archive"
+        assert form.errors["data"] == f"'{data}' is not a folder or a file"
     else:
         assert form.read().data == data
 
