@@ -139,8 +139,8 @@ def _images(data: str) -> tuple[Option, ...]:
         _value(
             "--data",
             "SOURCE",
-            "cifar10 (auto: the same), synthetic, a folder of images, a .csv of paths and labels, a .npz of "
-            f"arrays, or cifar-10-python.tar.gz{data}",
+            "cifar10 (auto: the same), torchvision:NAME, synthetic, a folder of images, a .csv of paths and "
+            f"labels, a .npz of arrays, or cifar-10-python.tar.gz{data}",
             "data",
         ),
         _value("--data-dir", "DIR", "folder for downloads and caches", "directory"),

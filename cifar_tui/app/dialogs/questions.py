@@ -8,7 +8,7 @@ from textual.widgets import Input, Label
 
 from cifar_tui.app.dialogs.dialog import Answer, Question
 from cifar_tui.app.widgets.text_input import TextInput
-from cifar_tui.engine.data.registry import SOURCES
+from cifar_tui.engine.data.registry import PUBLISHED_PREFIX, SOURCES
 from cifar_tui.engine.events import Phase
 from cifar_tui.engine.text import escaped
 
@@ -66,7 +66,8 @@ class DataDialog(Question):
     def __init__(self, reason: str, data: str, *, attempt: int = 1) -> None:
         self._data = data
         self._is_folder = data not in SOURCES
-        title = "These images cannot be used" if self._is_folder else "CIFAR-10 is not available"
+        name = data.removeprefix(PUBLISHED_PREFIX) if data.startswith(PUBLISHED_PREFIX) else "CIFAR-10"
+        title = "These images cannot be used" if self._is_folder else f"{name} is not available"
         answers = (
             Answer(id="retry", keys="r", label="r Retry", harmless=True),
             Answer(id="folder", keys="f", label="f Choose a folder"),

@@ -51,7 +51,7 @@ class TrainConfig:
     )
     data: str = setting(
         "auto",
-        "cifar10 (auto: the same), synthetic, a folder of images, a .csv or .npz, or cifar-10-python.tar.gz",
+        "cifar10 (auto: the same), torchvision:NAME, synthetic, a folder, .csv, .npz, cifar-10-python.tar.gz",
         not_empty,
         suggestions=SOURCES,
         in_step=False,

@@ -1,6 +1,5 @@
 """CIFAR-10: the official files, downloaded once and unpickled only after their MD5 matched."""
 
-import hashlib
 import os
 import pickle
 from pathlib import Path
@@ -10,9 +9,8 @@ import numpy as np
 import torch
 
 from cifar_tui.engine.data.dataset import Dataset, ImageSplit
-from cifar_tui.engine.data.fetch import Archive, fetch, read_archive
+from cifar_tui.engine.data.fetch import Archive, check_official, fetch, read_archive, read_official
 from cifar_tui.engine.data.registry import ALTERNATIVES, Progress
-from cifar_tui.engine.errors import DataUnavailableError
 
 CLASS_NAMES = ("plane", "car", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 """The names in the tutorial; the official files call the first two airplane and automobile."""
@@ -102,16 +100,10 @@ def _read_batch(path: Path, md5: str, content: bytes | None) -> dict[bytes, Any]
     advice = (
         f"remove '{path.parent}' and set data to cifar10 to download the official files, or {ALTERNATIVES}"
     )
-    try:
-        if content is None:
-            content = path.read_bytes()
-    except OSError as error:
-        raise DataUnavailableError(f"cannot read '{path}' ({error.strerror}): {advice}") from None
-    found = hashlib.md5(content, usedforsecurity=False).hexdigest()
-    if found != md5:
-        raise DataUnavailableError(
-            f"'{path}' is not the official file (MD5 {found}, expected {md5}): {advice}"
-        )
+    if content is None:
+        content = read_official(path, md5, advice)
+    else:
+        check_official(content, path, md5, advice)
     batch: dict[bytes, Any] = pickle.loads(content, encoding="bytes")  # noqa: S301 - its MD5 matched
     return batch
 

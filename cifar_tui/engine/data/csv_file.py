@@ -1,9 +1,6 @@
 """Load a `.csv` that lists image files with their labels, and their splits if it has any."""
 
 import csv
-import hashlib
-import os
-import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,14 +11,13 @@ from cifar_tui.engine.data.entries import canonical, shown
 from cifar_tui.engine.data.folder import Listing, load_listed
 from cifar_tui.engine.data.registry import Progress
 from cifar_tui.engine.data.scales import Scales
-from cifar_tui.engine.data.scan import FoundFile, FoundFolder
+from cifar_tui.engine.data.scan import find_listed
 from cifar_tui.engine.data.splits import SPLIT_NAMES, TEST, TRAIN, UNSPLIT, VALIDATION, Layout
 from cifar_tui.engine.errors import DataUnavailableError
 from cifar_tui.engine.text import cut
 
 _PATH, _LABEL, _SPLIT = "path", "label", "split"
 _DELIMITERS = ",;\t"  # the second is what Excel writes where the comma is a decimal point
-_ROWS_BETWEEN_REPORTS = 64
 _LONGEST = 40
 _NAMED_COLUMNS = 5
 
@@ -66,7 +62,7 @@ def load_csv(
     )
     return load_listed(
         path.parent,
-        _find(path.parent, rows, layout, progress),
+        find_listed(path.parent, [(row.path, row.label, row.split) for row in rows], layout, progress),
         Listing(
             title=f"file {path}",
             where=where,
@@ -184,43 +180,3 @@ def _class_names(rows: Sequence[_Row], where: str) -> tuple[str, ...]:
                 "only: rename one to merge them, or to tell them apart"
             )
     return names
-
-
-def _find(root: Path, rows: Sequence[_Row], layout: Layout, progress: Progress) -> FoundFolder:
-    """Look for the files, without opening any of them."""
-    target_of = {name: target for target, name in enumerate(layout.class_names)}
-    files = []
-    digest = hashlib.sha256(repr((dict(layout.splits), layout.class_names)).encode(errors="surrogateescape"))
-    for number, row in enumerate(rows):
-        path, status, problem = _status(root, row.path)
-        size, changed = 0, ""
-        if status is not None:
-            size = status.st_size
-            changed = f"{size} {status.st_mtime_ns} {status.st_ctime_ns} {status.st_ino}"
-        split = UNSPLIT if UNSPLIT in layout.splits else row.split
-        if layout.validation_is_test and split == VALIDATION:
-            split = TEST
-        target = target_of[row.label]
-        files.append(FoundFile(path=path, inner=path, target=target, split=split, size=size, problem=problem))
-        digest.update(f"{path}\0{split}\0{problem} {changed}\0".encode(errors="surrogateescape"))
-        if number % _ROWS_BETWEEN_REPORTS == 0:
-            progress.update(number)
-    return FoundFolder(layout=layout, files=tuple(files), fingerprint=digest.hexdigest())
-
-
-def _status(root: Path, name: str) -> tuple[str, os.stat_result | None, str]:
-    """The path of a file as it is found, its status if it has one, and why it must not be opened, if so.
-
-    A path with the separators of Windows is found too.
-    """
-    error = ""
-    for path in dict.fromkeys((name, name.replace("\\", "/"))):
-        try:
-            status = (root / path).stat()
-        except FileNotFoundError:
-            error = error or "no such file"
-        except (OSError, ValueError) as reason:  # ValueError: a null character
-            error = error or getattr(reason, "strerror", None) or "not a path"
-        else:
-            return path, status, "" if stat.S_ISREG(status.st_mode) else "not a regular file"
-    return name, None, error

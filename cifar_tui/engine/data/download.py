@@ -49,6 +49,7 @@ def download(
     *,
     progress: Progress,
     retry_pauses: Sequence[float] = RETRY_PAUSES,
+    alternatives: str = ALTERNATIVES,
 ) -> set[str]:
     """Download a file into `part`, after the bytes that `part` already holds, from one of several `urls`.
 
@@ -61,6 +62,7 @@ def download(
         part: the file to append to; created if missing.
         progress: counts the bytes of the whole file; says how long a slow server will take.
         retry_pauses: seconds before each retry.
+        alternatives: what else to do than to wait for a slow server.
 
     Returns:
         The URLs that were read.
@@ -72,7 +74,7 @@ def download(
     """
     sources = [_Source(url) for url in urls]
     used: set[str] = set()
-    speed = _Speed()
+    speed = _Speed(alternatives)
     with part.open("ab") as file:
         start = longest = file.tell()
         pauses = list(retry_pauses)
@@ -263,9 +265,10 @@ def _receive(stream: _Stream, file: BinaryIO, progress: Progress, speed: "_Speed
 
 
 class _Speed:
-    """The speed of the last seconds."""
+    """The speed of the last seconds; a note about a slow server ends with `alternatives`."""
 
-    def __init__(self) -> None:
+    def __init__(self, alternatives: str) -> None:
+        self._alternatives = alternatives
         self._points: deque[tuple[float, int]] = deque()
 
     def restart(self, done: int) -> None:
@@ -285,7 +288,9 @@ class _Speed:
         if per_second >= SLOW_BYTES_PER_SECOND:
             return ""
         left = "" if total is None else f", about {max(1, round((total - done) / per_second / 60))} min left"
-        return f"the server is slow ({per_second / 1000:.0f} kB/s{left}): wait, or stop and {ALTERNATIVES}"
+        return (
+            f"the server is slow ({per_second / 1000:.0f} kB/s{left}): wait, or stop and {self._alternatives}"
+        )
 
 
 def _reason(error: Exception) -> str:

@@ -1,4 +1,4 @@
-"""Bring the archive of a dataset into the data folder: lock, download, check, unpack."""
+"""Bring the files of a dataset into the data folder: lock, download, check, unpack."""
 
 import errno
 import fcntl
@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
 from typing import IO
 
@@ -23,24 +24,41 @@ _LOCK_POLL_SECONDS = 0.1
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Archive:
-    """An archive to download, with one folder of files in it.
+class RemoteFile:
+    """A file to download.
 
     Attributes:
         urls: where it is downloaded from; the same bytes everywhere.
         file_name: its name in the data folder.
-        size: in bytes.
         md5: its MD5, in hexadecimal.
-        folder_name: the folder in it.
-        file_md5s: the files to unpack, by name, with the MD5 of each.
+        size: in bytes; None if unknown.
+        title: the name of the dataset.
+        room: what to free up on a full disk.
+        alternatives: what else to do, for the end of an error message.
     """
 
     urls: tuple[str, ...]
     file_name: str
-    size: int
     md5: str
+    size: int | None = None
+    title: str = "CIFAR-10"
+    room: str = "360 MB"
+    alternatives: str = ALTERNATIVES
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Archive(RemoteFile):
+    """An archive to download, with one folder of files in it.
+
+    Attributes:
+        folder_name: the folder in it.
+        file_md5s: the files to unpack, by name, with the MD5 of each.
+        pattern: of the names of more files to unpack; "" for none.
+    """
+
     folder_name: str
     file_md5s: Mapping[str, str]
+    pattern: str = ""
 
 
 def fetch(
@@ -57,25 +75,76 @@ def fetch(
     """
     target = data_dir / archive.folder_name
     path = data_dir / archive.file_name
+    with _prepared(archive, data_dir, progress):
+        if target.exists():  # another process unpacked it while this one waited for the lock
+            return
+        if not path.exists():
+            _download_file(archive, path, progress, retry_pauses)
+        elif difference := _difference(archive, path, progress):
+            raise DataUnavailableError(
+                f"'{path}' is not the official archive ({difference}): remove it to download it again, "
+                f"or {archive.alternatives}"
+            )
+        _unpack(archive, path, target, progress)
+
+
+def fetch_file(
+    file: RemoteFile, data_dir: Path, progress: Progress, *, retry_pauses: Sequence[float] = RETRY_PAUSES
+) -> None:
+    """Download `file` into `data_dir` if it is missing; `read_official` checks it.
+
+    Raises:
+        DataUnavailableError: no network, a wrong file, a full disk or an unwritable folder.
+        CancelledError: the user requested a stop; the part downloaded so far is kept.
+    """
+    path = data_dir / file.file_name
+    if path.exists():
+        return
+    with _prepared(file, data_dir, progress):
+        if not path.exists():  # another process downloaded it while this one waited for the lock
+            _download_file(file, path, progress, retry_pauses)
+
+
+def read_official(path: Path, md5: str, advice: str) -> bytes:
+    """Read a file whose MD5 is `md5`.
+
+    Raises:
+        DataUnavailableError: it cannot be read, or is another one; the message ends with `advice`.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise DataUnavailableError(f"cannot read '{path}' ({error.strerror}): {advice}") from None
+    check_official(content, path, md5, advice)
+    return content
+
+
+def check_official(content: bytes, path: Path, md5: str, advice: str) -> None:
+    """Check that the `content` of the file at `path` has the MD5 `md5`.
+
+    Raises:
+        DataUnavailableError: it has not; the message ends with `advice`.
+    """
+    found = hashlib.md5(content, usedforsecurity=False).hexdigest()
+    if found != md5:
+        raise DataUnavailableError(
+            f"'{path}' is not the official file (MD5 {found}, expected {md5}): {advice}"
+        )
+
+
+@contextmanager
+def _prepared(file: RemoteFile, data_dir: Path, progress: Progress) -> Iterator[None]:
+    """Make `data_dir` and hold the lock of `file` in it; errors of the disk become one sentence."""
     try:
         data_dir.mkdir(parents=True, exist_ok=True)
-        with _locked(path, progress):
-            if target.exists():  # another process unpacked it while this one waited for the lock
-                return
-            if not path.exists():
-                _download_archive(archive, path, progress, retry_pauses)
-            elif difference := _difference(archive, path, progress):
-                raise DataUnavailableError(
-                    f"'{path}' is not the official archive ({difference}): remove it to download it again, "
-                    f"or {ALTERNATIVES}"
-                )
-            _unpack(archive, path, target, progress)
+        with _locked(data_dir / file.file_name, progress):
+            yield
     except OSError as error:
-        raise DataUnavailableError(_storage_sentence(data_dir, error)) from None
+        raise DataUnavailableError(_storage_sentence(file, data_dir, error)) from None
 
 
-def _download_archive(
-    archive: Archive, path: Path, progress: Progress, retry_pauses: Sequence[float]
+def _download_file(
+    archive: RemoteFile, path: Path, progress: Progress, retry_pauses: Sequence[float]
 ) -> None:
     """Download to a temporary name, and rename the file once its MD5 is right.
 
@@ -92,12 +161,19 @@ def _download_archive(
         progress.begin(f"downloading {path.name}", "bytes")
         begun = part.exists() and part.stat().st_size > 0
         try:
-            used = download(urls, part, progress=progress, retry_pauses=retry_pauses)
+            used = download(
+                urls,
+                part,
+                progress=progress,
+                retry_pauses=retry_pauses,
+                alternatives=archive.alternatives,
+            )
         except DownloadFailedError as error:
             if part.stat().st_size == 0:
                 part.unlink()
             raise DataUnavailableError(
-                f"cannot download {path.name} to '{path.parent}': {error}; try again, or {ALTERNATIVES}"
+                f"cannot download {path.name} to '{path.parent}': {error}; try again, or "
+                f"{archive.alternatives}"
             ) from None
         if not (difference := _difference(archive, part, progress)):
             part.replace(path)
@@ -107,18 +183,18 @@ def _download_archive(
             wrong |= used
     raise DataUnavailableError(
         f"{' and '.join(archive.urls)} did not deliver the official archive ({difference}): try again, or "
-        f"{ALTERNATIVES}"
+        f"{archive.alternatives}"
     )
 
 
-def _difference(archive: Archive, path: Path, progress: Progress) -> str:
+def _difference(archive: RemoteFile, path: Path, progress: Progress) -> str:
     """Say how the file at `path` differs from `archive`; "" if it does not.
 
     Raises:
         CancelledError: the user requested a stop.
     """
     size = path.stat().st_size
-    if size != archive.size:
+    if archive.size is not None and size != archive.size:
         return f"{size:,} bytes, expected {archive.size:,}"
     progress.begin(f"checking {path.name}", "bytes", total=size)
     digest, checked = hashlib.md5(usedforsecurity=False), 0
@@ -162,7 +238,8 @@ def _members(archive: Archive, tar: tarfile.TarFile) -> Iterator[tuple[str, IO[b
     """Yield the known files only, each under its own name: nothing can be written outside a folder."""
     for member in tar:
         name = PurePosixPath(member.name).name
-        content = tar.extractfile(member) if member.isreg() and name in archive.file_md5s else None
+        known = name in archive.file_md5s or fnmatch(name, archive.pattern)
+        content = tar.extractfile(member) if member.isreg() and known else None
         if content is not None:
             with content:
                 yield name, content
@@ -176,7 +253,8 @@ def _unpack(archive: Archive, path: Path, target: Path, progress: Progress) -> N
     temporary = target.with_name(f".{target.name}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)  # left by a process that died
     temporary.mkdir()
-    progress.begin(f"unpacking {path.name}", "files", total=len(archive.file_md5s))
+    total = None if archive.pattern else len(archive.file_md5s)
+    progress.begin(f"unpacking {path.name}", "files", total=total)
     unpacked = 0
     try:
         with tarfile.open(path, "r:gz") as tar:
@@ -221,12 +299,12 @@ def _try_lock(descriptor: int) -> bool:
     return True
 
 
-def _storage_sentence(data_dir: Path, error: OSError) -> str:
+def _storage_sentence(file: RemoteFile, data_dir: Path, error: OSError) -> str:
     if error.errno in {errno.ENOSPC, errno.EDQUOT}:
         return (
-            f"the disk that holds '{data_dir}' is full: free up 360 MB for CIFAR-10, "
+            f"the disk that holds '{data_dir}' is full: free up {file.room} for {file.title}, "
             "or choose another data_dir"
         )
     place = error.filename or data_dir
     reason = error.strerror or error
-    return f"cannot write to '{place}' ({reason}): choose another data_dir, or {ALTERNATIVES}"
+    return f"cannot write to '{place}' ({reason}): choose another data_dir, or {file.alternatives}"

@@ -8,10 +8,27 @@ from pathlib import Path
 from cifar_tui.engine.errors import CancelledError
 from cifar_tui.engine.events import LoadingProgress
 
+PUBLISHED_PREFIX = "torchvision:"
+
+_PUBLISHED = {
+    "CIFAR100": "cifar100:CIFAR100",
+    "MNIST": "mnist:MNIST",
+    "FashionMNIST": "mnist:FASHION_MNIST",
+    "KMNIST": "mnist:KMNIST",
+    "SVHN": "svhn:SVHN",
+    "STL10": "stl10:STL10",
+    "Flowers102": "flowers102:FLOWERS102",
+}
+"""`module:name` in `published` of each dataset that torchvision knows. Another one needs a row here."""
+
 SOURCES: dict[str, str] = {
     "auto": "cifar_tui.engine.data.cifar10:load_cifar10",
     "cifar10": "cifar_tui.engine.data.cifar10:load_cifar10",
     "synthetic": "cifar_tui.engine.data.synthetic:load_synthetic",
+    **{
+        PUBLISHED_PREFIX + name: f"cifar_tui.engine.data.published.{where}.load"
+        for name, where in _PUBLISHED.items()
+    },
 }
 """`module:name` of the loader of each. A new dataset needs a module and a row here.
 
@@ -27,8 +44,15 @@ FILES: dict[str, str] = {
 A loader takes the path too, and the `scales` of the run that the images are for.
 """
 
-DOWNLOADED = ("auto", "cifar10")
-"""The names in `SOURCES` that stand for the official images, which are downloaded."""
+DOWNLOADED: dict[str, str] = {
+    "auto": "cifar_tui.engine.data.cifar10:is_downloaded",
+    "cifar10": "cifar_tui.engine.data.cifar10:is_downloaded",
+    **{
+        PUBLISHED_PREFIX + name: f"cifar_tui.engine.data.published.{where}.is_downloaded"
+        for name, where in _PUBLISHED.items()
+    },
+}
+"""The names in `SOURCES` that stand for images that are downloaded, with what tells whether they are."""
 
 ALTERNATIVES = "set data to a folder of images, the path of cifar-10-python.tar.gz, or synthetic"
 """What to do without the official files, for the end of an error message."""

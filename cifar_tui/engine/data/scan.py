@@ -9,7 +9,7 @@ from pathlib import Path
 
 from cifar_tui.engine.data.entries import Entry, folder_identity, list_folder
 from cifar_tui.engine.data.registry import Progress
-from cifar_tui.engine.data.splits import Layout, find_layout
+from cifar_tui.engine.data.splits import TEST, UNSPLIT, VALIDATION, Layout, find_layout
 from cifar_tui.engine.errors import DataUnavailableError
 
 _FILES_BETWEEN_REPORTS = 64
@@ -70,10 +70,7 @@ def scan_folder(root: Path, progress: Progress) -> FoundFolder:
             target = target_of[name]
             depth = len(folders[0].parts)
             for path, status, problem in walk_files(root, folders, progress):
-                size, changed = 0, ""
-                if status is not None:
-                    size = status.st_size
-                    changed = f"{size} {status.st_mtime_ns} {status.st_ctime_ns} {status.st_ino}"
+                size, changed = _size_and_change(status)
                 inner = path.split("/", depth)[depth]
                 files.append(
                     FoundFile(path=path, inner=inner, target=target, split=split, size=size, problem=problem)
@@ -82,6 +79,63 @@ def scan_folder(root: Path, progress: Progress) -> FoundFolder:
                 if len(files) % _FILES_BETWEEN_REPORTS == 0:
                     progress.update(len(files))
     return FoundFolder(layout=layout, files=tuple(files), fingerprint=digest.hexdigest())
+
+
+def find_listed(
+    root: Path, listed: Sequence[tuple[str, str, str]], layout: Layout, progress: Progress
+) -> FoundFolder:
+    """Look for files that are listed with their classes and splits, without opening any of them.
+
+    Args:
+        root: the folder that their paths are relative to.
+        listed: of each file its path, the name of its class and its split.
+        layout: the splits and classes; with UNSPLIT, the splits in `listed` have no meaning.
+        progress: its stage counts files.
+
+    Raises:
+        CancelledError: the user requested a stop.
+    """
+    progress.begin("looking for files", "files", total=len(listed))
+    target_of = {name: target for target, name in enumerate(layout.class_names)}
+    files = []
+    digest = hashlib.sha256(repr((dict(layout.splits), layout.class_names)).encode(errors="surrogateescape"))
+    for number, (name, label, own_split) in enumerate(listed):
+        path, status, problem = _look_for(root, name)
+        size, changed = _size_and_change(status)
+        split = UNSPLIT if UNSPLIT in layout.splits else own_split
+        if layout.validation_is_test and split == VALIDATION:
+            split = TEST
+        target = target_of[label]
+        files.append(FoundFile(path=path, inner=path, target=target, split=split, size=size, problem=problem))
+        digest.update(f"{path}\0{split}\0{problem} {changed}\0".encode(errors="surrogateescape"))
+        if number % _FILES_BETWEEN_REPORTS == 0:
+            progress.update(number)
+    return FoundFolder(layout=layout, files=tuple(files), fingerprint=digest.hexdigest())
+
+
+def _look_for(root: Path, name: str) -> tuple[str, os.stat_result | None, str]:
+    """The path of a file as it is found, its status if it has one, and why it must not be opened, if so.
+
+    A path with the separators of Windows is found too.
+    """
+    error = ""
+    for path in dict.fromkeys((name, name.replace("\\", "/"))):
+        try:
+            status = (root / path).stat()
+        except FileNotFoundError:
+            error = error or "no such file"
+        except (OSError, ValueError) as reason:  # ValueError: a null character
+            error = error or getattr(reason, "strerror", None) or "not a path"
+        else:
+            return path, status, "" if stat.S_ISREG(status.st_mode) else "not a regular file"
+    return name, None, error
+
+
+def _size_and_change(status: os.stat_result | None) -> tuple[int, str]:
+    """The size of a file, and what changes with its content; 0 and "" without a status."""
+    if status is None:
+        return 0, ""
+    return status.st_size, f"{status.st_size} {status.st_mtime_ns} {status.st_ctime_ns} {status.st_ino}"
 
 
 def walk_files(

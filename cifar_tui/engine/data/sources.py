@@ -1,5 +1,6 @@
 """Load a dataset that is named by a keyword or by a path."""
 
+import difflib
 import os
 import pkgutil
 from collections.abc import Callable
@@ -8,10 +9,15 @@ from pathlib import Path
 from cifar_tui.engine.data.cifar10 import find_official_files, is_folder, is_regular_file, load_cifar10
 from cifar_tui.engine.data.dataset import Dataset
 from cifar_tui.engine.data.folder import load_folder
-from cifar_tui.engine.data.registry import FILES, SOURCES, Progress, user_path
+from cifar_tui.engine.data.registry import DOWNLOADED, FILES, PUBLISHED_PREFIX, SOURCES, Progress, user_path
 from cifar_tui.engine.data.scales import Scales
 from cifar_tui.engine.errors import DataUnavailableError
 from cifar_tui.engine.events import LoadingProgress
+
+
+def is_downloaded(source: str, data_dir: Path) -> bool:
+    """Whether loading `source` needs no network."""
+    return source not in DOWNLOADED or bool(pkgutil.resolve_name(DOWNLOADED[source])(data_dir))
 
 
 def load_dataset(
@@ -43,6 +49,8 @@ def load_dataset(
         load = pkgutil.resolve_name(SOURCES[source])
         dataset: Dataset = load(data_dir=data_dir, seed=seed, progress=progress)
         return dataset
+    if source.startswith(PUBLISHED_PREFIX):
+        raise DataUnavailableError(_unknown(source))
     path = user_path(source)
     loader = FILES.get(path.suffix.lower())
     if loader is not None and not is_folder(path):
@@ -55,3 +63,11 @@ def load_dataset(
     if official is not None:
         return load_cifar10(data_dir=data_dir, seed=seed, progress=progress, path=official)
     return load_folder(path, data_dir=data_dir, seed=seed, progress=progress, scales=scales)
+
+
+def _unknown(source: str) -> str:
+    """The refusal of a dataset that torchvision may know, but that is not registered."""
+    names = {name.casefold(): name for name in SOURCES if name.startswith(PUBLISHED_PREFIX)}
+    near = difflib.get_close_matches(source.casefold(), names, n=1)
+    hint = f"; did you mean {names[near[0]]!r}?" if near else ""
+    return f"there is no dataset {source!r}{hint}; there are {', '.join(names.values())}"

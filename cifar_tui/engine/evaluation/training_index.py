@@ -13,10 +13,9 @@ from cifar_tui.engine.checkpoint.classes import match_weights, state_of_run, tra
 from cifar_tui.engine.checkpoint.provenance import describe_images
 from cifar_tui.engine.checkpoint.weights import RecognizedWeights, build_net, load_weights, recognize
 from cifar_tui.engine.config.schema import TrainConfig
-from cifar_tui.engine.data.cifar10 import is_downloaded
 from cifar_tui.engine.data.dataset import Dataset, split_positions
-from cifar_tui.engine.data.registry import DOWNLOADED, Progress, user_path
-from cifar_tui.engine.data.sources import load_dataset
+from cifar_tui.engine.data.registry import Progress, user_path
+from cifar_tui.engine.data.sources import is_downloaded, load_dataset
 from cifar_tui.engine.device.memory import FREE_MEMORY, out_of_memory_explained, release_gpu_memory
 from cifar_tui.engine.device.select import available_threads, current_device, intra_op_threads, select_device
 from cifar_tui.engine.errors import ConfigError, DataUnavailableError
@@ -143,7 +142,7 @@ def _load(
 ) -> tuple[Dataset, list[str]]:
     """Load the images of `config` without a download, and say what is not as it was in training."""
     data_dir = user_path(config.data_dir)
-    if config.data in DOWNLOADED and not is_downloaded(data_dir):
+    if not is_downloaded(config.data, data_dir):
         raise DataUnavailableError(
             f"the training images are not in '{data_dir}'; press e in Train to download them"
         )

@@ -171,6 +171,21 @@ REASON = (
 )
 
 
+@pytest.mark.parametrize(
+    ("data", "title"),
+    [
+        ("auto", "CIFAR-10 is not available"),
+        ("torchvision:SVHN", "SVHN is not available"),
+        ("no/such/folder", "These images cannot be used"),
+    ],
+)
+async def test_what_is_not_available_is_named(app, data, title):
+    async with app.run_test() as pilot:
+        await app.push_screen(DataDialog(REASON, data))
+        await pilot.pause()
+        assert title in str(app.screen.query_one(".dialog").border_title)
+
+
 @pytest.mark.parametrize("size", [(60, 16), (80, 24), (120, 40)])
 async def test_every_way_to_get_images_is_visible(app, size):
     async with app.run_test(size=size) as pilot:

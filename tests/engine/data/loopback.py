@@ -33,6 +33,8 @@ class Plan:
 class LoopbackServer:
     url: str
     payload: bytes
+    payloads: dict[str, bytes] = field(default_factory=dict)  # by path, instead of `payload`
+    paths: list[str] = field(default_factory=list)
     etag: str = '"first"'
     plans: list[Plan] = field(default_factory=list)
     ranges: list[str | None] = field(default_factory=list)
@@ -49,6 +51,8 @@ def handler(state: LoopbackServer) -> type[BaseHTTPRequestHandler]:
             plan.before()
             asked = self.headers.get("Range")
             condition = self.headers.get("If-Range")
+            payload = state.payloads.get(self.path, state.payload)
+            state.paths.append(self.path)
             state.ranges.append(asked)
             state.conditions.append(condition)
             state.bytes_sent.append(0)
@@ -58,13 +62,13 @@ def handler(state: LoopbackServer) -> type[BaseHTTPRequestHandler]:
             start = 0
             if asked and plan.knows_ranges and condition in (None, state.etag):
                 start = int(asked.removeprefix("bytes=").removesuffix("-"))
-                if start >= len(state.payload):
+                if start >= len(payload):
                     self.send_error(416)
                     return
-            body = state.payload[start:]
+            body = payload[start:]
             self.send_response(206 if start else 200)
             if start:
-                end = len(state.payload)
+                end = len(payload)
                 self.send_header("Content-Range", f"bytes {start}-{end - 1}/{end}")
             self.send_header("Content-Length", str(len(body)))
             self.send_header("ETag", state.etag)
