@@ -9,7 +9,7 @@ from cifar_tui.cli.output import print_result
 from cifar_tui.cli.parser import PROGRAM, add_arguments
 from cifar_tui.engine.config.presets import PRESETS
 from cifar_tui.engine.config.schema import SETTINGS
-from cifar_tui.engine.data.registry import SOURCES
+from cifar_tui.engine.data.registry import FILES, PUBLISHED_PREFIX, SOURCES
 
 _RUNS = (
     "sh -c 'cd checkpoints 2>/dev/null && { ls -d */ | tr -d /; cat */name | sed /[[:blank:]]/d; } "
@@ -17,7 +17,8 @@ _RUNS = (
 )
 """Lists the runs without starting Python, which takes longer than one waits for a tab."""
 
-_SOURCES, _ARCHIVE = " ".join(SOURCES), ".tar.gz"
+_SOURCES, _SUFFIXES = " ".join(SOURCES), (".tar.gz", *FILES)
+_FISH_FILES = " ".join(f"(__fish_complete_suffix {suffix})" for suffix in _SUFFIXES)
 _KEYS = " ".join(f"{name}=" for name in SETTINGS)
 _VALUES = " ".join(
     f"{field.name}={choice}" for field in SETTINGS.values() for choice in field.metadata["choices"]
@@ -29,14 +30,25 @@ _cifar_tui_setting() {{ compgen -W "{_KEYS}" -- "$1"; }}
 _cifar_tui_run() {{ compgen -W "$({_RUNS})" -- "$1"; }}
 _cifar_tui_run_or_file() {{ _cifar_tui_run "$1"; compgen -f -- "$1"; }}
 _cifar_tui_data() {{
-  compgen -W "{_SOURCES}" -- "$1"; compgen -d -- "$1"; compgen -f -X '!*{_ARCHIVE}' -- "$1"
+  compgen -W "{_SOURCES}" -- "$1"; compgen -d -- "$1"
+  for suffix in {" ".join(_SUFFIXES)}; do compgen -f -X "!*$suffix" -- "$1"; done
 }}
 """
 
 _BASH_END = f"""
-# bash splits "key=value" into three words, and adds a space after "key="
+# bash splits "key=value" and "torchvision:NAME" into three words, and adds a space after "key="
 _cifar_tui() {{
   local current="${{COMP_WORDS[COMP_CWORD]}}" key=""
+  if [[ "${{COMP_WORDS[COMP_CWORD-1]}}$current" == "{PUBLISHED_PREFIX}" ]]; then
+    key="{PUBLISHED_PREFIX}" current=""
+  elif [[ "${{COMP_WORDS[COMP_CWORD-2]-}}${{COMP_WORDS[COMP_CWORD-1]}}" == "{PUBLISHED_PREFIX}" ]]; then
+    key="{PUBLISHED_PREFIX}"
+  fi
+  if [[ -n $key ]]; then
+    COMPREPLY=($(compgen -W "{_SOURCES}" -- "$key$current"))
+    COMPREPLY=("${{COMPREPLY[@]#*:}}")
+    return 0
+  fi
   if [[ $current == "=" && ${{COMP_WORDS[COMP_CWORD-2]}} == "--set" ]]; then
     key="${{COMP_WORDS[COMP_CWORD-1]}}" current=""
   elif [[ ${{COMP_WORDS[COMP_CWORD-1]}} == "=" && ${{COMP_WORDS[COMP_CWORD-3]-}} == "--set" ]]; then
@@ -65,14 +77,14 @@ _cifar_tui_setting() {{
 }}
 _cifar_tui_run() {{ compadd -- ${{(f)"$({_RUNS})"}} }}
 _cifar_tui_run_or_file() {{ _cifar_tui_run; _files }}
-_cifar_tui_data() {{ compadd -- {_SOURCES}; _files -g '*{_ARCHIVE}' }}
+_cifar_tui_data() {{ compadd -- {_SOURCES}; _files -g '*({"|".join(_SUFFIXES)})' }}
 """
 
 _COMPLETERS = {
     "data": {
         "bash": "_cifar_tui_data",
         "zsh": "_cifar_tui_data",  # its _files adds the folders
-        "fish": f"{_SOURCES} {shtab.DIRECTORY['fish']} (__fish_complete_suffix {_ARCHIVE})",
+        "fish": f"{_SOURCES} {shtab.DIRECTORY['fish']} {_FISH_FILES}",
     },
     "directory": shtab.DIRECTORY,
     "file": shtab.FILE,

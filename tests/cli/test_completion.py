@@ -7,6 +7,8 @@ import pytest
 from cifar_tui.cli.completion import completion_script
 from cifar_tui.cli.options import SHELLS
 
+PUBLISHED = ["CIFAR100", "MNIST", "FashionMNIST", "KMNIST", "SVHN", "STL10", "Flowers102"]
+
 TRY = """
 source ./script
 COMP_WORDS=("$@") COMP_CWORD=$(($# - 1))
@@ -21,6 +23,8 @@ def completed(tmp_path):
     (tmp_path / "script").write_text(completion_script("bash"))
     (tmp_path / "net.pth").touch()
     (tmp_path / "cifar.tar.gz").touch()
+    (tmp_path / "cats.csv").touch()
+    (tmp_path / "cats.npz").touch()
     for run in ("20260101-100000", "20260102-100000"):
         (tmp_path / "checkpoints" / run).mkdir(parents=True)
     (tmp_path / "checkpoints" / "20260101-100000" / "name").write_text("baseline\n")
@@ -52,7 +56,9 @@ def completed(tmp_path):
         (["attach", ""], ["20260101-100000", "20260102-100000", "baseline", "latest"]),
         (["eval", "n"], ["net.pth"]),
         (["eval", "l"], ["latest"]),
-        (["train", "--data", "c"], ["cifar10", "checkpoints", "cifar.tar.gz"]),
+        (["train", "--data", "c"], ["cifar10", "checkpoints", "cifar.tar.gz", "cats.csv", "cats.npz"]),
+        (["train", "--data", "torchvision", ":"], PUBLISHED),  # as bash splits it
+        (["train", "--data", "torchvision", ":", "S"], ["SVHN", "STL10"]),
         (["train", "--data", "checkpoints/"], ["checkpoints/20260101-100000", "checkpoints/20260102-100000"]),
         (["train", "--data", "n"], []),
         (["predict", "l"], ["latest"]),

@@ -197,7 +197,7 @@ def _class_weights(
     if config.class_weights == "none":
         return None
     weights = balanced_weights(train.targets, num_classes)
-    counts = torch.bincount(train.targets)
+    counts = torch.bincount(train.targets.cpu())
     most, fewest = int(counts.max()), int(counts[counts > 0].min())
     low, high = float(weights[weights > 0].min()), float(weights.max())
     log(
