@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from cifar_tui.engine.data.dataset import Dataset, ImageSplit
-from cifar_tui.engine.data.fetch import Archive, check_official, fetch, read_archive, read_official
+from cifar_tui.engine.data.fetch import Archive, check_official, exists, fetch, read_archive, read_official
 from cifar_tui.engine.data.registry import ALTERNATIVES, Progress
 
 CLASS_NAMES = ("plane", "car", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -68,26 +68,22 @@ def load_cifar10(*, data_dir: Path, seed: int, progress: Progress, path: Path | 
 
 def is_downloaded(data_dir: Path) -> bool:
     """Whether the official files are in `data_dir`, so that loading them needs no network."""
-    return _exists(data_dir / ARCHIVE.folder_name)
+    return exists(data_dir / ARCHIVE.folder_name)
 
 
 def find_official_files(path: Path) -> Path | None:
     """Return the folder of the official files that `path` is or contains; None if there is none."""
     inner = path / ARCHIVE.folder_name
-    if _exists(inner / "data_batch_1") or _exists(inner / "batches.meta"):
+    if exists(inner / "data_batch_1") or exists(inner / "batches.meta"):
         return inner
-    if _exists(path / "data_batch_1") and _exists(path / "batches.meta"):
+    if exists(path / "data_batch_1") and exists(path / "batches.meta"):
         return path
     return None
 
 
-def _exists(path: Path) -> bool:
-    return os.path.exists(path)  # noqa: PTH110 - Path.exists raises if a parent folder cannot be searched
-
-
 def is_regular_file(path: Path) -> bool:
     """Whether `path` is a regular file; false if it is none or cannot be looked at."""
-    return os.path.isfile(path)  # noqa: PTH113 - as above
+    return os.path.isfile(path)  # noqa: PTH113 - as `exists`
 
 
 def is_folder(path: Path) -> bool:

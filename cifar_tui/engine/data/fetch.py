@@ -98,11 +98,16 @@ def fetch_file(
         CancelledError: the user requested a stop; the part downloaded so far is kept.
     """
     path = data_dir / file.file_name
-    if path.exists():
+    if exists(path):
         return
     with _prepared(file, data_dir, progress):
         if not path.exists():  # another process downloaded it while this one waited for the lock
             _download_file(file, path, progress, retry_pauses)
+
+
+def exists(path: Path) -> bool:
+    """Whether there is something at `path`; false if that cannot be told."""
+    return os.path.exists(path)  # noqa: PTH110 - Path.exists raises if a parent folder cannot be searched
 
 
 def read_official(path: Path, md5: str, advice: str) -> bytes:

@@ -1,13 +1,13 @@
 """Load a dataset that is named by a keyword or by a path."""
 
 import difflib
-import os
 import pkgutil
 from collections.abc import Callable
 from pathlib import Path
 
 from cifar_tui.engine.data.cifar10 import find_official_files, is_folder, is_regular_file, load_cifar10
 from cifar_tui.engine.data.dataset import Dataset
+from cifar_tui.engine.data.fetch import exists
 from cifar_tui.engine.data.folder import load_folder
 from cifar_tui.engine.data.registry import DOWNLOADED, FILES, PUBLISHED_PREFIX, SOURCES, Progress, user_path
 from cifar_tui.engine.data.scales import Scales
@@ -53,8 +53,8 @@ def load_dataset(
         raise DataUnavailableError(_unknown(source))
     path = user_path(source)
     loader = FILES.get(path.suffix.lower())
-    if loader is not None and not is_folder(path):
-        if os.path.exists(path) and not is_regular_file(path):  # noqa: PTH110 - as in `is_folder`
+    if loader is not None and "\0" not in source and not is_folder(path):
+        if exists(path) and not is_regular_file(path):  # a pipe would never end
             raise DataUnavailableError(f"'{path}' is not a regular file: give the path of one")
         load = pkgutil.resolve_name(loader)
         loaded: Dataset = load(path, data_dir=data_dir, seed=seed, progress=progress, scales=scales)

@@ -204,6 +204,11 @@ def test_a_table_in_another_encoding_that_is_missing_or_no_file_is_refused(table
     assert "is not a regular file" in refusal(table)
 
 
+def test_a_null_character_in_the_name_of_the_table_is_no_path(tmp_path):
+    with pytest.raises(DataUnavailableError, match="not a path"):
+        load(tmp_path / "a\0.csv")
+
+
 def test_a_null_character_in_a_path_is_a_file_that_is_left_out(table):
     assert skipped(load(write(table, [*ROWS, ("a\0.png", "cat")]))) == ["a\0.png: not a path"]
 

@@ -195,6 +195,16 @@ def test_a_file_with_another_md5_is_refused_and_not_kept(served):
     assert served.final_files() == set()
 
 
+def test_a_data_folder_that_cannot_be_made_is_one_sentence(served):
+    served.root = served.root / ("long" * 100)
+    sentence = served.refusal()
+    assert sentence.startswith("cannot write to '")
+    assert sentence.endswith(
+        "(File name too long): choose another data_dir, or set data to a folder of images, or synthetic"
+    )
+    assert not is_downloaded(f"{PREFIX}{served.name}", served.root)
+
+
 CHANGED = {
     "CIFAR100": "cifar-100-python/train",
     "MNIST": "MNIST/raw/t10k-labels-idx1-ubyte.gz",

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from cifar_tui.engine.data.dataset import Dataset
-from cifar_tui.engine.data.fetch import Archive, RemoteFile, fetch, fetch_file, read_official
+from cifar_tui.engine.data.fetch import Archive, RemoteFile, exists, fetch, fetch_file, read_official
 from cifar_tui.engine.data.registry import Progress
 from cifar_tui.engine.errors import DataUnavailableError
 
@@ -49,7 +49,7 @@ class Published:
             raise DataUnavailableError(f"{self.name} needs scipy to be read: pip install 'cifar-tui[mat]'")
         known = _torchvision_class(self.name)
         for folder, file in self.files(known):
-            if not _place(data_dir / folder, file).exists():
+            if not exists(_place(data_dir / folder, file)):
                 if isinstance(file, Archive):
                     fetch(file, data_dir / folder, progress)
                 else:
@@ -59,7 +59,7 @@ class Published:
     def is_downloaded(self, data_dir: Path) -> bool:
         """Whether all files are in `data_dir`, so that loading them needs no network."""
         files = self.files(_torchvision_class(self.name))
-        return all(_place(data_dir / folder, file).exists() for folder, file in files)
+        return all(exists(_place(data_dir / folder, file)) for folder, file in files)
 
 
 def read_file(path: Path, md5: str) -> bytes:
