@@ -1,6 +1,10 @@
 """Load a `.npz` of numpy's with pictures and labels: `x_train`, `y_train`, `x_test`, `y_test`."""
 
 import contextlib
+import lzma
+import os
+import struct
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
@@ -27,8 +31,26 @@ _SUFFIXES = {TRAIN: "train", TEST: "test", VALIDATION: "val"}
 _NEEDED = ("x_train", "y_train", "x_test", "y_test")
 _HIGHEST = 255
 
-# What numpy and zipfile raise on damaged files, and on arrays that would have to be unpickled.
-_READ_ERRORS = (OSError, ValueError, EOFError, KeyError, NotImplementedError, zipfile.BadZipFile, zlib.error)
+_LARGEST = np.iinfo(np.int64).max
+
+# What numpy, zipfile and the parser of headers raise on damaged and encrypted files, and on arrays that
+# would have to be unpickled.
+_READ_ERRORS = (
+    OSError,
+    ValueError,
+    EOFError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    OverflowError,
+    RuntimeError,
+    SyntaxError,
+    tokenize.TokenError,
+    struct.error,
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+)
 
 _Array = npt.NDArray[Any]
 
@@ -54,6 +76,39 @@ def load_npz(
     progress.begin(f"reading {path.name}", "files")
     progress.update(0)
     where = f"'{shown(path)}'"
+    with _memory_explained(where):
+        arrays, others = _read_arrays(path, where)
+        splits = [split for split, suffix in _SUFFIXES.items() if f"x_{suffix}" in arrays]
+        notes = [f"left out of {path.name}: {listed(others)}"] if others else []
+        pictures = {name: array for name, array in arrays.items() if name.startswith("x_")}
+        pictures = _as_bytes(pictures, where, notes)
+        found = {}
+        for split in splits:
+            suffix = _SUFFIXES[split]
+            read = as_pictures(pictures[f"x_{suffix}"], f"x_{suffix} in {where}")
+            notes += read.notes
+            found[split] = read.pixels
+        labels = {split: _labels(arrays, _SUFFIXES[split], len(found[split]), where) for split in splits}
+        names, targets = _classes(labels, arrays.get("class_names"), where)
+        images, resized = fit_pictures(list(found.values()), progress)
+        data = {
+            split: ImageSplit(images=part, targets=targets[split])
+            for split, part in zip(found, images, strict=True)
+        }
+        return Dataset(
+            title=f"file {path}",
+            synthetic=False,
+            class_names=names,
+            train=data[TRAIN],
+            test=data[TEST],
+            validation=data.get(VALIDATION),
+            notes=(_summary(data, names), *notes, *resized),
+            warnings=tuple(_warnings(data, names)),
+        )
+
+
+def _read_arrays(path: Path, where: str) -> tuple[dict[str, _Array], list[str]]:
+    """The arrays that are used, by name, and the names of the others."""
     with _errors_explained(where), contextlib.ExitStack() as stack:
         content = np.load(path, allow_pickle=False)
         if not isinstance(content, np.lib.npyio.NpzFile):
@@ -61,38 +116,24 @@ def load_npz(
                 f"{where} is a single array: save {', '.join(_NEEDED)} with numpy.savez"
             )
         stack.enter_context(content)
-        arrays = {name: content[name] for name in content.files if name in _known_names()}
-        if missing := [name for name in _NEEDED if name not in arrays]:
+        known = [name for name in content.files if name in _known_names()]
+        if missing := [name for name in _NEEDED if name not in known]:
             held = f" (it has {listed(content.files)})" if content.files else ""
             raise DataUnavailableError(f"{where} lacks {', '.join(missing)}{held}: add what is missing")
-        others = [name for name in content.files if name not in arrays]
-    splits = [split for split, suffix in _SUFFIXES.items() if f"x_{suffix}" in arrays]
-    notes = [f"left out of {path.name}: {listed(others)}"] if others else []
-    pictures = {name: array for name, array in arrays.items() if name.startswith("x_")}
-    pictures = _as_bytes(pictures, where, notes)
-    found = {}
-    for split in splits:
-        suffix = _SUFFIXES[split]
-        read = as_pictures(pictures[f"x_{suffix}"], f"x_{suffix} in {where}")
-        notes += read.notes
-        found[split] = read.pixels
-    labels = {split: _labels(arrays, _SUFFIXES[split], len(found[split]), where) for split in splits}
-    names, targets = _classes(labels, arrays.get("class_names"), where)
-    images, resized = fit_pictures(list(found.values()), progress)
-    data = {
-        split: ImageSplit(images=part, targets=targets[split])
-        for split, part in zip(found, images, strict=True)
-    }
-    return Dataset(
-        title=f"file {path}",
-        synthetic=False,
-        class_names=names,
-        train=data[TRAIN],
-        test=data[TEST],
-        validation=data.get(VALIDATION),
-        notes=(_summary(data, names), *notes, *resized),
-        warnings=tuple(_warnings(data, names)),
-    )
+        with zipfile.ZipFile(path) as archive:
+            sizes = {info.filename.removesuffix(".npy"): info.file_size for info in archive.infolist()}
+        if sum(sizes[name] for name in known) > _memory_bytes():  # zeros take no room in a file
+            raise MemoryError
+        arrays = {name: content[name] for name in known}
+        for name, array in arrays.items():
+            if not isinstance(array, np.ndarray):  # numpy passes on the bytes of what is no array
+                raise DataUnavailableError(f"{name} in {where} is not an array: save it with numpy.savez")
+    unused = {"y_val"} if "x_val" not in arrays else set()
+    return arrays, [name for name in content.files if name not in arrays or name in unused]
+
+
+def _memory_bytes() -> int:
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def _known_names() -> set[str]:
@@ -100,13 +141,19 @@ def _known_names() -> set[str]:
 
 
 @contextlib.contextmanager
-def _errors_explained(where: str) -> Iterator[None]:
+def _memory_explained(where: str) -> Iterator[None]:
     try:
         yield
     except MemoryError:
         raise DataUnavailableError(f"{where} has more pictures than fit into memory: save fewer") from None
+
+
+@contextlib.contextmanager
+def _errors_explained(where: str) -> Iterator[None]:
+    try:
+        yield
     except _READ_ERRORS as error:
-        if "allow_pickle" in str(error):
+        if "Object arrays" in str(error):
             reason = "holds Python objects, which are not unpickled: save arrays of numbers and of strings"
             raise DataUnavailableError(f"{where} {reason}") from None
         if isinstance(error, OSError) and error.strerror:
@@ -156,13 +203,23 @@ def _labels(arrays: Mapping[str, _Array], suffix: str, count: int, where: str) -
             f"{name} in {where} has the shape {shape_text(labels.shape)}: it must have one "
             f"class for each of the {count:,} pictures in x_{suffix}"
         )
-    if labels.dtype.kind == "S":
-        labels = np.char.decode(labels, "utf-8", "replace")
-    if labels.dtype.kind not in "iuU":
+    labels = _decoded(labels)
+    if labels.dtype.kind == "U":
+        return labels
+    if labels.dtype.kind not in "iu":
         raise DataUnavailableError(
             f"{name} in {where} is of type {labels.dtype}: save whole numbers or class names"
         )
-    return labels
+    if labels.max() > _LARGEST:
+        raise DataUnavailableError(
+            f"{name} in {where} has the label {labels.max()}: number the classes from 0"
+        )
+    return labels.astype(np.int64)  # numpy joins int64 and uint64 as floats
+
+
+def _decoded(array: _Array) -> _Array:
+    """Bytes as text; anything else as it is."""
+    return np.char.decode(array, "utf-8", "replace") if array.dtype.kind == "S" else array
 
 
 def _classes(
@@ -174,7 +231,7 @@ def _classes(
     every = np.unique(np.concatenate(list(labels.values())))
     names = None
     if given is not None:
-        names = class_names_in([str(name) for name in given.tolist()] if given.ndim == 1 else None)
+        names = class_names_in([str(name) for name in _decoded(given).tolist()] if given.ndim == 1 else None)
         if names is None:
             raise DataUnavailableError(f"class_names in {where} must be different names, one of each class")
     if every.dtype.kind == "U":
@@ -191,7 +248,7 @@ def _classes(
                 f"the labels in {where} go from {every[0]} to {every[-1]}, but class_names has {len(names)} "
                 f"names, of the classes 0 to {len(names) - 1}"
             )
-        targets = {split: torch.from_numpy(array.astype(np.int64)) for split, array in labels.items()}
+        targets = {split: torch.from_numpy(array) for split, array in labels.items()}
     else:
         names = tuple(map(str, every.tolist()))
         targets = {split: torch.from_numpy(np.searchsorted(every, array)) for split, array in labels.items()}

@@ -1,6 +1,9 @@
 """Pictures and labels in a file of numpy's."""
 
+import io
 import os
+import struct
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -146,6 +149,22 @@ def test_labels_may_be_names(path, labels):
     assert "2 classes 'bee', 'dog' have no test images: their accuracy is not measured" in dataset.warnings
 
 
+def test_numbers_of_two_types_are_still_whole_numbers(path):
+    high = 2**53  # above it, floats run together
+    labels = LABELS.astype(np.uint64) + high
+    dataset = load(save(path, y_train=labels, y_test=TEST_LABELS + high))
+    assert dataset.class_names == tuple(str(high + number) for number in range(3))
+    assert dataset.train.targets.tolist() == LABELS.tolist()
+    assert dataset.test.targets.tolist() == TEST_LABELS.tolist()
+
+
+def test_class_names_may_be_bytes(path):
+    names = np.array([b"dog", b"bee", b"cat"])
+    assert load(save(path, class_names=names)).class_names == ("dog", "bee", "cat")
+    labelled = {"y_train": names[LABELS], "y_test": names[TEST_LABELS]}
+    assert load(save(path, class_names=names, **labelled)).train.targets.tolist() == LABELS.tolist()
+
+
 def test_numbers_from_1_keep_their_names_and_column_vectors_are_taken(path):
     dataset = load(save(path, y_train=LABELS[:, None] * 10 + 1, y_test=TEST_LABELS * 10 + 1))
     assert dataset.class_names == ("1", "11", "21")
@@ -191,6 +210,7 @@ def test_class_names_order_labels_that_are_names(path):
         ),
         ({"y_train": np.array([{}] * 12)}, "holds Python objects, which are not unpickled"),
         ({"x_val": PICTURES}, "lacks y_val"),
+        ({"y_train": np.full(12, 2**64 - 1, np.uint64)}, "has the label 18446744073709551615"),
         ({"x_test": TESTED / 255}, "x_train in {path} is of type uint8 and x_test of type float64: save all"),
     ],
 )
@@ -218,6 +238,76 @@ def test_a_damaged_file_and_one_of_another_kind_are_refused(path):
     with path.open("wb") as file:
         np.save(file, PICTURES)
     assert "is a single array" in refusal(path)
+
+
+def test_labels_of_no_pictures_are_named_as_left_out(path):
+    dataset = load(save(path, y_val=TEST_LABELS))
+    assert dataset.validation is None
+    assert "left out of pictures.npz: y_val" in dataset.notes
+
+
+def npy(header):
+    """An array of numpy's with any header."""
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode()
+
+
+@pytest.mark.parametrize(
+    "member",
+    [
+        npy("{'descr': '|u1', 'fortran_order': False, 'shape': (1" + 30 * "0" + ", 32, 32, 3)}\n"),
+        npy("{'descr': ('<f4',), 'fortran_order': False, 'shape': (1, 32, 32, 3)}\n"),
+        npy("{'descr': '|u1'\n"),
+        npy("(" * 5000 + "\n"),
+        npy("{[]: 1}\n"),
+        npy("{'descr': '|u1'," + " " * 20_000 + "'fortran_order': False, 'shape': (1, 32, 32, 3)}\n"),
+    ],
+    ids=["shape", "type", "cut", "nested", "unhashable", "long"],
+)
+def test_a_header_that_numpy_cannot_take_is_a_damaged_file(path, member):
+    with zipfile.ZipFile(save(path, x_train=None), "a") as archive:
+        archive.writestr("x_train.npy", member)
+    assert "is damaged, or not an .npz file" in refusal(path)
+
+
+def test_an_encrypted_file_one_of_text_and_a_broken_compression_are_refused(path):
+    content = bytearray(save(path).read_bytes())
+    content[content.find(b"PK\x01\x02") + 8] |= 1  # the flag of the first file in the directory
+    content[content.find(b"PK\x03\x04") + 6] |= 1
+    path.write_bytes(content)
+    assert "is damaged, or not an .npz file" in refusal(path)
+    path.write_text("path,label\n")
+    assert "is damaged, or not an .npz file" in refusal(path)
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_LZMA) as archive:
+        for name, pictures in ARRAYS.items():
+            array = io.BytesIO()
+            np.save(array, pictures)
+            archive.writestr(f"{name}.npy", array.getvalue())
+    content = bytearray(path.read_bytes())
+    content[60:80] = b"\xff" * 20
+    path.write_bytes(content)
+    assert "is damaged, or not an .npz file" in refusal(path)
+
+
+def test_a_file_that_unpacks_to_more_than_the_memory_is_refused_before_it_is_read(path, monkeypatch):
+    np.savez_compressed(path, **{**ARRAYS, "x_train": np.zeros((5000, 32, 32, 3), np.uint8)})
+    size = path.stat().st_size
+    monkeypatch.setattr("cifar_tui.engine.data.npz_file._memory_bytes", lambda: 100 * size)
+    assert refusal(path) == f"'{path}' has more pictures than fit into memory: save fewer"
+
+
+def test_a_conversion_that_runs_out_of_memory_is_one_sentence(path, monkeypatch):
+    def full(*_):
+        raise MemoryError
+
+    monkeypatch.setattr("cifar_tui.engine.data.npz_file.fit_pictures", full)
+    assert refusal(save(path)) == f"'{path}' has more pictures than fit into memory: save fewer"
+
+
+def test_what_is_no_array_is_refused(path):
+    with zipfile.ZipFile(save(path, x_train=None), "a") as archive:
+        archive.writestr("x_train.npy", b"no array")
+    assert "x_train in" in refusal(path)
+    assert "is not an array: save it with numpy.savez" in refusal(path)
 
 
 def test_nothing_in_the_file_is_unpickled(path):
