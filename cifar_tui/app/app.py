@@ -149,11 +149,17 @@ class CifarApp(RunActions):
                     resume=launch.folder if isinstance(launch, Resume) else None,
                     name=launch.name if isinstance(launch, Train) else "",
                     assume_class_order=isinstance(launch, Resume) and launch.assume_class_order,
+                    edited_model=isinstance(launch, Resume) and launch.edited_model,
                 )
                 self._show_new(run, launch, pane="training")
                 run.start_training()
-            case Evaluate(weights=weights, assume_class_order=assume):
-                run = LiveRun(launch.config, checkpoints=self.checkpoints, assume_class_order=assume)
+            case Evaluate(weights=weights, assume_class_order=assume, edited_model=edited):
+                run = LiveRun(
+                    launch.config,
+                    checkpoints=self.checkpoints,
+                    assume_class_order=assume,
+                    edited_model=edited,
+                )
                 self._show_new(run, launch, pane="summary")
                 run.start_evaluation(weights, any_model=launch.any_model, trained_seed=launch.trained_seed)
             case EvaluateRun(folder=folder):

@@ -23,18 +23,22 @@ class Train:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Resume:
-    """Resume the run in `folder` from its last checkpoint."""
+    """Resume the run in `folder` from its last checkpoint.
+
+    With `edited_model`, a net of the user's is taken from their file as it is now.
+    """
 
     folder: Path
     config: TrainConfig
     assume_class_order: bool = False
+    edited_model: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Evaluate:
     """Evaluate the file `weights` on the test set; with `any_model`, whatever model they are of.
 
-    They were trained with the seed `trained_seed`; None if unknown.
+    They were trained with the seed `trained_seed`; None if unknown. For `edited_model` see `Resume`.
     """
 
     weights: Path
@@ -42,6 +46,7 @@ class Evaluate:
     any_model: bool = False
     trained_seed: int | None = None
     assume_class_order: bool = False
+    edited_model: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

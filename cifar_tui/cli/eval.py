@@ -27,6 +27,7 @@ def evaluate(options: argparse.Namespace) -> int:
         any_model=base is None and named.keys().isdisjoint({"model", "preset"}),
         trained_seed=seed if base is None else base.seed,
         assume_class_order=options.assume_class_order,
+        edited_model="model" in named,
     )
     if options.headless or options.json or not has_terminal():
         from cifar_tui.cli.headless import evaluate_headless

@@ -51,6 +51,7 @@ def train_headless(
     name: str = "",
     parent: ParentLink | None = None,
     assume_class_order: bool = False,
+    edited_model: bool = False,
 ) -> int:
     """Train a run called `name`, or resume the run in the folder `resume`, and return the exit code.
 
@@ -77,6 +78,7 @@ def train_headless(
         resume=resume,
         name=name,
         assume_class_order=assume_class_order,
+        edited_model=edited_model,
     )
     with _stop_on_signals(run, terminal) as received:
         run.start_training()
@@ -99,6 +101,7 @@ def evaluate_headless(launch: Evaluate, *, checkpoints: Path, as_json: bool) -> 
         checkpoints=checkpoints,
         interactive=False,
         assume_class_order=launch.assume_class_order,
+        edited_model=launch.edited_model,
     )
     terminal = _Terminal()
     with _stop_on_signals(run, terminal) as received:

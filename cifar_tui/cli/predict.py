@@ -74,6 +74,8 @@ def _predict(options: argparse.Namespace) -> int:
     classifier = load_classifier(
         weights,
         model=None if any_model else config.model,
+        edited_model="model" in named,
+        seed=config.seed,
         class_names=None if options.classes is None else _class_names(options.classes),
     )
     _say_all(classifier.notes)

@@ -7,7 +7,7 @@ from pathlib import Path
 from cifar_tui.app.launch import Resume, Train
 from cifar_tui.cli.dashboard import open_dashboard
 from cifar_tui.cli.output import results_lost
-from cifar_tui.cli.parser import build_settings, checkpoints_folder
+from cifar_tui.cli.parser import build_given, build_settings, checkpoints_folder, given_settings
 from cifar_tui.engine.errors import ConfigError
 from cifar_tui.runs.disk.config import read_run_config
 from cifar_tui.runs.disk.store import check_name, find_run, how_to_continue
@@ -44,8 +44,14 @@ def train(options: argparse.Namespace) -> int:
 def _resume(checkpoints: Path, options: argparse.Namespace) -> Resume:
     folder = find_run(checkpoints, options.resume)
     own = read_run_config(folder)
-    config = config_to_resume(folder, build_settings(options, base=own))
-    return Resume(folder=folder, config=config, assume_class_order=options.assume_class_order)
+    named = given_settings(options)
+    config = config_to_resume(folder, build_given(options, named, base=own))
+    return Resume(
+        folder=folder,
+        config=config,
+        assume_class_order=options.assume_class_order,
+        edited_model="model" in named,
+    )
 
 
 def _train_headless(
@@ -63,4 +69,5 @@ def _train_headless(
         name=name,
         parent=parent,
         assume_class_order=isinstance(launch, Resume) and launch.assume_class_order,
+        edited_model=isinstance(launch, Resume) and launch.edited_model,
     )

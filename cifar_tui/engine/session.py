@@ -18,8 +18,8 @@ from cifar_tui.engine.checkpoint.provenance import (
     same_kind_of_device,
     split_differences,
 )
-from cifar_tui.engine.checkpoint.state import has_trained
-from cifar_tui.engine.checkpoint.weights import build_net, load_weights, recognize
+from cifar_tui.engine.checkpoint.state import has_trained, load_state
+from cifar_tui.engine.checkpoint.weights import build_net
 from cifar_tui.engine.config.schema import TrainConfig
 from cifar_tui.engine.config.tracking import ConfigReads
 from cifar_tui.engine.control import RunControl
@@ -39,7 +39,7 @@ from cifar_tui.engine.device.select import (
     training_threads,
 )
 from cifar_tui.engine.disk.run_folder import RunFolder
-from cifar_tui.engine.errors import CancelledError, ConfigError, RunFailedError
+from cifar_tui.engine.errors import CancelledError, RunFailedError
 from cifar_tui.engine.evaluation.evaluate import EvalReport, evaluate
 from cifar_tui.engine.evaluation.report import result_lines, write_report
 from cifar_tui.engine.events import (
@@ -61,6 +61,7 @@ from cifar_tui.engine.training.build import (
     create_predictor,
     training_arithmetic,
 )
+from cifar_tui.engine.training.own_model import OwnModel
 from cifar_tui.engine.training.run_context import RunContext
 from cifar_tui.engine.training.trainer import Trainer
 from cifar_tui.engine.training.validation import check_patience
@@ -76,6 +77,7 @@ class Session:
         control: what others request of this run; may be replaced between two jobs.
         assume_class_order: whether classes with other names than those of the weights are the same classes
             in the same order.
+        edited_model: whether to take a user's net from its file as it is now, not from what a run has kept.
 
     Attributes:
         dataset: the images, on the CPU; None until loaded. Other threads may read it at any time.
@@ -89,6 +91,7 @@ class Session:
         emit: Callable[[Event], None],
         control: RunControl,
         assume_class_order: bool = False,
+        edited_model: bool = False,
     ) -> None:
         self.config = config
         self.dataset: Dataset | None = None
@@ -98,6 +101,7 @@ class Session:
         self._emit = emit
         self.control = control
         self._assume_class_order = assume_class_order
+        self._own = OwnModel(config, emit, cancelled=lambda: self.control.stop_requested, edited=edited_model)
 
     def train(
         self,
@@ -153,6 +157,7 @@ class Session:
         resumed: Mapping[str, Any] | None,
     ) -> TrainingFinished:
         config = cast("TrainConfig", reads)
+        self._own.load(None if resumed is None else create_folder().path)
         # 1. load and normalize the images
         if resumed is None:
             dataset = self._load_data(config)
@@ -163,8 +168,8 @@ class Session:
         check_patience(config.patience, held_out)
         needed = (dataset.train.images.nbytes + dataset.test.images.nbytes) / 2**20
         with out_of_memory_explained(device, f"the images need {needed:,.0f} MiB; {FREE_MEMORY}"):
-            train, self._test = _on_device(kept, device), _on_device(dataset.test, device)
-            validation = None if held_out is None else _on_device(held_out, device)
+            train, self._test = kept.to(device), dataset.test.to(device)
+            validation = None if held_out is None else held_out.to(device)
         # bypass `reads`: comparing settings with their defaults must not mark them as read
         choice = resolve_backend(
             self.config,
@@ -172,16 +177,20 @@ class Session:
             images=config.epochs * len(train),
             resumed=None if resumed is None else resumed["provenance"]["backend"],
         )
-        folder = create_folder()
         threads = training_threads(device, config.batch_size)
         advice = FREE_MEMORY
         if resumed is None:  # which keeps its batch size
             advice = f"lower batch_size (now {config.batch_size:,}), or choose another device"
         with out_of_memory_explained(device, advice), intra_op_threads(threads):
             # 2. define the network, 3. the loss and the optimizer
-            torch.manual_seed(config.seed)
-            setup = self._build(config, choice, train, resumed, folder.path / LAST_FILE)
-            provenance = describe_provenance(dataset, describe_device(device), threads, setup.choice.identity)
+            net = self._own.build(train, len(dataset.class_names))
+            folder = create_folder()
+            with self._own.preparing():
+                setup = self._build(config, choice, net, train, resumed, folder.path / LAST_FILE)
+            self._own.check_precision(setup, len(dataset.class_names))
+            provenance = describe_provenance(
+                dataset, describe_device(device), threads, setup.choice.identity, self._own.hash
+            )
             if resumed is not None and has_trained(resumed, config.epochs):
                 provenance["images"] = resumed["provenance"].get("images", "?")  # those it was trained on
             trainer = Trainer(
@@ -205,9 +214,10 @@ class Session:
             )
             reads.check_all_followed()
             if resumed is not None:
-                _load_state(trainer, resumed, folder.path / LAST_FILE)
+                load_state(trainer, resumed, folder.path / LAST_FILE)
                 for difference in resume_differences(resumed, self.config, provenance, setup.precision):
                     self._emit(Alert(text=f"results may differ from an uninterrupted run: {difference}"))
+            self._own.keep(folder)
             self._emit(
                 TrainingStarted(
                     run=folder.path.name,
@@ -221,6 +231,7 @@ class Session:
             with (
                 training_arithmetic(config, setup.precision, device),
                 out_of_memory_explained(device, advice, rescue=trainer.rescue),
+                self._own.running(),
             ):
                 finished = trainer.fit()
         if finished.completed:
@@ -233,6 +244,7 @@ class Session:
         self,
         config: TrainConfig,
         choice: BackendChoice,
+        net: nn.Module | None,
         train: ImageSplit,
         resumed: Mapping[str, Any] | None,
         last: Path,
@@ -254,7 +266,8 @@ class Session:
                 log=self._log,
                 cancelled=lambda: self.control.stop_requested,
                 resumed_precision=precision,
-                restore=None if resumed is None else lambda setup: _load_state(setup, resumed, last),
+                restore=None if resumed is None else lambda setup: load_state(setup, resumed, last),
+                net=net,
             )
         self._log(setup.choice.sentence())
         return setup
@@ -281,7 +294,7 @@ class Session:
             UserError: any error the user can fix; one sentence.
             CancelledError: a stop was requested.
         """
-        recognized = recognize(load_weights(weights), None if any_model else self.config.model)
+        recognized = self._own.find_weights(weights, any_model=any_model)
         net = build_net(recognized)
         if recognized.notes:
             self._log(f"'{weights}': {'; '.join(recognized.notes)}")
@@ -296,9 +309,10 @@ class Session:
             self._own_device(self.config.device) as device,
             out_of_memory_explained(device, FREE_MEMORY, rescue=lambda _: f"'{weights}' is kept; "),
         ):
-            self._test = _on_device(dataset.test, device)
-            predictor = create_predictor(net.to(device), self.config)
-            report = self._evaluate(predictor, step=step, final=True)
+            self._test = dataset.test.to(device)
+            with self._own.evaluating(recognized, device):
+                predictor = create_predictor(net.to(device), self.config)
+                report = self._evaluate(predictor, step=step, final=True)
         if report_to is not None:
             report_to.when_made_again()
             with report_to.saving() as folder:
@@ -381,18 +395,3 @@ class Session:
             return evaluate(net, split, class_names, cancelled=lambda: self.control.stop_requested)
         except CancelledError:
             return None
-
-
-def _load_state(part: TrainingSetup | Trainer, state: Mapping[str, Any], path: Path) -> None:
-    try:
-        part.load_state_dict(state)
-    except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
-        reason = str(error).splitlines()[:2][-1].strip().rstrip(".")  # torch begins with a heading
-        raise ConfigError(
-            f"'{path}' does not match the model or the dataset ({reason}); "
-            "use the dataset it was trained on, or start a new run"
-        ) from error
-
-
-def _on_device(split: ImageSplit, device: torch.device) -> ImageSplit:
-    return ImageSplit(images=split.images.to(device), targets=split.targets.to(device))

@@ -14,6 +14,8 @@ from cifar_tui.engine.disk.regular import read_regular
 from cifar_tui.engine.errors import ConfigError, RunFailedError
 from cifar_tui.engine.events import Phase
 from cifar_tui.engine.layout import CONFIG_FILE
+from cifar_tui.engine.models.own.kept import kept_hash
+from cifar_tui.engine.models.own.name import own_name, short_model
 from cifar_tui.engine.text import cut, cut_path, escaped_name
 from cifar_tui.runs.disk.config import MOST_CONFIG_BYTES
 from cifar_tui.runs.disk.run_lock import Owner, owner_of
@@ -58,6 +60,8 @@ TEXT_COLUMNS = frozenset({"run", "name", "state", "preset", "data"})
 _LONGEST_ID = 40
 _LONGEST_NAME = 14
 _LONGEST_NUMBER, _LONGEST_SETTING = 10, 32
+_SOURCE, _HASH_DIGITS = "model source", 8
+"""What of a net of the user's differs between runs with the same file."""
 _LONGEST_TITLE = 28
 _LARGEST_SETTING = 2**63
 
@@ -165,6 +169,8 @@ def compare_runs(runs: Sequence[ListedRun]) -> Comparison:
     configs = [run.config or {} for run in runs]
     names = dict.fromkeys(name for config in configs for name in config)
     settings = {name: tuple(config.get(name) for config in configs) for name in names}
+    if len(runs) > 1 and any(own_name(str(config.get("model"))) for config in configs):
+        settings[_SOURCE] = tuple(kept_hash(run.folder)[:_HASH_DIGITS] for run in runs)
     cells = [run_cells(run) for run in runs]
     summaries = [run.summary or RunSummary() for run in runs]
     return Comparison(
@@ -220,6 +226,8 @@ def setting_cell(name: str, value: object) -> str:
             return UNKNOWN
         case bool():
             return "yes" if value else "no"
+        case str() if name == "model":
+            return short_model(value)
         case float() if len(str(value)) > _LONGEST_NUMBER:
             return f"{value:.6g}"
         case float() if name in SETTINGS:

@@ -63,6 +63,7 @@ class LiveRun:
         resume: the folder of a run to resume or to evaluate, instead of starting a new one.
         name: what to call a new run; "" for no name.
         assume_class_order: see `Session`.
+        edited_model: see `Session`.
     """
 
     def __init__(
@@ -75,6 +76,7 @@ class LiveRun:
         resume: Path | None = None,
         name: str = "",
         assume_class_order: bool = False,
+        edited_model: bool = False,
     ) -> None:
         self.config = config
         self._name = name
@@ -85,6 +87,7 @@ class LiveRun:
         self._checkpoints = checkpoints
         self._interactive = interactive
         self._assume_class_order = assume_class_order
+        self._edited_model = edited_model
         self._on_folder = on_folder or (lambda _: None)
         self._state = RunState()
         self._control = RunControl()
@@ -248,8 +251,10 @@ class LiveRun:
             self._state.apply(event, earlier=True)
 
     def _evaluate(self, weights: Path, *, any_model: bool, trained_seed: int | None) -> str:
-        model = None if any_model else self.config.model
-        self._file = SavedWeights(path=weights, step=None, config=self._own_config, model=model)
+        model = None if any_model else self._own_config.model
+        self._file = SavedWeights(
+            path=weights, step=None, config=self._own_config, model=model, edited_model=self._edited_model
+        )
         self._open_session().evaluate_file(weights, any_model=any_model, trained_seed=trained_seed)
         return f"evaluated {weights}"
 
@@ -285,6 +290,7 @@ class LiveRun:
             emit=self._emit,
             control=self._control,
             assume_class_order=self._assume_class_order,
+            edited_model=self._edited_model,
         )
         self._images.session = self._session
         return self._session

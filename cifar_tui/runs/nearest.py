@@ -157,6 +157,7 @@ class NearestFinder:
             weights.path,
             weights.config,
             model=weights.model,
+            edited_model=weights.edited_model,
             dataset=weights.dataset,
             gently=gently,
             report=self._report,

@@ -9,6 +9,7 @@ from cifar_tui.engine.config.schema import SETTINGS, Setting, TrainConfig
 from cifar_tui.engine.disk.regular import is_regular
 from cifar_tui.engine.errors import ConfigError
 from cifar_tui.engine.layout import CONFIG_FILE, LAST_FILE, REPORT_FILE
+from cifar_tui.engine.models.own.name import absolute_model
 from cifar_tui.engine.text import cut
 from cifar_tui.runs.disk.config import read_run_config, with_absolute_folders
 from cifar_tui.runs.disk.hints import command
@@ -157,7 +158,7 @@ def config_to_resume(folder: Path, wanted: TrainConfig | None = None) -> TrainCo
             not resumable.
     """
     own = read_run_config(folder)
-    config = wanted or own
+    config = own if wanted is None else wanted.replace(model=absolute_model(wanted.model))
     name = folder.name
     check_not_live(folder)
     try:

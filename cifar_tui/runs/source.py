@@ -71,6 +71,7 @@ class SavedWeights:
         saved_at: when the event log says so, in seconds since 1970; None if unknown.
         config: the settings.
         model: the only model that they may be of; None for any.
+        edited_model: whether a net of the user's is taken from their file as it is now.
         dataset: the images, if this process has them in memory.
     """
 
@@ -78,6 +79,7 @@ class SavedWeights:
     step: int | None
     config: TrainConfig
     model: str | None
+    edited_model: bool = False
     dataset: "Dataset | None" = None
     saved_at: float | None = None
 

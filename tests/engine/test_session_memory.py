@@ -100,7 +100,7 @@ def test_images_for_which_a_device_has_no_memory_are_counted(tmp_path, image_fol
     def fail(*_):
         raise FULL
 
-    monkeypatch.setattr("cifar_tui.engine.session._on_device", fail)
+    monkeypatch.setattr("cifar_tui.engine.data.dataset.ImageSplit.to", fail)
     run = Run(tmp_path, data=image_folder)
     with pytest.raises(RunFailedError, match=r"^out of memory .*: the images need 0 MiB; end other programs"):
         run.train()

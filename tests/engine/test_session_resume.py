@@ -6,6 +6,7 @@ import shutil
 import pytest
 import torch
 
+from cifar_tui.engine.checkpoint.state import load_state
 from cifar_tui.engine.errors import CancelledError, ConfigError
 from cifar_tui.engine.events import (
     Alert,
@@ -19,7 +20,6 @@ from cifar_tui.engine.events import (
     TrainingStarted,
 )
 from cifar_tui.engine.models.registry import create_model
-from cifar_tui.engine.session import _load_state
 from cifar_tui.engine.steps.eager import EagerSteps
 from tests.engine.made_session import Run
 
@@ -232,4 +232,4 @@ def test_a_state_that_does_not_fit_is_refused_with_what_does_not_fit(tmp_path):
     with pytest.raises(
         ConfigError, match=r"last\.pt' does not match .* \(size mismatch for fc3\.weight: .*\); use"
     ):
-        _load_state(ours, other.state_dict(), tmp_path / "last.pt")
+        load_state(ours, other.state_dict(), tmp_path / "last.pt")

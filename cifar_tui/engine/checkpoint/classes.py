@@ -76,7 +76,7 @@ def class_names_of(weights: RecognizedWeights) -> tuple[str, ...] | None:
     Raises:
         ConfigError: there are more or fewer than logits.
     """
-    names = weights.class_names or _class_names_of_run(weights.path.parent)
+    names = weights.class_names or class_names_of_run(weights.path.parent)
     if names is not None and len(names) != weights.num_classes:
         raise ConfigError(
             f"'{weights.path}' names {len(names)} classes ({listed(names)}) for {weights.num_classes} "
@@ -119,7 +119,7 @@ def name_classes(
     ]
 
 
-def _class_names_of_run(folder: Path) -> tuple[str, ...] | None:
+def class_names_of_run(folder: Path) -> tuple[str, ...] | None:
     """Return the class names of the run in `folder`; None if it is none, or they cannot be read."""
     if not (folder / CONFIG_FILE).is_file():
         return None

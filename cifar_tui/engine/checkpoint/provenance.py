@@ -16,6 +16,7 @@ from cifar_tui.engine.training.batches import low_res_epochs
 
 _DIFFERENCES = {
     "images": "the training images differ",
+    "model": "the source of the model differs",
     "version": "cifar-tui {new} instead of {old}",
     "torch": "PyTorch {new} instead of {old}",
     "device": "device {new} instead of {old}",
@@ -25,7 +26,9 @@ _DIFFERENCES = {
 }
 
 
-def describe_provenance(dataset: Dataset, device: str, threads: int, backend: str) -> dict[str, str]:
+def describe_provenance(
+    dataset: Dataset, device: str, threads: int, backend: str, source: str = ""
+) -> dict[str, str]:
     """Return the provenance to store in a checkpoint.
 
     Args:
@@ -33,9 +36,11 @@ def describe_provenance(dataset: Dataset, device: str, threads: int, backend: st
         device: as shown to the user.
         threads: number of intra-op threads, on which the order of sums depends.
         backend: what runs the steps.
+        source: the SHA-256 of the source of a user's net; "" for a registered model.
     """
     return {
         "images": describe_images(dataset),
+        "model": source,
         "version": __version__,
         "torch": str(torch.__version__),
         "device": device,

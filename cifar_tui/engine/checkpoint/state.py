@@ -2,13 +2,15 @@
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol
 
 from torch import Tensor
 from torch.optim import Optimizer
 
 from cifar_tui.engine.data.class_names import class_names_in
 from cifar_tui.engine.data.scales import scales_in
+from cifar_tui.engine.errors import ConfigError
 
 _MOST_COUNTED = 2**53
 _LEARNING = ("lr", "momentum", "betas", "eps", "weight_decay", "dampening", "nesterov", "orthogonal")
@@ -83,6 +85,30 @@ def check_optimizer(optimizer: Optimizer, expected: list[dict[str, Any]]) -> Non
         for name, buffer in buffers.items():
             if isinstance(buffer, Tensor) and buffer.dim() and buffer.shape != parameter.shape:
                 raise ValueError(f"its {name} has shape {tuple(buffer.shape)}, not {tuple(parameter.shape)}")
+
+
+class HasState(Protocol):
+    """What continues from a part of a `last.pt`."""
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continue from `state`."""
+        ...
+
+
+def load_state(part: HasState, state: Mapping[str, Any], path: Path) -> None:
+    """Have `part` continue from `state`, the content of the `last.pt` at `path`.
+
+    Raises:
+        ConfigError: it does not fit.
+    """
+    try:
+        part.load_state_dict(state)
+    except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
+        reason = str(error).splitlines()[:2][-1].strip().rstrip(".")  # torch begins with a heading
+        raise ConfigError(
+            f"'{path}' does not match the model or the dataset ({reason}); "
+            "use the dataset it was trained on, or start a new run"
+        ) from error
 
 
 def _is_count(value: object, least: int = 0) -> bool:
@@ -168,4 +194,5 @@ _VALUES: dict[str, tuple[Callable[[Any], bool], str]] = {
         lambda value: isinstance(value, list) and all(map(_is_random_state, value)),
         "a list of states of random numbers",
     ),
+    "other_rng_states": (_is_dict, "a set of states of random numbers"),
 }

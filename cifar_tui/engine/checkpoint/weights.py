@@ -8,14 +8,20 @@ from torch import Tensor, nn
 
 from cifar_tui.engine.checkpoint.files import all_finite, load_file
 from cifar_tui.engine.checkpoint.state import missing_in
+from cifar_tui.engine.data.cifar10 import CLASS_NAMES
 from cifar_tui.engine.data.class_names import listed, saved_class_names
+from cifar_tui.engine.data.convert import SIDE
 from cifar_tui.engine.data.scales import Scales, scales_in
 from cifar_tui.engine.errors import ConfigError
+from cifar_tui.engine.models.own.check import count_logits
+from cifar_tui.engine.models.own.name import FORM, short_model
+from cifar_tui.engine.models.own.own_net import OwnNet
 from cifar_tui.engine.models.recognize import (
     BATCH_COUNTER,
     STATE_DICT_KEYS,
     closest,
     compare,
+    first_difference,
     fitting_models,
 )
 from cifar_tui.engine.models.registry import MODELS, create_model
@@ -63,7 +69,7 @@ class WeightsFile:
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class RecognizedWeights:
-    """Weights that fit a registered model.
+    """Weights that fit a model.
 
     Attributes:
         path: of their file.
@@ -73,6 +79,8 @@ class RecognizedWeights:
         scales: what is black and white in images of more than 8 bits; None if the file does not say.
         tensors: the `state_dict` of the model.
         notes: what was done to get it, in words, and what else there was.
+        own: what made `net`; None for a registered model.
+        net: the user's net, whose weights `build_net` replaces; None for a registered model.
     """
 
     path: Path
@@ -82,6 +90,8 @@ class RecognizedWeights:
     scales: Scales | None
     tensors: dict[str, Tensor]
     notes: tuple[str, ...]
+    own: OwnNet | None = None
+    net: nn.Module | None = None
 
 
 def load_weights(path: Path) -> WeightsFile:
@@ -144,13 +154,59 @@ def recognize(file: WeightsFile, model: str | None) -> RecognizedWeights:
     )
 
 
+def recognize_own(file: WeightsFile, own: OwnNet, num_classes: int | None) -> RecognizedWeights:
+    """Find the `state_dict` in `file` that fits the net that `own` makes, which is built once.
+
+    Args:
+        file: the weights.
+        own: the net of the user's.
+        num_classes: that it was trained on; None if the shape of the last tensor has to tell.
+
+    Raises:
+        ConfigError: none fits, or the net cannot be built or run.
+    """
+    if num_classes is None:
+        rows = [tensor.shape[0] for tensor in file.found[0].tensors.values() if tensor.ndim]
+        num_classes = rows[-1] if rows else len(CLASS_NAMES)
+    net = own.build(num_classes=num_classes, image_size=SIDE)
+    expected = net.state_dict()
+    shapes = {name: tuple(tensor.shape) for name, tensor in expected.items()}
+    dtypes = {name: tensor.dtype for name, tensor in expected.items()}
+    candidates = [
+        (unwrapped, first_difference(shapes, dtypes, unwrapped.tensors))
+        for found in file.found
+        for unwrapped in _unwrapped(found)
+    ]
+    fits = [unwrapped for unwrapped, difference in candidates if not difference]
+    if not fits:
+        alike = [len(shapes.keys() & unwrapped.tensors.keys()) for unwrapped, _ in candidates]
+        raise ConfigError(
+            f"'{file.path}' does not match the model {short_model(own.model)}: "
+            f"{candidates[alike.index(max(alike))][1]}; use the file that it was trained with"
+        )
+    others = [other for other in fits if other.where != fits[0].where]
+    return RecognizedWeights(
+        path=file.path,
+        model=own.model,
+        num_classes=count_logits(own, net, SIDE),
+        class_names=file.class_names,
+        scales=file.scales,
+        tensors=fits[0].tensors,
+        notes=() if file.own else tuple(_notes(fits[0], others)),
+        own=own,
+        net=net,
+    )
+
+
 def build_net(weights: RecognizedWeights) -> nn.Module:
     """Build the model with `weights`, converted to the types it computes in.
 
     Raises:
         ConfigError: the weights are not finite.
     """
-    net = create_model(weights.model, num_classes=weights.num_classes)
+    net = weights.net
+    if net is None:
+        net = create_model(weights.model, num_classes=weights.num_classes)
     expected = net.state_dict()
     tensors = {name: weights.tensors.get(name, tensor).to(tensor.dtype) for name, tensor in expected.items()}
     for name, tensor in tensors.items():
@@ -260,7 +316,7 @@ def _refusal(file: WeightsFile, model: str | None) -> str:
     if model is None:
         return (
             f"'{file.path}' fits no model; the closest is {best.model}, but {best.difference}. "
-            f"The models are {', '.join(MODELS)}"
+            f"The models are {', '.join(MODELS)}; for a net of your own, add --set model={FORM}"
         )
     fitting = {
         name: None for found in file.found for u in _unwrapped(found) for name in fitting_models(u.tensors)

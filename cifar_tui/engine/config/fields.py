@@ -50,6 +50,7 @@ def setting(
     group: Group,
     choices: Iterable[str] = (),
     explained: Mapping[str, str] | None = None,
+    other: str = "",
     suggestions: Iterable[str] = (),
     words: Mapping[str, Any] | None = None,
     used_if: Callable[[Mapping[str, Any]], bool] = _always,
@@ -67,6 +68,7 @@ def setting(
         group: where the form shows it.
         choices: the values, where there are few.
         explained: what a choice is, in one line.
+        other: what a value that is none of the `choices` looks like; "" if there is no other.
         suggestions: values that the form suggests.
         words: what a user reads and writes for values that need a word, such as "auto" for 0.
         used_if: whether it has an effect, given all values by name; the form hides it otherwise.
@@ -80,6 +82,7 @@ def setting(
         "check": check,
         "group": group,
         "choices": {name: (explained or {}).get(name, "") for name in choices},
+        "other": other,
         "suggestions": tuple(suggestions),
         "words": words or {},
         "used_if": used_if,

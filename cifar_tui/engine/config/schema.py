@@ -21,7 +21,8 @@ from cifar_tui.engine.config.fields import (
 from cifar_tui.engine.config.presets import PRESET_SUMMARIES, PRESETS
 from cifar_tui.engine.data.registry import SOURCES
 from cifar_tui.engine.errors import ConfigError
-from cifar_tui.engine.models.registry import MODELS
+from cifar_tui.engine.models.own.name import FORM
+from cifar_tui.engine.models.registry import MODELS, model_problem, model_spec
 from cifar_tui.engine.optim.lr_schedule import LR_SCHEDULES
 from cifar_tui.engine.optim.registry import OPTIMIZERS
 from cifar_tui.engine.steps.registry import BACKENDS
@@ -60,11 +61,13 @@ class TrainConfig:
         group=Group.ESSENTIALS,
         folder=True,
     )
-    model: str = choice(
+    model: str = setting(
         PRESETS["tutorial"]["model"],
-        "model architecture",
-        MODELS,
+        "model architecture, or a net of your own: FILE.py:NAME, a class or function that makes it",
+        model_problem,
+        choices=MODELS,
         explained={name: spec.summary for name, spec in MODELS.items()},
+        other=FORM,
         group=Group.ESSENTIALS,
     )
     epochs: int = setting(
@@ -327,7 +330,7 @@ class TrainConfig:
             reason = type_error(field, value) or field.metadata["check"](value)
             if reason:
                 raise ConfigError(f"{field.name} {value!r} {reason}", field=field.name)
-        model = MODELS[self.model]
+        model = model_spec(self.model)
         if self.optimizer == "nesterov" and self.momentum == 0:
             raise ConfigError("momentum 0.0 must be above 0 with optimizer nesterov", field="momentum")
         if self.low_res_fraction and model.image_size is not None:

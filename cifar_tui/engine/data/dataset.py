@@ -25,6 +25,10 @@ class ImageSplit:
     def __len__(self) -> int:
         return len(self.targets)
 
+    def to(self, device: torch.device) -> "ImageSplit":
+        """Return the images and labels on `device`."""
+        return ImageSplit(images=self.images.to(device), targets=self.targets.to(device))
+
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Dataset:

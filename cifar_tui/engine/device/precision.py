@@ -51,9 +51,14 @@ def precision_of(steps: Mapping[str, Any]) -> str | None:
     return found if isinstance(found, str) and found in _PRECISIONS else None
 
 
+def autocasts(precision: str) -> bool:
+    """Whether `autocast` changes anything."""
+    return precision in _AUTOCAST_DTYPES
+
+
 def autocast(precision: str, device: torch.device) -> AbstractContextManager[object]:
     """Run a block under autocast if `precision` is bf16 or fp16."""
-    if precision not in _AUTOCAST_DTYPES:
+    if not autocasts(precision):
         return nullcontext()
     return torch.autocast(device.type, dtype=_AUTOCAST_DTYPES[precision])
 

@@ -12,12 +12,12 @@ from pathlib import Path
 
 from cifar_tui.engine.atomic import write_atomically
 from cifar_tui.engine.disk.regular import open_regular
-from cifar_tui.engine.layout import BEST_FILE, LAST_FILE, REPORT_FILE, WEIGHTS_FILE
+from cifar_tui.engine.layout import BEST_FILE, LAST_FILE, MODEL_FILE, REPORT_FILE, WEIGHTS_FILE
 
 _REMOVED = " (deleted)"
 """How Linux ends the name of what a descriptor of a removed folder belongs to."""
 
-_HELD = (BEST_FILE, LAST_FILE, WEIGHTS_FILE, REPORT_FILE)
+_HELD = (MODEL_FILE, BEST_FILE, LAST_FILE, WEIGHTS_FILE, REPORT_FILE)
 _REMAKE_SECONDS, _POLL_SECONDS = 5.0, 0.05
 
 

@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from cifar_tui.engine.data.dataset import ImageSplit, normalize
 from cifar_tui.engine.device.memory import FREE_MEMORY, memory_advice
+from cifar_tui.engine.device.random_state import randomness_kept
 from cifar_tui.engine.device.select import available_threads, intra_op_threads
 from cifar_tui.engine.errors import CancelledError
 from cifar_tui.engine.events import ClassAccuracy, Evaluated, EvaluationProgress, SamplesPredicted
@@ -100,11 +101,13 @@ class EvalReport:
 
 
 @contextmanager
-def _evaluation_mode(net: nn.Module) -> Iterator[None]:
+def _evaluation_mode(net: nn.Module, device: torch.device) -> Iterator[None]:
+    """Run a block with `net` in evaluation mode; a training draws the same random numbers after it."""
     was_training = net.training
     net.eval()
     try:
-        yield
+        with randomness_kept(device):
+            yield
     finally:
         net.train(was_training)
 
@@ -132,7 +135,11 @@ def evaluate(
     """
     logits = []
     loss_sum, correct = 0.0, 0
-    with memory_advice(_MEMORY_ADVICE), _evaluation_mode(net), intra_op_threads(available_threads()):
+    with (
+        memory_advice(_MEMORY_ADVICE),
+        _evaluation_mode(net, split.targets.device),
+        intra_op_threads(available_threads()),
+    ):
         starts = range(0, len(split), BATCH_SIZE)
         for batch, first in enumerate(starts, start=1):
             if cancelled is not None and cancelled():
@@ -171,7 +178,7 @@ def evaluate(
 @torch.no_grad()
 def predict(net: nn.Module, images: Tensor) -> tuple[Tensor, Tensor]:
     """Predict the classes, int64 (N,), and their softmax probabilities, float32 (N,), of uint8 `images`."""
-    with _evaluation_mode(net):
+    with _evaluation_mode(net, images.device):
         logits = net(normalize(images))
     confidences, predicted = logits.float().softmax(dim=1).max(dim=1)
     return predicted.cpu(), confidences.cpu()

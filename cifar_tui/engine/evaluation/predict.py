@@ -1,6 +1,7 @@
 """Classify image files: decoded as a folder of images is, predicted as an evaluation does."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from cifar_tui.engine.checkpoint.classes import name_classes, training_scales
-from cifar_tui.engine.checkpoint.weights import build_net, load_weights, recognize
+from cifar_tui.engine.checkpoint.find import find_weights
+from cifar_tui.engine.checkpoint.weights import build_net
 from cifar_tui.engine.config.schema import TrainConfig
 from cifar_tui.engine.data.convert import Pixels
 from cifar_tui.engine.data.dataset import normalize
@@ -34,6 +36,8 @@ from cifar_tui.engine.device.select import (
 from cifar_tui.engine.errors import RunFailedError
 from cifar_tui.engine.evaluation.evaluate import BATCH_SIZE
 from cifar_tui.engine.events import LoadingProgress
+from cifar_tui.engine.models.own.name import short_model
+from cifar_tui.engine.models.own.own_net import OwnNet
 from cifar_tui.engine.training.build import create_predictor
 
 _MEMORY_ADVICE = f"{BATCH_SIZE} images are classified at a time: {FREE_MEMORY}"
@@ -49,6 +53,7 @@ class Classifier:
         class_names: what the C logits stand for.
         scales: what is black and white in images of more than 8 bits, as far as the training had such images.
         notes: what was unwrapped, converted and assumed, in sentences.
+        own: what made `net`; None for a registered model.
     """
 
     net: nn.Module
@@ -56,6 +61,7 @@ class Classifier:
     class_names: tuple[str, ...]
     scales: Scales
     notes: tuple[str, ...]
+    own: OwnNet | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -78,28 +84,39 @@ class PredictedFiles:
 
 
 def load_classifier(
-    path: Path, *, model: str | None = None, class_names: Sequence[str] | None = None
+    path: Path,
+    *,
+    model: str | None = None,
+    edited_model: bool = False,
+    seed: int = 0,
+    class_names: Sequence[str] | None = None,
 ) -> Classifier:
     """Load the weights in the file `path`; see `load_weights`.
 
     Args:
         path: the file; in the folder of a run they have its class names and its scales.
-        model: the only model allowed; None for any that fits.
+        model: the only model allowed; None for any registered one that fits.
+        edited_model: see `find_weights`.
+        seed: see `find_weights`.
         class_names: names of the classes; None for those that the weights have, see `name_classes`.
 
     Raises:
         ConfigError: the file cannot be read, fits no model, or has another number of classes.
     """
-    recognized = recognize(load_weights(path), model)
+    said: list[str] = []
+    recognized = find_weights(
+        path, model, edited_model=edited_model, seed=seed, say=said.append, alert=said.append
+    )
     net = build_net(recognized)
     names, assumed = name_classes(recognized, class_names)
     unwrapped = [f"'{path}': {'; '.join(recognized.notes)}"] if recognized.notes else []
     return Classifier(
         net=net,
-        model=recognized.model,
+        model=short_model(recognized.model),
         class_names=names,
         scales=training_scales(recognized),
-        notes=(*unwrapped, *assumed),
+        notes=(*said, *unwrapped, *assumed),
+        own=recognized.own,
     )
 
 
@@ -229,7 +246,12 @@ class FilePredictor:
     ) -> tuple[Tensor, Tensor]:
         if not paths:
             return torch.zeros(0, self._top), torch.zeros(0, self._top, dtype=torch.int64)
-        with memory_advice(_MEMORY_ADVICE), intra_op_threads(available_threads()):
+        own = self._classifier.own
+        with (
+            memory_advice(_MEMORY_ADVICE),
+            intra_op_threads(available_threads()),
+            nullcontext() if own is None else own.running(RunFailedError, self._classifier.net),
+        ):
             logits: Tensor = predictor(normalize(images)).float().cpu()
         finite = logits.isfinite().all(dim=1)
         if not finite.all():

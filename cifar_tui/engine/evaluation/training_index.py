@@ -1,6 +1,7 @@
 """The training images with their features in a network, to look up those nearest to another image."""
 
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,17 +11,20 @@ import torch
 from torch import Tensor, nn
 
 from cifar_tui.engine.checkpoint.classes import match_weights, state_of_run, training_scales
+from cifar_tui.engine.checkpoint.find import find_weights
 from cifar_tui.engine.checkpoint.provenance import describe_images
-from cifar_tui.engine.checkpoint.weights import RecognizedWeights, build_net, load_weights, recognize
+from cifar_tui.engine.checkpoint.weights import RecognizedWeights, build_net
 from cifar_tui.engine.config.schema import TrainConfig
 from cifar_tui.engine.data.dataset import Dataset, split_positions
 from cifar_tui.engine.data.registry import Progress, user_path
 from cifar_tui.engine.data.sources import is_downloaded, load_dataset
 from cifar_tui.engine.device.memory import FREE_MEMORY, out_of_memory_explained, release_gpu_memory
+from cifar_tui.engine.device.random_state import randomness_kept
 from cifar_tui.engine.device.select import available_threads, current_device, intra_op_threads, select_device
-from cifar_tui.engine.errors import ConfigError, DataUnavailableError
+from cifar_tui.engine.errors import ConfigError, DataUnavailableError, RunFailedError
 from cifar_tui.engine.evaluation.neighbours import last_features, nearest
 from cifar_tui.engine.events import LoadingProgress
+from cifar_tui.engine.models.own.name import own_name, short_model
 from cifar_tui.engine.training.build import create_predictor
 
 _ADVICE = "end other programs that use it"
@@ -90,6 +94,7 @@ def index_training_images(
     config: TrainConfig,
     *,
     model: str | None,
+    edited_model: bool = False,
     dataset: Dataset | None,
     gently: bool,
     report: Callable[[LoadingProgress], None],
@@ -100,7 +105,8 @@ def index_training_images(
     Args:
         weights: the file; see `load_weights`.
         config: the settings that it was trained, or is evaluated, with.
-        model: the only model allowed; None for any that fits.
+        model: the only model allowed; None for any registered one that fits.
+        edited_model: see `find_weights`.
         dataset: the images, with the classes of the weights; None to load them as an evaluation does.
         gently: whether to leave the GPU and half of the processors to a training; otherwise the
             device of `config` computes, or another one where it is not available.
@@ -112,24 +118,35 @@ def index_training_images(
         CancelledError: the user requested a stop.
     """
     progress = Progress(report, cancelled)
+    if gently and model is not None and own_name(model) is not None:  # it may draw what the training draws
+        raise ConfigError("a net of your own finds no images while a training is active; stop it first")
     with out_of_memory_explained("cpu", _ADVICE):
-        loaded = load_weights(weights)
-        with torch.random.fork_rng(devices=[]):  # a training draws its next order from the same generator
-            recognized = recognize(loaded, model)
-            net = build_net(recognized)
         notes: list[str] = []
+        with randomness_kept(torch.device("cpu")):  # a training draws its next order from the same generator
+            recognized = find_weights(
+                weights,
+                model,
+                edited_model=edited_model,
+                seed=config.seed,
+                say=lambda _: None,
+                alert=notes.append,
+            )
+            net = build_net(recognized)
         if dataset is None:
-            dataset, notes = _load(recognized, config, report, cancelled)
+            dataset, differences = _load(recognized, config, report, cancelled)
+            notes += differences
         total = len(dataset.train)
         held_out = config.val_size if dataset.validation is None and config.val_size < total else 0
         positions, _ = split_positions(total, held_out, seed=config.seed)
         images = dataset.train.images[positions] if held_out else dataset.train.images
         progress.begin("computing features", "images", total=len(images))
-        features = _features(net, config, images, progress, gently=gently)
+        own = recognized.own
+        with nullcontext() if own is None else own.running(RunFailedError, net, among_others=True):
+            features = _features(net, config, images, progress, gently=gently)
     if features is None:
+        name = short_model(recognized.model)
         raise ConfigError(
-            f"the last layer of the model {recognized.model} is not linear, so it has no features to compare "
-            "images by"
+            f"the last layer of the model {name} is not linear, so it has no features to compare images by"
         )
     return TrainingIndex(dataset=dataset, positions=positions, features=features, net=net, notes=tuple(notes))
 

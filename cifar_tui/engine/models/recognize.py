@@ -65,7 +65,7 @@ def compare(model: str, state_dict: Mapping[str, Tensor]) -> Comparison:
     return Comparison(
         model=model,
         num_classes=num_classes,
-        difference=_first_difference(shapes, template.dtypes, state_dict),
+        difference=first_difference(shapes, template.dtypes, state_dict),
         alike=sum(
             name in state_dict and not state_dict[name].is_nested and state_dict[name].shape == shape
             for name, shape in shapes.items()
@@ -97,9 +97,10 @@ def _template(model: str) -> _Template:
     )
 
 
-def _first_difference(
+def first_difference(
     shapes: Mapping[str, tuple[int, ...]], dtypes: Mapping[str, torch.dtype], found: Mapping[str, Tensor]
 ) -> str:
+    """Name the first tensor in `found` without the name, shape or type expected; "" if all have them."""
     extra = next((name for name in found if name not in shapes), None)
     for name, shape in shapes.items():
         tensor = found.get(name)

@@ -1,8 +1,11 @@
-"""The models by name, and what the settings must know of each. Imports no torch."""
+"""The models by name, and what the settings must know of each and of a user's own. Imports no torch."""
 
 import pkgutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from cifar_tui.engine.config.fields import suggestion
+from cifar_tui.engine.models.own.name import FORM, own_name
 
 if TYPE_CHECKING:
     from torch import nn
@@ -62,6 +65,24 @@ MODELS: dict[str, ModelSpec] = {
     ),
 }
 """A new model needs a module and a row here."""
+
+
+_OWN = ModelSpec(factory="", summary="a net of your own")
+
+
+def model_spec(name: str) -> ModelSpec:
+    """Return what the settings must know of the model `name`, a key of `MODELS` or `FILE.py:NAME`."""
+    return MODELS.get(name, _OWN)
+
+
+def model_problem(name: str) -> str | None:
+    """Say what `name` must be, if it is neither a key of `MODELS` nor `FILE.py:NAME`; None if it is one."""
+    if name in MODELS or own_name(name) is not None:
+        return None
+    hint = suggestion(name, MODELS)
+    if name.endswith(".py"):
+        hint = f"; add the class or function, as in {name}:Net"
+    return f"must be one of {', '.join(MODELS)}, or a net of your own, {FORM}{hint}"
 
 
 def create_model(name: str, *, num_classes: int) -> "nn.Module":

@@ -17,6 +17,7 @@ from cifar_tui.engine.device.capabilities import has_native_bf16
 _COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 _ITERATIONS = 3
 _EPSILON = 1e-7
+_SMALLEST_NORM = 1e-7
 _SGD_MOMENTUM = 0.85
 """Momentum of the parameters that Muon leaves to SGD."""
 
@@ -99,6 +100,8 @@ class Muon(Optimizer):
             torch._foreach_add_(parameters, updates, alpha=-group["lr"])
             return
         for parameter, update in zip(parameters, updates, strict=True):
-            parameter.mul_(len(parameter) ** 0.5 / parameter.norm())
+            parameter.mul_(
+                len(parameter) ** 0.5 / parameter.norm().clamp(min=_SMALLEST_NORM)
+            )  # zeros stay zeros
             orthogonal = newton_schulz(update.flatten(1), self._dtype)
             parameter.add_(orthogonal.view_as(parameter), alpha=-group["lr"])

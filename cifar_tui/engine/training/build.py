@@ -76,6 +76,7 @@ def build_training(
     cancelled: Callable[[], bool],
     resumed_precision: str | None = None,
     restore: Callable[[TrainingSetup], None] | None = None,
+    net: nn.Module | None = None,
 ) -> TrainingSetup:
     """Build a freshly initialized model on the device of `train`, and what `config` trains it with.
 
@@ -91,11 +92,14 @@ def build_training(
         resumed_precision: of the run that is resumed, which it keeps; None to choose one.
         restore: loads the checkpoint of the run that is resumed, before anything is compiled or recorded for
             it; such a run may have to change its backend.
+        net: a freshly initialized net of the user's; None to build the registered model.
 
     Raises:
         ConfigError: a new run requests a backend, or compilation, that fails here.
     """
-    net = create_model(config.model, num_classes=num_classes).to(train.targets.device)
+    if net is None:
+        net = create_model(config.model, num_classes=num_classes)
+    net = net.to(train.targets.device)
     if isinstance(net, Classifier):
         net.init_from_images(train.images)
     if config.channels_last:

@@ -12,6 +12,7 @@ from cifar_tui.engine.checkpoint.policy import RETRY_SECONDS, Saver
 from cifar_tui.engine.checkpoint.state import check_position, has_trained
 from cifar_tui.engine.config.schema import TrainConfig
 from cifar_tui.engine.device.memory import out_of_memory_explained, release_gpu_memory
+from cifar_tui.engine.device.random_state import random_states, restore_random_states
 from cifar_tui.engine.errors import RunFailedError
 from cifar_tui.engine.evaluation.evaluate import EvalReport
 from cifar_tui.engine.events import (
@@ -325,7 +326,6 @@ class Trainer:
 
     def state_dict(self) -> dict[str, Any]:
         """Weights, optimizer, position and random numbers, as tensors and plain values."""
-        on_cuda = self._setup.train.targets.is_cuda
         return {
             "model": self._setup.net.state_dict(),
             "optimizer": self._setup.optimizer.state_dict(),
@@ -347,7 +347,7 @@ class Trainer:
             "epoch_rng_state": self._epoch_rng_state,
             # before the first step of an epoch its order is drawn again
             "rng_state": torch.get_rng_state() if self.batch else self._epoch_rng_state,
-            "cuda_rng_states": torch.cuda.get_rng_state_all() if on_cuda else [],
+            **random_states(self._setup.train.targets.device),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -380,6 +380,5 @@ class Trainer:
         self._evaluation_due = state["evaluation_due"]
         self._epoch_rng_state = state["epoch_rng_state"]
         torch.set_rng_state(state["rng_state"])
-        if device.type == "cuda" and len(state["cuda_rng_states"]) == torch.cuda.device_count():
-            torch.cuda.set_rng_state_all(state["cuda_rng_states"])
+        restore_random_states(state, device)
         self._resumed = True

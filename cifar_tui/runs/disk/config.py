@@ -8,6 +8,7 @@ from cifar_tui.engine.data.registry import SOURCES, user_path
 from cifar_tui.engine.disk.regular import read_regular
 from cifar_tui.engine.errors import ConfigError
 from cifar_tui.engine.layout import CONFIG_FILE
+from cifar_tui.engine.models.own.name import absolute_model
 
 MOST_CONFIG_BYTES = 1 << 20
 
@@ -31,9 +32,10 @@ def read_run_config(folder: Path) -> TrainConfig:
 
 
 def with_absolute_folders(config: TrainConfig) -> TrainConfig:
-    """Return `config` with the folders of images and downloads as absolute paths."""
+    """Return `config` with the absolute paths of the images, of downloads and of a net of the user's."""
     named = config.data in SOURCES
     return config.replace(
+        model=absolute_model(config.model),
         data=config.data if named else str(user_path(config.data).absolute()),
         data_dir=str(user_path(config.data_dir).absolute()),
     )

@@ -10,6 +10,8 @@ from cifar_tui.app.panes.settings.form import Form, Row
 from cifar_tui.engine.config.schema import SETTINGS
 from cifar_tui.engine.text import escaped
 
+OTHER = "a net of your own, from a file"
+"""What a model is that is none of the choices."""
 _LOCKED = "Settings cannot be changed while a run is active or shown read-only"
 
 
@@ -66,7 +68,7 @@ def _description(form: Form, row: Row, *, explained: bool) -> Content:
 def _keys(form: Form, row: Row, *, short: bool = False) -> str:
     if row.setting is None:
         keys = ["↑↓ move", f"enter {'fold' if row.is_open else 'unfold'}"]
-    elif SETTINGS[row.setting].metadata["choices"]:
+    elif not form.is_text(row.setting):
         keys = ["↑↓ move", "←→ change", "enter choose"]
     else:
         keys = ["↑↓ move", "enter accept", "^t train"]
@@ -86,4 +88,6 @@ def _choices(form: Form, name: str) -> Table:
     for choice, text in _explained(name).items():
         current = choice == form.text(name)
         table.add_row(">" if current else " ", Text(choice, "bold" if current else ""), Text(text, "dim"))
+    if other := SETTINGS[name].metadata["other"]:
+        table.add_row(">" if form.is_text(name) else " ", Text(other), Text(OTHER, "dim"))
     return table

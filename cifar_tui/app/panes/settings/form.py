@@ -11,6 +11,7 @@ from cifar_tui.engine.config.schema import SETTINGS, Setting, TrainConfig, build
 from cifar_tui.engine.config.text import parse_setting, setting_text
 from cifar_tui.engine.data.registry import user_path
 from cifar_tui.engine.errors import ConfigError
+from cifar_tui.engine.models.own.name import own_name
 
 _DEFAULTS: dict[str, Setting] = dataclasses.asdict(TrainConfig())
 
@@ -118,6 +119,9 @@ class Form:
         else:
             if metadata["folder"] and text not in metadata["suggestions"] and not _exists(text):
                 self.errors[name] = f"'{text}' is not a folder or a file"
+            own = own_name(text) if metadata["other"] else None
+            if own is not None and not _exists(str(own.file)):
+                self.errors[name] = f"'{own.file}' does not exist"
         return name not in self.errors
 
     def initial(self, name: str) -> str:
@@ -133,6 +137,11 @@ class Form:
     def changed(self) -> int:
         """How many settings differ from the preset."""
         return sum(map(self.is_changed, SETTINGS))
+
+    def is_text(self, name: str) -> bool:
+        """Whether a setting is typed, not chosen: it has no choices, or its value is another one."""
+        choices = SETTINGS[name].metadata["choices"]
+        return not choices or self._texts[name] not in choices
 
     def next_choice(self, name: str, step: int) -> str:
         """Return the choice `step` places after the value of a setting, at most the last."""

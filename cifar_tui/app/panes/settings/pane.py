@@ -7,12 +7,12 @@ from textual.app import ComposeResult
 from textual.content import Content
 from textual.geometry import Region
 from textual.reactive import reactive
-from textual.suggester import SuggestFromList
 from textual.widgets import Input, Static
 
-from cifar_tui.app.panes.settings.about import about, hint
+from cifar_tui.app.panes.settings.about import OTHER, about, hint
 from cifar_tui.app.panes.settings.field import Field
 from cifar_tui.app.panes.settings.form import Form
+from cifar_tui.app.panes.settings.suggest import suggester_for
 from cifar_tui.app.panes.settings.view import FormView
 from cifar_tui.app.widgets.pane import Pane
 from cifar_tui.engine.config.schema import SETTINGS, Setting, TrainConfig
@@ -141,7 +141,7 @@ class SettingsPane(Pane, can_focus=True):
         """Accept what is typed and move on; open a list of choices; fold or unfold a group."""
         name = self._view.current.setting
         self._take()
-        if name is None or (SETTINGS[name].metadata["choices"] and not self.locked):
+        if name is None or (name != self._edited and not self._form.is_text(name) and not self.locked):
             self._open()
         elif self.locked or self._form.check(name):
             self.move(1)
@@ -154,7 +154,7 @@ class SettingsPane(Pane, can_focus=True):
         if row.setting is None:
             self._form.fold(row.group, folded=row.is_open)
             self._show()
-        elif SETTINGS[row.setting].metadata["choices"] and not self.locked:
+        elif row.setting != self._edited and not self._form.is_text(row.setting) and not self.locked:
             self._open_choices(row.setting)
 
     def _step(self, step: int) -> None:
@@ -162,7 +162,7 @@ class SettingsPane(Pane, can_focus=True):
         row = self._view.current
         if row.setting is None:
             self._form.fold(row.group, folded=step < 0)
-        elif SETTINGS[row.setting].metadata["choices"] and not self.locked:
+        elif not self._form.is_text(row.setting) and not self.locked:
             self._form.write(row.setting, self._form.next_choice(row.setting, step))
         self._show()
 
@@ -178,12 +178,16 @@ class SettingsPane(Pane, can_focus=True):
         from cifar_tui.app.dialogs.choices import Choices
 
         def choose(choice: str | None) -> None:
-            if choice is not None:
-                self._form.write(name, choice)
+            if choice is None:
+                return
+            self._form.write(name, "" if choice == other else choice)
+            if choice != other:  # which is typed next
                 self._view.move(1)
-                self._show()
+            self._show()
 
-        choices = SETTINGS[name].metadata["choices"]
+        choices, other = SETTINGS[name].metadata["choices"], SETTINGS[name].metadata["other"]
+        if other:
+            choices = choices | {other: OTHER}
         self.app.push_screen(Choices(name, choices, self._form.text(name)), choose)
 
     # What happens to it
@@ -229,7 +233,10 @@ class SettingsPane(Pane, can_focus=True):
             return
         row = self._view.current
         focused = self.has_cursor
-        has_text = row.setting is not None and not SETTINGS[row.setting].metadata["choices"]
+        # what is being typed may be a choice on the way
+        has_text = row.setting is not None and (
+            row.setting == self._edited or self._form.is_text(row.setting)
+        )
         edited = row.setting if focused and has_text and not self.locked else None
         if self._edited not in {None, edited}:
             self._form.check(str(self._edited))
@@ -248,8 +255,7 @@ class SettingsPane(Pane, can_focus=True):
             self._field.rest(self._view.mark)
         else:
             field, text = SETTINGS[self._edited], self._form.text(self._edited)
-            suggestions = field.metadata["suggestions"]
-            self._field.suggester = SuggestFromList(suggestions) if suggestions else None
+            self._field.suggester = suggester_for(field.metadata)
             self._field.is_number = field.type is not str
             if not self._field.is_text or self._field.value != text:
                 self._field.edit(text)

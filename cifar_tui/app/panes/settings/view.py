@@ -170,7 +170,7 @@ class FormView(ScrollView, can_focus=False):
         text.append(name, self._style("wrong" if wrong else "key"))
         text.pad_right(max(1, self._value_start - len(text)))
         value = self.form.text(name)
-        if SETTINGS[name].metadata["choices"] and not self.locked:
+        if not self.form.is_text(name) and not self.locked:
             value += " ▾"
         room = self.size.width - len(text)
         text.append(cut_path(value, room), self._style("locked" if self.locked else "value"))

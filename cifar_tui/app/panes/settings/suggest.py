@@ -1,0 +1,35 @@
+"""Suggest how a text in the form may go on."""
+
+import asyncio
+import threading
+from collections.abc import Mapping
+from concurrent.futures import Future
+from typing import Any
+
+from textual.suggester import Suggester, SuggestFromList
+
+from cifar_tui.engine.models.own.complete import complete_model
+
+
+def suggester_for(metadata: Mapping[str, Any]) -> Suggester | None:
+    """Return what suggests values of the setting with this `metadata`; None if nothing does."""
+    if metadata["other"]:
+        return _OwnNets(metadata["choices"])
+    suggestions = metadata["suggestions"]
+    return SuggestFromList(suggestions) if suggestions else None
+
+
+class _OwnNets(Suggester):
+    """Suggests a registered model, or a net in a Python file, which a thread looks for: a disk may hang."""
+
+    def __init__(self, models: Mapping[str, str]) -> None:
+        super().__init__(use_cache=False, case_sensitive=True)
+        self._models = models
+
+    async def get_suggestion(self, value: str) -> str | None:
+        found: Future[str | None] = Future()
+        threading.Thread(
+            target=lambda: found.set_result(complete_model(value)), name="cifar-tui-suggest", daemon=True
+        ).start()
+        model = next((name for name in self._models if name.startswith(value)), None)
+        return await asyncio.wrap_future(found) or model

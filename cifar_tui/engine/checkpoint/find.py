@@ -1,0 +1,43 @@
+"""Load weights into whatever model they are of: a registered one, or a net of the user's."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from cifar_tui.engine.checkpoint.classes import class_names_of_run
+from cifar_tui.engine.checkpoint.weights import RecognizedWeights, load_weights, recognize, recognize_own
+from cifar_tui.engine.models.own.own_net import OwnNet, load_own_net
+
+
+def find_weights(
+    path: Path,
+    model: str | None,
+    *,
+    edited_model: bool = False,
+    seed: int,
+    say: Callable[[str], object],
+    alert: Callable[[str], object],
+    own: OwnNet | None = None,
+) -> RecognizedWeights:
+    """Load the weights in the file `path`; see `load_weights`.
+
+    Args:
+        path: the file; in the folder of a run with a net of the user's, its source is kept beside it.
+        model: the only model allowed; None for any registered one that fits.
+        edited_model: whether to take a user's file as it is now instead of the source that was kept.
+        seed: for what a user's net draws while it loads.
+        say: takes a line for the log.
+        alert: takes a sentence about a user's file that has changed.
+        own: the net of the user's, if it is loaded already.
+
+    Raises:
+        ConfigError: the file cannot be read, or does not fit the model; the model cannot be loaded.
+    """
+    file = load_weights(path)
+    if own is None and model is not None:
+        own, changes = load_own_net(model, kept_in=None if edited_model else path.parent, seed=seed, say=say)
+        for change in changes:
+            alert(change)
+    if own is None:
+        return recognize(file, model)
+    names = file.class_names or class_names_of_run(path.parent)
+    return recognize_own(file, own, None if names is None else len(names))
