@@ -76,6 +76,7 @@ def _predict(options: argparse.Namespace) -> int:
         model=None if any_model else config.model,
         edited_model="model" in named,
         seed=config.seed,
+        say=lambda text: _say_all([text]),
         class_names=None if options.classes is None else _class_names(options.classes),
     )
     _say_all(classifier.notes)

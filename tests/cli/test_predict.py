@@ -282,7 +282,7 @@ def test_running_out_of_memory_is_one_sentence(predict, image_folder, monkeypatc
     def exhaust(*_arguments, **_options):
         raise MemoryError
 
-    monkeypatch.setattr("cifar_tui.engine.evaluation.predict.load_weights", exhaust)
+    monkeypatch.setattr("cifar_tui.engine.evaluation.predict.find_weights", exhaust)
     assert_one_sentence(predict(image_folder), 4, "out of memory", "end other programs that use it")
 
 

@@ -8,7 +8,9 @@ from cifar_tui.engine.session import Session
 
 
 class Run:
-    def __init__(self, tmp_path, *, data, on_event=None, assume_class_order=False, **settings):
+    def __init__(
+        self, tmp_path, *, data, on_event=None, assume_class_order=False, edited_model=False, **settings
+    ):
         self.events = []
         self.folder = tmp_path / "run"
         self.control = RunControl()
@@ -23,7 +25,11 @@ class Run:
             }
         )
         self.session = Session(
-            config=config, emit=self.emit, control=self.control, assume_class_order=assume_class_order
+            config=config,
+            emit=self.emit,
+            control=self.control,
+            assume_class_order=assume_class_order,
+            edited_model=edited_model,
         )
 
     def emit(self, event):

@@ -89,6 +89,7 @@ def load_classifier(
     model: str | None = None,
     edited_model: bool = False,
     seed: int = 0,
+    say: Callable[[str], object] = lambda _: None,
     class_names: Sequence[str] | None = None,
 ) -> Classifier:
     """Load the weights in the file `path`; see `load_weights`.
@@ -98,14 +99,15 @@ def load_classifier(
         model: the only model allowed; None for any registered one that fits.
         edited_model: see `find_weights`.
         seed: see `find_weights`.
+        say: takes what a net of the user's prints, whenever it does.
         class_names: names of the classes; None for those that the weights have, see `name_classes`.
 
     Raises:
         ConfigError: the file cannot be read, fits no model, or has another number of classes.
     """
-    said: list[str] = []
+    changes: list[str] = []
     recognized = find_weights(
-        path, model, edited_model=edited_model, seed=seed, say=said.append, alert=said.append
+        path, model, edited_model=edited_model, seed=seed, say=say, alert=changes.append
     )
     net = build_net(recognized)
     names, assumed = name_classes(recognized, class_names)
@@ -115,7 +117,7 @@ def load_classifier(
         model=short_model(recognized.model),
         class_names=names,
         scales=training_scales(recognized),
-        notes=(*said, *unwrapped, *assumed),
+        notes=(*changes, *unwrapped, *assumed),
         own=recognized.own,
     )
 
@@ -250,7 +252,7 @@ class FilePredictor:
         with (
             memory_advice(_MEMORY_ADVICE),
             intra_op_threads(available_threads()),
-            nullcontext() if own is None else own.running(RunFailedError, self._classifier.net),
+            nullcontext() if own is None else own.called(self._classifier.net),
         ):
             logits: Tensor = predictor(normalize(images)).float().cpu()
         finite = logits.isfinite().all(dim=1)

@@ -21,7 +21,7 @@ from cifar_tui.engine.data.sources import is_downloaded, load_dataset
 from cifar_tui.engine.device.memory import FREE_MEMORY, out_of_memory_explained, release_gpu_memory
 from cifar_tui.engine.device.random_state import randomness_kept
 from cifar_tui.engine.device.select import available_threads, current_device, intra_op_threads, select_device
-from cifar_tui.engine.errors import ConfigError, DataUnavailableError, RunFailedError
+from cifar_tui.engine.errors import ConfigError, DataUnavailableError
 from cifar_tui.engine.evaluation.neighbours import last_features, nearest
 from cifar_tui.engine.events import LoadingProgress
 from cifar_tui.engine.models.own.name import own_name, short_model
@@ -141,7 +141,7 @@ def index_training_images(
         images = dataset.train.images[positions] if held_out else dataset.train.images
         progress.begin("computing features", "images", total=len(images))
         own = recognized.own
-        with nullcontext() if own is None else own.running(RunFailedError, net, among_others=True):
+        with nullcontext() if own is None else own.called(net):
             features = _features(net, config, images, progress, gently=gently)
     if features is None:
         name = short_model(recognized.model)

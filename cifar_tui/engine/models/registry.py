@@ -79,10 +79,10 @@ def model_problem(name: str) -> str | None:
     """Say what `name` must be, if it is neither a key of `MODELS` nor `FILE.py:NAME`; None if it is one."""
     if name in MODELS or own_name(name) is not None:
         return None
-    hint = suggestion(name, MODELS)
-    if name.endswith(".py"):
-        hint = f"; add the class or function, as in {name}:Net"
-    return f"must be one of {', '.join(MODELS)}, or a net of your own, {FORM}{hint}"
+    file, python, _ = name.rpartition(".py")
+    if python:
+        return f"must end with the name of a class or function, as in {file}.py:Net"
+    return f"must be one of {', '.join(MODELS)}, or a net of your own, {FORM}{suggestion(name, MODELS)}"
 
 
 def create_model(name: str, *, num_classes: int) -> "nn.Module":

@@ -17,7 +17,7 @@ from cifar_tui.engine.device.interrupt import interrupted_when
 from cifar_tui.engine.device.precision import autocasts
 from cifar_tui.engine.device.random_state import randomness_kept, seed_everything
 from cifar_tui.engine.disk.run_folder import RunFolder
-from cifar_tui.engine.errors import ConfigError, RunFailedError
+from cifar_tui.engine.errors import ConfigError
 from cifar_tui.engine.events import Alert, Event, Message, Phase, PhaseChanged
 from cifar_tui.engine.layout import MODEL_FILE
 from cifar_tui.engine.models.own.check import check_net
@@ -138,7 +138,7 @@ class OwnModel:
         if self.net is None:
             yield
             return
-        with self.net.running(RunFailedError, among_others=True), self.net.prints_taken():
+        with self.net.called():
             yield
 
     @contextmanager
@@ -149,7 +149,7 @@ class OwnModel:
             if weights.own is None:
                 yield
                 return
-            with weights.own.running(RunFailedError, among_others=True), weights.own.prints_taken():
+            with weights.own.called(weights.net):
                 yield
 
     def find_weights(self, path: Path, *, any_model: bool) -> RecognizedWeights:

@@ -34,5 +34,6 @@ def sound_state(**changes):
         "epoch_rng_state": torch.get_rng_state(),
         "rng_state": torch.get_rng_state(),
         "cuda_rng_states": [],
+        "other_rng_states": {},
     }
     return values | changes

@@ -56,6 +56,7 @@ def refusal(path):
         ("rng_state", [1, 2]),
         ("epoch_rng_state", 0),
         ("cuda_rng_states", {}),
+        ("other_rng_states", []),
         ("cuda_rng_states", [0]),
         ("best", {"best_correct": "many"}),
         ("metrics", {}),

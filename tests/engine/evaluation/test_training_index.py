@@ -11,6 +11,8 @@ from cifar_tui.engine.errors import CancelledError, ConfigError, DataUnavailable
 from cifar_tui.engine.evaluation import neighbours, training_index
 from cifar_tui.engine.evaluation.training_index import index_training_images
 from cifar_tui.engine.models.registry import create_model
+from tests.engine.made_session import Run
+from tests.engine.models.own.nets import TUTORIAL, write_net
 
 
 @pytest.fixture
@@ -146,3 +148,30 @@ def test_no_memory_is_said_in_one_sentence(index, monkeypatch):
     monkeypatch.setattr(training_index, "last_features", full)
     with pytest.raises(UserError, match=r"^out of memory.*: end other programs that use it"):
         index()
+
+
+def test_a_users_net_compares_them_by_the_source_kept_with_its_weights(tmp_path, image_folder):
+    path = write_net(tmp_path, TUTORIAL)
+    run = Run(tmp_path, data=image_folder, model=f"{path}:Net", epochs=1)
+    run.train()
+    path.write_text("raise SystemExit\n")
+    config, torch_state = run.session.config, torch.get_rng_state()
+
+    def index(*, gently):
+        return index_training_images(
+            run.folder / "cifar_net.pth",
+            config,
+            model=config.model,
+            dataset=None,
+            gently=gently,
+            report=lambda _: None,
+            cancelled=lambda: False,
+        )
+
+    found = index(gently=False)
+    (near,) = found.nearest(pixels_of(image_folder / "train" / "green" / "03.png"), 1)
+    assert near.file == "train/green/03.png"
+    assert any("has changed since the training" in note for note in found.notes)
+    assert torch.equal(torch.get_rng_state(), torch_state)
+    with pytest.raises(ConfigError, match="a net of your own finds no images while a training is active"):
+        index(gently=True)

@@ -83,6 +83,15 @@ def test_a_step_of_muon_is_an_orthogonal_one_from_filters_of_a_fixed_size():
         assert torch.allclose(weight, expected, atol=1e-6)
 
 
+def test_muon_trains_a_filter_of_zeros_and_one_without_a_slope():
+    filters = [nn.Parameter(torch.zeros(2, 1, 1, 1)), nn.Parameter(torch.ones(2, 1, 1, 1))]
+    optimizer = Muon([{"params": filters, "lr": 0.1, "momentum": 0.5, "orthogonal": True}])
+    filters[0].grad, filters[1].grad = torch.ones(2, 1, 1, 1), torch.zeros(2, 1, 1, 1)
+    optimizer.step()
+    assert bool((filters[0] < 0).all())
+    assert torch.allclose(filters[1], torch.ones(2, 1, 1, 1))
+
+
 def test_parameters_without_a_gradient_stay():
     weight = nn.Parameter(torch.ones(8, 4, 3, 3))
     Muon([{"params": [weight], "lr": 0.1, "momentum": 0.6, "orthogonal": True}]).step()

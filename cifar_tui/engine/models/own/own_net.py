@@ -3,7 +3,7 @@
 import ast
 import inspect
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -12,7 +12,7 @@ from torch import nn
 
 from cifar_tui.engine.config.fields import suggestion
 from cifar_tui.engine.device.random_state import seed_everything
-from cifar_tui.engine.errors import ConfigError, UserError
+from cifar_tui.engine.errors import ConfigError, RunFailedError, UserError
 from cifar_tui.engine.layout import MODEL_FILE
 from cifar_tui.engine.models.own.failure import (
     advice_on,
@@ -119,9 +119,15 @@ class OwnNet:
         with isolated(self._printed.write):
             yield
 
-    def prints_taken(self) -> AbstractContextManager[None]:
-        """Have the log take what this thread prints in a block."""
-        return streams_taken(self._printed.write)
+    @contextmanager
+    def called(self, net: nn.Module | None = None) -> Iterator[None]:
+        """Run a block that calls `net` among other things: the log takes what it prints.
+
+        Raises:
+            RunFailedError: it raised something; the sentence names the user's line.
+        """
+        with self.running(RunFailedError, net, among_others=True), streams_taken(self._printed.write):
+            yield
 
     @contextmanager
     def running(
