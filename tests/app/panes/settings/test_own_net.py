@@ -46,8 +46,9 @@ async def test_it_is_typed_after_it_is_chosen_from_the_list_and_suggested(finger
 
 async def test_a_name_that_begins_with_a_choice_is_typed_on(fingers):
     await open_own(fingers)
-    await fingers.press(*"net2.py")
-    await fingers.press("enter")
+    await fingers.press(*"net")
+    await fingers.pilot.resize_terminal(90, 24)
+    await fingers.press(*"2.py", "enter")
     assert fingers.row == "model"
     assert "must end with the name of a class or function, as in net2.py:Net" in fingers.hint
     await fingers.press(*":Net", "enter")
