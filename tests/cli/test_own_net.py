@@ -107,6 +107,11 @@ BROKEN = {
         "missing 1 required positional argument: 'mask'",
     ),
     "frozen": (FROZEN, 17, "all parameters of Net are frozen"),
+    "extra state": (
+        HEAD + FORWARD + "\n    def get_extra_state(self):\n        return {'a': 1}\n",
+        5,
+        "_extra_state in the state_dict of Net is no tensor; register it as a buffer",
+    ),
     "detached": (
         HEAD + "    def forward(self, x):\n        return self.fc(x.flatten(1)).detach()\n",
         10,

@@ -150,6 +150,19 @@ def test_the_source_is_kept_and_taken_again_unless_the_file_is_asked_for(tmp_pat
     assert changes(gone) == [alert]
 
 
+def test_a_module_that_only_the_training_imports_is_kept_and_a_resume_needs_it(tmp_path, start):
+    body = "x = self.pool(F.relu(self.conv1(x)))"
+    lazy = f"if self.training:\n                import only_in_training\n            {body}"
+    path = write_net(tmp_path, TUTORIAL.replace(body, lazy))
+    helper = write_net(tmp_path, "", "only_in_training.py")
+    stopped = start("a", f"{path}:Net", on_event=stop_after(AFTER))
+    stopped.train()
+    helper.unlink()
+    resumed = start("a", f"{path}:Net", folder=stopped.folder)
+    assert resumed.train(resume_from=saved(stopped, "last.pt")).completed
+    assert resumed.of(Alert) == []
+
+
 def test_a_resume_with_the_file_as_it_is_now_says_so_and_keeps_that(tmp_path, start):
     path = write_net(tmp_path, TUTORIAL)
     stopped = start("a", f"{path}:Net", on_event=stop_after(AFTER))

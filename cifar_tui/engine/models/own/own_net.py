@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from cifar_tui.engine.config.fields import suggestion
 from cifar_tui.engine.device.random_state import seed_everything
@@ -56,6 +56,7 @@ class OwnNet:
         self.model = model
         self.kept = isinstance(sources, KeptSources)
         self._name = name
+        self._sources = sources
         self._main = sources.main
         self._printed = _Printed(short_model(model), say)
         self._modules = OwnModules(sources, self._printed.write)
@@ -66,7 +67,9 @@ class OwnNet:
 
     @property
     def files(self) -> list[SourceFile]:
-        """The modules that it is made of so far, the file that has it first."""
+        """The modules that it is made of so far, or that a run has kept, the file that has it first."""
+        if isinstance(self._sources, KeptSources):
+            return self._sources.files
         rest = [file for file in self._modules.files.values() if file is not self._main]
         return [self._main, *{file.path: file for file in rest}.values()]
 
@@ -107,6 +110,9 @@ class OwnNet:
             if any(True for _ in net.parameters()):
                 self.refuse(f"all parameters of {self._name} are frozen; leave some with requires_grad")
             self.refuse(f"{self._name} has no parameters to train; give it a layer with weights")
+        extra = next((name for name, value in net.state_dict().items() if not isinstance(value, Tensor)), "")
+        if extra:
+            self.refuse(f"{extra} in the state_dict of {self._name} is no tensor; register it as a buffer")
         return net
 
     def refuse(self, reason: str, net: nn.Module | None = None) -> NoReturn:
