@@ -59,7 +59,7 @@ def _state_kept() -> Iterator[None]:
         torch.set_default_dtype(dtype)
         torch.set_grad_enabled(grad)
         if torch.get_default_device() != device:
-            torch.set_default_device(device)
+            torch.set_default_device(None if device.type == "cpu" else device)  # none costs nothing
         if torch.get_num_threads() != threads:
             torch.set_num_threads(threads)
         if folder is not None and _working_folder() != folder:

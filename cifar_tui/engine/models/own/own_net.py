@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,6 +31,7 @@ from cifar_tui.engine.models.own.sources import FolderSources, SourceFile, Sourc
 
 _CPU = torch.device("cpu")
 _MOST_PRINTED = 20
+_LINE_END = re.compile("[\r\n]+")  # a progress bar has only the first
 _PASSED = ("num_classes", "image_size")
 
 
@@ -221,7 +223,7 @@ class _Printed:
     def write(self, text: str) -> None:
         if self._lines > _MOST_PRINTED:
             return
-        *lines, self._begun = (self._begun + text).split("\n")
+        *lines, self._begun = _LINE_END.split(self._begun + text)
         for line in filter(str.strip, lines):
             self._lines += 1
             if self._lines > _MOST_PRINTED:
