@@ -210,6 +210,15 @@ def test_a_net_that_fails_while_it_trains_is_a_sentence_with_its_line(tmp_path, 
         run.train()
 
 
+def test_settings_that_a_net_changes_while_it_trains_do_not_stay(tmp_path, start):
+    source = TUTORIAL.replace(
+        "def forward(self, x):\n",
+        "def forward(self, x):\n            torch.set_default_dtype(torch.float64)\n",
+    )
+    start("a", f"{write_net(tmp_path, source)}:Net", epochs=1).train()
+    assert torch.get_default_dtype() is torch.float32
+
+
 def test_a_last_batch_that_batch_normalization_refuses_says_what_to_set(tmp_path, start):
     source = FUNCTION.replace("nn.Flatten(),", "nn.Flatten(), nn.BatchNorm1d(8),")
     run = start("a", f"{write_net(tmp_path, source)}:make_net", batch_size=23)

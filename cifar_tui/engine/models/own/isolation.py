@@ -25,8 +25,12 @@ def isolated(say: Callable[[str], object], device: torch.device | None = None) -
         device: whose random numbers stay as they are, besides those of the CPU; None if all may change.
     """
     kept_randomness = contextlib.nullcontext() if device is None else randomness_kept(device)
-    with kept_randomness, torch.set_grad_enabled(torch.is_grad_enabled()), _state_kept(), streams_taken(say):
-        yield
+    streams = sys.stdin, sys.stdout, sys.stderr
+    try:
+        with kept_randomness, settings_kept(), streams_taken(say):
+            yield
+    finally:
+        sys.stdin, sys.stdout, sys.stderr = streams  # whatever they are by now
 
 
 @contextmanager
@@ -46,16 +50,15 @@ def streams_taken(say: Callable[[str], object]) -> Iterator[None]:
 
 
 @contextmanager
-def _state_kept() -> Iterator[None]:
-    path, streams = list(sys.path), (sys.stdin, sys.stdout, sys.stderr)
-    folder, threads, dtype = _working_folder(), torch.get_num_threads(), torch.get_default_dtype()
-    device = torch.get_default_device()
-    grad = torch.is_grad_enabled()
+def settings_kept() -> Iterator[None]:
+    """Put back settings of torch, the path of modules and the working folder after a block."""
+    path, folder = list(sys.path), _working_folder()
+    threads, dtype = torch.get_num_threads(), torch.get_default_dtype()
+    device, grad = torch.get_default_device(), torch.is_grad_enabled()
     try:
         yield
     finally:
         sys.path[:] = path
-        sys.stdin, sys.stdout, sys.stderr = streams
         torch.set_default_dtype(dtype)
         torch.set_grad_enabled(grad)
         if torch.get_default_device() != device:

@@ -23,7 +23,7 @@ from cifar_tui.engine.models.own.failure import (
     line_of,
     shown,
 )
-from cifar_tui.engine.models.own.isolation import isolated, streams_taken
+from cifar_tui.engine.models.own.isolation import isolated, settings_kept, streams_taken
 from cifar_tui.engine.models.own.kept import KeptSources, source_hash, write_kept
 from cifar_tui.engine.models.own.modules import OwnModules
 from cifar_tui.engine.models.own.name import OwnName, own_name, short_model
@@ -134,7 +134,11 @@ class OwnNet:
         Raises:
             RunFailedError: it raised something; the sentence names the user's line.
         """
-        with self.running(RunFailedError, net, among_others=True), streams_taken(self._printed.write):
+        with (
+            self.running(RunFailedError, net, among_others=True),
+            settings_kept(),
+            streams_taken(self._printed.write),
+        ):
             yield
 
     @contextmanager
