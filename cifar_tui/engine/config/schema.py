@@ -1,10 +1,11 @@
-"""`TrainConfig`: every setting of a run and every check of a value. Imports no torch."""
+"""`TrainConfig`: every setting of a run and the check of each value. Imports no torch."""
 
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from cifar_tui.engine.config.combinations import check_combinations
 from cifar_tui.engine.config.fields import (
     Group,
     choice,
@@ -22,7 +23,7 @@ from cifar_tui.engine.config.presets import PRESET_SUMMARIES, PRESETS
 from cifar_tui.engine.data.registry import SOURCES
 from cifar_tui.engine.errors import ConfigError
 from cifar_tui.engine.models.own.name import FORM
-from cifar_tui.engine.models.registry import MODELS, model_problem, model_spec
+from cifar_tui.engine.models.registry import MODELS, model_problem
 from cifar_tui.engine.optim.lr_schedule import LR_SCHEDULES
 from cifar_tui.engine.optim.registry import OPTIMIZERS
 from cifar_tui.engine.steps.registry import BACKENDS
@@ -330,21 +331,7 @@ class TrainConfig:
             reason = type_error(field, value) or field.metadata["check"](value)
             if reason:
                 raise ConfigError(f"{field.name} {value!r} {reason}", field=field.name)
-        model = model_spec(self.model)
-        if self.optimizer == "nesterov" and self.momentum == 0:
-            raise ConfigError("momentum 0.0 must be above 0 with optimizer nesterov", field="momentum")
-        if self.low_res_fraction and model.image_size is not None:
-            size = f"{model.image_size}×{model.image_size}"
-            raise ConfigError(
-                f"low_res_fraction {self.low_res_fraction} needs another model: {self.model} takes {size} "
-                "pixels only",
-                field="low_res_fraction",
-            )
-        if self.precision == "fp16" and not model.fp16:
-            names = ", ".join(name for name, spec in MODELS.items() if spec.fp16)
-            raise ConfigError(
-                f"precision 'fp16' is only stable with {names}: use bf16, or another model", field="precision"
-            )
+        check_combinations(self)
 
     def replace(self, **values: Setting) -> "TrainConfig":
         """A copy with other `values`, checked again."""

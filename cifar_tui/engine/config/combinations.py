@@ -1,0 +1,32 @@
+"""Which values of settings cannot be combined. Imports no torch."""
+
+from typing import TYPE_CHECKING
+
+from cifar_tui.engine.errors import ConfigError
+from cifar_tui.engine.models.registry import MODELS, model_spec
+
+if TYPE_CHECKING:
+    from cifar_tui.engine.config.schema import TrainConfig
+
+
+def check_combinations(config: "TrainConfig") -> None:
+    """Check the values of settings against each other.
+
+    Raises:
+        ConfigError: two of them cannot be combined.
+    """
+    model = model_spec(config.model)
+    if config.optimizer == "nesterov" and config.momentum == 0:
+        raise ConfigError("momentum 0.0 must be above 0 with optimizer nesterov", field="momentum")
+    if config.low_res_fraction and model.image_size is not None:
+        size = f"{model.image_size}×{model.image_size}"
+        raise ConfigError(
+            f"low_res_fraction {config.low_res_fraction} needs another model: {config.model} takes {size} "
+            "pixels only",
+            field="low_res_fraction",
+        )
+    if config.precision == "fp16" and not model.fp16:
+        names = ", ".join(name for name, spec in MODELS.items() if spec.fp16)
+        raise ConfigError(
+            f"precision 'fp16' is only stable with {names}: use bf16, or another model", field="precision"
+        )
