@@ -1,6 +1,7 @@
 """Load a `.csv` that lists image files with their labels, and their splits if it has any."""
 
 import csv
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from cifar_tui.engine.text import cut
 _PATH, _LABEL, _SPLIT = "path", "label", "split"
 _DELIMITERS = ",;\t"  # the second is what Excel writes where the comma is a decimal point
 _LONGEST = 40
+_MOST_DIGITS = 18  # of a label that is a number
 _NAMED_COLUMNS = 5
 
 
@@ -42,14 +44,15 @@ def load_csv(
     those of a folder are: see `load_folder`.
 
     Raises:
-        DataUnavailableError: the table cannot be read, has a row without one of them or a path with two
-            labels or in two splits, or a class or a split without images.
+        DataUnavailableError: the table cannot be read, has a row without one of them or with more cells than
+            columns, a path with two labels or in two splits, or a class or a split without images.
         CancelledError: the user requested a stop.
     """
     progress.begin(f"reading {path.name}", "files")
     where = f"the file '{shown(path)}'"
     rows, notes = _read_rows(path, where)
-    _check_paths(rows, where)
+    rows, repeated = _without_repeated(rows, where)
+    notes += repeated
     splits, validation_is_test = _splits_of(rows, where)
     names = _class_names(rows, where)
     layout = Layout(
@@ -85,7 +88,7 @@ def _read_rows(path: Path, where: str) -> tuple[list[_Row], list[str]]:
             first = file.readline()
             file.seek(0)
             delimiter = max(_DELIMITERS, key=first.count)
-            reader = csv.reader(file, delimiter=delimiter, strict=True)
+            reader = csv.reader(file, delimiter=delimiter, skipinitialspace=True, strict=True)
             columns = [name.strip().casefold() for name in next(reader, [])]
             if _PATH not in columns or _LABEL not in columns:
                 held = f"'{cut(first.strip(), _LONGEST)}'" if first.strip() else "empty"
@@ -93,6 +96,11 @@ def _read_rows(path: Path, where: str) -> tuple[list[_Row], list[str]]:
                     f"the first line of {where} is {held}: it must name the columns path,label or "
                     "path,label,split"
                 )
+            for name in (_PATH, _LABEL, _SPLIT):
+                if columns.count(name) > 1:
+                    raise DataUnavailableError(
+                        f"the first line of {where} names the column {name} twice: rename one of them"
+                    )
             rows = list(_rows(reader, columns, where))
     except OSError as error:
         raise DataUnavailableError(
@@ -118,6 +126,11 @@ def _rows(reader: "Iterator[list[str]]", columns: Sequence[str], where: str) -> 
         if not any(cell.strip() for cell in cells):
             continue
         line = reader.line_num  # type: ignore[attr-defined]  # of csv's reader
+        if any(cell.strip() for cell in cells[len(columns) :]):
+            raise DataUnavailableError(
+                f"line {line} of {where} has {len(cells)} cells, but there are {len(columns)} columns: "
+                'put a cell with a separator in it in quotes, as in "a,b"'
+            )
         values = dict(zip(columns, (cell.strip() for cell in cells), strict=False))
         for name in (_PATH, _LABEL, *([_SPLIT] if _SPLIT in columns else [])):
             if not values.get(name):
@@ -136,17 +149,24 @@ def _rows(reader: "Iterator[list[str]]", columns: Sequence[str], where: str) -> 
         yield _Row(line=line, path=values[_PATH], label=canonical(values[_LABEL]), split=split)
 
 
-def _check_paths(rows: Sequence[_Row], where: str) -> None:
-    """Refuse a path that is listed with two labels, or in two splits."""
+def _without_repeated(rows: Sequence[_Row], where: str) -> tuple[list[_Row], list[str]]:
+    """The rows without those that list a file again, and a note on these.
+
+    Raises:
+        DataUnavailableError: a file has two labels, or is in two splits.
+    """
     first: dict[str, _Row] = {}
     for row in rows:
-        other = first.setdefault(row.path, row)
+        other = first.setdefault(os.path.normpath(row.path), row)
         for what, one, two in (("label", other.label, row.label), ("split", other.split, row.split)):
             if one != two:
                 raise DataUnavailableError(
                     f"{where} has '{shown(row.path)}' with two {what}s, '{cut(one, _LONGEST)}' in line "
                     f"{other.line} and '{cut(two, _LONGEST)}' in line {row.line}: keep one of them"
                 )
+    repeated = len(rows) - len(first)
+    rows_that_list = "1 row that lists" if repeated == 1 else f"{repeated:,} rows that list"
+    return list(first.values()), [f"left out: {rows_that_list} a file again"] if repeated else []
 
 
 def _splits_of(rows: Sequence[_Row], where: str) -> tuple[dict[str, str], bool]:
@@ -165,7 +185,7 @@ def _splits_of(rows: Sequence[_Row], where: str) -> tuple[dict[str, str], bool]:
 def _class_names(rows: Sequence[_Row], where: str) -> tuple[str, ...]:
     """The labels, sorted; by their value if all of them are whole numbers."""
     labels = {row.label for row in rows}
-    numbers = all(label.isdecimal() for label in labels)
+    numbers = all(label.isdecimal() and len(label) <= _MOST_DIGITS for label in labels)
     names = tuple(sorted(labels, key=(lambda label: (int(label), label)) if numbers else None))
     if len(names) < 2:
         raise DataUnavailableError(

@@ -132,10 +132,13 @@ def test_decoded_pictures_are_kept_until_a_row_or_a_file_changes(table, monkeypa
         {"newline": "\r\n"},
         {"rows": [(path.replace("/", "\\"), label) for path, label in ROWS]},
         {"rows": [(f'"{path}"', label) for path, label in ROWS]},
+        {"rows": [(path, f' "{label}"') for path, label in ROWS]},
+        {"rows": [(path, f"{label}, ") for path, label in ROWS]},
     ],
 )
 def test_tables_of_other_programs_are_read(table, how):
-    assert load(write(table, **how)).test_files == load(write(table)).test_files
+    other, plain = load(write(table, **how)), load(write(table))
+    assert (other.test_files, other.class_names) == (plain.test_files, plain.class_names)
 
 
 def test_absolute_paths_and_columns_in_any_order_are_taken_and_others_named(table):
@@ -148,6 +151,23 @@ def test_absolute_paths_and_columns_in_any_order_are_taken_and_others_named(tabl
 def test_labels_that_are_numbers_are_sorted_by_value(table):
     rows = [(path, ("9", "10", "011", "8")[number % 4]) for number, (path, _) in enumerate(ROWS)]
     assert load(write(table, rows)).class_names == ("8", "9", "10", "011")
+
+
+def test_labels_of_more_digits_than_python_converts_are_names(table):
+    long = "9" * 5000
+    rows = [(path, long if label == "cat" else "10") for path, label in ROWS]
+    assert load(write(table, rows)).class_names == ("10", long)
+
+
+def test_a_file_that_is_listed_again_is_used_once_which_is_said(table):
+    once = load(write(table, splits=SPLITS))
+    again = load(write(table, [*ROWS, ROWS[0], ROWS[1]], splits=[*SPLITS, *SPLITS[:2]]))
+    assert again.notes == (*once.notes, "left out: 2 rows that list a file again")
+    assert again.train_files == once.train_files
+    other = (f"./{ROWS[3][0]}", ROWS[3][1])
+    again = load(write(table, [*ROWS, other], splits=[*SPLITS, SPLITS[3]]))
+    assert again.notes == (*once.notes, "left out: 1 row that lists a file again")
+    assert again.test_files == once.test_files
 
 
 def test_a_picture_in_two_splits_under_two_names_is_an_alert(table):
@@ -168,6 +188,12 @@ def test_a_picture_in_two_splits_under_two_names_is_an_alert(table):
         ("path,label,split\na.png,cat,dev\n", "has the split 'dev': it must be train, val or test"),
         ("path,label\na.png,cat\nb.png,cat\n", "has only one label (cat): add a second class"),
         ("path,label\na.png,cat\nb.png,Cat\n", "the labels 'Cat' and 'cat'"),
+        ("path,label,label\na.png,cat,dog\n", "names the column label twice: rename one of them"),
+        (
+            "path,label\na.png,cat\nb.png,cat, tabby\n",
+            "line 3 of the file '{table}' has 3 cells, but there are 2 columns: put a cell with",
+        ),
+        ("path,label\na.png,cat\n./a.png,dog\n", "has './a.png' with two labels, 'cat' in line 2 and"),
         ("path,label\na.png,cat\na.png,dog\n", "with two labels, 'cat' in line 2 and 'dog' in line 3"),
         (
             "path,label,split\na.png,cat,train\na.png,cat,test\n",
