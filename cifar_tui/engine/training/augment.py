@@ -1,7 +1,7 @@
 """Augmentation of training images: translation, flip, cutout and lower resolution, batched on tensors.
 
-What is sampled for an image depends on seed, epoch and image only, so a run that resumes within an epoch
-samples the same again.
+What is sampled for an image depends on seed, epoch and image only (of an epoch that repeats images, on its
+place instead of the image), so a run that resumes within an epoch samples the same again.
 """
 
 from dataclasses import dataclass

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from cifar_tui.engine.config.file import errors_in_file, read_config_file
 from cifar_tui.engine.config.schema import TrainConfig, build_config
-from cifar_tui.engine.data.registry import SOURCES, user_path
+from cifar_tui.engine.data.registry import PUBLISHED_PREFIX, SOURCES, user_path
 from cifar_tui.engine.disk.regular import read_regular
 from cifar_tui.engine.errors import ConfigError
 from cifar_tui.engine.layout import CONFIG_FILE
@@ -33,7 +33,7 @@ def read_run_config(folder: Path) -> TrainConfig:
 
 def with_absolute_folders(config: TrainConfig) -> TrainConfig:
     """Return `config` with the absolute paths of the images, of downloads and of a net of the user's."""
-    named = config.data in SOURCES
+    named = config.data in SOURCES or config.data.startswith(PUBLISHED_PREFIX)  # one with a typo too
     return config.replace(
         model=absolute_model(config.model),
         data=config.data if named else str(user_path(config.data).absolute()),

@@ -237,9 +237,13 @@ def test_a_file_that_was_changed_on_the_disk_is_refused_and_not_unpickled(served
         assert md5(path.read_bytes()) == md5(served.made.files[path.name])
 
 
+@pytest.mark.parametrize("missing", ["scipy", "scipy.io"], ids=["missing", "broken"])
 @pytest.mark.parametrize("name", ["SVHN", "Flowers102"], indirect=True)
-def test_without_scipy_the_sentence_says_what_to_install_before_anything_is_downloaded(served, monkeypatch):
-    monkeypatch.setitem(sys.modules, "scipy", None)
+def test_without_scipy_the_sentence_says_what_to_install_before_anything_is_downloaded(
+    served, monkeypatch, missing
+):
+    monkeypatch.delitem(sys.modules, "scipy.io", raising=False)
+    monkeypatch.setitem(sys.modules, missing, None)
     assert served.refusal() == f"{served.name} needs scipy to be read: pip install 'cifar-tui[mat]'"
     assert served.server.paths == []
 
@@ -254,6 +258,15 @@ def test_pictures_without_labels_stay_in_the_archive(served):
         "test_y.bin",
         "class_names.txt",
     }
+
+
+@pytest.mark.parametrize("name", ["STL10"], indirect=True)
+@pytest.mark.parametrize("content", [b"", b"cat dog", b"cat " * 10, b"\xff"])
+def test_class_names_that_are_not_the_ten_of_the_archive_are_refused(served, content):
+    served.load()
+    path = served.root / "stl10_binary" / "class_names.txt"
+    path.write_bytes(content)
+    assert f"cannot read the 10 class names in '{path}': remove '{path.parent}'" in served.refusal()
 
 
 @pytest.mark.parametrize("name", ["Flowers102"], indirect=True)

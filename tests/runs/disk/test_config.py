@@ -30,7 +30,7 @@ def test_a_tilde_is_the_home_folder_in_both(tmp_path, monkeypatch):
     assert (config.data, config.data_dir) == (str(tmp_path / "pets"), str(tmp_path / "down"))
 
 
-@pytest.mark.parametrize("data", ["auto", "cifar10", "synthetic"])
+@pytest.mark.parametrize("data", ["auto", "cifar10", "synthetic", "torchvision:MNIST", "torchvision:mnist"])
 def test_a_named_dataset_keeps_its_name(data):
     assert with_absolute_folders(TrainConfig(data=data)).data == data
 

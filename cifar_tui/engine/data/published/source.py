@@ -6,7 +6,6 @@ official, or unpickled, before its MD5 matched.
 """
 
 import importlib
-import importlib.util
 import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -45,8 +44,8 @@ class Published:
                 library is missing.
             CancelledError: the user requested a stop.
         """
-        if self.needs_scipy and importlib.util.find_spec("scipy") is None:
-            raise DataUnavailableError(f"{self.name} needs scipy to be read: pip install 'cifar-tui[mat]'")
+        if self.needs_scipy:
+            _check_scipy(self.name)
         known = _torchvision_class(self.name)
         for folder, file in self.files(known):
             if not exists(_place(data_dir / folder, file)):
@@ -82,6 +81,14 @@ def read_mat(path: Path, md5: str) -> dict[str, Any]:
         io.BytesIO(content), squeeze_me=True
     )
     return variables
+
+
+def _check_scipy(name: str) -> None:
+    """Check that Matlab's format can be read, before anything is downloaded."""
+    try:
+        importlib.import_module("scipy.io")
+    except (ImportError, RuntimeError, OSError, AttributeError, ValueError):  # missing, or of another numpy
+        raise DataUnavailableError(f"{name} needs scipy to be read: pip install 'cifar-tui[mat]'") from None
 
 
 def _place(folder: Path, file: RemoteFile) -> Path:

@@ -1,5 +1,6 @@
 """STL-10: pictures of 96x96 pixels in binary files; those without labels are left in the archive."""
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ import numpy as np
 import torch
 
 from cifar_tui.engine.data.arrays import fit_pictures
+from cifar_tui.engine.data.class_names import class_names_in
 from cifar_tui.engine.data.dataset import Dataset, ImageSplit
 from cifar_tui.engine.data.fetch import Archive, RemoteFile, read_official
 from cifar_tui.engine.data.published.source import ALTERNATIVES, Published
@@ -14,6 +16,7 @@ from cifar_tui.engine.data.registry import Progress
 from cifar_tui.engine.errors import DataUnavailableError
 
 _SIDE = 96
+_CLASSES = 10
 
 
 def _labelled(known: Any) -> dict[str, str]:  # noqa: ANN401 - torchvision has no types
@@ -62,10 +65,12 @@ def _read(known: Any, data_dir: Path, progress: Progress) -> Dataset:  # noqa: A
 
 
 def _class_names(path: Path, advice: str) -> tuple[str, ...]:
-    try:
-        return tuple(path.read_text("utf-8").split())
-    except (OSError, UnicodeError):
-        raise DataUnavailableError(f"cannot read the class names in '{path}': {advice}") from None
+    names = None
+    with contextlib.suppress(OSError, UnicodeError):
+        names = class_names_in(path.read_text("utf-8").split())
+    if names is None or len(names) != _CLASSES:
+        raise DataUnavailableError(f"cannot read the {_CLASSES} class names in '{path}': {advice}")
+    return names
 
 
 STL10 = Published(name="STL10", files=_files, read=_read)
