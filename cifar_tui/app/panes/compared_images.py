@@ -113,7 +113,7 @@ class ImageList(ScrollView, can_focus=True):
 
     def _cut_names(self) -> None:
         if self._shown is not None:
-            room = (self.size.width - self._digits - _BESIDE_NAMES) // 3
+            room = (self.scrollable_size.width - self._digits - _BESIDE_NAMES) // 3
             longest = max(_SHORTEST_NAME, min(_LONGEST_NAME, room))
             both = (self._shown.run.class_names, self._shown.baseline.class_names)
             self._names = (cut_names(both[0], longest), cut_names(both[1], longest))

@@ -85,7 +85,7 @@ class FormView(ScrollView, can_focus=False):
     def redraw(self) -> None:
         """Draw what is in the form now."""
         self._fit()
-        self.virtual_size = Size(self.size.width, len(self._rows))
+        self.virtual_size = Size(self.scrollable_size.width, len(self._rows))
         self.refresh()
 
     def go(self, key: str) -> None:
@@ -115,7 +115,7 @@ class FormView(ScrollView, can_focus=False):
         """Where the value of the row that has the cursor is, relative to this widget."""
         left = self._value_column(self.current)
         top = self._index - self.scroll_offset.y
-        return Region(left, top, max(0, self.size.width - left), 1)
+        return Region(left, top, max(0, self.scrollable_size.width - left), 1)
 
     def on_resize(self) -> None:
         self.redraw()
@@ -141,7 +141,7 @@ class FormView(ScrollView, can_focus=False):
 
     def render_line(self, y: int) -> Strip:
         index = self.scroll_offset.y + y
-        width = self.size.width
+        width = self.scrollable_size.width
         base = self.visual_style.rich_style
         if index >= len(self._rows):
             return Strip.blank(width, base)
@@ -172,13 +172,13 @@ class FormView(ScrollView, can_focus=False):
         value = self.form.text(name)
         if not self.form.is_text(name) and not self.locked:
             value += " ▾"
-        room = self.size.width - len(text)
+        room = self.scrollable_size.width - len(text)
         text.append(cut_path(value, room), self._style("locked" if self.locked else "value"))
         return text
 
     @property
     def _value_start(self) -> int:
-        return 2 + (_LONGEST if self.size.width >= _WIDE else _NARROW_KEY) + 1
+        return 2 + (_LONGEST if self.scrollable_size.width >= _WIDE else _NARROW_KEY) + 1
 
     def _value_column(self, row: Row) -> int:
         return max(self._value_start, 2 + len(row.setting or "") + 1)

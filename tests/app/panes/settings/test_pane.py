@@ -8,6 +8,7 @@ from textual.widgets import Static
 from cifar_tui.app.app import CifarApp
 from cifar_tui.app.dialogs.choices import Choices
 from cifar_tui.app.find_setting import relevance
+from cifar_tui.app.launch import Idle
 from cifar_tui.app.panes.settings.field import Field
 from cifar_tui.app.panes.settings.view import FormView
 from cifar_tui.engine.config.fields import Group
@@ -191,6 +192,16 @@ async def test_the_keys_of_every_row_are_visible(app, size):
         await fingers.go("weight_decay")
         beside = app.dashboard.query_one("#settings-about").display
         assert ("…" in fingers.hint, "rescaled" in fingers.hint) == (not beside, not beside)
+
+
+async def test_the_end_of_a_long_path_is_visible_beside_the_scrollbar(tmp_path):
+    config = TrainConfig(data="/a/long/path" * 9 + "/the-end")
+    app = CifarApp(Idle(config=config), checkpoints=tmp_path)
+    async with app.run_test(size=(60, 16)) as pilot:
+        view = app.dashboard.query_one(FormView)
+        await until(pilot, lambda: view.show_vertical_scrollbar)
+        row = app.screen._compositor.render_strips()[view.region.y + 2].text
+        assert row[: view.scrollable_content_region.right].endswith("/the-end")
 
 
 async def test_a_value_is_reset_to_that_of_the_preset(fingers):
