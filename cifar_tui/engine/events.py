@@ -16,6 +16,9 @@ from typing import Any, ClassVar, TypeVar, get_args, get_origin
 SAMPLE_IMAGES = 64
 """The first test images, whose predictions are reported while training."""
 
+_LATER = {"later": True}
+"""Marks a field that the logs of earlier versions do not have; it has a default."""
+
 _T = TypeVar("_T")
 
 
@@ -178,7 +181,7 @@ class TrainingFinished(Event):
     train_seconds: float
     images: int
     final_loss: float
-    early_stop: str = ""
+    early_stop: str = field(default="", metadata=_LATER)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -325,15 +328,22 @@ def event_from_dict(values: dict[str, Any]) -> Event | None:
 def decode(cls: type[_T], values: Mapping[str, Any]) -> _T:
     """Build the dataclass `cls` from JSON values: lists become tuples, a missing number (None) NaN.
 
+    Fields that earlier versions did not have may be missing.
+
     Raises:
         TypeError, ValueError, KeyError, OverflowError: a field is missing, unknown or of the wrong type.
     """
     types = _field_types(cls)  # type: ignore[arg-type]  # typeshed: a type is hashable
     if list(map(type, values.values())) == list(types.values()):  # most log lines: nothing to convert
         return cls(**values)
-    if len(values) != len(types):
+    if not types.keys() - _later_fields(cls) <= values.keys() <= types.keys():  # type: ignore[arg-type]  # as above
         raise TypeError(f"{cls.__name__} has other fields than {', '.join(values)}")
-    return cls(**{name: _decode_value(kind, values[name]) for name, kind in types.items()})
+    return cls(**{name: _decode_value(types[name], value) for name, value in values.items()})
+
+
+@functools.cache
+def _later_fields(cls: Any) -> set[str]:  # noqa: ANN401 - any dataclass
+    return {entry.name for entry in dataclasses.fields(cls) if entry.metadata == _LATER}
 
 
 @functools.cache

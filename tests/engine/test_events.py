@@ -13,6 +13,7 @@ from cifar_tui.engine.events import (
     Phase,
     PhaseChanged,
     SamplesPredicted,
+    TrainingFinished,
     event_from_dict,
     event_to_dict,
 )
@@ -54,6 +55,20 @@ def test_numbers_that_are_not_finite_are_strict_json_and_come_back_as_nan():
 
 def test_an_unknown_event_is_passed_over():
     assert event_from_dict({"event": "FromTheFuture", "time": 0.0}) is None
+
+
+def test_a_field_that_an_earlier_version_did_not_have_has_its_default_and_any_other_must_be_there():
+    finished = TrainingFinished(
+        completed=True, epoch=2, step=20, train_seconds=1.5, images=80, final_loss=1.0, time=3.0
+    )
+    values = event_to_dict(finished)
+    del values["early_stop"]
+    assert event_from_dict(values) == finished
+    with pytest.raises(TypeError):
+        event_from_dict(values | {"from_the_future": 1})
+    del values["images"]
+    with pytest.raises(TypeError):
+        event_from_dict(values)
 
 
 def test_the_line_is_the_tutorials():
