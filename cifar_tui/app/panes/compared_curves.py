@@ -264,7 +264,7 @@ def _last_step(curves: Curves) -> float:
 
 
 def _test_change(difference: EpochDifference | None) -> Content:
-    """Format a difference of test accuracies, with its epoch where that is not the one of the losses."""
+    """Format a difference of test accuracies, with its epoch unless it is that of the losses."""
     change = None if difference is None else difference.test_accuracy
     if difference is None or change is None or difference.test_epoch is None:
         return Content(UNKNOWN)

@@ -116,7 +116,7 @@ def conversion_notes(sizes: npt.NDArray[np.int32], conversions: npt.NDArray[np.u
 
 
 def scale_notes(scales: Mapping[str, _Scale], own: Mapping[str, _Scale]) -> list[str]:
-    """Say what is black and white in images of more than 8 bits, where that is what fits the folder.
+    """Say what is black and white in images of more than 8 bits, if that is what fits the folder.
 
     Args:
         scales: by kind of images, how many there are, and what is black and white.

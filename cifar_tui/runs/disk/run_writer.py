@@ -140,7 +140,7 @@ class RunWriter:
             self._lock.release()
 
     def _listen(self) -> None:
-        """Open the control socket; a run without one goes on."""
+        """Open the control socket; a run without one continues."""
         try:
             self._server = ControlServer(
                 self.folder, self._answer, progress=lambda: progress_of(self._state.snapshot())
