@@ -321,3 +321,12 @@ def test_a_checkpoint_of_another_version_is_refused():
     del without["momentum"]
     with pytest.raises(ConfigError, match="lacks the setting 'momentum'"):
         changes_since_checkpoint(without, OWN, run="r")
+
+
+def test_a_checkpoint_from_before_a_setting_was_added_had_its_default():
+    before = saved_settings()
+    for name in ("class_weights", "sampler", "patience"):
+        del before[name]
+    assert changes_since_checkpoint(before, OWN, run="r") == ""
+    with pytest.raises(ConfigError, match=r"has sampler 'weighted', but last\.pt was trained"):
+        changes_since_checkpoint(before, OWN.replace(sampler="weighted"), run="r")

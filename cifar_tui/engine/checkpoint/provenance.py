@@ -102,7 +102,7 @@ def provenance_differences(old: Mapping[str, str], new: Mapping[str, str], *, va
     differences = [
         difference.format(old=old.get(name, "unknown"), new=new[name])
         for name, difference in _DIFFERENCES.items()
-        if old.get(name) != new[name]
+        if old.get(name, "") != new[name]
     ]
     if val_size and old.get("images") != new["images"]:
         differences.append("some of the validation images may have been trained on")

@@ -19,13 +19,13 @@ _LEARNING = ("lr", "momentum", "betas", "eps", "weight_decay", "dampening", "nes
 
 def missing_in(state: Mapping[str, Any]) -> list[str]:
     """Return the keys of a `last.pt` that `state` lacks; none for a training checkpoint."""
-    return [name for name in _VALUES if name not in state]
+    return [name for name in _VALUES if name not in state and name not in _ADDED]
 
 
 def damage_in(state: Mapping[str, Any]) -> str:
     """Name the first value of `state` that no run has saved, as in `its step is not a count`; "" for none."""
     for name, (is_sound, kind) in _VALUES.items():
-        if not is_sound(state[name]):
+        if name in state and not is_sound(state[name]):
             return f"its {name} is not {kind}"
     return ""
 
@@ -196,3 +196,6 @@ _VALUES: dict[str, tuple[Callable[[Any], bool], str]] = {
     ),
     "other_rng_states": (_is_dict, "a set of states of random numbers"),
 }
+
+_ADDED = {"other_rng_states"}
+"""What a `last.pt` may lack: without a net of the user's nothing draws from these generators."""

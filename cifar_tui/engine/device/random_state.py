@@ -43,12 +43,15 @@ def random_states(device: torch.device) -> dict[str, Any]:
 def restore_random_states(states: Mapping[str, Any], device: torch.device) -> None:
     """Continue from what `random_states` returned; on another number of GPUs theirs stay as they are.
 
+    A checkpoint from before a net could draw from others than those of torch lacks `other_rng_states`.
+
     Raises:
         KeyError, TypeError, ValueError: `states` has no such states.
     """
     if device.type == "cuda" and len(states["cuda_rng_states"]) == torch.cuda.device_count():
         torch.cuda.set_rng_state_all(states["cuda_rng_states"])
-    _restore_others(states["other_rng_states"])
+    if "other_rng_states" in states:
+        _restore_others(states["other_rng_states"])
 
 
 def _other_states() -> dict[str, list[Any]]:

@@ -80,3 +80,10 @@ def test_every_difference_to_the_provenance_of_a_checkpoint_is_named(noise_datas
         old, new, val_size=5
     )
     assert provenance_differences(old, old, val_size=5) == []
+
+
+def test_a_checkpoint_from_before_nets_of_the_users_is_of_a_registered_model(noise_dataset):
+    new = describe_provenance(noise_dataset, "cpu", 1, "PyTorch")
+    old = {name: value for name, value in new.items() if name != "model"}
+    assert provenance_differences(old, new) == []
+    assert provenance_differences(old, new | {"model": "5e1f"}) == ["the source of the model differs"]

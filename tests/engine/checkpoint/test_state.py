@@ -2,12 +2,14 @@
 
 import math
 import os
+import random
 
 import pytest
 import torch
 
 from cifar_tui.engine.checkpoint.files import load_training_state, serialized
 from cifar_tui.engine.checkpoint.state import check_optimizer, check_position, has_trained, hyperparameters
+from cifar_tui.engine.device.random_state import restore_random_states
 from cifar_tui.engine.errors import ConfigError
 from tests.engine.checkpoint.made_state import sound_state
 
@@ -77,6 +79,16 @@ def test_a_missing_value_is_named(tmp_path):
     del state["metrics"]
     (tmp_path / "last.pt").write_bytes(serialized(state))
     assert "it has no metrics" in refusal(tmp_path / "last.pt")
+
+
+def test_a_checkpoint_from_before_the_other_generators_were_saved_is_complete(tmp_path):
+    state = sound_state()
+    del state["other_rng_states"]
+    (tmp_path / "last.pt").write_bytes(serialized(state))
+    assert load_training_state(tmp_path / "last.pt").keys() == state.keys()
+    drawn = random.getstate()
+    restore_random_states(state, torch.device("cpu"))
+    assert random.getstate() == drawn
 
 
 @pytest.mark.timeout(30)
