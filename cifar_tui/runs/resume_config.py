@@ -21,8 +21,8 @@ from cifar_tui.runs.state import RunSnapshot
 RESUMABLE = frozenset(name for name, field in SETTINGS.items() if field.metadata["resumable"])
 """The settings that a resumed run may have another value of."""
 
-_ADDED = frozenset({"class_weights", "sampler", "patience"})
-"""Settings that an older checkpoint lacks: its run trained as their defaults do."""
+_LATER = {name: field.default for name, field in SETTINGS.items() if field.metadata["later"]}
+"""What the checkpoints of earlier versions were trained with, and do not say."""
 
 _LONGEST = 40
 _LARGEST = 2**63
@@ -116,7 +116,7 @@ def changes_since_checkpoint(saved: Mapping[str, Any], config: TrainConfig, *, r
     Raises:
         ConfigError: a setting differs that a resumed run cannot change, or is missing or unknown.
     """
-    saved = {name: SETTINGS[name].default for name in _ADDED} | dict(saved)
+    saved = {**_LATER, **saved}
     if saved.keys() != SETTINGS.keys():
         name = min(saved.keys() ^ SETTINGS.keys(), key=str)
         problem = "lacks the setting" if name in SETTINGS else "has an unknown setting"

@@ -58,6 +58,7 @@ def setting(
     in_step: bool = True,
     in_recipe: bool = True,
     resumable: bool = False,
+    later: bool = False,
 ) -> Value:
     """A dataclass field that describes and checks itself; for a type checker its default, as that of `field`.
 
@@ -76,6 +77,7 @@ def setting(
         in_step: whether it changes the arithmetic of a step, so that a step backend has to support it.
         in_recipe: whether choosing a preset sets it.
         resumable: whether a resumed run may have another value.
+        later: whether checkpoints of earlier versions lack it: they were trained with the default.
     """
     metadata = {
         "description": description,
@@ -90,6 +92,7 @@ def setting(
         "in_step": in_step,
         "in_recipe": in_recipe,
         "resumable": resumable,
+        "later": later,
     }
     return dataclasses.field(default=default, metadata=metadata)
 

@@ -147,6 +147,7 @@ class TrainConfig:
         ("none", "balanced"),
         in_recipe=False,
         group=Group.OPTIMIZER,
+        later=True,
     )
     sampler: str = choice(
         "shuffle",
@@ -155,6 +156,7 @@ class TrainConfig:
         in_step=False,
         in_recipe=False,
         group=Group.OPTIMIZER,
+        later=True,
     )
     weight_averaging: str = choice(
         "none",
@@ -248,6 +250,7 @@ class TrainConfig:
         resumable=True,
         group=Group.EVALUATION,
         words={"none": 0},
+        later=True,
     )
     tta: str = choice(
         "none",
