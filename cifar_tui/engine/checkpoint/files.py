@@ -69,14 +69,24 @@ def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
             write_atomically(folder / name, content)
 
 
+_ALWAYS_SAVED = {"model", "optimizer", "steps", "config", "provenance", "step"}
+"""What a `last.pt` of any version has."""
+
+
 def load_training_state(path: Path) -> dict[str, Any]:
     """Load a `last.pt`.
 
     Raises:
-        ConfigError: the file cannot be read, is not a training checkpoint, is damaged, or could run code.
+        ConfigError: the file cannot be read, is not a training checkpoint, is one of another version, is
+            damaged, or could run code.
     """
     loaded = load_own_file(path)
     missing = missing_in(loaded) if isinstance(loaded, dict) else []
+    if isinstance(loaded, dict) and missing and loaded.keys() >= _ALWAYS_SAVED:
+        raise ConfigError(
+            f"'{path}' was saved by another version of cifar-tui (it has no {missing[0]}): resume it "
+            "with that version, or start a new run"
+        )
     if not isinstance(loaded, dict) or missing:
         lacks = f" (it has no {missing[0]})" if missing else ""
         raise ConfigError(

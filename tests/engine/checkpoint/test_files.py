@@ -117,6 +117,14 @@ def test_a_file_without_training_state_is_rejected(tmp_path, content):
         load_training_state(path)
 
 
+@pytest.mark.parametrize("name", ["class_names", "epoch_images"])
+def test_a_checkpoint_of_another_version_is_named_as_such(tmp_path, name):
+    path = tmp_path / "last.pt"
+    path.write_bytes(serialized({key: value for key, value in STATE.items() if key != name}))
+    with pytest.raises(ConfigError, match=rf"saved by another version of .* \(it has no {name}\)"):
+        load_training_state(path)
+
+
 def test_the_state_of_a_run_is_loaded_as_it_was_saved(tmp_path):
     path = tmp_path / "last.pt"
     path.write_bytes(serialized(STATE))
