@@ -1,6 +1,7 @@
 """Say in one sentence what is wrong with a user's code, and in which line."""
 
 import os.path
+import threading
 import traceback
 from collections.abc import Collection
 from pathlib import Path
@@ -28,7 +29,9 @@ def is_of_user(error: BaseException) -> bool:
     """Whether `error` may come from a user's code: not from the device, and not already explained."""
     if isinstance(error, UserError | CancelledError) or is_out_of_memory(error) or gpu_failure(error):
         return False
-    return isinstance(error, Exception | SystemExit)
+    if isinstance(error, KeyboardInterrupt):  # ctrl+c, or an interrupt that a thread is sent
+        return type(error) is KeyboardInterrupt and threading.current_thread() is not threading.main_thread()
+    return True
 
 
 def is_of_program(error: BaseException) -> bool:

@@ -31,6 +31,7 @@ from cifar_tui.engine.models.own.sources import FolderSources, SourceFile, Sourc
 
 _CPU = torch.device("cpu")
 _MOST_PRINTED = 20
+_LONGEST_PRINTED = 400
 _LINE_END = re.compile("[\r\n]+")  # a progress bar has only the first
 _PASSED = ("num_classes", "image_size")
 
@@ -107,7 +108,6 @@ class OwnNet:
         if any(nn.parameter.is_lazy(tensor) for tensor in (*net.parameters(), *net.buffers())):
             with self.running(ConfigError, net), self.isolated(), torch.no_grad():  # draws their values
                 net.eval()(torch.zeros(2, 3, image_size, image_size))
-                net.train()
         if not any(parameter.requires_grad for parameter in net.parameters()):
             if any(True for _ in net.parameters()):
                 self.refuse(f"all parameters of {self._name} are frozen; leave some with requires_grad")
@@ -115,7 +115,7 @@ class OwnNet:
         extra = next((name for name, value in net.state_dict().items() if not isinstance(value, Tensor)), "")
         if extra:
             self.refuse(f"{extra} in the state_dict of {self._name} is no tensor; register it as a buffer")
-        return net
+        return net.train()
 
     def refuse(self, reason: str, net: nn.Module | None = None) -> NoReturn:
         """Raise a ConfigError with `reason` and the line of the forward of `net`, or of the definition."""
@@ -160,7 +160,7 @@ class OwnNet:
         """
         try:
             yield
-        except (Exception, SystemExit) as error:
+        except BaseException as error:
             if not is_of_user(error):
                 raise
             place = line_of(error, {file.origin for file in self._modules.files.values()})
@@ -227,13 +227,18 @@ class _Printed:
     def write(self, text: str) -> None:
         if self._lines > _MOST_PRINTED:
             return
-        *lines, self._begun = _LINE_END.split(self._begun + text)
+        *lines, begun = _LINE_END.split(self._begun + text)
+        self._begun = begun[: _LONGEST_PRINTED + 1]
         for line in filter(str.strip, lines):
             self._lines += 1
             if self._lines > _MOST_PRINTED:
                 self._say(f"{self._label} prints more than {_MOST_PRINTED} lines: the rest is left out")
                 return
-            self._say(f"{self._label} prints: {line}")
+            self._say(f"{self._label} prints: {_start(line)}")
+
+
+def _start(line: str) -> str:
+    return line if len(line) <= _LONGEST_PRINTED else line[: _LONGEST_PRINTED - 1] + "…"
 
 
 def load_own_net(

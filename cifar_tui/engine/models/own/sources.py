@@ -15,7 +15,8 @@ _MOST_BYTES = 8 << 20
 _INSTALLED = {"site-packages", "dist-packages"}
 _ENVIRONMENT = "pyvenv.cfg"
 _PACKAGE = "__init__.py"
-_PROGRAM = __name__.partition(".")[0]
+_NOT_THEIRS = sys.stdlib_module_names | {__name__.partition(".")[0], "numpy", "torch", "torchvision"}
+"""Modules that a file of theirs must not hide."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,11 +56,13 @@ class Sources(Protocol):
 def main_name(main: SourceFile) -> str:
     """Return the name under which the file `main` is imported, by itself and by the modules beside it."""
     stem = main.path.removesuffix(".py")
-    return "net" if "." in stem else stem
+    return "net" if "." in stem or stem in _NOT_THEIRS else stem
 
 
 def find_module(name: str, read: Callable[[str], SourceFile | None]) -> SourceFile | None:
     """Find the module `name`: a package, or else a file, of those that `read` returns by their paths."""
+    if name.partition(".")[0] in _NOT_THEIRS:
+        return None
     path = name.replace(".", "/")
     return read(f"{path}/{_PACKAGE}") or read(f"{path}.py")
 
@@ -80,7 +83,8 @@ def read_source(path: Path) -> bytes:
 class FolderSources:
     """The modules beside a file: those that a script there would import, but nothing that is installed.
 
-    Modules of the standard library, of this program, or in an environment below the folder are not theirs.
+    Modules of the standard library, of this program and of what every net imports, or in an environment below
+    the folder, are not theirs.
 
     Args:
         file: has the net.
@@ -96,7 +100,7 @@ class FolderSources:
     def find(self, name: str) -> SourceFile | None:
         """Find the module `name`; see `Sources`."""
         top = name.partition(".")[0]
-        if top in sys.stdlib_module_names or top == _PROGRAM or not self._is_theirs(top):
+        if top in _NOT_THEIRS or not self._is_theirs(top):
             return None
         return find_module(name, self._read) or self._namespace(name)
 

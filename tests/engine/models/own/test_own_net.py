@@ -2,6 +2,7 @@
 
 import os
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -189,3 +190,38 @@ def test_the_net_of_a_link_has_the_modules_beside_the_link(tmp_path):
     write_net(tmp_path / "here", "", "size.py")
     (tmp_path / "here" / "my_net.py").symlink_to(target)
     assert own_files(load(tmp_path / "here" / "my_net.py")) == ["my_net.py", "size.py"]
+
+
+@pytest.mark.parametrize("name", ["random.py", "torch.py", "numpy.py", "cifar_tui.py"])
+def test_a_file_may_be_called_like_a_module_that_it_imports(tmp_path, name):
+    path = write_net(tmp_path, NET, name)
+    path.write_text("import random, numpy, torch, cifar_tui\nassert torch.nn\n" + path.read_text())
+    net = load(path)
+    assert own_files(net) == [name]
+    net.keep(tmp_path)
+    path.unlink()
+    assert own_files(load(path, kept_in=tmp_path)) == [name]
+
+
+@pytest.mark.parametrize(
+    "kind", ["KeyboardInterrupt", "GeneratorExit", "type('Panic', (BaseException,), {})"]
+)
+def test_an_error_that_is_no_exception_is_a_sentence_where_no_key_can_raise_it(tmp_path, kind):
+    path = write_net(tmp_path, NET + f"            raise {kind}('broken')\n")
+    net = load(path)
+    with ThreadPoolExecutor(1) as thread, pytest.raises(ConfigError, match=rf"'{path}', line 7: .*: broken"):
+        thread.submit(net.build, num_classes=3, image_size=32).result()
+
+
+def test_ctrl_c_in_the_main_thread_stays_what_it_is(tmp_path):
+    path = write_net(tmp_path, NET + "            raise KeyboardInterrupt\n")
+    with pytest.raises(KeyboardInterrupt):
+        load(path).build(num_classes=3, image_size=32)
+
+
+def test_long_lines_that_a_net_prints_are_cut(tmp_path):
+    said = []
+    printing = "print('x' * 10_000_000)\nfor _ in range(10_000): print('y', end='')\nprint()\n"
+    load(write_net(tmp_path, NET + f"\n    exec({printing!r})\n"), said=said)
+    assert [text.partition(": ")[2][0] for text in said] == ["x", "y"]
+    assert all(len(text) < 500 and text.endswith("…") for text in said)
