@@ -210,6 +210,15 @@ def test_a_net_that_fails_while_it_trains_is_a_sentence_with_its_line(tmp_path, 
         run.train()
 
 
+def test_a_net_that_is_made_in_evaluation_mode_trains_like_any_other(tmp_path, start):
+    plain = start("a", f"{write_net(tmp_path, RANDOM)}:Net")
+    source = RANDOM.replace("def forward", "    self.eval()\n\n        def forward")
+    made_in_it = start("b", f"{write_net(tmp_path, source, 'evaluating.py')}:Net")
+    plain.train()
+    made_in_it.train()
+    assert_same_bits(saved(made_in_it), saved(plain))
+
+
 def test_settings_that_a_net_changes_while_it_trains_do_not_stay(tmp_path, start):
     source = TUTORIAL.replace(
         "def forward(self, x):\n",
@@ -261,3 +270,65 @@ def test_a_file_without_a_run_is_built_once(tmp_path, start):
     count.unlink()
     start("b", f"{path}:Net").session.evaluate_file(weights)
     assert count.read_text() == "x"
+
+
+UNCOPIED = """
+    import threading
+    import torch
+    from torch import nn
+
+
+    class Net(nn.Module):
+        def __init__(self, num_classes):
+            super().__init__()
+            self.conv, self.head, self.features = nn.Conv2d(3, 4, 3), nn.Linear(4, num_classes), {}
+
+        def forward(self, x):
+            return self.head(self.conv(x).mean((2, 3)))
+
+
+    def weight_norm(num_classes):
+        net = Net(num_classes)
+        nn.utils.weight_norm(net.conv)
+        return net
+
+
+    class Hooked(Net):
+        def __init__(self, num_classes):
+            super().__init__(num_classes)
+            self.conv.register_forward_hook(lambda _, __, out: self.features.update(conv=out))
+
+        def forward(self, x):
+            self.conv(x)
+            return self.head(self.features["conv"].mean((2, 3)))
+
+
+    class Locked(Net):
+        def __init__(self, num_classes):
+            super().__init__(num_classes)
+            self.lock = threading.Lock()
+
+
+    class Scripted(Net):
+        def __init__(self, num_classes):
+            super().__init__(num_classes)
+            self.conv = torch.jit.script(self.conv)
+"""
+
+
+@pytest.mark.parametrize("name", ["weight_norm", "Hooked", "Locked", "Scripted"])
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.filterwarnings("ignore:`torch:FutureWarning")
+def test_a_net_that_cannot_be_copied_trains(tmp_path, start, name, precision):
+    run = start("a", f"{write_net(tmp_path, UNCOPIED)}:{name}", precision=precision)
+    assert run.train().completed
+
+
+@pytest.mark.parametrize("name", ["weight_norm", "Hooked", "Locked"])
+@pytest.mark.filterwarnings("ignore:`torch:FutureWarning")
+def test_weight_averaging_of_a_net_that_cannot_be_copied_is_refused(tmp_path, start, name):
+    path = write_net(tmp_path, UNCOPIED)
+    run = start("a", f"{path}:{name}", weight_averaging="ema")
+    with pytest.raises(ConfigError, match=rf"'{path}', line \d+: .*weight_averaging.*set it to none"):
+        run.train()
+    assert not run.folder.exists()

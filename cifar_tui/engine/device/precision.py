@@ -1,6 +1,5 @@
 """Select the precision to train in, and compute in it."""
 
-import copy
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -11,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from cifar_tui.engine.device.capabilities import has_native_bf16
+from cifar_tui.engine.models.own.trial import net_kept
 
 _AUTOCAST_DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 _PRECISIONS = {"fp32", "tf32", *_AUTOCAST_DTYPES}
@@ -108,21 +108,22 @@ def matrix_precision(precision: str) -> Iterator[None]:
 
 
 def _images_per_second(net: nn.Module, images: Tensor, precisions: Sequence[str]) -> dict[str, float]:
-    """Time training steps on a copy of `net`: the fastest step in each precision counts.
+    """Time training steps of `net`, which is put back: the fastest step in each precision counts.
 
     The precisions alternate, so that the load of the machine affects them alike.
     """
-    probed = copy.deepcopy(net).train()
     targets = torch.zeros(len(images), dtype=torch.int64, device=images.device)
     fastest = dict.fromkeys(precisions, float("inf"))
     began = time.perf_counter()
-    for probe in range(_MAX_PROBES):
-        if probe >= _MIN_PROBES and time.perf_counter() - began > _PROBE_SECONDS:
-            break
-        for precision in precisions:
-            started = time.perf_counter()
-            with autocast(precision, images.device):
-                logits = probed(images)
-            torch.autograd.backward(functional.cross_entropy(logits.float(), targets))
-            fastest[precision] = min(fastest[precision], time.perf_counter() - started)
+    with net_kept(net):
+        net.train()
+        for probe in range(_MAX_PROBES):
+            if probe >= _MIN_PROBES and time.perf_counter() - began > _PROBE_SECONDS:
+                break
+            for precision in precisions:
+                started = time.perf_counter()
+                with autocast(precision, images.device):
+                    logits = net(images)
+                torch.autograd.backward(functional.cross_entropy(logits.float(), targets))
+                fastest[precision] = min(fastest[precision], time.perf_counter() - started)
     return {precision: len(images) / seconds for precision, seconds in fastest.items()}

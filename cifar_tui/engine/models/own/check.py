@@ -14,6 +14,7 @@ from cifar_tui.engine.device.precision import autocast
 from cifar_tui.engine.device.random_state import randomness_kept
 from cifar_tui.engine.errors import ConfigError
 from cifar_tui.engine.models.own.own_net import OwnNet
+from cifar_tui.engine.models.own.trial import net_kept
 from cifar_tui.engine.optim.build import create_optimizer
 from cifar_tui.engine.training.augment import downscale
 from cifar_tui.engine.training.batches import epoch_size, low_res_epochs
@@ -25,9 +26,9 @@ _EVALUATED = 500
 def check_net(
     own: OwnNet, net: nn.Module, train: ImageSplit, config: TrainConfig, *, num_classes: int, precision: str
 ) -> None:
-    """Train and evaluate a copy of `net` on batches of the sizes that the run will have.
+    """Train and evaluate `net` on batches of the sizes that the run will have.
 
-    The net and the generators of random numbers stay as they are.
+    The net and the generators of random numbers are as before afterwards.
 
     Args:
         own: what made it.
@@ -47,8 +48,8 @@ def check_net(
             where = f"a training batch of {_counted(size)}{_of_size(inputs)}"
             if size != batch_size and size == images % batch_size:
                 where += f", which batch_size {batch_size:,} leaves of {images:,}: set another"
-            with _trial(own, net, device, where) as trial, autocast(precision, device):
-                logits = trial.train()(inputs)
+            with _trial(own, net, device, where), autocast(precision, device):
+                logits = net.train()(inputs)
                 _check_output(own, net, logits, size, num_classes, where)
                 loss = functional.cross_entropy(logits.float(), train.targets[:size])
                 if not loss.requires_grad:
@@ -56,12 +57,18 @@ def check_net(
                         "its output does not depend on a parameter that is trained; return logits", net
                     )
                 torch.autograd.backward(loss)
-                create_optimizer(trial, config).step()
+                create_optimizer(net, config).step()
     for size in sorted({min(_EVALUATED, len(train)), 1}, reverse=True):
         where = f"an evaluation batch of {_counted(size)}"
         inputs = normalize(train.images[:size])
-        with _trial(own, net, device, where) as trial, torch.no_grad():
-            _check_output(own, net, trial.eval()(inputs), size, num_classes, where)
+        with _trial(own, net, device, where), torch.no_grad():
+            _check_output(own, net, net.eval()(inputs), size, num_classes, where)
+    if config.weight_averaging != "none":
+        where = f"a copy of the net, which weight_averaging {config.weight_averaging} needs: set it to none"
+        inputs = normalize(train.images[:1])
+        with _trial(own, net, device, where), torch.no_grad():
+            copied = copy.deepcopy(net)  # before it has run, so that its hooks have filled nothing of it yet
+            _check_output(own, net, copied.eval()(inputs), 1, num_classes, where)
 
 
 def count_logits(own: OwnNet, net: nn.Module, image_size: int) -> int:
@@ -71,17 +78,17 @@ def count_logits(own: OwnNet, net: nn.Module, image_size: int) -> int:
         ConfigError: it fails, or returns no logits; the sentence names the user's line.
     """
     where = "an evaluation batch of 2 images"
-    with _trial(own, net, torch.device("cpu"), where) as trial, torch.no_grad():
-        logits = trial.eval()(torch.zeros(2, 3, image_size, image_size))
+    with _trial(own, net, torch.device("cpu"), where), torch.no_grad():
+        logits = net.eval()(torch.zeros(2, 3, image_size, image_size))
         _check_output(own, net, logits, 2, None, where)
         return int(logits.shape[1])
 
 
 @contextmanager
-def _trial(own: OwnNet, net: nn.Module, device: torch.device, where: str) -> Iterator[nn.Module]:
-    """Give a copy of `net` to a block, whose errors say that they are of a batch `where`."""
-    with own.running(ConfigError, net, doing=where), own.isolated(), randomness_kept(device):
-        yield copy.deepcopy(net)
+def _trial(own: OwnNet, net: nn.Module, device: torch.device, where: str) -> Iterator[None]:
+    """Run a block that tries `net`, and whose errors say that they are of `where`."""
+    with own.running(ConfigError, net, doing=where), own.isolated(), randomness_kept(device), net_kept(net):
+        yield
 
 
 def _inputs(train: ImageSplit, size: int, config: TrainConfig) -> Iterator[Tensor]:

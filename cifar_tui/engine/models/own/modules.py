@@ -139,6 +139,11 @@ class _Loader(InspectLoader):
         exec(self.get_code(module.__name__), module.__dict__)  # noqa: S102 - the user's own code, to be run
 
 
+def is_own_type(kind: type) -> bool:
+    """Whether a module of a user's defines the class `kind`."""
+    return kind.__module__.startswith(_PREFIX)
+
+
 def _no_input(*_: object, **__: object) -> str:
     raise EOFError(_NOBODY)
 
