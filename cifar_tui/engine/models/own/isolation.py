@@ -13,6 +13,12 @@ import torch
 from cifar_tui.engine.device.random_state import randomness_kept
 
 _STDIN, _OUTPUTS = "stdin", ("stdout", "stderr")
+_FLAGS: tuple[tuple[Any, str], ...] = (
+    (torch.backends.mkldnn, "enabled"),
+    (torch.backends.cudnn, "enabled"),
+    (torch.backends.cudnn, "benchmark"),
+    (torch.backends.cudnn, "deterministic"),
+)
 _READING = frozenset({"fileno", "read", "readline", "readlines", "buffer", "__iter__", "__next__"})
 
 
@@ -55,6 +61,10 @@ def settings_kept() -> Iterator[None]:
     path, folder = list(sys.path), _working_folder()
     threads, dtype = torch.get_num_threads(), torch.get_default_dtype()
     device, grad = torch.get_default_device(), torch.is_grad_enabled()
+    deterministic = torch.are_deterministic_algorithms_enabled()
+    warns = torch.is_deterministic_algorithms_warn_only_enabled()
+    anomaly = torch.is_anomaly_enabled(), torch.is_anomaly_check_nan_enabled()
+    flags = [(library, name, getattr(library, name)) for library, name in _FLAGS]
     try:
         yield
     finally:
@@ -65,6 +75,11 @@ def settings_kept() -> Iterator[None]:
             torch.set_default_device(None if device.type == "cpu" else device)  # none costs nothing
         if torch.get_num_threads() != threads:
             torch.set_num_threads(threads)
+        torch.use_deterministic_algorithms(deterministic, warn_only=warns)
+        torch.autograd.set_detect_anomaly(*anomaly)
+        for library, name, value in flags:
+            if getattr(library, name) != value:
+                setattr(library, name, value)
         if folder is not None and _working_folder() != folder:
             os.chdir(folder)
 

@@ -122,6 +122,9 @@ def test_the_process_is_as_before_whatever_the_file_does(tmp_path):
         "sys.path.insert(0, '/nowhere'); sys.stdout = sys.stderr = sys.stdin = open(os.devnull)\n"
         "torch.set_default_dtype(torch.float64); torch.set_grad_enabled(False)\n"
         "torch.set_default_device('meta'); torch.set_num_threads(3)\n"
+        "torch.use_deterministic_algorithms(True); torch.autograd.set_detect_anomaly(True)\n"
+        "torch.backends.mkldnn.enabled = False\n"
+        "torch.backends.cudnn.benchmark = torch.backends.cudnn.deterministic = True\n"
         "os.chdir('/'); torch.manual_seed(1); random.seed(1); numpy.random.seed(1)\n"
     )
 
@@ -135,6 +138,10 @@ def test_the_process_is_as_before_whatever_the_file_does(tmp_path):
             torch.is_grad_enabled(),
             torch.get_default_device(),
             torch.get_num_threads(),
+            torch.are_deterministic_algorithms_enabled(),
+            torch.is_anomaly_enabled(),
+            torch.backends.mkldnn.enabled,
+            (torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic),
             Path.cwd(),
         )
 
