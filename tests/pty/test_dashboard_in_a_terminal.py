@@ -89,7 +89,8 @@ def test_configure_train_pause_resize_evaluate_page_help_palette_and_quit(
     terminal.press("enter")
     terminal.until("Saving checkpoint…")
     (folder,) = (tmp_path / "checkpoints").iterdir()
-    terminal.until_true(lambda: '"reason":"requested"' in (folder / "events.jsonl").read_text())
+    saved = r'"reason":"requested"[\s\S]*"phase":"training"'
+    terminal.until_true(lambda: re.search(saved, (folder / "events.jsonl").read_text()))
 
     terminal.press("ctrl+c")
     terminal.until("Training is running")
