@@ -1,5 +1,7 @@
 """Textual's driver for a program that may be stopped at any time, and for a terminal behind a slow link."""
 
+import asyncio
+import contextlib
 import errno
 import os
 import select
@@ -128,7 +130,13 @@ class JobDriver(LinuxDriver):
     def _sigcont_application(self, number: int, frame: FrameType | None) -> None:
         self._suspending = False
         self._requested_again = True
-        if self._resuming or self.leaving:  # a signal during the handler; the shell's `kill` of a stopped job
+        if not self._resuming:
+            # not in here: this may have interrupted the handler of the signal with which a shell ends a job
+            with contextlib.suppress(RuntimeError):  # no loop runs: the screen has been left
+                asyncio.get_running_loop().call_soon_threadsafe(self._resume, number, frame)
+
+    def _resume(self, number: int, frame: FrameType | None) -> None:
+        if self.leaving:
             return
         self._resuming = True
         try:
