@@ -83,12 +83,12 @@ def find_official_files(path: Path) -> Path | None:
 
 def is_regular_file(path: Path) -> bool:
     """Whether `path` is a regular file; false if it is none or cannot be looked at."""
-    return os.path.isfile(path)  # noqa: PTH113 - as `exists`
+    return os.path.isfile(path)  # noqa: PTH113 - Path.is_file raises if the path is too long
 
 
 def is_folder(path: Path) -> bool:
     """Whether `path` is a folder; false if it is none or cannot be looked at."""
-    return os.path.isdir(path)  # noqa: PTH112 - as above
+    return os.path.isdir(path)  # noqa: PTH112 - Path.is_dir raises as well
 
 
 def _read_batch(path: Path, md5: str, content: bytes | None) -> dict[bytes, Any]:
