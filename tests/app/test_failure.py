@@ -1,10 +1,9 @@
 """Where the traceback of a dashboard that failed goes."""
 
-import os
-
 import pytest
 
 from cifar_tui.app.failure import failure_message
+from tests.foreign import put_fifo, put_hard_link, put_link
 
 FAILURE = ZeroDivisionError("a defect")
 SUMMARY = "cifar-tui: internal error in the dashboard (ZeroDivisionError: a defect); details in "
@@ -24,18 +23,6 @@ def test_it_is_added_to_the_log_of_the_run(run):
     log = (run / "run.log").read_text()
     assert log.startswith("before\n")
     assert "ZeroDivisionError: a defect\n" in log
-
-
-def put_link(path, theirs):
-    path.symlink_to(theirs)
-
-
-def put_hard_link(path, theirs):
-    path.hardlink_to(theirs)
-
-
-def put_fifo(path, _):
-    os.mkfifo(path)
 
 
 @pytest.mark.timeout(20)

@@ -1,11 +1,10 @@
 """Where the traceback of a defect of the program goes."""
 
-import os
-
 import pytest
 
 from cifar_tui.engine.events import Alert, Message
 from cifar_tui.runs.internal_error import internal_error, report_traceback
+from tests.foreign import put_fifo, put_hard_link, put_link
 
 
 def raised():
@@ -13,18 +12,6 @@ def raised():
         return 1 / 0
     except ZeroDivisionError as error:
         return error
-
-
-def put_link(path, theirs):
-    path.symlink_to(theirs)
-
-
-def put_hard_link(path, theirs):
-    path.hardlink_to(theirs)
-
-
-def put_fifo(path, _):
-    os.mkfifo(path)
 
 
 @pytest.mark.timeout(20)

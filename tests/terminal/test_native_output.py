@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from tests.foreign import put_fifo, put_hard_link, put_link
+
 pytestmark = pytest.mark.timeout(60)
 
 CODE = """
@@ -37,18 +39,6 @@ def test_it_is_added_to_the_log(folder, function):
     (folder / "run.log").write_text("before, ")
     assert write_natively(function, folder) == ""
     assert (folder / "run.log").read_text() == "before, by native code"
-
-
-def put_link(path, theirs):
-    path.symlink_to(theirs)
-
-
-def put_hard_link(path, theirs):
-    path.hardlink_to(theirs)
-
-
-def put_fifo(path, _):
-    os.mkfifo(path)
 
 
 @pytest.mark.parametrize("put", [put_link, put_hard_link, put_fifo])
