@@ -9,7 +9,6 @@ from cifar_tui.engine.config.combinations import check_combinations
 from cifar_tui.engine.config.fields import (
     Group,
     choice,
-    device_name,
     not_empty,
     number,
     setting,
@@ -19,209 +18,23 @@ from cifar_tui.engine.config.fields import (
     whole,
     widened,
 )
-from cifar_tui.engine.config.presets import PRESET_SUMMARIES, PRESETS
-from cifar_tui.engine.data.registry import SOURCES
+from cifar_tui.engine.config.presets import PRESETS
+from cifar_tui.engine.config.recipe import RecipeSettings
 from cifar_tui.engine.errors import ConfigError
-from cifar_tui.engine.models.own.name import FORM
-from cifar_tui.engine.models.registry import MODELS, model_problem
-from cifar_tui.engine.optim.lr_schedule import LR_SCHEDULES
-from cifar_tui.engine.optim.registry import OPTIMIZERS
 from cifar_tui.engine.steps.registry import BACKENDS
 
 Setting = int | float | str | bool | None
 """The value of a setting."""
 
-_MAX_SEED = 2**63 - 1
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class TrainConfig:
+class TrainConfig(RecipeSettings):
     """Every setting of a run; the defaults are the PyTorch tutorial's.
 
     Raises:
         ConfigError: a value is out of range; the message names the setting and the range.
     """
 
-    preset: str = choice(
-        "tutorial",
-        "recipe that the other settings start from",
-        PRESETS,
-        explained=PRESET_SUMMARIES,
-        in_step=False,
-        in_recipe=False,
-        group=Group.ESSENTIALS,
-    )
-    data: str = setting(
-        "auto",
-        "cifar10 (auto: the same), torchvision:NAME, synthetic, a folder, .csv, .npz, cifar-10-python.tar.gz",
-        not_empty,
-        suggestions=SOURCES,
-        in_step=False,
-        in_recipe=False,
-        resumable=True,
-        group=Group.ESSENTIALS,
-        folder=True,
-    )
-    model: str = setting(
-        PRESETS["tutorial"]["model"],
-        "model architecture, or a net of your own: FILE.py:NAME, a class or function that makes it",
-        model_problem,
-        choices=MODELS,
-        explained={name: spec.summary for name, spec in MODELS.items()},
-        other=FORM,
-        group=Group.ESSENTIALS,
-    )
-    epochs: int = setting(
-        2,
-        "passes over the training images",
-        whole(1, 100_000),
-        in_step=False,
-        resumable=True,
-        group=Group.ESSENTIALS,
-    )
-    batch_size: int = setting(4, "training images per step", whole(1, 65_536), group=Group.ESSENTIALS)
-    learning_rate: float = setting(
-        0.001, "step size of the optimizer", number(0, 100, above=True), group=Group.ESSENTIALS
-    )
-    device: str = setting(
-        "auto",
-        "auto, cpu, cuda, cuda:N or mps",
-        device_name,
-        suggestions=("auto", "cpu", "cuda", "cuda:0", "mps"),
-        in_step=False,
-        in_recipe=False,
-        resumable=True,
-        group=Group.ESSENTIALS,
-    )
-    seed: int = setting(
-        0,
-        "seed of weights, order, augmentation, random splits and synthetic images; repeatable on a CPU",
-        whole(0, _MAX_SEED),
-        in_step=False,
-        in_recipe=False,
-        group=Group.ESSENTIALS,
-    )
-    optimizer: str = choice(
-        "sgd",
-        "sgd, nesterov, adamw, or muon (convolution filters only; Nesterov SGD for the rest)",
-        OPTIMIZERS,
-        group=Group.OPTIMIZER,
-    )
-    momentum: float = setting(
-        0.9,
-        "share of the last update kept in the next; beta1 for adamw; for muon, that of convolution filters "
-        "(0.85 for the rest)",
-        number(0, 1, below=True),
-        group=Group.OPTIMIZER,
-    )
-    weight_decay: float = setting(
-        0.0,
-        "pull of the weights towards 0, rescaled where bias_lr and head_lr apply so that all weights decay "
-        "equally fast; with muon, none on convolution filters",
-        number(0, 10),
-        group=Group.OPTIMIZER,
-    )
-    bias_lr: float | None = setting(
-        None,
-        "learning rate of biases and norms",
-        number(0, 1000, above=True),
-        group=Group.OPTIMIZER,
-        words={"same as learning_rate": None},
-    )
-    head_lr: float | None = setting(
-        None,
-        "learning rate of the last layer",
-        number(0, 1000, above=True),
-        group=Group.OPTIMIZER,
-        words={"same as learning_rate": None},
-    )
-    label_smoothing: float = setting(
-        0.0,
-        "share of the target spread evenly over all classes",
-        number(0, 1, below=True),
-        group=Group.OPTIMIZER,
-    )
-    class_weights: str = choice(
-        "none",
-        "weights of the classes in the training loss; balanced: images / (classes × images of the class)",
-        ("none", "balanced"),
-        in_recipe=False,
-        group=Group.OPTIMIZER,
-        later=True,
-    )
-    sampler: str = choice(
-        "shuffle",
-        "training images of an epoch; weighted: drawn with replacement, every class equally often",
-        ("shuffle", "weighted"),
-        in_step=False,
-        in_recipe=False,
-        group=Group.OPTIMIZER,
-        later=True,
-    )
-    weight_averaging: str = choice(
-        "none",
-        "evaluate and save averaged weights; lookahead also continues training from them",
-        ("none", "ema", "lookahead"),
-        group=Group.OPTIMIZER,
-    )
-    ema_decay: float = setting(
-        0.95,
-        "share of the average kept at each step",
-        number(0, 1, below=True),
-        group=Group.OPTIMIZER,
-        used_if=lambda values: values["weight_averaging"] != "none",
-    )
-    lr_schedule: str = choice(
-        "constant", "how the learning rate changes after the warm-up", LR_SCHEDULES, group=Group.SCHEDULE
-    )
-    warmup_fraction: float = setting(
-        0.0,
-        "fraction of the steps used for warm-up",
-        number(0, 1, below=True),
-        group=Group.SCHEDULE,
-        words={"none": 0.0},
-    )
-    warmup_start_factor: float = setting(
-        0.2,
-        "learning rate at the start of the warm-up, as a multiple of learning_rate",
-        number(0, 1),
-        group=Group.SCHEDULE,
-        used_if=lambda values: values["warmup_fraction"] != 0,
-    )
-    final_lr_factor: float = setting(
-        0.0,
-        "final learning rate, as a multiple of learning_rate",
-        number(0, 1),
-        group=Group.SCHEDULE,
-        used_if=lambda values: values["lr_schedule"] != "constant",
-    )
-    flip: str = choice(
-        "none",
-        "horizontal flip: random, or alternating (each image flipped every other epoch)",
-        ("none", "random", "alternating"),
-        group=Group.AUGMENTATION,
-    )
-    translate: int = setting(
-        0,
-        "largest random shift of training images, in pixels",
-        whole(0, 16),
-        group=Group.AUGMENTATION,
-        words={"none": 0},
-    )
-    cutout: int = setting(
-        0,
-        "side of the square masked in training images, in pixels",
-        whole(0, 32),
-        group=Group.AUGMENTATION,
-        words={"none": 0},
-    )
-    low_res_fraction: float = setting(
-        0.0,
-        "fraction of the epochs, at the start, trained at 3/4 resolution",
-        number(0, 1, below=True),
-        group=Group.AUGMENTATION,
-        words={"none": 0.0},
-    )
     eval_every: int = setting(
         1,
         "epochs between evaluations on the test set",
