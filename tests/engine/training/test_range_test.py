@@ -81,25 +81,27 @@ def test_it_ends_where_the_loss_is_not_finite(noise_dataset):
 
 
 class Exploding(nn.Module):
-    """Has a finite loss for some steps, and then none."""
+    """Has a finite loss for `steps` steps, then logits of NaN, or of minus infinity for all but one class."""
 
-    def __init__(self):
+    def __init__(self, steps, logit):
         super().__init__()
         self.linear = nn.Linear(3 * 32 * 32, 10)
-        self.calls = 0
+        self.left, self.logit = steps, logit
 
     def forward(self, inputs):
-        self.calls += 1
-        return self.linear(inputs.flatten(1)) * (math.nan if self.calls > 7 else 0.0)
+        self.left -= 1
+        logits = self.linear(inputs.flatten(1)) * 0.0
+        return logits if self.left >= 0 else logits.index_fill(1, torch.arange(9), self.logit)
 
 
-def test_a_loss_that_is_no_number_is_the_last_point(noise_dataset):
+@pytest.mark.parametrize("steps", [0, 7])
+@pytest.mark.parametrize("logit", [math.nan, -math.inf])
+def test_a_loss_that_is_not_finite_is_the_last_point(noise_dataset, steps, logit):
     setup = build_setup(noise_dataset, epochs=1)
-    net = Exploding()
-    setup.runner._forward = net
+    setup.runner._forward = Exploding(steps, logit)
     points = list(range_points(setup, TrainConfig(epochs=1), LrRange(steps=50)))
-    assert len(points) == 8
-    assert math.isnan(points[-1].loss)
+    assert len(points) == steps + 1
+    assert not math.isfinite(points[-1].loss)
 
 
 class RangeTest:
@@ -154,6 +156,16 @@ def test_every_kind_of_setting_works_and_gives_the_same_twice(tmp_path, image_fo
     first, second = ([point.loss for point in test.points] for test in tests)
     assert len(first) == 20
     assert first == second
+
+
+def test_averaging_and_schedule_change_nothing(tmp_path, image_folder):
+    plain = RangeTest(tmp_path, image_folder)
+    other = RangeTest(
+        tmp_path, image_folder, weight_averaging="lookahead", lr_schedule="cosine", warmup_fraction=0.3
+    )
+    for test in (plain, other):
+        test.run(low=1e-4, high=0.1, steps=20)
+    assert [point.loss for point in plain.points] == [point.loss for point in other.points]
 
 
 def test_a_net_of_the_users_is_tested_and_what_it_raises_names_its_line(tmp_path, image_folder):
