@@ -235,7 +235,16 @@ def _key_of(weights: SavedWeights) -> object:
             status = weights.path.stat()
             version = status.st_ino, status.st_size, status.st_mtime_ns
     saved = weights.step, weights.saved_at, version
-    return weights.path, saved, config.data, config.data_dir, config.seed, config.val_size
+    return (
+        weights.path,
+        saved,
+        config.data,
+        config.data_dir,
+        config.seed,
+        config.val_size,
+        config.image_size,
+        config.normalization,
+    )
 
 
 def _lower_priority() -> None:
