@@ -104,7 +104,7 @@ class PixelFile:
         Raises:
             DataUnavailableError: see `create`.
         """
-        file = cls.create(folder / f".images-{os.urandom(8).hex()}.tmp", count=count, size=size)
+        file = cls.create(folder / f".folder-{os.urandom(8).hex()}.tmp", count=count, size=size)
         with _writing_explained(file.path):
             file.path.unlink()
         return file

@@ -37,7 +37,7 @@ class NearImage:
 
     Attributes:
         position: in the training images of the dataset.
-        image: uint8 (32, 32, 3), RGB.
+        image: uint8 (T, T, 3), RGB, as it is shown.
         target: index of its class.
         similarity: cosine of the angle between the features of both, -1 to 1.
         file: its path below the folder of the dataset; "" if it is in no file.
@@ -68,9 +68,20 @@ class TrainingIndex:
     net: nn.Module
     notes: tuple[str, ...]
 
-    def nearest(self, image: npt.NDArray[np.uint8], count: int) -> tuple[NearImage, ...]:
-        """Return the `count` training images nearest to `image`, uint8 (32, 32, 3): the nearest one first."""
+    def nearest(self, image: npt.NDArray[np.uint8], count: int, *, place: int = 0) -> tuple[NearImage, ...]:
+        """Return the `count` training images nearest to `image`: the nearest one first.
+
+        Args:
+            image: uint8 (S, S, 3), or the thumbnail of a test image that is larger.
+            count: of images.
+            place: of the test image.
+
+        Raises:
+            DataUnavailableError: the thumbnail is of another test image than that at `place`.
+        """
         pixels = torch.from_numpy(image.transpose(2, 0, 1).copy())[None]
+        if len(image) != self.dataset.train.image_size:
+            pixels = self._test_image(pixels, place)
         shown = replace(self.dataset.train, images=pixels, targets=torch.zeros(1, dtype=torch.int64))
         with out_of_memory_explained("cpu", _ADVICE), intra_op_threads(1):  # which is faster for so little
             features = last_features(self.net, shown)
@@ -79,7 +90,7 @@ class TrainingIndex:
             indices, similarities = nearest(features[0], self.features, count)
         positions = self.positions[indices].tolist()
         train, files = self.dataset.train.select(torch.tensor(positions)), self.dataset.train_files
-        pictures = train.take(slice(None)).permute(0, 2, 3, 1).numpy()
+        pictures = train.thumbnails(slice(None)).permute(0, 2, 3, 1).numpy()
         return tuple(
             NearImage(
                 position=position,
@@ -92,6 +103,16 @@ class TrainingIndex:
                 positions, pictures, train.targets.tolist(), similarities.tolist(), strict=True
             )
         )
+
+    def _test_image(self, thumbnail: Tensor, place: int) -> Tensor:
+        """The test image at `place`, uint8 (1, 3, S, S), whose thumbnail is known."""
+        test, there = self.dataset.test, slice(place, place + 1)
+        if not torch.equal(test.thumbnails(there), thumbnail):
+            raise DataUnavailableError(
+                "the test images have changed since they were evaluated: evaluate again (e in Train), then "
+                "compare them"
+            )
+        return test.take(there)
 
 
 def index_training_images(
