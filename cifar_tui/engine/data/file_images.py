@@ -32,7 +32,7 @@ THUMBNAIL = 64
 
 _DIGEST_BYTES = 8
 _CHANNELS = 3
-_GB = 10**9
+_MIB = 2**20
 _NEW_FILE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 
 Facts = npt.NDArray[np.void]
@@ -74,8 +74,8 @@ class PixelFile:
             free = shutil.disk_usage(path.parent).free
             if needed > free:
                 raise DataUnavailableError(
-                    f"{count:,} images of {size}×{size} pixels need {needed / _GB:,.1f} GB, "
-                    f"'{path.parent}' has {free / _GB:,.1f} GB free: free disk space, set data_dir to a "
+                    f"{count:,} images of {size}×{size} pixels need {needed / _MIB:,.0f} MiB, "
+                    f"'{path.parent}' has {free / _MIB:,.0f} MiB free: free disk space, set data_dir to a "
                     "folder with more, or lower image_size"
                 )
             descriptor = os.open(path, _NEW_FILE, 0o666)
