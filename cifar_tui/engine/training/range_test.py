@@ -11,7 +11,7 @@ from cifar_tui.engine.config.schema import TrainConfig
 from cifar_tui.engine.control import RunControl
 from cifar_tui.engine.data.dataset import validation_split
 from cifar_tui.engine.device.capabilities import check_compiler_cache, check_device
-from cifar_tui.engine.device.memory import FREE_MEMORY, out_of_memory_explained
+from cifar_tui.engine.device.memory import out_of_memory_explained
 from cifar_tui.engine.device.select import describe_device, intra_op_threads, training_threads
 from cifar_tui.engine.errors import CancelledError
 from cifar_tui.engine.events import Event, Phase, PhaseChanged, TrainingStarted
@@ -21,6 +21,7 @@ from cifar_tui.engine.steps.eager import EagerSteps
 from cifar_tui.engine.steps.select import eager
 from cifar_tui.engine.training.batches import epoch_sampler, epoch_size
 from cifar_tui.engine.training.build import TrainingSetup, training_arithmetic
+from cifar_tui.engine.training.loading import moved
 from cifar_tui.engine.training.metrics import Stopwatch
 
 
@@ -51,10 +52,7 @@ class RangeTestSession(Session):
             self._own.load(None)
             dataset = self._load_data(config)
             split, _ = validation_split(dataset, config.val_size, seed=config.seed)
-            with out_of_memory_explained(
-                device, f"the images need {split.images.nbytes / 2**20:,.0f} MiB; {FREE_MEMORY}"
-            ):
-                train = split.to(device)
+            (train,) = moved([split], device, self._log)
             advice = f"lower batch_size (now {config.batch_size:,}), or choose another device"
             with (
                 out_of_memory_explained(device, advice),
