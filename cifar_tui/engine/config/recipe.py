@@ -213,3 +213,43 @@ class RecipeSettings:
         group=Group.AUGMENTATION,
         words={"none": 0.0},
     )
+    random_resized_crop: float = setting(
+        0.0,
+        "least share of the image's area in a random crop, which is resized to the whole, such as 0.25",
+        number(0, 1),
+        group=Group.AUGMENTATION,
+        words={"none": 0.0},
+        later=True,
+    )
+    rand_augment: int = setting(
+        0,
+        "magnitude of RandAugment, two random operations on each image, such as 9",
+        whole(0, 30),
+        group=Group.AUGMENTATION,
+        words={"none": 0},
+        later=True,
+    )
+    color_jitter: float = setting(
+        0.0,
+        "strength of random brightness, contrast and saturation, such as 0.4; a quarter of it for the hue",
+        number(0, 1),
+        group=Group.AUGMENTATION,
+        words={"none": 0.0},
+        later=True,
+    )
+    mixup: float = setting(
+        0.0,
+        "alpha of MixUp, the weighted sum of two images and their classes, such as 0.2",
+        number(0, 10),
+        group=Group.AUGMENTATION,
+        words={"none": 0.0},
+        later=True,
+    )
+    cutmix: float = setting(
+        0.0,
+        "alpha of CutMix, a rectangle of another image and its class, such as 1; with mixup, one of them",
+        number(0, 10),
+        group=Group.AUGMENTATION,
+        words={"none": 0.0},
+        later=True,
+    )

@@ -19,6 +19,7 @@ from cifar_tui.engine.steps.backend import StepBackend, StepParts, StepResult
 from cifar_tui.engine.steps.in_flight import limit_in_flight
 from cifar_tui.engine.training.augment import Augmentation, downscale, sample_augmentation
 from cifar_tui.engine.training.batches import augmented_batches, epoch_size, low_res_epochs
+from cifar_tui.engine.training.transforms import Transforms, dominant, mixed_batches, mixing
 
 _RESULT_SECONDS = 0.02
 """Between two results the trainer checks whether to pause, save or stop."""
@@ -53,7 +54,18 @@ class EagerSteps:
         self._label_smoothing = config.label_smoothing
         self._class_weights = parts.class_weights
         self._repeats_images = config.sampler == "weighted"
-        self._augmentation = Augmentation(translate=config.translate, flip=config.flip, cutout=config.cutout)
+        self._mix = mixing(mixup=config.mixup, cutmix=config.cutmix, num_classes=parts.num_classes)
+        self._augmentation = Augmentation(
+            translate=config.translate,
+            flip=config.flip,
+            cutout=config.cutout,
+            transforms=Transforms(
+                random_resized_crop=config.random_resized_crop,
+                rand_augment=config.rand_augment,
+                color_jitter=config.color_jitter,
+            ),
+            mixes=self._mix is not None,
+        )
         self._memory_format = torch.channels_last if config.channels_last else torch.contiguous_format
         self._compile = compiles(config, self._device)
         self._must_compile = config.compile == "yes"
@@ -119,7 +131,7 @@ class EagerSteps:
                 if not pending:
                     limit, due = max_steps(), time.monotonic() + _RESULT_SECONDS
                 with self._limit:
-                    pending.append((*self.train_step(inputs, targets), targets))
+                    pending.append((*self.train_step(inputs, targets), dominant(targets)))
                 if len(pending) >= limit or time.monotonic() >= due:
                     yield _result(pending)
                     pending.clear()
@@ -135,7 +147,7 @@ class EagerSteps:
 
         Args:
             inputs: float32 (N, 3, H, W), normalized.
-            targets: int64 (N,).
+            targets: int64 (N,), classes; or of mixed images float32 (N, C), the share of each class.
 
         Returns:
             The batch's mean loss, shape (), and its logits (N, C), both without gradients.
@@ -179,7 +191,7 @@ class EagerSteps:
             epoch=epoch,
             device=self._device,
         )
-        return augmented_batches(
+        batches = augmented_batches(
             self._train,
             order,
             self._batch_size,
@@ -189,6 +201,9 @@ class EagerSteps:
             low_res=epoch < self._low_res_epochs,
             memory_format=self._memory_format,
         )
+        if self._mix is None or params.batch_seeds is None:
+            return batches
+        return mixed_batches(batches, self._mix, params.batch_seeds[batch:])
 
     def _formatted(self, inputs: Tensor) -> Tensor:
         return inputs.contiguous(memory_format=self._memory_format)

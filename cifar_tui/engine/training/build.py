@@ -115,6 +115,7 @@ def build_training(
         train=train,
         average=average,
         precision=precision,
+        num_classes=num_classes,
         class_weights=_class_weights(config, train, num_classes, log),
         log=log,
     )
@@ -222,5 +223,7 @@ def _log_what_settings_hide(config: TrainConfig, device: torch.device, log: Call
         )
     if config.class_weights != "none" and config.sampler == "weighted":
         log("rare classes count twice: sampler weighted already draws every class equally often")
+    if config.mixup or config.cutmix:
+        log("the training accuracy counts mixed images as the class with the larger share")
     if config.lr_schedule == "one-cycle" and not config.warmup_fraction:
         log("lr_schedule one-cycle without warmup_fraction is the same as cosine")
