@@ -173,7 +173,9 @@ def test_new_content_replaces_the_old_cache(photos: Path, decoded: list[int]) ->
     assert len(pixels(before)) == 12, "a run that is active keeps the images it has"
 
 
-@pytest.mark.parametrize("damage", ["shorter", "missing", "another name", "no facts", "damaged"])
+@pytest.mark.parametrize(
+    "damage", ["shorter", "missing", "another name", "no facts", "of fewer files", "damaged"]
+)
 def test_a_damaged_cache_is_made_again(photos: Path, decoded: list[int], damage: str) -> None:
     expected = pixels(load(photos, image_size=64))
     cache = photos.parent / "data" / "cache"
@@ -185,6 +187,9 @@ def test_a_damaged_cache_is_made_again(photos: Path, decoded: list[int], damage:
         images.unlink()
     elif damage == "another name":
         torch.save(content | {"pixels": "../../photos/train/class0/001.png"}, known)
+    elif damage == "of fewer files":
+        torch.save(content | {"facts": content["facts"][: len(content["facts"]) // 18 * 17]}, known)
+        os.truncate(images, images.stat().st_size // 18 * 17)
     elif damage == "no facts":
         torch.save(content | {"facts": content["facts"][:60]}, known)
     else:
