@@ -1,7 +1,9 @@
 """Whole runs on images of 48x48 pixels: the bits of a plain loop, resumed, evaluated, predicted with."""
 
 import itertools
+import os
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +12,9 @@ from torch import nn, optim
 from torch.utils.data import DataLoader, TensorDataset
 from torchvision import transforms
 
+from cifar_tui.engine.checkpoint.trained_on import TrainedOn, trained_on_in
 from cifar_tui.engine.config.schema import TrainConfig
+from cifar_tui.engine.data.normalization import TUTORIAL
 from cifar_tui.engine.device.select import intra_op_threads, training_threads
 from cifar_tui.engine.errors import ConfigError
 from cifar_tui.engine.evaluation.predict import FilePredictor, load_classifier
@@ -151,6 +155,25 @@ def test_an_evaluation_sees_images_as_the_training_did(tmp_path, photos, start, 
         assert said == []
 
 
+def test_a_checkpoint_of_before_there_was_a_choice_has_inputs_from_minus_1_to_1(start):
+    run = start()
+    run.train()
+    state = torch.load(run.folder / "last.pt", weights_only=True)
+    del state["normalization"]
+    assert trained_on_in(state).normalization == TUTORIAL
+    again = start("again", epochs=4, normalization="imagenet")
+    again.folder = run.folder
+    again.train(resume_from=state)
+    assert again.session.dataset.train.normalization == TUTORIAL
+
+
+@pytest.mark.parametrize("size", [None, 0, 64.0, True, 10_000])
+def test_a_size_that_no_run_has_is_not_known(size):
+    state = {"config": {"image_size": size}, "scales": {}, "normalization": {"mean": 1}}
+    assert trained_on_in(state) == TrainedOn(scales={})
+    assert trained_on_in({"config": {}}).image_size == 32, "of before there was a choice"
+
+
 def classified(classifier, paths):
     predictor = FilePredictor(
         classifier, TrainConfig(device="cpu"), top=1, say=print, report=print, cancelled=lambda: False
@@ -213,3 +236,36 @@ def test_the_nearest_images_are_searched_at_this_size(start):
     assert of_image[0].image.shape == (64, 64, 3)
     with pytest.raises(Exception, match="test images have changed"):
         index.nearest(shown, 3, place=4)
+
+
+def test_of_many_photos_few_are_in_memory_and_few_are_read_before_the_first_step(tmp_path, monkeypatch):
+    photos, size = write_photos(tmp_path / "many", train=160, test=40), 384
+    settings = {
+        "model": f"{write_net(tmp_path, SOURCE)}:make_net",
+        "image_size": size,
+        "epochs": 1,
+        "batch_size": 8,
+        "eval_every": 0,
+    }
+    Run(tmp_path, data=photos, **settings).train()
+    before, resident, read = [], [], [0]
+    preadv = os.preadv
+
+    def counted(descriptor, buffers, offset):
+        read[0] += sum(map(len, buffers))
+        return preadv(descriptor, buffers, offset)
+
+    def note(run, event):
+        resident.append(int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE"))
+        if isinstance(event, LossPoint) and not before:
+            before.append(read[0])
+
+    monkeypatch.setattr(os, "preadv", counted)
+    run = Run(tmp_path, data=photos, on_event=note, **settings | {"chart_every": 1})
+    run.folder = tmp_path / "again"
+    assert run.train().completed
+    pixels = (320 + 80) * 3 * size**2
+    # 64 samples, the batches that the net is tried on, and those of the first steps
+    assert before[0] < pixels // 3
+    assert read[0] > pixels, "all of them are trained and evaluated on"
+    assert max(resident) - resident[0] < pixels

@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -26,6 +27,8 @@ from tests.engine.data.deep import write_png
 from tests.engine.data.folders import load, skipped
 from tests.engine.data.photos import expected_photo, write_photo, write_photos
 
+SYNTHETIC_65 = "b507ce2f"
+"""The CRC-32 of 20 images of 65x65 pixels, the same on every machine."""
 QUIET = Progress(lambda _: None, lambda: False)
 
 
@@ -173,7 +176,18 @@ def test_new_content_replaces_the_old_cache(photos: Path, decoded: list[int]) ->
     assert len(pixels(before)) == 12, "a run that is active keeps the images it has"
 
 
-@pytest.mark.parametrize("damage", ["shorter", "missing", "another name", "no facts", "damaged"])
+def test_an_old_cache_makes_room_for_the_new_one_first(photos: Path, small_disk: Path) -> None:
+    def load_there() -> Dataset:
+        return folder_module.load_folder(photos, data_dir=small_disk, seed=0, progress=QUIET, image_size=128)
+
+    load_there()  # 1.1 MB, so there is no room for two
+    write_photo(photos / "train" / "class0" / "new.png", 99)
+    assert len(load_there().train) == 13
+
+
+@pytest.mark.parametrize(
+    "damage", ["shorter", "missing", "another name", "no facts", "of fewer files", "damaged"]
+)
 def test_a_damaged_cache_is_made_again(photos: Path, decoded: list[int], damage: str) -> None:
     expected = pixels(load(photos, image_size=64))
     cache = photos.parent / "data" / "cache"
@@ -185,6 +199,9 @@ def test_a_damaged_cache_is_made_again(photos: Path, decoded: list[int], damage:
         images.unlink()
     elif damage == "another name":
         torch.save(content | {"pixels": "../../photos/train/class0/001.png"}, known)
+    elif damage == "of fewer files":
+        torch.save(content | {"facts": content["facts"][: len(content["facts"]) // 18 * 17]}, known)
+        os.truncate(images, images.stat().st_size // 18 * 17)
     elif damage == "no facts":
         torch.save(content | {"facts": content["facts"][:60]}, known)
     else:
@@ -283,10 +300,10 @@ def test_images_of_more_than_8_bits_share_one_scale(tmp_path: Path) -> None:
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A folder on a file system of 1 MB."""
+    """A folder on a file system of 2 MB."""
     folder = tmp_path / "small"
     folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=1m,mode=0700", "tmpfs", str(folder)]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=2m,mode=0700", "tmpfs", str(folder)]
     if subprocess.run(mount, check=False, capture_output=True).returncode != 0:
         pytest.skip("a file system can only be mounted by root")
     yield folder
@@ -299,7 +316,7 @@ def test_a_disk_without_room_is_said_before_anything_is_decoded(
     with pytest.raises(DataUnavailableError) as caught:
         folder_module.load_folder(photos, data_dir=small_disk, seed=0, progress=QUIET, image_size=224)
     assert str(caught.value) == (
-        f"18 images of 224×224 pixels need 3 MiB, '{small_disk}/cache' has 1 MiB free: free disk space, "
+        f"18 images of 224×224 pixels need 3 MiB, '{small_disk}/cache' has 2 MiB free: free disk space, "
         "set data_dir to a folder with more, or lower image_size"
     )
     assert decoded == []
@@ -379,6 +396,7 @@ def test_synthetic_shapes_are_drawn_larger(tmp_path: Path) -> None:
         for size in (32, 65)
     )
     assert isinstance(large.train.images, FileImages)
+    assert f"{zlib.crc32(large.train.take(slice(None)).numpy().tobytes()):08x}" == SYNTHETIC_65
     assert large.train.take(slice(None)).shape == (20, 3, 65, 65)
     assert torch.equal(large.test.targets, small.test.targets)
     # the first class is drawn before the noise of others: its first image has the same disc
