@@ -86,11 +86,9 @@ async def test_the_chart_of_a_run_on_mixed_images_says_so(app, alpha):
     for step in (1, 2):
         run._emit(point(step))
     async with app.run_test(size=(120, 40)) as pilot:
-        app.dashboard.forget_run()
         await pilot.pause()
-        app.dashboard.show_pane("training")
-        app.dashboard.show_curves(run)
+        app._show(run, pane="training")
         chart = app.dashboard.query_one("#accuracy-chart", Chart)
+        app.presenter.show_curves()
         await until(pilot, lambda: "40.0 %" in chart.plain)
-        legend = chart.plain.splitlines()[0]
-        assert ("mixed" in legend) == bool(alpha)
+        assert ("mixed" in chart.plain.splitlines()[0]) == bool(alpha)
