@@ -17,7 +17,7 @@ from cifar_tui.runs.live import LiveRun
 from tests.app.views.runs_app import until
 from tests.runs.export.made_runs import made_run
 from tests.runs.made_evaluations import evaluate
-from tests.runs.made_events import point, record
+from tests.runs.made_events import STARTED, point, record
 
 
 async def test_the_form_starts_with_the_settings_of_the_command_line(app):
@@ -83,8 +83,8 @@ async def test_predictions_that_a_slow_disk_hands_over_late_are_shown(app, tmp_p
 @pytest.mark.parametrize("alpha", [0.0, 0.2])
 async def test_the_chart_of_a_run_on_mixed_images_says_so(app, alpha):
     run = LiveRun(TrainConfig(mixup=alpha), checkpoints=app.checkpoints)
-    for step in (1, 2):
-        run._emit(point(step))
+    for event in (STARTED, point(1), point(2)):
+        run._emit(event)
     async with app.run_test(size=(120, 40)) as pilot:
         await pilot.pause()
         app._show(run, pane="training")
