@@ -307,7 +307,7 @@ class Session:
             self._own_device(self.config.device) as device,
             out_of_memory_explained(device, FREE_MEMORY, rescue=lambda _: f"'{weights}' is kept; "),
         ):
-            (self._test,) = moved([dataset.test], device, self._log)
+            self._test = dataset.test.to(device)
             with self._own.evaluating(recognized, device):
                 predictor = create_predictor(net.to(device), self.config)
                 report = self._evaluate(predictor, step=step, final=True)

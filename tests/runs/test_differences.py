@@ -197,7 +197,7 @@ def test_a_run_without_predictions_is_named(tmp_path):
 )
 def test_runs_on_the_same_files_at_different_sizes_are_compared(tmp_path, files, different):
     found = []
-    for size, names in ((64, ("a.png", "b.png", "c.png")), (96, files)):
+    for size, names in ((64, files and ("a.png", "b.png", "c.png")), (96, files)):
         folder = tmp_path / str(size)
         folder.mkdir()
         write_config(folder, TrainConfig(model="resnet18", image_size=size))

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from cifar_tui.engine.data import decode
+from cifar_tui.engine.data import decode, file_images
 from cifar_tui.engine.data import folder as folder_module
 from cifar_tui.engine.data.cifar10 import load_cifar10
 from cifar_tui.engine.data.dataset import Dataset, split_validation
@@ -22,7 +22,8 @@ from cifar_tui.engine.data.file_images import THUMBNAIL, FileImages
 from cifar_tui.engine.data.registry import Progress
 from cifar_tui.engine.data.sources import load_dataset
 from cifar_tui.engine.data.synthetic import load_synthetic
-from cifar_tui.engine.errors import DataUnavailableError
+from cifar_tui.engine.errors import CancelledError, DataUnavailableError
+from cifar_tui.engine.events import LoadingProgress
 from tests.engine.data.deep import write_png
 from tests.engine.data.folders import load, skipped
 from tests.engine.data.photos import expected_photo, write_photo, write_photos
@@ -97,6 +98,15 @@ def test_images_are_taken_in_any_order_and_again(photos: Path) -> None:
     rest, held_out = split_validation(train, 4, seed=1)
     together = torch.cat([rest.take(slice(None)), held_out.take(slice(None))])
     assert sorted(map(hash_of, together)) == sorted(map(hash_of, whole))
+
+
+def test_all_images_are_loaded_into_the_memory_of_a_device(
+    photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(file_images, "_LOADED_IMAGES", 5)
+    images = load(photos, image_size=48).train.images
+    assert isinstance(images, FileImages)
+    assert torch.equal(images.load(torch.device("cpu")), images.take(slice(None)))
 
 
 def hash_of(image: torch.Tensor) -> bytes:
@@ -234,6 +244,20 @@ def test_images_that_are_damaged_while_they_are_used_are_an_error_and_not_a_wron
     )
 
 
+def test_a_cancelled_decode_leaves_nothing(photos: Path) -> None:
+    stages = []
+
+    def report(event: LoadingProgress) -> None:
+        stages.append(event.stage)
+
+    progress = Progress(report, lambda: stages[-1:] == ["decoding images"])
+    with pytest.raises(CancelledError):
+        folder_module.load_folder(
+            photos, data_dir=photos.parent / "data", seed=0, progress=progress, image_size=64
+        )
+    assert cached(photos) == []
+
+
 DECODING = """
 import sys, time
 from pathlib import Path
@@ -295,6 +319,7 @@ def test_images_of_more_than_8_bits_share_one_scale(tmp_path: Path) -> None:
     assert torch.equal(pixels(large)[:, :, 0, 0], pixels(small)[:, :, 0, 0])
     scaled = load(tmp_path / "images", image_size=64, scales={"more than 8 bits": (0, 65_535)})
     assert int(pixels(scaled).max()) < int(pixels(large).max()) // 10
+    assert len(cached(tmp_path / "images")) == 3, "one for 32x32 pixels, and that of the own scale"
     assert torch.equal(pixels(load(tmp_path / "images", image_size=64)), pixels(large)), "from the cache"
 
 
