@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from cifar_tui.engine.checkpoint.classes import class_names_of_run
+from cifar_tui.engine.checkpoint.classes import class_names_of_run, training_images
 from cifar_tui.engine.checkpoint.weights import RecognizedWeights, load_weights, recognize, recognize_own
 from cifar_tui.engine.models.own.own_net import OwnNet, load_own_net
 
@@ -13,6 +13,7 @@ def find_weights(
     model: str | None,
     *,
     edited_model: bool = False,
+    image_size: int,
     seed: int,
     say: Callable[[str], object],
     alert: Callable[[str], object],
@@ -24,6 +25,7 @@ def find_weights(
         path: the file; in the folder of a run with a net of the user's, its source is kept beside it.
         model: the only model allowed; None for any registered one that fits.
         edited_model: whether to take a user's file as it is now instead of the source that was kept.
+        image_size: height and width of the images, if the weights do not say what they were trained on.
         seed: for what a user's net draws while it loads.
         say: takes a line for the log.
         alert: takes a sentence about a user's file that has changed.
@@ -40,4 +42,5 @@ def find_weights(
     if own is None:
         return recognize(file, model)
     names = file.class_names or class_names_of_run(path.parent)
-    return recognize_own(file, own, None if names is None else len(names))
+    size = training_images(file).image_size or image_size
+    return recognize_own(file, own, None if names is None else len(names), image_size=size)

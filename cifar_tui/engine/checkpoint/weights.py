@@ -8,10 +8,9 @@ from torch import Tensor, nn
 
 from cifar_tui.engine.checkpoint.files import all_finite, load_file
 from cifar_tui.engine.checkpoint.state import missing_in
+from cifar_tui.engine.checkpoint.trained_on import TrainedOn, trained_on_in
 from cifar_tui.engine.data.cifar10 import CLASS_NAMES
 from cifar_tui.engine.data.class_names import listed, saved_class_names
-from cifar_tui.engine.data.convert import SIDE
-from cifar_tui.engine.data.scales import Scales, scales_in
 from cifar_tui.engine.errors import ConfigError
 from cifar_tui.engine.models.own.check import count_logits
 from cifar_tui.engine.models.own.name import FORM, short_model
@@ -56,14 +55,14 @@ class WeightsFile:
         path: of the file.
         found: each `state_dict` in it, the one to take first.
         class_names: the names in it of what its logits stand for; None without any.
-        scales: what is black and white in images of more than 8 bits; None if it does not say.
+        trained_on: what it says of the images of the training; None if it does not say.
         own: whether it is the `last.pt` of a run.
     """
 
     path: Path
     found: tuple[StateDict, ...]
     class_names: tuple[str, ...] | None
-    scales: Scales | None
+    trained_on: TrainedOn | None
     own: bool
 
 
@@ -76,7 +75,7 @@ class RecognizedWeights:
         model: its name.
         num_classes: number of logits.
         class_names: the names in the file of what the logits stand for; None without any.
-        scales: what is black and white in images of more than 8 bits; None if the file does not say.
+        trained_on: what the file says of the images of the training; None if it does not say.
         tensors: the `state_dict` of the model.
         notes: what was done to get it, in words, and what else there was.
         own: what made `net`; None for a registered model.
@@ -87,7 +86,7 @@ class RecognizedWeights:
     model: str
     num_classes: int
     class_names: tuple[str, ...] | None
-    scales: Scales | None
+    trained_on: TrainedOn | None
     tensors: dict[str, Tensor]
     notes: tuple[str, ...]
     own: OwnNet | None = None
@@ -109,7 +108,7 @@ def load_weights(path: Path) -> WeightsFile:
         path=path,
         found=found[:1] if own else found,
         class_names=saved_class_names(content),
-        scales=scales_in(content["scales"]) if own and isinstance(content, Mapping) else None,
+        trained_on=trained_on_in(content) if own and isinstance(content, Mapping) else None,
         own=own,
     )
 
@@ -148,19 +147,22 @@ def recognize(file: WeightsFile, model: str | None) -> RecognizedWeights:
         model=name,
         num_classes=num_classes,
         class_names=file.class_names,
-        scales=file.scales,
+        trained_on=file.trained_on,
         tensors=taken.tensors,
         notes=tuple(notes),
     )
 
 
-def recognize_own(file: WeightsFile, own: OwnNet, num_classes: int | None) -> RecognizedWeights:
+def recognize_own(
+    file: WeightsFile, own: OwnNet, num_classes: int | None, *, image_size: int
+) -> RecognizedWeights:
     """Find the `state_dict` in `file` that fits the net that `own` makes, which is built once.
 
     Args:
         file: the weights.
         own: the net of the user's.
         num_classes: that it was trained on; None if the shape of the last tensor has to tell.
+        image_size: height and width of the images that it was trained on.
 
     Raises:
         ConfigError: none fits, or the net cannot be built or run.
@@ -168,7 +170,7 @@ def recognize_own(file: WeightsFile, own: OwnNet, num_classes: int | None) -> Re
     if num_classes is None:
         rows = [tensor.shape[0] for tensor in file.found[0].tensors.values() if tensor.ndim]
         num_classes = rows[-1] if rows else len(CLASS_NAMES)
-    net = own.build(num_classes=num_classes, image_size=SIDE)
+    net = own.build(num_classes=num_classes, image_size=image_size)
     expected = net.state_dict()
     shapes = {name: tuple(tensor.shape) for name, tensor in expected.items()}
     dtypes = {name: tensor.dtype for name, tensor in expected.items()}
@@ -188,9 +190,9 @@ def recognize_own(file: WeightsFile, own: OwnNet, num_classes: int | None) -> Re
     return RecognizedWeights(
         path=file.path,
         model=own.model,
-        num_classes=count_logits(own, net, SIDE),
+        num_classes=count_logits(own, net, image_size),
         class_names=file.class_names,
-        scales=file.scales,
+        trained_on=file.trained_on,
         tensors=fits[0].tensors,
         notes=() if file.own else tuple(_notes(fits[0], others)),
         own=own,

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from cifar_tui.engine.data.dataset import normalize
 from cifar_tui.engine.device.capabilities import compiles
 from cifar_tui.engine.device.compile import CompilationError, Variant, compile_model
 from cifar_tui.engine.device.precision import autocast, loss_scale
@@ -79,7 +78,7 @@ class EagerSteps:
             return
         images, batch_size = self._epoch.images, self._batch_size
         sizes = {min(batch_size, images), images % batch_size or min(batch_size, images)}
-        whole = self._formatted(normalize(self._train.images[:1]))
+        whole = self._formatted(self._train.inputs(slice(1)))
         small = self._formatted(downscale(whole)) if self._low_res_epochs else whole
         variants: dict[object, Variant] = {}
         for epoch in range(self._epochs):
@@ -168,7 +167,7 @@ class EagerSteps:
         params = sample_augmentation(
             self._augmentation,
             len(self._train),
-            size=self._train.images.shape[-1],
+            size=self._train.image_size,
             seed=self._seed,
             epoch=epoch,
             device=self._device,

@@ -93,7 +93,7 @@ class OwnModel:
             return None
         self._say_loading()
         with interrupted_when(self._cancelled):
-            net = own.build(num_classes=num_classes, image_size=train.images.shape[-1])
+            net = own.build(num_classes=num_classes, image_size=train.image_size)
             with own.running(ConfigError, net):
                 net = net.to(device)
             check_net(own, net, train, self._config, num_classes=num_classes, precision="fp32")
@@ -162,6 +162,7 @@ class OwnModel:
             path,
             None if any_model else self._config.model,
             edited_model=self._edited,
+            image_size=self._config.image_size,
             seed=self._config.seed,
             say=self._log,
             alert=self._alert,
