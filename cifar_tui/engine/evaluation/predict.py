@@ -1,7 +1,6 @@
 """Classify image files: decoded as a folder of images is, predicted as an evaluation does."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -37,7 +36,7 @@ from cifar_tui.engine.errors import RunFailedError
 from cifar_tui.engine.evaluation.evaluate import BATCH_SIZE
 from cifar_tui.engine.events import LoadingProgress
 from cifar_tui.engine.models.own.name import short_model
-from cifar_tui.engine.models.own.own_net import OwnNet
+from cifar_tui.engine.models.source import ModelSource
 from cifar_tui.engine.training.build import create_predictor
 
 _MEMORY_ADVICE = f"{BATCH_SIZE} images are classified at a time: {FREE_MEMORY}"
@@ -53,7 +52,7 @@ class Classifier:
         class_names: what the C logits stand for.
         scales: what is black and white in images of more than 8 bits, as far as the training had such images.
         notes: what was unwrapped, converted and assumed, in sentences.
-        own: what made `net`; None for a registered model.
+        source: what made `net`.
     """
 
     net: nn.Module
@@ -61,7 +60,7 @@ class Classifier:
     class_names: tuple[str, ...]
     scales: Scales
     notes: tuple[str, ...]
-    own: OwnNet | None = None
+    source: ModelSource
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -114,11 +113,11 @@ def load_classifier(
     unwrapped = [f"'{path}': {'; '.join(recognized.notes)}"] if recognized.notes else []
     return Classifier(
         net=net,
-        model=short_model(recognized.model),
+        model=short_model(recognized.source.model),
         class_names=names,
         scales=training_scales(recognized),
         notes=(*changes, *unwrapped, *assumed),
-        own=recognized.own,
+        source=recognized.source,
     )
 
 
@@ -248,11 +247,10 @@ class FilePredictor:
     ) -> tuple[Tensor, Tensor]:
         if not paths:
             return torch.zeros(0, self._top), torch.zeros(0, self._top, dtype=torch.int64)
-        own = self._classifier.own
         with (
             memory_advice(_MEMORY_ADVICE),
             intra_op_threads(available_threads()),
-            nullcontext() if own is None else own.called(self._classifier.net),
+            self._classifier.source.called(self._classifier.net),
         ):
             logits: Tensor = predictor(normalize(images)).float().cpu()
         finite = logits.isfinite().all(dim=1)
