@@ -62,6 +62,10 @@ def _run(arguments: list[str] | None) -> int:
             from cifar_tui.cli.predict import predict
 
             return predict(options)
+        case "lr":
+            from cifar_tui.cli.lr import find_learning_rate
+
+            return find_learning_rate(options)
         case "attach":
             from cifar_tui.cli.attach import attach
 

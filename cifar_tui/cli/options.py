@@ -34,6 +34,18 @@ def count(text: str) -> int:
     return int(text)
 
 
+def rate(text: str) -> float:
+    """Parse a learning rate, whose range is checked later.
+
+    Raises:
+        argparse.ArgumentTypeError: it is no number.
+    """
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError("must be a number") from None
+
+
 class Option(NamedTuple):
     """An option.
 
@@ -261,6 +273,44 @@ COMMANDS: dict[str, Command] = {
         epilog="""\
 exit codes: 0 all pictures are classified; 1 some files could not be read;
 3 none could; others as for cifar-tui
+""",
+    ),
+    "lr": Command(
+        summary="find a learning rate: train while it rises, save nothing",
+        options={
+            "range test": (
+                Option(
+                    flags=("--from",),
+                    help="first learning rate (default: 1e-06)",
+                    metavar="X",
+                    dest="low",
+                    type=rate,
+                ),
+                Option(
+                    flags=("--to",),
+                    help="last learning rate (default: 10)",
+                    metavar="X",
+                    dest="high",
+                    type=rate,
+                ),
+                Option(
+                    flags=("--steps",),
+                    help="training steps (default: 200, with small batches up to 2000)",
+                    metavar="N",
+                    dest="steps",
+                    type=count,
+                ),
+                _switch("--json", "print the points and the suggestion as JSON"),
+            ),
+        }
+        | _RECIPE,
+        epilog="""\
+The learning rate rises geometrically from step to step; bias_lr and head_lr
+rise with it, and no schedule applies. The suggestion is the rate at which the
+smoothed loss falls most steeply. The test ends early where the loss diverges.
+
+example:
+  cifar-tui lr --preset quick --set optimizer=adamw
 """,
     ),
     "attach": Command(

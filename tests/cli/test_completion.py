@@ -45,6 +45,8 @@ def completed(tmp_path):
     [
         (["tr"], ["train"]),
         (["train", "--re"], ["--resume"]),
+        (["l"], ["lr"]),
+        (["lr", "--f"], ["--from"]),
         (["runs", "--re"], []),
         (["train", "--preset", "s"], ["speedrun"]),
         (["--preset", "q"], ["quick"]),

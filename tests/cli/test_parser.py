@@ -29,6 +29,7 @@ IMAGES = {"--data", "--data-dir", "--device"}
         (["train"], TRAINING | RECIPE | IMAGES | {"--checkpoints"}),
         (["eval"], RECIPE | IMAGES | {"--checkpoints"}),
         (["predict"], {"--set", "--device", "--checkpoints"}),
+        (["lr"], TRAINING | RECIPE | IMAGES),
         (["attach"], {"--checkpoints"}),
         (["runs"], {"--checkpoints"}),
         (["export"], {"--checkpoints"}),
