@@ -4,7 +4,8 @@ import argparse
 
 import shtab
 
-from cifar_tui.cli.options import COMMANDS, DASHBOARD, Command
+from cifar_tui.cli.option import Command
+from cifar_tui.cli.options import COMMANDS, DASHBOARD
 from cifar_tui.cli.output import print_result
 from cifar_tui.cli.parser import PROGRAM, add_arguments
 from cifar_tui.engine.config.presets import PRESETS

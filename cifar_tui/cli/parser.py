@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from cifar_tui import __version__
-from cifar_tui.cli.options import COMMANDS, Command, Completion
+from cifar_tui.cli.option import Command, Completion
+from cifar_tui.cli.options import COMMANDS
 from cifar_tui.cli.output import print_message, printing_results
 from cifar_tui.cli.usage import check_options, command_named, split_command, unexpected
 from cifar_tui.engine.errors import ConfigError
