@@ -214,6 +214,76 @@ example:
   cifar-tui export latest --html report.html --csv tables
 """,
     ),
+    "sweep": Command(
+        summary="train many runs, over settings and seeds",
+        options={
+            "sweep": (
+                value("--seeds", "N-N", "seeds to train each combination with, such as 0-4 or 0,3,7"),
+                Option(
+                    flags=("--random",),
+                    help="draw N combinations: --set learning_rate=1e-4..1e-1:log draws from a range, "
+                    "--set optimizer=sgd,adamw from values",
+                    metavar="N",
+                    dest="random",
+                    type=count,
+                ),
+                value("--sweep-seed", "N", "seed of what --random draws (default: 0)"),
+                value("--name", "NAME", "a name for the sweep (default: sweep-1, …)"),
+                Option(
+                    flags=("--workers",),
+                    help="runs at a time (default: one a GPU, or one); on a CPU they divide its cores",
+                    metavar="K",
+                    dest="workers",
+                    type=count,
+                ),
+                switch(
+                    "--stop-hopeless",
+                    "stop runs early whose validation accuracy is not among the best (ASHA); needs val_size",
+                ),
+                Option(
+                    flags=("--eta",),
+                    help="with --stop-hopeless: after epochs 1, N, N², … about one run in N goes on "
+                    "(default: 3)",
+                    metavar="N",
+                    dest="eta",
+                    type=count,
+                ),
+                value(
+                    "--resume",
+                    "SWEEP",
+                    "continue a sweep: runs that are done stay, interrupted ones resume from their last "
+                    "checkpoint",
+                ),
+                switch("--retry-failed", "with --resume: start failed runs again"),
+                value(
+                    "--ray",
+                    "ADDRESS",
+                    "run on Ray: local, auto for the running cluster, or HOST:PORT (default: RAY_ADDRESS if "
+                    "that is set); needs pip install 'cifar-tui[sweep]'",
+                ),
+                switch("--detach", "work in the background; prints the name of the sweep"),
+                switch("--json", "print the results as JSON"),
+            ),
+        }
+        | _RECIPE
+        | _FOLDER,
+        epilog="""\
+Every setting may have several values, separated by commas: the sweep trains
+all combinations. A comma that belongs to a value is written as \\,
+
+Each run is an ordinary one, called SWEEP-NUMBER. q leaves a sweep running,
+ctrl+c saves and stops its runs; --resume continues after anything.
+
+examples:
+  cifar-tui sweep --preset quick --set learning_rate=0.06,0.12 --seeds 0-4
+  cifar-tui sweep --random 20 --set learning_rate=1e-4..1e-1:log \\
+      --set val_size=5000 --epochs 9 --stop-hopeless --name rates
+  cifar-tui sweep --resume rates
+
+exit codes: 0 all runs have ended; 4 some failed, which are named; others as
+for cifar-tui
+""",
+    ),
     "presets": Command(
         summary="list presets, or print one as a TOML file for --config",
         positional=Positional(
