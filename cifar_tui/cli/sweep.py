@@ -29,7 +29,7 @@ from cifar_tui.runs.sweep.ray_workers import ADDRESS_VARIABLE, RayWorkers
 from cifar_tui.runs.sweep.results import ENDED, FAILED, Member, counts_text
 from cifar_tui.runs.sweep.scheduler import SweepScheduler
 from cifar_tui.runs.sweep.search import Span, drawn, grid, parse_axis, parse_seeds, varied
-from cifar_tui.runs.sweep.store import create_sweep, find_sweep, free_name, read_plan
+from cifar_tui.runs.sweep.store import create_sweep, find_sweep, free_name, read_plan, sweeps_folder
 from cifar_tui.terminal.supervisor import ParentLink, run_in_child
 
 _ETA = 3
@@ -51,7 +51,7 @@ def sweep(options: argparse.Namespace) -> int:
             raise ConfigError("--retry-failed needs --resume: a new sweep has no failed runs")
         plan = build_plan(options, options.name or free_name(checkpoints))
         check_checkpoints(checkpoints)
-        folder = create_sweep(checkpoints, plan)
+        folder = sweeps_folder(checkpoints) / plan.name
     work = partial(_work, folder, plan, options)
     if options.detach:
         return run_in_child(work, reads_terminal=False)
@@ -138,10 +138,13 @@ def _workers(folder: Path, plan: SweepPlan, options: argparse.Namespace) -> Work
 def _work(folder: Path, plan: SweepPlan, options: argparse.Namespace, parent: ParentLink | None) -> int:
     """Work through `plan` and return the exit code."""
     terminal = SweepTerminal(folder, plan, parent)
+    workers = _workers(folder, plan, options)  # first: without any there is no sweep
+    if options.resume is None:
+        create_sweep(folder, plan)
     scheduler = SweepScheduler(
         folder,
         plan,
-        _workers(folder, plan, options),
+        workers,
         retry_failed=options.retry_failed,
         say=lambda text: print_message(f"cifar-tui: {text}"),
     )

@@ -178,15 +178,28 @@ def _state(plan: SweepPlan, group: SweepGroup) -> str:
     """Say how the runs of a group are: their states, and how far the ones at work are."""
     texts = []
     for status, count in status_counts({member.number: member for member in group.members}).items():
-        epochs = [
-            f"{member.summary.epoch}/{plan.config(member.number).epochs}"
-            for member in group.members
-            if member.status == status == "running" and member.summary.epoch
-        ]
         number = "" if len(group.members) == 1 else f"{count} "
-        far = f" epoch {', '.join(epochs)}" if epochs else ""
+        far = _how_far(plan, group) if status == "running" else ""
         texts.append(f"{MEMBER_SIGNS[status]} {number}{status}{far}")
     return ", ".join(texts)
+
+
+def _how_far(plan: SweepPlan, group: SweepGroup) -> str:
+    """Say in which epochs the running runs of a group are, and with which validation accuracies."""
+    running = [member for member in group.members if member.status == "running" and member.summary.epoch]
+    if not running:
+        return ""
+    epochs = [member.summary.epoch for member in running]
+    accuracies = [100 * member.summary.val_accuracy for member in running if member.summary.val_accuracy]
+    total = plan.config(running[0].number).epochs
+    validation = f" val {_range(accuracies, '.1f')} %" if accuracies else ""
+    return f" (epoch {_range(epochs, 'd')} of {total}{validation})"
+
+
+def _range(values: Sequence[float], form: str) -> str:
+    """Format the least and the largest of `values`, or the only one."""
+    ends = dict.fromkeys(format(value, form) for value in (min(values), max(values)))
+    return "–".join(ends)
 
 
 def _spread_as_json(spread: Spread | None) -> dict[str, Any] | None:

@@ -178,15 +178,15 @@ class SweepScheduler:
         killed = f", killed by {signal.Signals(-code).name}" if code < 0 else ""
         problem = f": {member.error}" if member.error else killed
         how = "interrupted before it had a folder" if member.run is None else member.status
-        self._say(f"run {name} ({self.plan.described(number)}) is {how}{problem}")
+        self._say(f"run {name} ({self.plan.described(number)}): {how}{problem}")
 
     def _note(self, number: int, outcome: Outcome) -> None:
         self._outcomes[number] = outcome
         write_outcomes(self.folder, self._outcomes)
-        what = f"failed: {outcome.error}" if outcome.error else "stopped as hopeless"
+        what = f"failed: {outcome.error}"
         if outcome.hopeless_at:
-            what = f"hopeless after epoch {outcome.hopeless_at}: stopping it"
-        self._say(f"run {self.plan.run_name(number)} ({self.plan.described(number)}) is {what}")
+            what = f"hopeless after epoch {outcome.hopeless_at}, stopping it"
+        self._say(f"run {self.plan.run_name(number)} ({self.plan.described(number)}): {what}")
 
     def _last_words(self, number: int) -> str:
         """Return the last sentence that the process of run `number` printed."""

@@ -70,19 +70,19 @@ def free_name(checkpoints: Path) -> str:
     )
 
 
-def create_sweep(checkpoints: Path, plan: SweepPlan) -> Path:
-    """Create the folder of a sweep, with its plan, and return it.
+def create_sweep(folder: Path, plan: SweepPlan) -> None:
+    """Create the folder of a sweep, with its plan.
 
     Raises:
         ConfigError: another sweep has its name, or another run the name of one of its runs.
         RunFailedError: it cannot be written.
     """
+    checkpoints = folder.parent.parent
     check_name(checkpoints, plan.run_name(len(plan.configs)))
     taken = {read_name(folder): folder.name for folder in run_folders(checkpoints)}
     for run in map(plan.run_name, plan.numbers):
         if run in taken:
             raise ConfigError(f"the name {run!r} belongs to run {taken[run]}; choose another --name")
-    folder = sweeps_folder(checkpoints) / plan.name
     with disk_errors_explained(f"write '{folder / _PLAN_FILE}'"):
         try:
             folder.mkdir(parents=True)
@@ -92,7 +92,6 @@ def create_sweep(checkpoints: Path, plan: SweepPlan) -> Path:
                 f"{plan.name}, or choose another --name"
             ) from None
         write_text_atomically(folder / _PLAN_FILE, tomli_w.dumps(plan_to_values(plan)))
-    return folder
 
 
 def read_plan(folder: Path) -> SweepPlan:
