@@ -7,7 +7,7 @@ import argparse
 from collections.abc import Callable, Mapping
 from typing import Literal, NamedTuple
 
-Kind = Literal["", "choice", "data", "directory", "file", "preset", "run", "run or file", "setting"]
+Kind = Literal["", "choice", "data", "directory", "file", "preset", "run", "run or file", "setting", "sweep"]
 """What a shell completes a value with; "choice": the choices of the value."""
 
 

@@ -253,6 +253,7 @@ example:
                     "SWEEP",
                     "continue a sweep: runs that are done stay, interrupted ones resume from their last "
                     "checkpoint",
+                    "sweep",
                 ),
                 switch("--retry-failed", "with --resume: start failed runs again"),
                 value(

@@ -21,7 +21,7 @@ class SweepPlan:
         name: its name.
         configs: the settings of run 1, 2, …
         varied: the settings that the runs are grouped by: those with several values, but the seed.
-        workers: runs at a time.
+        workers: runs at a time; 0 for one a GPU, or one.
         eta: of the runs that get as far as a rung, about one in `eta` goes on; 0 to stop none.
 
     Raises:
@@ -100,7 +100,7 @@ def plan_from_values(values: dict[str, Any]) -> SweepPlan:
     """
     name, workers, eta = values["name"], values["workers"], values["eta"]
     varied = tuple(setting for setting in values["varied"] if setting in SETTINGS and setting != _SEED)
-    numbers = type(workers) is int and workers >= 1 and type(eta) is int and (eta == 0 or eta > 1)
+    numbers = type(workers) is int and workers >= 0 and type(eta) is int and (eta == 0 or eta > 1)
     if not (isinstance(name, str) and numbers and len(varied) == len(values["varied"])):
         raise ValueError("no plan of a sweep")
     configs = tuple(build_config({**values["common"], **own}) for own in values["runs"])

@@ -37,8 +37,8 @@ class Span:
         number = math.exp(number) if self.log else number
         if self.whole:
             return str(round(min(max(number, self.low), self.high)))
-        # a rounded number must not leave the range
-        return f"{min(max(float(f'{number:.{_DIGITS}g}'), self.low), self.high):.{_DIGITS + 3}g}"
+        rounded = float(f"{number:.{_DIGITS}g}")
+        return str(rounded if self.low <= rounded <= self.high else number)
 
 
 Axis = tuple[str, ...] | Span
