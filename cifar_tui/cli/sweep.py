@@ -2,7 +2,6 @@
 
 import argparse
 import contextlib
-import os
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -25,7 +24,7 @@ from cifar_tui.runs.disk.run_lock import BEAT_SECONDS
 from cifar_tui.runs.disk.store import check_checkpoints
 from cifar_tui.runs.sweep.plan import SweepPlan
 from cifar_tui.runs.sweep.processes import LocalWorkers, Workers
-from cifar_tui.runs.sweep.ray_workers import ADDRESS_VARIABLE, RayWorkers
+from cifar_tui.runs.sweep.ray_workers import RayWorkers, ray_address
 from cifar_tui.runs.sweep.results import ENDED, FAILED, Member, counts_text
 from cifar_tui.runs.sweep.scheduler import SweepScheduler
 from cifar_tui.runs.sweep.search import Span, drawn, grid, parse_axis, parse_seeds, varied
@@ -127,8 +126,8 @@ def _whole(text: str, flag: str) -> int:
 def _workers(folder: Path, plan: SweepPlan, options: argparse.Namespace) -> Workers:
     count = options.workers or plan.workers
     command: Callable[..., list[str]] = partial(member_command, folder)
-    address = options.ray or os.environ.get(ADDRESS_VARIABLE)
-    if address:
+    address = ray_address(options.ray)
+    if address is not None:
         return RayWorkers(folder, plan, command, address=address, workers=count)
     from cifar_tui.runs.sweep.machine import shares_of_machine
 

@@ -31,6 +31,20 @@ processes.start_process = sweeps.fork_process
 """
 
 
+BROKEN_NET = """
+import torch
+class Broken(torch.nn.Module):
+    def __init__(self, num_classes):
+        super().__init__()
+        self.layer = torch.nn.Linear(3 * 32 * 32, num_classes)
+    def forward(self, images):
+        if self.training and torch.is_grad_enabled() and len(images) == 3:
+            raise ValueError("no such image")
+        return self.layer(images.flatten(1))
+"""
+"""A net of the user's that cannot train on batches of 3 images."""
+
+
 class ForkedProcess:
     """The process of a run, as `processes.ChildProcess`."""
 

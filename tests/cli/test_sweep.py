@@ -11,20 +11,9 @@ from cifar_tui.runs.disk.config import read_run_config
 from cifar_tui.runs.disk.event_log import read_events
 from cifar_tui.runs.sweep.store import read_outcomes, read_plan
 from tests.cli.command import assert_one_sentence, run_process, wait_until
-from tests.cli.sweeps import SweepProgram, end_all, results, runs_of, scheduler_of, states_of
+from tests.cli.sweeps import BROKEN_NET, SweepProgram, end_all, results, runs_of, scheduler_of, states_of
 
 LONG = ("--epochs", 100_000, "--set", "eval_every=0", "--set", "checkpoint_every_epochs=20")
-BROKEN_NET = """
-import torch
-class Broken(torch.nn.Module):
-    def __init__(self, num_classes):
-        super().__init__()
-        self.layer = torch.nn.Linear(3 * 32 * 32, num_classes)
-    def forward(self, images):
-        if self.training and torch.is_grad_enabled() and len(images) == 3:
-            raise ValueError("no such image")
-        return self.layer(images.flatten(1))
-"""
 
 
 @pytest.fixture

@@ -5,8 +5,10 @@ from their checkpoints, and one function decides which are hopeless, for local w
 machines of a cluster must share the checkpoints folder and have cifar-tui installed.
 """
 
+import importlib.util
 import os
 import signal
+import socket
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -16,8 +18,9 @@ from cifar_tui.engine.errors import ConfigError
 from cifar_tui.runs.sweep.plan import SweepPlan
 from cifar_tui.runs.sweep.processes import MemberProcess, start_process
 
-ADDRESS_VARIABLE = "RAY_ADDRESS"
+_ADDRESS_VARIABLE = "RAY_ADDRESS"
 _POLL_SECONDS = 0.2
+_REACH_SECONDS = 10.0
 _LOCAL = "local"
 
 
@@ -48,14 +51,12 @@ class RayWorkers:
             import ray
         except ModuleNotFoundError as error:
             raise ConfigError("--ray needs Ray: pip install 'cifar-tui[sweep]'") from error
+        _check_reachable(address)
         try:
             local = {"num_cpus": max(workers, os.cpu_count() or 1)} if address == _LOCAL else {}
             ray.init(address=address, log_to_driver=False, logging_level="ERROR", **local)
         except (ConnectionError, ValueError, RuntimeError) as error:
-            reason = str(error).split("\n")[0].split(". ")[0].rstrip(".")
-            raise ConfigError(
-                f"no Ray at {address!r}: {reason}; start one with 'ray start --head', or use --ray local"
-            ) from None
+            raise _unreachable(address, str(error).split("\n")[0].split(". ")[0].rstrip(".")) from None
         resources = ray.cluster_resources()
         on_gpu = all(config.device in {"auto", "cuda"} for config in plan.configs)
         gpus = int(resources.get("GPU", 0)) if on_gpu else 0
@@ -71,6 +72,36 @@ class RayWorkers:
         """Start run `number` as soon as Ray has room for it."""
         actor = self._actor.options(max_concurrency=2, **self._needs).remote()
         return _RayProcess(actor, self._command(number, ()), self._folder, number, worker)
+
+
+def ray_address(given: str | None) -> str | None:
+    """Return the address of the Ray to use: `given`, or that in the environment if Ray is installed."""
+    if given is not None:
+        return given
+    address = os.environ.get(_ADDRESS_VARIABLE)
+    return address if address and importlib.util.find_spec("ray") is not None else None
+
+
+def _check_reachable(address: str) -> None:
+    """Check that something listens at HOST:PORT: Ray itself would try for minutes.
+
+    Raises:
+        ConfigError: nothing does.
+    """
+    host, colon, port = address.rpartition(":")
+    if not colon or "/" in host or not port.isdecimal():
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=_REACH_SECONDS).close()
+    except (OSError, OverflowError) as error:
+        reason = error.strerror if isinstance(error, OSError) else ""
+        raise _unreachable(address, reason or str(error)) from None
+
+
+def _unreachable(address: str, reason: str) -> ConfigError:
+    return ConfigError(
+        f"no Ray at {address!r}: {reason}; start one with 'ray start --head', or use --ray local"
+    )
 
 
 class _RayProcess:
