@@ -11,7 +11,7 @@ from cifar_tui.engine.config.schema import TrainConfig
 from cifar_tui.engine.control import RunControl
 from cifar_tui.engine.data.dataset import validation_split
 from cifar_tui.engine.device.capabilities import check_compiler_cache, check_device
-from cifar_tui.engine.device.memory import FREE_MEMORY, out_of_memory_explained
+from cifar_tui.engine.device.memory import out_of_memory_explained
 from cifar_tui.engine.device.select import describe_device, intra_op_threads, training_threads
 from cifar_tui.engine.errors import CancelledError
 from cifar_tui.engine.events import Event, Phase, PhaseChanged, TrainingStarted
@@ -21,6 +21,7 @@ from cifar_tui.engine.steps.eager import EagerSteps
 from cifar_tui.engine.steps.select import eager
 from cifar_tui.engine.training.batches import epoch_sampler, epoch_size
 from cifar_tui.engine.training.build import TrainingSetup, training_arithmetic
+from cifar_tui.engine.training.loading import moved
 from cifar_tui.engine.training.metrics import Stopwatch
 
 
@@ -48,23 +49,20 @@ class RangeTestSession(Session):
         with self._own_device(config.device) as device:
             check_device(config, device)
             check_compiler_cache()
-            self._own.load(None)
+            self._model.load(None)
             dataset = self._load_data(config)
             split, _ = validation_split(dataset, config.val_size, seed=config.seed)
-            with out_of_memory_explained(
-                device, f"the images need {split.images.nbytes / 2**20:,.0f} MiB; {FREE_MEMORY}"
-            ):
-                train = split.to(device)
+            (train,) = moved([split], device, self._log)
             advice = f"lower batch_size (now {config.batch_size:,}), or choose another device"
             with (
                 out_of_memory_explained(device, advice),
                 intra_op_threads(training_threads(device, config.batch_size)),
             ):
-                net = self._own.build(train, len(dataset.class_names))
-                with self._own.preparing():
+                net = self._model.build(config, train, dataset.class_names, resumed=False)
+                with self._model.preparing():
                     choice = eager("the learning rate rises with every step")
                     setup = self._build(config, choice, net, train, None, Path())
-                self._own.check_precision(setup, len(dataset.class_names))
+                self._model.check_precision(setup, len(dataset.class_names))
                 self._emit(
                     TrainingStarted(
                         run="",
@@ -77,7 +75,7 @@ class RangeTestSession(Session):
                 self._emit(PhaseChanged(phase=Phase.TRAINING))
                 clock = Stopwatch()
                 clock.start()
-                with training_arithmetic(config, setup.precision, device), self._own.running():
+                with training_arithmetic(config, setup.precision, device), self._model.running():
                     for point in range_points(setup, config, lr_range):
                         report(point, clock.seconds)
                         if self.control.stop_requested:
