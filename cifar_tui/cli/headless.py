@@ -20,6 +20,7 @@ from cifar_tui.engine.events import Phase
 from cifar_tui.engine.layout import LOG_FILE, WEIGHTS_FILE
 from cifar_tui.engine.text import escaped
 from cifar_tui.runs.control.protocol import Request
+from cifar_tui.runs.disk.membership import Membership
 from cifar_tui.runs.disk.store import attach_hint
 from cifar_tui.runs.format import duration, throughput
 from cifar_tui.runs.live import LiveRun
@@ -53,11 +54,14 @@ def train_headless(
     as_json: bool,
     resume: Path | None = None,
     name: str = "",
+    membership: Membership | None = None,
     parent: ParentLink | None = None,
     assume_class_order: bool = False,
     edited_model: bool = False,
 ) -> int:
     """Train a run called `name`, or resume the run in the folder `resume`, and return the exit code.
+
+    A new run with a `membership` is one of a sweep.
 
     The tutorial's lines go to stdout; with `as_json` they go to stderr and one object of results to stdout.
     With a `parent`, the process leaves the terminal as soon as the run has a folder. When the terminal hangs
@@ -81,6 +85,7 @@ def train_headless(
         on_folder=on_folder,
         resume=resume,
         name=name,
+        membership=membership,
         assume_class_order=assume_class_order,
         edited_model=edited_model,
     )

@@ -82,6 +82,10 @@ def _run(arguments: list[str] | None) -> int:
             from cifar_tui.cli.presets import presets
 
             return presets(options)
+        case "sweep":
+            from cifar_tui.cli.sweep import sweep
+
+            return sweep(options)
         case "completion":
             from cifar_tui.cli.completion import completion
 

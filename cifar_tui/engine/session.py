@@ -59,8 +59,8 @@ from cifar_tui.engine.training.build import (
     training_arithmetic,
 )
 from cifar_tui.engine.training.loading import load_images, moved
-from cifar_tui.engine.training.own_model import OwnModel
 from cifar_tui.engine.training.run_context import RunContext
+from cifar_tui.engine.training.run_model import RunModel
 from cifar_tui.engine.training.trainer import Trainer
 from cifar_tui.engine.training.validation import check_patience
 from cifar_tui.terminal.process_tuning import gc_frozen
@@ -99,7 +99,9 @@ class Session:
         self._emit = emit
         self.control = control
         self._assume_class_order = assume_class_order
-        self._own = OwnModel(config, emit, cancelled=lambda: self.control.stop_requested, edited=edited_model)
+        self._model = RunModel(
+            config, emit, cancelled=lambda: self.control.stop_requested, edited=edited_model
+        )
 
     def train(
         self,
@@ -155,7 +157,7 @@ class Session:
         resumed: Mapping[str, Any] | None,
     ) -> TrainingFinished:
         config = cast("TrainConfig", reads)
-        self._own.load(None if resumed is None else create_folder().path)
+        self._model.load(None if resumed is None else create_folder().path)
         # 1. load and normalize the images
         if resumed is None:
             dataset = self._load_data(config)
@@ -180,13 +182,13 @@ class Session:
             advice = f"lower batch_size (now {config.batch_size:,}), or choose another device"
         with out_of_memory_explained(device, advice), intra_op_threads(threads):
             # 2. define the network, 3. the loss and the optimizer
-            net = self._own.build(train, len(dataset.class_names))
+            net = self._model.build(config, train, dataset.class_names, resumed=resumed is not None)
             folder = create_folder()
-            with self._own.preparing():
+            with self._model.preparing():
                 setup = self._build(config, choice, net, train, resumed, folder.path / LAST_FILE)
-            self._own.check_precision(setup, len(dataset.class_names))
+            self._model.check_precision(setup, len(dataset.class_names))
             provenance = describe_provenance(
-                dataset, describe_device(device), threads, setup.choice.identity, self._own.hash
+                dataset, describe_device(device), threads, setup.choice.identity, self._model.loaded.hash
             )
             if resumed is not None and has_trained(resumed, config.epochs):
                 provenance["images"] = resumed["provenance"].get("images", "?")  # those it was trained on
@@ -215,7 +217,7 @@ class Session:
                 load_state(trainer, resumed, folder.path / LAST_FILE)
                 for difference in resume_differences(resumed, self.config, provenance, setup.precision):
                     self._emit(Alert(text=f"results may differ from an uninterrupted run: {difference}"))
-            self._own.keep(folder)
+            self._model.keep(folder)
             self._emit(
                 TrainingStarted(
                     run=folder.path.name,
@@ -229,7 +231,7 @@ class Session:
             with (
                 training_arithmetic(config, setup.precision, device),
                 out_of_memory_explained(device, advice, rescue=trainer.rescue),
-                self._own.running(),
+                self._model.running(),
             ):
                 finished = trainer.fit()
         if finished.completed:
@@ -242,7 +244,7 @@ class Session:
         self,
         config: TrainConfig,
         choice: BackendChoice,
-        net: nn.Module | None,
+        net: nn.Module,
         train: ImageSplit,
         resumed: Mapping[str, Any] | None,
         last: Path,
@@ -292,7 +294,7 @@ class Session:
             UserError: any error the user can fix; one sentence.
             CancelledError: a stop was requested.
         """
-        recognized = self._own.find_weights(weights, any_model=any_model)
+        recognized = self._model.find_weights(weights, any_model=any_model)
         net = build_net(recognized)
         if recognized.notes:
             self._log(f"'{weights}': {'; '.join(recognized.notes)}")
@@ -308,7 +310,7 @@ class Session:
             out_of_memory_explained(device, FREE_MEMORY, rescue=lambda _: f"'{weights}' is kept; "),
         ):
             self._test = dataset.test.to(device)
-            with self._own.evaluating(recognized, device):
+            with self._model.evaluating(recognized, device):
                 predictor = create_predictor(net.to(device), self.config)
                 report = self._evaluate(predictor, step=step, final=True)
         if report_to is not None:

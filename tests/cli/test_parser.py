@@ -95,7 +95,7 @@ def test_the_help_of_train_lists_every_setting_preset_and_model(shown_help):
         ("train --momentum 0.9", "unknown option --momentum; did you mean '--set momentum=VALUE'?"),
         ("train --wieght-decay 1", "unknown option --wieght-decay; did you mean '--set weight_decay=VALUE'?"),
         ("runs --wieght-decay 1", "unknown option --wieght-decay; see 'cifar-tui runs --help'"),
-        ("runs --resume latest", "'runs' takes no --resume; 'train' does"),
+        ("runs --resume latest", "'runs' takes no --resume; 'train' and 'sweep' do"),
         ("--headless", "the dashboard takes no --headless; 'train' and 'eval' do"),
         ("train quick", "unexpected argument 'quick'; did you mean '--preset quick'?"),
         ("attach one two", "unexpected argument 'two'; see 'cifar-tui attach --help'"),

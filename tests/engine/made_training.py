@@ -63,6 +63,7 @@ def build_setup(dataset, *, backend="eager", log=print, resumed_precision=None, 
     return build_training(
         config,
         choice_of(backend),
+        net=create_model(config.model, num_classes=len(dataset.class_names)),
         num_classes=len(dataset.class_names),
         train=dataset.train,
         log=log,

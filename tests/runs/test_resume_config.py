@@ -40,6 +40,9 @@ CHANGEABLE = {
     "checkpoint_every_minutes": 0.5,
 }
 OTHERS = {
+    "weights": "start.pth",
+    "freeze": "backbone",
+    "freeze_epochs": 2,
     "batch_size": 4,
     "optimizer": "adamw",
     "learning_rate": 0.1,
@@ -174,13 +177,22 @@ def test_a_setting_that_would_make_it_another_run_is_refused_with_both_values(fo
     assert str(refused.value) == f"run {folder.name} cannot be resumed {values}"
 
 
+@pytest.mark.parametrize("same", ["nets.py", "./nets.py", "inner/../nets.py", "../{name}/nets.py"])
+def test_another_way_to_write_the_file_of_a_net_is_no_other_net(folder, monkeypatch, same):
+    monkeypatch.chdir(folder)
+    own = OWN.replace(model=f"{folder / 'nets.py'}:Net")
+    write_config(folder, own)
+    wanted = own.replace(model=f"{same.format(name=folder.name)}:Net")
+    assert config_to_resume(folder, wanted) == own
+
+
 def test_a_run_is_not_resumed_with_fewer_epochs_than_it_has_trained(folder):
     write_summary(folder, RunSummary(epoch=3))
     assert "already in epoch 3; set epochs to at least 3" in refusal(folder, OWN.replace(epochs=2))
 
 
 def test_every_setting_either_may_change_or_is_refused():
-    assert CHANGEABLE.keys() | OTHERS.keys() | {"preset", "model"} == SETTINGS.keys()
+    assert CHANGEABLE.keys() | OTHERS.keys() | {"preset", "model", "pretrained"} == SETTINGS.keys()
     assert CHANGEABLE.keys() == {name for name, field in SETTINGS.items() if field.metadata["resumable"]}
 
 

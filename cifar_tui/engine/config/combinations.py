@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from cifar_tui.engine.errors import ConfigError
+from cifar_tui.engine.models.published.names import FORM, published_name
 from cifar_tui.engine.models.registry import MODELS, ModelSpec, model_spec
 
 if TYPE_CHECKING:
@@ -25,6 +26,17 @@ def check_combinations(config: "TrainConfig") -> None:
             f"low_res_fraction {config.low_res_fraction} needs another model: {config.model} takes {size} "
             "pixels only",
             field="low_res_fraction",
+        )
+    if config.pretrained and published_name(config.model) is None:
+        raise ConfigError(
+            f"pretrained 'yes' needs model {FORM}, which alone has published weights; set pretrained "
+            "to no, or model",
+            field="pretrained",
+        )
+    if config.pretrained and config.weights:
+        raise ConfigError(
+            f"pretrained 'yes' and weights {config.weights!r} are two starts: set one of them",
+            field="weights",
         )
     if config.precision == "fp16" and not model.fp16:
         names = ", ".join(name for name, spec in MODELS.items() if spec.fp16)

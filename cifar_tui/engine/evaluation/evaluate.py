@@ -102,12 +102,15 @@ class EvalReport:
 def _evaluation_mode(net: nn.Module, device: torch.device) -> Iterator[None]:
     """Run a block with `net` in evaluation mode; a training draws the same random numbers after it."""
     was_training = net.training
+    modes = [(module, module.training) for module in net.modules()]
     net.eval()
     try:
         with randomness_kept(device):
             yield
     finally:
         net.train(was_training)
+        for module, mode in modes:  # some parts may be frozen
+            module.training = mode
 
 
 @torch.no_grad()

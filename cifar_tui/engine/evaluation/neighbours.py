@@ -9,7 +9,7 @@ from torch.nn import functional
 from cifar_tui.engine.data.dataset import ImageSplit, images_at_a_time
 from cifar_tui.engine.device.memory import FREE_MEMORY, memory_advice
 from cifar_tui.engine.errors import RunFailedError
-from cifar_tui.engine.models.classifier import last_linear
+from cifar_tui.engine.models.classifier import last_layer
 
 BATCH_SIZE = 250
 """Images of 32x32 pixels whose features are computed at a time, fewer of larger ones; and fewer than in an
@@ -39,8 +39,8 @@ def last_features(
     Raises:
         RunFailedError: features are not finite.
     """
-    head, device = last_linear(net), next(net.parameters()).device
-    if head is None:
+    head, device = last_layer(net), next(net.parameters()).device
+    if not isinstance(head, nn.Linear):
         return None
     features = torch.zeros(len(images), head.in_features, dtype=torch.float16)
     inputs: list[Tensor] = []

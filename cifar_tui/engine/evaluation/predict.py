@@ -1,7 +1,6 @@
 """Classify image files: decoded as a folder of images is, predicted as an evaluation does."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -38,7 +37,7 @@ from cifar_tui.engine.errors import ConfigError, RunFailedError
 from cifar_tui.engine.evaluation.evaluate import BATCH_SIZE
 from cifar_tui.engine.events import LoadingProgress
 from cifar_tui.engine.models.own.name import short_model
-from cifar_tui.engine.models.own.own_net import OwnNet
+from cifar_tui.engine.models.source import ModelSource
 from cifar_tui.engine.training.build import create_predictor
 
 
@@ -54,7 +53,7 @@ class Classifier:
         image_size: height and width of the images that it was trained on, in pixels.
         normalization: of its inputs.
         notes: what was unwrapped, converted and assumed, in sentences.
-        own: what made `net`; None for a registered model.
+        source: what made `net`.
     """
 
     net: nn.Module
@@ -64,7 +63,7 @@ class Classifier:
     image_size: int
     normalization: Normalization
     notes: tuple[str, ...]
-    own: OwnNet | None = None
+    source: ModelSource
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -135,13 +134,13 @@ def load_classifier(
     unwrapped = [f"'{path}': {'; '.join(recognized.notes)}"] if recognized.notes else []
     return Classifier(
         net=net,
-        model=short_model(recognized.model),
+        model=short_model(recognized.source.model),
         class_names=names,
         scales=trained_on.scales or {},
         image_size=trained_on.image_size or image_size,
         normalization=inputs,
         notes=(*changes, *unwrapped, *assumed),
-        own=recognized.own,
+        source=recognized.source,
     )
 
 
@@ -279,11 +278,10 @@ class FilePredictor:
     ) -> tuple[Tensor, Tensor]:
         if not paths:
             return torch.zeros(0, self._top), torch.zeros(0, self._top, dtype=torch.int64)
-        own = self._classifier.own
         with (
             memory_advice(self._memory_advice),
             intra_op_threads(available_threads()),
-            nullcontext() if own is None else own.called(self._classifier.net),
+            self._classifier.source.called(self._classifier.net),
         ):
             logits: Tensor = predictor(self._classifier.normalization.apply(images)).float().cpu()
         finite = logits.isfinite().all(dim=1)

@@ -1,7 +1,6 @@
 """The training images with their features in a network, to look up those nearest to another image."""
 
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -167,11 +166,10 @@ def index_training_images(
         positions, _ = split_positions(total, held_out, seed=config.seed)
         images = dataset.train.select(positions) if held_out else dataset.train
         progress.begin("computing features", "images", total=len(images))
-        own = recognized.own
-        with nullcontext() if own is None else own.called(net):
+        with recognized.source.called(net):
             features = _features(net, config, images, progress, gently=gently)
     if features is None:
-        name = short_model(recognized.model)
+        name = short_model(recognized.source.model)
         raise ConfigError(
             f"the last layer of the model {name} is not linear, so it has no features to compare images by"
         )

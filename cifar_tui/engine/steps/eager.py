@@ -13,7 +13,7 @@ from cifar_tui.engine.device.capabilities import compiles
 from cifar_tui.engine.device.compile import CompilationError, Variant, compile_model
 from cifar_tui.engine.device.precision import autocast, loss_scale
 from cifar_tui.engine.errors import CancelledError, ConfigError
-from cifar_tui.engine.models.classifier import Classifier
+from cifar_tui.engine.models.freezing import Freezing
 from cifar_tui.engine.optim.lr_schedule import lr_factor
 from cifar_tui.engine.steps.backend import StepBackend, StepParts, StepResult
 from cifar_tui.engine.steps.in_flight import limit_in_flight
@@ -48,6 +48,7 @@ class EagerSteps:
         self._train = train
         self._precision = parts.precision
         self._log = parts.log
+        self._freezing = Freezing(parts.net, config)
         self._device = train.targets.device
         self._batch_size = config.batch_size
         self._seed = config.seed
@@ -101,8 +102,8 @@ class EagerSteps:
         small = self._formatted(downscale(whole)) if self._low_res_epochs else whole
         variants: dict[object, Variant] = {}
         for epoch in range(self._epochs):
-            low_res, frozen = epoch < self._low_res_epochs, self._frozen(epoch)
-            variants[low_res, *map(id, frozen)] = (small if low_res else whole), frozen
+            low_res, frozen = epoch < self._low_res_epochs, self._freezing.in_epoch(epoch)
+            variants[low_res, frozen.parameters] = (small if low_res else whole), frozen
         try:
             self._forward = compile_model(
                 self._net, variants.values(), sizes, self._precision, cancelled=cancelled
@@ -123,8 +124,7 @@ class EagerSteps:
         If a step fails, those before it are a last result: the count of steps agrees with the weights.
         """
         self._step = step
-        for parameter in self._frozen(step // self._epoch.steps):
-            parameter.requires_grad = False
+        self._freezing.begin(step // self._epoch.steps)
         pending: list[tuple[Tensor, Tensor, Tensor]] = []
         try:
             for inputs, targets in self._batches(order):
@@ -207,10 +207,6 @@ class EagerSteps:
 
     def _formatted(self, inputs: Tensor) -> Tensor:
         return inputs.contiguous(memory_format=self._memory_format)
-
-    def _frozen(self, epoch: int) -> list[torch.nn.Parameter]:
-        """The parameters whose gradients are no longer computed in `epoch`."""
-        return self._net.frozen_parameters(epoch) if isinstance(self._net, Classifier) else []
 
     def _set_learning_rates(self) -> None:
         factor = self.lr_factor(self._step)

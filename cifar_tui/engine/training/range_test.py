@@ -49,7 +49,7 @@ class RangeTestSession(Session):
         with self._own_device(config.device) as device:
             check_device(config, device)
             check_compiler_cache()
-            self._own.load(None)
+            self._model.load(None)
             dataset = self._load_data(config)
             split, _ = validation_split(dataset, config.val_size, seed=config.seed)
             (train,) = moved([split], device, self._log)
@@ -58,11 +58,11 @@ class RangeTestSession(Session):
                 out_of_memory_explained(device, advice),
                 intra_op_threads(training_threads(device, config.batch_size)),
             ):
-                net = self._own.build(train, len(dataset.class_names))
-                with self._own.preparing():
+                net = self._model.build(config, train, dataset.class_names, resumed=False)
+                with self._model.preparing():
                     choice = eager("the learning rate rises with every step")
                     setup = self._build(config, choice, net, train, None, Path())
-                self._own.check_precision(setup, len(dataset.class_names))
+                self._model.check_precision(setup, len(dataset.class_names))
                 self._emit(
                     TrainingStarted(
                         run="",
@@ -75,7 +75,7 @@ class RangeTestSession(Session):
                 self._emit(PhaseChanged(phase=Phase.TRAINING))
                 clock = Stopwatch()
                 clock.start()
-                with training_arithmetic(config, setup.precision, device), self._own.running():
+                with training_arithmetic(config, setup.precision, device), self._model.running():
                     for point in range_points(setup, config, lr_range):
                         report(point, clock.seconds)
                         if self.control.stop_requested:

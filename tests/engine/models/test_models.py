@@ -6,7 +6,7 @@ from torch import nn
 
 from cifar_tui.engine.data.dataset import ImageSplit, normalize
 from cifar_tui.engine.models.airbench import AirbenchNet
-from cifar_tui.engine.models.classifier import Classifier, last_linear
+from cifar_tui.engine.models.classifier import Classifier, last_layer
 from cifar_tui.engine.models.registry import MODELS, create_model
 
 
@@ -27,11 +27,14 @@ def images():
 def test_every_model_gives_a_logit_for_each_of_any_number_of_classes(name):
     net = create_model(name, num_classes=7).eval()
     assert net(torch.zeros(2, 3, 32, 32)).shape == (2, 7)
-    assert last_linear(net).out_features == 7
+    assert last_layer(net).out_features == 7
 
 
-def test_a_net_without_a_linear_layer_has_no_head():
-    assert last_linear(nn.Conv2d(3, 4, 1)) is None
+def test_the_head_is_the_last_linear_layer_or_else_the_last_convolution():
+    first, second, convolution = nn.Linear(3, 4), nn.Linear(4, 5), nn.Conv2d(3, 4, 1)
+    assert last_layer(nn.Sequential(first, second, convolution)) is second
+    assert last_layer(nn.Sequential(nn.Conv2d(3, 3, 1), convolution, nn.ReLU())) is convolution
+    assert last_layer(nn.ReLU()) is None
 
 
 def test_resnet18_is_torchvisions_with_another_stem():

@@ -11,7 +11,7 @@ from textual.geometry import Region
 from textual.reactive import reactive
 from textual.widgets import Input, Static
 
-from cifar_tui.app.panes.settings.about import OTHER, about, hint
+from cifar_tui.app.panes.settings.about import about, hint
 from cifar_tui.app.panes.settings.field import Field
 from cifar_tui.app.panes.settings.form import Form
 from cifar_tui.app.panes.settings.suggest import suggester_for
@@ -19,6 +19,7 @@ from cifar_tui.app.panes.settings.view import FormView
 from cifar_tui.app.widgets.pane import Pane
 from cifar_tui.engine.config.schema import SETTINGS, Setting, TrainConfig
 from cifar_tui.engine.config.text import setting_text
+from cifar_tui.engine.data.registry import PUBLISHED_PREFIX
 from cifar_tui.engine.errors import ConfigError
 
 _RATE = "learning_rate"
@@ -197,15 +198,15 @@ class SettingsPane(Pane, can_focus=True):
         def choose(choice: str | None) -> None:
             if choice is None:
                 return
-            self._form.write(name, "" if choice == other else choice)
-            if choice != other:  # which is typed next
+            if choice in others:  # typed next
+                self._form.write(name, PUBLISHED_PREFIX if choice.startswith(PUBLISHED_PREFIX) else "")
+            else:
+                self._form.write(name, choice)
                 self._view.move(1)
             self._show()
 
-        choices, other = SETTINGS[name].metadata["choices"], SETTINGS[name].metadata["other"]
-        if other:
-            choices = choices | {other: OTHER}
-        self.app.push_screen(Choices(name, choices, self._form.text(name)), choose)
+        choices, others = SETTINGS[name].metadata["choices"], SETTINGS[name].metadata["others"]
+        self.app.push_screen(Choices(name, choices | others, self._form.text(name)), choose)
 
     # What happens to it
 
