@@ -56,6 +56,7 @@ OTHERS = {
     "final_lr_factor": 0.1,
     "label_smoothing": 0.1,
     "class_weights": "balanced",
+    "normalization": "imagenet",
     "sampler": "weighted",
     "weight_averaging": "ema",
     "ema_decay": 0.5,
@@ -191,8 +192,15 @@ def test_a_run_is_not_resumed_with_fewer_epochs_than_it_has_trained(folder):
     assert "already in epoch 3; set epochs to at least 3" in refusal(folder, OWN.replace(epochs=2))
 
 
+def test_images_of_another_size_are_refused(folder):
+    own = OWN.replace(model="resnet18", image_size=64)
+    write_config(folder, own)
+    refused = refusal(folder, own.replace(image_size=96))
+    assert refused.endswith("cannot be resumed with image_size 96: it was trained with 64")
+
+
 def test_every_setting_either_may_change_or_is_refused():
-    assert CHANGEABLE.keys() | OTHERS.keys() | {"preset", "model", "pretrained"} == SETTINGS.keys()
+    assert CHANGEABLE.keys() | OTHERS.keys() | {"preset", "model", "pretrained", "image_size"} == SETTINGS.keys()
     assert CHANGEABLE.keys() == {name for name, field in SETTINGS.items() if field.metadata["resumable"]}
 
 
