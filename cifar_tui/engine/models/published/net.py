@@ -83,7 +83,8 @@ class PublishedModel(ModelSource):
             if among_others or not is_of_user(error):
                 raise
             raise kind(
-                f"{self.model} does not take {doing} ({described(error)}); choose another image_size or model"
+                f"{self.model} does not take {doing} ({described(error)}); set another image_size, "
+                "batch_size or model"
             ) from error
 
 
