@@ -202,7 +202,7 @@ def test_without_a_network_pretrained_leaves_nothing_behind(start, server, monke
             {"model": "torchvision:alexnet"},
             r"^torchvision:alexnet does not take a training batch of 6 images of 32×32 pixels \(RuntimeE",
         ),
-        ({"weights": "no.pth"}, r"cannot read 'no\.pth': No such file"),
+        ({"weights": "no.pth"}, r"^weights 'no\.pth' do not exist: set the path of a file$"),
         ({"batch_size": 1}, r"a training batch of 1 image .*; set another image_size, batch_size or model$"),
     ],
     ids=["too small", "no file", "one image"],
