@@ -101,7 +101,7 @@ def move(folder, cli):
     [
         (
             ["model=torchvision:resnet81"],
-            "'torchvision:resnet81' is not a classifier of torchvision.models; did you mean 'resnet18'?",
+            "'torchvision:resnet81' is not in torchvision; did you mean 'resnet18'?",
         ),
         (
             ["model=torchvision:alexnet"],
@@ -115,7 +115,7 @@ def move(folder, cli):
             ["pretrained=yes", "model=torchvision:resnet18", "weights=w.pth"],
             "pretrained 'yes' and weights 'w.pth' are two starts: set one of them",
         ),
-        (["weights=w.pth"], "weights 'w.pth' do not exist: set the path of a file"),
+        (["weights=w.pth"], "w.pth' do not exist: set the path of a file"),
         (["weights=words.txt"], "words.txt' is not a PyTorch checkpoint"),
         (["model=torchvision:resnet18", "precision=fp16"], "precision 'fp16' is only stable with airbench"),
     ],

@@ -15,6 +15,7 @@ from cifar_tui.engine.device.random_state import randomness_kept
 from cifar_tui.engine.device.select import available_threads, intra_op_threads
 from cifar_tui.engine.errors import CancelledError
 from cifar_tui.engine.events import ClassAccuracy, Evaluated, EvaluationProgress, SamplesPredicted
+from cifar_tui.engine.models.classifier import logits_in
 
 BATCH_SIZE = 500
 """Images that an evaluation takes at a time."""
@@ -182,8 +183,8 @@ def evaluate(
 def predict(net: nn.Module, images: Tensor) -> tuple[Tensor, Tensor]:
     """Predict the classes, int64 (N,), and their softmax probabilities, float32 (N,), of uint8 `images`."""
     with _evaluation_mode(net, images.device):
-        logits = net(normalize(images))
-    confidences, predicted = logits.float().softmax(dim=1).max(dim=1)
+        logits = logits_in(net(normalize(images)))
+    confidences, predicted = logits.softmax(dim=1).max(dim=1)
     return predicted.cpu(), confidences.cpu()
 
 

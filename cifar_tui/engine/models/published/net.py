@@ -42,7 +42,7 @@ class PublishedModel(ModelSource):
         names = self._models.list_models(module=self._models)
         if self._name not in names:
             raise ConfigError(
-                f"model {model!r} is not a classifier of torchvision.models{suggestion(self._name, names)}",
+                f"model {model!r} is not in torchvision{suggestion(self._name, names)}",
                 field="model",
             )
 
