@@ -13,13 +13,11 @@ from PIL import Image
 
 from tests.cli.command import COMMAND, wait_until
 
-SIZE = 32
+SIZE = 64
 """Of the images, in pixels."""
 
-RESNET18 = (
-    *("--device", "cpu", "--epochs", "2"),
-    *("--set", "model=torchvision:resnet18", "--set", "batch_size=2", "--set", "chart_every=1"),
-)
+MODEL = ("--set", "model=torchvision:resnet18", "--set", f"image_size={SIZE}")
+RESNET18 = (*MODEL, "--device", "cpu", "--epochs", "2", "--set", "batch_size=2", "--set", "chart_every=1")
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +72,7 @@ def test_resnet18_is_trained_evaluated_predicted_with_resumed_after_a_kill_and_c
 
     evaluated = [
         json.loads(cli.run("eval", *weights, "--device", "cpu", "--json").stdout)
-        for weights in (("whole",), (move(whole, cli), "--data", photos, *RESNET18[4:6]))
+        for weights in (("whole",), (move(whole, cli), "--data", photos, *MODEL))
     ]
     assert (
         evaluated[0]["test"]

@@ -123,9 +123,10 @@ class MadeTraining:
                 settings={},
                 provenance={"backend": setup.choice.identity},
                 class_names=dataset.class_names,
+                normalization=dataset.train.normalization,
                 scales=dataset.scales,
             ),
-            samples=dataset.test.images[:8],
+            samples=dataset.test.select(slice(8)),
             evaluate=self.evaluate,
         )
         if state is not None:

@@ -97,6 +97,8 @@ def test_every_setting_is_followed_and_saved_weights_are_evaluated_again_the_sam
         "translate": 2,
         "flip": "random",
         "cutout": 4,
+        "image_size": 40,
+        "normalization": "dataset",
         "low_res_fraction": 0.5,
         "tta": "mirror+translate",
         "precision": "auto",

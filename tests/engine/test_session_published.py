@@ -5,6 +5,7 @@ import io
 import pytest
 import torch
 
+from cifar_tui.engine.data.normalization import IMAGENET, TUTORIAL
 from cifar_tui.engine.errors import ConfigError, DataUnavailableError
 from cifar_tui.engine.events import Alert, LoadingProgress, LossPoint, Message
 from tests.engine.made_session import Run
@@ -60,6 +61,10 @@ def saved(run, name="cifar_net.pth"):
 
 def logged(run):
     return [event.text for event in run.of(Message)]
+
+
+def normalization_of(run):
+    return saved(run, "last.pt")["normalization"]
 
 
 def losses(*runs):
@@ -179,10 +184,19 @@ def test_pretrained_takes_the_published_weights(start, server):
     assert changed({name: state[name] for name in state if name not in head_of(state)}, published) == set()
     assert any("1,000 classes, the dataset 3: the last layer fc starts fresh" in line for line in logged(run))
     assert any("downloading" in event.stage for event in run.of(LoadingProgress))
+    assert normalization_of(run) == IMAGENET.to_dict()
+    assert any(line.startswith("normalization auto: ") for line in logged(run))
     again = start("b", pretrained=True, freeze="backbone")
     again.train()
     assert len(server.ranges) == 1
     assert_same_bits(saved(again), state)
+
+
+@pytest.mark.parametrize("settings", [{"pretrained": True, "normalization": "tutorial"}, {}], ids=str)
+def test_another_normalization_is_that_of_the_settings(start, server, settings):
+    run = start("a", epochs=1, **settings)
+    run.train()
+    assert normalization_of(run) == TUTORIAL.to_dict()
 
 
 def test_without_a_network_pretrained_leaves_nothing_behind(start, server, monkeypatch):

@@ -40,6 +40,8 @@ CHANGEABLE = {
     "checkpoint_every_minutes": 0.5,
 }
 OTHERS = {
+    "image_size": 64,
+    "normalization": "imagenet",
     "weights": "start.pth",
     "freeze": "backbone",
     "freeze_epochs": 2,
@@ -170,6 +172,15 @@ def test_a_setting_that_would_make_it_another_run_is_refused_with_both_values(fo
     assert refused.value.field == name
     values = f"with {name} {OTHERS[name]!r}: it was trained with {getattr(OWN, name)!r}"
     assert str(refused.value) == f"run {folder.name} cannot be resumed {values}"
+
+
+@pytest.mark.parametrize("same", ["nets.py", "./nets.py", "inner/../nets.py", "../{name}/nets.py"])
+def test_another_way_to_write_the_file_of_a_net_is_no_other_net(folder, monkeypatch, same):
+    monkeypatch.chdir(folder)
+    own = OWN.replace(model=f"{folder / 'nets.py'}:Net")
+    write_config(folder, own)
+    wanted = own.replace(model=f"{same.format(name=folder.name)}:Net")
+    assert config_to_resume(folder, wanted) == own
 
 
 def test_a_run_is_not_resumed_with_fewer_epochs_than_it_has_trained(folder):

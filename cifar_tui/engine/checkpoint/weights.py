@@ -8,10 +8,9 @@ from torch import Tensor, nn
 
 from cifar_tui.engine.checkpoint.files import all_finite, load_file
 from cifar_tui.engine.checkpoint.state import missing_in
+from cifar_tui.engine.checkpoint.trained_on import TrainedOn, trained_on_in
 from cifar_tui.engine.data.cifar10 import CLASS_NAMES
 from cifar_tui.engine.data.class_names import listed, saved_class_names
-from cifar_tui.engine.data.convert import SIDE
-from cifar_tui.engine.data.scales import Scales, scales_in
 from cifar_tui.engine.errors import ConfigError
 from cifar_tui.engine.models.check import count_logits
 from cifar_tui.engine.models.load import library_model
@@ -59,14 +58,14 @@ class WeightsFile:
         path: of the file.
         found: each `state_dict` in it, the one to take first.
         class_names: the names in it of what its logits stand for; None without any.
-        scales: what is black and white in images of more than 8 bits; None if it does not say.
+        trained_on: what it says of the images of the training; None if it does not say.
         own: whether it is the `last.pt` of a run.
     """
 
     path: Path
     found: tuple[StateDict, ...]
     class_names: tuple[str, ...] | None
-    scales: Scales | None
+    trained_on: TrainedOn | None
     own: bool
 
 
@@ -78,8 +77,9 @@ class RecognizedWeights:
         path: of their file.
         source: what makes the model.
         num_classes: number of logits.
+        image_size: height and width of the images that it is built for, in pixels.
         class_names: the names in the file of what the logits stand for; None without any.
-        scales: what is black and white in images of more than 8 bits; None if the file does not say.
+        trained_on: what the file says of the images of the training; None if it does not say.
         tensors: the `state_dict` of the model.
         notes: what was done to get it, in words, and what else there was.
         net: one that is built already, whose weights `build_net` replaces; None without.
@@ -88,8 +88,9 @@ class RecognizedWeights:
     path: Path
     source: ModelSource
     num_classes: int
+    image_size: int
     class_names: tuple[str, ...] | None
-    scales: Scales | None
+    trained_on: TrainedOn | None
     tensors: dict[str, Tensor]
     notes: tuple[str, ...]
     net: nn.Module | None = None
@@ -110,17 +111,18 @@ def load_weights(path: Path) -> WeightsFile:
         path=path,
         found=found[:1] if own else found,
         class_names=saved_class_names(content),
-        scales=scales_in(content["scales"]) if own and isinstance(content, Mapping) else None,
+        trained_on=trained_on_in(content) if own and isinstance(content, Mapping) else None,
         own=own,
     )
 
 
-def recognize(file: WeightsFile, source: ModelSource | None) -> RecognizedWeights:
+def recognize(file: WeightsFile, source: ModelSource | None, *, image_size: int) -> RecognizedWeights:
     """Find the `state_dict` in `file` that fits a model that is no user's.
 
     Args:
         file: the weights.
         source: what makes the only model allowed; None for any registered one that fits.
+        image_size: height and width of the images that it was trained on.
 
     Raises:
         ConfigError: none fits, or several models do; or the weights are not finite.
@@ -129,17 +131,17 @@ def recognize(file: WeightsFile, source: ModelSource | None) -> RecognizedWeight
     fits = [
         (unwrapped, name)
         for unwrapped in unwrapped_states(file, source)
-        for name in fitting_models(unwrapped.tensors, models)
+        for name in fitting_models(unwrapped.tensors, models, image_size=image_size)
     ]
     if not fits:
-        raise ConfigError(_refusal(file, source))
+        raise ConfigError(_refusal(file, source, image_size))
     taken, name = fits[0]
     several = list(dict.fromkeys(other for unwrapped, other in fits if unwrapped is taken))
     if len(several) > 1:
         raise ConfigError(
             f"'{file.path}' fits several models, {', '.join(several)}: choose one with --set model=…"
         )
-    num_classes = compare(name, taken.tensors).num_classes
+    num_classes = compare(name, taken.tensors, image_size=image_size).num_classes
     notes = [] if file.own else notes_on(taken, [other for other, _ in fits if other.where != taken.where])
     if source is None:
         notes.append(f"model {name}, by its names and shapes")
@@ -147,20 +149,24 @@ def recognize(file: WeightsFile, source: ModelSource | None) -> RecognizedWeight
         path=file.path,
         source=source or library_model(name),
         num_classes=num_classes,
+        image_size=image_size,
         class_names=file.class_names,
-        scales=file.scales,
+        trained_on=file.trained_on,
         tensors=taken.tensors,
         notes=tuple(notes),
     )
 
 
-def recognize_own(file: WeightsFile, own: OwnNet, num_classes: int | None) -> RecognizedWeights:
+def recognize_own(
+    file: WeightsFile, own: OwnNet, num_classes: int | None, *, image_size: int
+) -> RecognizedWeights:
     """Find the `state_dict` in `file` that fits the net that `own` makes, which is built once.
 
     Args:
         file: the weights.
         own: the net of the user's.
         num_classes: that it was trained on; None if the shape of the last tensor has to tell.
+        image_size: height and width of the images that it was trained on.
 
     Raises:
         ConfigError: none fits, or the net cannot be built or run.
@@ -168,7 +174,7 @@ def recognize_own(file: WeightsFile, own: OwnNet, num_classes: int | None) -> Re
     if num_classes is None:
         rows = [tensor.shape[0] for tensor in file.found[0].tensors.values() if tensor.ndim]
         num_classes = rows[-1] if rows else len(CLASS_NAMES)
-    net = own.build(num_classes=num_classes, image_size=SIDE)
+    net = own.build(num_classes=num_classes, image_size=image_size)
     expected = net.state_dict()
     shapes = {name: tuple(tensor.shape) for name, tensor in expected.items()}
     dtypes = {name: tensor.dtype for name, tensor in expected.items()}
@@ -187,9 +193,10 @@ def recognize_own(file: WeightsFile, own: OwnNet, num_classes: int | None) -> Re
     return RecognizedWeights(
         path=file.path,
         source=own,
-        num_classes=count_logits(own, net, SIDE),
+        num_classes=count_logits(own, net, image_size),
+        image_size=image_size,
         class_names=file.class_names,
-        scales=file.scales,
+        trained_on=file.trained_on,
         tensors=fits[0].tensors,
         notes=() if file.own else tuple(notes_on(fits[0], others)),
         net=net,
@@ -204,7 +211,7 @@ def build_net(weights: RecognizedWeights) -> nn.Module:
     """
     net = weights.net
     if net is None:
-        net = weights.source.build(num_classes=weights.num_classes, image_size=SIDE)
+        net = weights.source.build(num_classes=weights.num_classes, image_size=weights.image_size)
     load_into(net, weights.tensors, weights.path)
     return net
 
@@ -323,12 +330,13 @@ def notes_on(taken: StateDict, others: list[StateDict]) -> list[str]:
     return notes
 
 
-def _refusal(file: WeightsFile, source: ModelSource | None) -> str:
+def _refusal(file: WeightsFile, source: ModelSource | None, image_size: int) -> str:
     """Say which name or shape keeps `file` from fitting."""
     states = list(unwrapped_states(file, source))
     models = MODELS if source is None else [source.model]
     best = max(
-        (closest(unwrapped.tensors, models) for unwrapped in states), key=lambda comparison: comparison.alike
+        (closest(unwrapped.tensors, models, image_size=image_size) for unwrapped in states),
+        key=lambda comparison: comparison.alike,
     )
     if source is None:
         return (
@@ -336,7 +344,9 @@ def _refusal(file: WeightsFile, source: ModelSource | None) -> str:
             f"The models are {', '.join(MODELS)}; for another one, add --set model={PUBLISHED}, or "
             f"model={FORM} for a net of your own"
         )
-    fitting = [name for unwrapped in states for name in fitting_models(unwrapped.tensors)]
+    fitting = [
+        name for unwrapped in states for name in fitting_models(unwrapped.tensors, image_size=image_size)
+    ]
     hint = f"the models are {', '.join(MODELS)}, {PUBLISHED} and {FORM}"
     if fitting:
         hint = f"use --set model={fitting[0]}"

@@ -29,6 +29,7 @@ class Group(StrEnum):
     """The groups of the form, in its order."""
 
     ESSENTIALS = "Essentials"
+    IMAGES = "Images"
     WEIGHTS = "Weights"
     OPTIMIZER = "Optimizer"
     SCHEDULE = "Schedule"

@@ -92,6 +92,22 @@ class RecipeSettings:
         in_recipe=False,
         group=Group.ESSENTIALS,
     )
+    image_size: int = setting(
+        32,
+        "height and width of the images, in pixels: their shorter side is resized, their centre cropped",
+        whole(8, 512),
+        in_recipe=False,
+        group=Group.IMAGES,
+        later=True,
+    )
+    normalization: str = choice(
+        "auto",
+        "what pixels become; tutorial: from -1 to 1; dataset: less the mean of the training images, divided "
+        "by their deviation; imagenet: with those of ImageNet; auto: that of pretrained, else tutorial",
+        ("auto", "tutorial", "dataset", "imagenet"),
+        group=Group.IMAGES,
+        later=True,
+    )
     pretrained: bool = switch(
         default=False,
         description="start from the weights that torchvision publishes for the architecture, downloaded into "
@@ -231,15 +247,15 @@ class RecipeSettings:
     )
     translate: int = setting(
         0,
-        "largest random shift of training images, in pixels",
-        whole(0, 16),
+        "largest random shift of training images, in pixels; at most half of image_size",
+        whole(0, 256),
         group=Group.AUGMENTATION,
         words={"none": 0},
     )
     cutout: int = setting(
         0,
-        "side of the square masked in training images, in pixels",
-        whole(0, 32),
+        "side of the square masked in training images, in pixels; at most image_size",
+        whole(0, 512),
         group=Group.AUGMENTATION,
         words={"none": 0},
     )

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from cifar_tui.engine.config.schema import TrainConfig
-from cifar_tui.engine.data.dataset import ImageSplit, normalize
+from cifar_tui.engine.data.dataset import ImageSplit, images_at_a_time
 from cifar_tui.engine.device.precision import autocast
 from cifar_tui.engine.device.random_state import randomness_kept
 from cifar_tui.engine.errors import ConfigError
@@ -21,7 +21,7 @@ from cifar_tui.engine.training.augment import downscale
 from cifar_tui.engine.training.batches import epoch_size, low_res_epochs
 
 _EVALUATED = 500
-"""Images that an evaluation takes at a time."""
+"""Images of 32x32 pixels that an evaluation takes at a time."""
 
 
 def check_net(
@@ -67,14 +67,15 @@ def check_net(
                         )
                     torch.autograd.backward(loss)
                     create_optimizer(net, config).step()
-    for size in sorted({min(_EVALUATED, len(train)), 1}, reverse=True):
+    evaluated = images_at_a_time(_EVALUATED, train.image_size)
+    for size in sorted({min(evaluated, len(train)), 1}, reverse=True):
         where = f"an evaluation batch of {_counted(size)}"
-        inputs = normalize(train.images[:size])
+        inputs = train.inputs(slice(size))
         with _trial(source, net, device, where), torch.no_grad():
             _check_output(source, net, net.eval()(inputs), size, num_classes, where)
     if config.weight_averaging != "none":
         where = f"a copy of the net, which weight_averaging {config.weight_averaging} needs: set it to none"
-        inputs = normalize(train.images[:1])
+        inputs = train.inputs(slice(1))
         with _trial(source, net, device, where), torch.no_grad():
             copied = copy.deepcopy(net)  # before it has run, so that its hooks have filled nothing of it yet
             _check_output(source, net, copied.eval()(inputs), 1, num_classes, where)
@@ -114,7 +115,7 @@ def _epochs(config: TrainConfig) -> tuple[int, ...]:
 def _inputs(train: ImageSplit, size: int, config: TrainConfig) -> Iterator[Tensor]:
     """Yield `size` images as a step gets them, and at a lower resolution if some epochs train on that."""
     layout = torch.channels_last if config.channels_last else torch.contiguous_format
-    inputs = normalize(train.images[:size])
+    inputs = train.inputs(slice(size))
     yield inputs.contiguous(memory_format=layout)
     if low_res_epochs(config.low_res_fraction, config.epochs):
         yield downscale(inputs).contiguous(memory_format=layout)

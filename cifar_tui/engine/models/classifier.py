@@ -2,15 +2,16 @@
 
 from torch import Tensor, nn
 
+from cifar_tui.engine.data.dataset import ImageSplit
 from cifar_tui.engine.errors import WrongOutputError
 
 
 class Classifier(nn.Module):
     """Base class for models with special training needs; the defaults suit most."""
 
-    def init_from_images(self, images: Tensor) -> None:
-        """Initialize what depends on the training images: uint8 (N, 3, H, W)."""
-        del images
+    def init_from_images(self, train: ImageSplit) -> None:
+        """Initialize what depends on the training images."""
+        del train
 
     def frozen_parameters(self, epoch: int) -> list[nn.Parameter]:
         """Parameters frozen from `epoch` (0-based) on."""

@@ -7,7 +7,6 @@ from functools import cache
 import torch
 from torch import Tensor, nn
 
-from cifar_tui.engine.data.convert import SIDE
 from cifar_tui.engine.models.classifier import last_layer, name_of
 from cifar_tui.engine.models.load import library_model
 from cifar_tui.engine.models.registry import MODELS
@@ -56,9 +55,9 @@ class Comparison:
     alike: int
 
 
-def compare(model: str, state_dict: Mapping[str, Tensor]) -> Comparison:
+def compare(model: str, state_dict: Mapping[str, Tensor], *, image_size: int) -> Comparison:
     """Compare `state_dict` with what `model` expects, for whatever number of classes it has."""
-    return compare_to(_template(model), model, state_dict)
+    return compare_to(_template(model, image_size), model, state_dict)
 
 
 def compare_to(template: Template, model: str, state_dict: Mapping[str, Tensor]) -> Comparison:
@@ -81,20 +80,25 @@ def compare_to(template: Template, model: str, state_dict: Mapping[str, Tensor])
     )
 
 
-def fitting_models(state_dict: Mapping[str, Tensor], models: Collection[str] = MODELS) -> list[str]:
-    """Return those of `models` that `state_dict` fits."""
-    return [model for model in models if not compare(model, state_dict).difference]
+def fitting_models(
+    state_dict: Mapping[str, Tensor], models: Collection[str] = MODELS, *, image_size: int
+) -> list[str]:
+    """Return those of `models` that `state_dict` fits, built for images of `image_size` pixels."""
+    return [model for model in models if not compare(model, state_dict, image_size=image_size).difference]
 
 
-def closest(state_dict: Mapping[str, Tensor], models: Collection[str] = MODELS) -> Comparison:
+def closest(
+    state_dict: Mapping[str, Tensor], models: Collection[str] = MODELS, *, image_size: int
+) -> Comparison:
     """Compare `state_dict` with the one of `models` that has most names and shapes in common with it."""
-    return max((compare(model, state_dict) for model in models), key=lambda comparison: comparison.alike)
+    compared = [compare(model, state_dict, image_size=image_size) for model in models]
+    return max(compared, key=lambda comparison: comparison.alike)
 
 
 @cache
-def _template(model: str) -> Template:
+def _template(model: str, image_size: int) -> Template:
     with torch.device("meta"):  # neither memory nor random numbers
-        net = library_model(model).build(num_classes=_TEMPLATE_CLASSES, image_size=SIDE)
+        net = library_model(model).build(num_classes=_TEMPLATE_CLASSES, image_size=image_size)
     return template_of(net)
 
 

@@ -22,16 +22,19 @@ class ModelSpec:
         factory: `module:name` of what builds it, called with `num_classes`.
         summary: what it is, in one line, with its number of weights for ten classes.
         image_size: the only height and width it accepts, in pixels; None for any.
+        smallest_image: the least height and width it accepts, in pixels.
         fp16: whether it trains stably in fp16.
     """
 
     factory: str
     summary: str
     image_size: int | None = None
+    smallest_image: int = 1
     fp16: bool = False
 
 
 _AIRBENCH = "cifar_tui.engine.models.airbench"
+_AIRBENCH_SMALLEST = 9  # 8 after the whitening, halved in each of three blocks
 
 MODELS: dict[str, ModelSpec] = {
     "net": ModelSpec(
@@ -46,24 +49,31 @@ MODELS: dict[str, ModelSpec] = {
     "airbench-tiny": ModelSpec(
         factory=f"{_AIRBENCH}:airbench_tiny",
         summary="airbench94, much narrower; for a CPU; 0.2M parameters",
+        smallest_image=_AIRBENCH_SMALLEST,
         fp16=True,
     ),
     "airbench-small": ModelSpec(
         factory=f"{_AIRBENCH}:airbench_small",
         summary="airbench94, narrower; for a CPU; 0.8M parameters",
+        smallest_image=_AIRBENCH_SMALLEST,
         fp16=True,
     ),
     "airbench94": ModelSpec(
         factory=f"{_AIRBENCH}:airbench94",
         summary="whitening and three blocks: 94 % in seconds on a fast GPU; 2.0M parameters",
+        smallest_image=_AIRBENCH_SMALLEST,
         fp16=True,
     ),
     "airbench95": ModelSpec(
-        factory=f"{_AIRBENCH}:airbench95", summary="airbench94 with wider blocks; 4.6M parameters", fp16=True
+        factory=f"{_AIRBENCH}:airbench95",
+        summary="airbench94 with wider blocks; 4.6M parameters",
+        smallest_image=_AIRBENCH_SMALLEST,
+        fp16=True,
     ),
     "airbench96": ModelSpec(
         factory=f"{_AIRBENCH}:airbench96",
         summary="airbench94, wider and deeper, with skip connections; 9.9M parameters",
+        smallest_image=_AIRBENCH_SMALLEST,
         fp16=True,
     ),
 }

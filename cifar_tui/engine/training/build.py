@@ -12,7 +12,7 @@ from torch.optim import Optimizer
 
 from cifar_tui.engine.checkpoint.state import check_optimizer, hyperparameters
 from cifar_tui.engine.config.schema import SETTINGS, TrainConfig
-from cifar_tui.engine.data.dataset import ImageSplit, normalize
+from cifar_tui.engine.data.dataset import ImageSplit, images_at_a_time
 from cifar_tui.engine.device.capabilities import missing_for_compiling
 from cifar_tui.engine.device.precision import evaluation_precision, matrix_precision, select_precision
 from cifar_tui.engine.device.select import fastest_convolutions
@@ -98,7 +98,7 @@ def build_training(
     """
     net = net.to(train.targets.device)
     if isinstance(net, Classifier):
-        net.init_from_images(train.images)
+        net.init_from_images(train)
     if config.channels_last:
         net = net.to(memory_format=torch.channels_last)
     optimizer = create_optimizer(net, config)
@@ -183,7 +183,7 @@ def _resolve_precision(
         if config.precision != "fp32":
             log(f"training in {resumed_precision}, as before the resume")
         return resumed_precision
-    images = normalize(train.images[:_PROBED_IMAGES])
+    images = train.inputs(slice(images_at_a_time(_PROBED_IMAGES, train.image_size)))
     if config.channels_last:
         images = images.contiguous(memory_format=torch.channels_last)
     precision, reason = select_precision(config.precision, net, images)

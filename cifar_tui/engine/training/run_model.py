@@ -109,7 +109,7 @@ class RunModel:
         seed_everything(config.seed)
         pretrained, weights = config.pretrained, config.weights
         with interrupted_when(self._cancelled):
-            net = source.build(num_classes=num_classes, image_size=train.images.shape[-1])
+            net = source.build(num_classes=num_classes, image_size=train.image_size)
         if not resumed:
             self._start(net, class_names, pretrained=pretrained, weights=weights)
         if config.freeze != "none":
@@ -192,6 +192,7 @@ class RunModel:
             path,
             None if any_model else self._config.model,
             edited_model=self._edited,
+            image_size=self._config.image_size,
             seed=self._config.seed,
             say=self._log,
             alert=self._alert,

@@ -34,7 +34,7 @@ def tiny():
 
 
 def load(path, model=None):
-    weights = recognize(load_weights(path), None if model is None else ModelSource(model))
+    weights = recognize(load_weights(path), None if model is None else ModelSource(model), image_size=32)
     return build_net(weights), weights
 
 
@@ -186,7 +186,7 @@ def test_weights_saved_on_a_gpu_load_without_one(net, tmp_path, monkeypatch):
 @pytest.mark.parametrize("name", MODELS)
 def test_every_model_is_told_by_its_names_and_shapes_for_any_number_of_classes(tmp_path, name):
     torch.save(create_model(name, num_classes=7).state_dict(), tmp_path / "seven.pth")
-    weights = recognize(load_weights(tmp_path / "seven.pth"), None)
+    weights = recognize(load_weights(tmp_path / "seven.pth"), None, image_size=32)
     assert (weights.source.model, weights.num_classes) == (name, 7)
     assert f"model {name}, by its names and shapes" in weights.notes
 
@@ -194,7 +194,7 @@ def test_every_model_is_told_by_its_names_and_shapes_for_any_number_of_classes(t
 def test_a_part_of_a_name_that_the_model_itself_has_stays(tmp_path, monkeypatch):
     monkeypatch.setitem(MODELS, "wrapped", ModelSpec(factory=f"{__name__}:Wrapped", summary=""))
     torch.save({"module." + name: t for name, t in Wrapped(10).state_dict().items()}, tmp_path / "w.pth")
-    weights = recognize(load_weights(tmp_path / "w.pth"), ModelSource("wrapped"))
+    weights = recognize(load_weights(tmp_path / "w.pth"), ModelSource("wrapped"), image_size=32)
     assert weights.source.model == "wrapped"
     assert next(iter(weights.tensors)) == "net.conv1.weight"
 

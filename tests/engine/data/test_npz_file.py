@@ -66,6 +66,14 @@ def test_pictures_keep_their_pixels_and_numbers_name_the_classes(path):
     assert dataset.validation is None
 
 
+def test_a_name_is_one_class_however_its_accents_are_encoded(path):
+    composed, decomposed = "caf\u00e9", "cafe\u0301"
+    labels = np.array([composed, decomposed, "tea"] * 4)
+    dataset = load(save(path, y_train=labels, y_test=labels[:6]))
+    assert dataset.class_names == (composed, "tea")
+    assert dataset.train.targets.tolist() == [0, 0, 1] * 4
+
+
 def test_channels_may_come_before_rows_which_is_said(path):
     dataset = load(save(path, x_train=PICTURES.transpose(0, 3, 1, 2)))
     assert torch.equal(dataset.train.images, channels_first(PICTURES))
@@ -87,7 +95,7 @@ def test_pictures_of_another_size_are_resized_as_those_of_a_folder_which_is_said
     dataset = load(save(path, x_train=train, x_test=test))
     for split, pictures in ((dataset.train, train), (dataset.test, test)):
         expected = np.stack(
-            [np.asarray(fit(Image.fromarray(picture)).convert("RGB")) for picture in pictures]
+            [np.asarray(fit(Image.fromarray(picture), 32).convert("RGB")) for picture in pictures]
         )
         assert torch.equal(split.images, channels_first(expected))
     said = {
@@ -296,7 +304,7 @@ def test_a_file_that_unpacks_to_more_than_the_memory_is_refused_before_it_is_rea
 
 
 def test_a_conversion_that_runs_out_of_memory_is_one_sentence(path, monkeypatch):
-    def full(*_):
+    def full(*_, **__):
         raise MemoryError
 
     monkeypatch.setattr("cifar_tui.engine.data.npz_file.fit_pictures", full)

@@ -4,10 +4,14 @@ import pytest
 import torch
 from torch import nn
 
-from cifar_tui.engine.data.dataset import normalize
+from cifar_tui.engine.data.dataset import ImageSplit, normalize
 from cifar_tui.engine.models.airbench import AirbenchNet
 from cifar_tui.engine.models.classifier import Classifier, last_layer
 from cifar_tui.engine.models.registry import MODELS, create_model
+
+
+def split_of(images):
+    return ImageSplit(images=images, targets=torch.zeros(len(images), dtype=torch.int64))
 
 
 @pytest.fixture
@@ -139,7 +143,7 @@ def test_an_airbench_net_does_not_train_its_whitening_and_the_scales_of_its_norm
 
 def test_whitened_patches_are_uncorrelated_and_of_one_size(images):
     net = create_model("airbench-tiny", num_classes=10)
-    net.init_from_images(images)
+    net.init_from_images(split_of(images))
     with torch.no_grad():
         whitened = net.whitening(normalize(images)).permute(0, 2, 3, 1).reshape(-1, 24)
     assert torch.allclose(whitened[:, 12:], -whitened[:, :12], atol=1e-5), "both signs of every filter"
@@ -154,9 +158,9 @@ def test_whitening_looks_at_images_from_first_to_last(images):
     net = AirbenchNet((4, 4, 4))
     images = images[..., :8, :8]
     dark = torch.zeros(9700, 3, 8, 8, dtype=torch.uint8)
-    net.init_from_images(torch.cat([dark, images]))
+    net.init_from_images(split_of(torch.cat([dark, images])))
     before = net.whitening.weight.clone()
-    net.init_from_images(torch.cat([dark, images.flip(0).flip(1)]))
+    net.init_from_images(split_of(torch.cat([dark, images.flip(0).flip(1)])))
     assert not torch.equal(net.whitening.weight, before)
 
 

@@ -58,7 +58,9 @@ def test_a_net_that_cannot_be_built_for_the_image_size_is_refused(name, reason):
 def test_a_file_of_its_weights_is_recognized_with_its_number_of_classes(tmp_path, name):
     net = build(name).eval()
     torch.save({"state_dict": net.state_dict()}, tmp_path / "w.pth")
-    weights = recognize(load_weights(tmp_path / "w.pth"), PublishedModel(f"torchvision:{name}"))
+    weights = recognize(
+        load_weights(tmp_path / "w.pth"), PublishedModel(f"torchvision:{name}"), image_size=32
+    )
     assert weights.num_classes == 7
     inputs = torch.randn(2, 3, 32, 32)
     with torch.no_grad():
@@ -70,7 +72,7 @@ def test_a_file_of_another_net_is_refused_with_the_first_name_that_differs(tmp_p
     with pytest.raises(
         ConfigError, match=r"does not match the model torchvision:mnasnet0_5: expected layers\.0\.weight"
     ):
-        recognize(load_weights(tmp_path / "w.pth"), PublishedModel("torchvision:mnasnet0_5"))
+        recognize(load_weights(tmp_path / "w.pth"), PublishedModel("torchvision:mnasnet0_5"), image_size=32)
 
 
 def test_densenets_published_names_are_translated_as_torchvision_does():
@@ -82,9 +84,9 @@ def test_densenets_published_names_are_translated_as_torchvision_does():
     }
     published = types.SimpleNamespace(get_state_dict=lambda **_: dict(old))
     torchvision.models.densenet._load_state_dict(build("densenet121"), published, progress=False)
-    assert compare("torchvision:densenet121", old).difference
+    assert compare("torchvision:densenet121", old, image_size=32).difference
     renamed, left_out = PublishedModel("torchvision:densenet121").renamed(old)
-    assert (compare("torchvision:densenet121", renamed).difference, left_out) == ("", ())
+    assert (compare("torchvision:densenet121", renamed, image_size=32).difference, left_out) == ("", ())
 
 
 def test_the_published_names_of_a_vit_are_translated_as_torchvision_does():
@@ -103,7 +105,9 @@ def test_the_published_names_of_a_vit_are_translated_as_torchvision_does():
 def test_auxiliary_classifiers_are_left_out_and_that_is_said(tmp_path):
     with_auxiliary = torchvision.models.googlenet(num_classes=7, aux_logits=True, init_weights=False)
     torch.save(with_auxiliary.state_dict(), tmp_path / "w.pth")
-    weights = recognize(load_weights(tmp_path / "w.pth"), PublishedModel("torchvision:googlenet"))
+    weights = recognize(
+        load_weights(tmp_path / "w.pth"), PublishedModel("torchvision:googlenet"), image_size=32
+    )
     assert weights.notes[0] == "without the auxiliary classifiers"
     with torch.no_grad():
         inputs = torch.randn(2, 3, 32, 32)

@@ -8,6 +8,7 @@ import pytest
 import torch
 import torchvision
 
+from cifar_tui.engine.data.normalization import IMAGENET
 from cifar_tui.engine.data.registry import Progress
 from cifar_tui.engine.errors import DataUnavailableError
 from cifar_tui.engine.models.published.weights import fetch_published_weights, published_normalization
@@ -104,13 +105,8 @@ def test_without_a_network_the_sentence_says_where_to_put_the_file(monkeypatch, 
 
 
 def test_the_normalization_is_that_of_the_training_and_for_inception_without_its_own_conversion():
-    assert published_normalization("torchvision:resnet18") == ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+    assert published_normalization("torchvision:resnet18") == IMAGENET
     net = torchvision.models.inception_v3(aux_logits=False, init_weights=False, transform_input=True)
-    mean, std = (
-        torch.tensor(values).view(1, 3, 1, 1) for values in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-    )
-    image = torch.rand(1, 3, 2, 2)
-    ours, deviation = (
-        torch.tensor(value).view(1, 3, 1, 1) for value in published_normalization("torchvision:inception_v3")
-    )
-    assert torch.allclose(net._transform_input((image - mean) / std), (image - ours) / deviation, atol=1e-6)
+    images = torch.randint(0, 256, (2, 3, 4, 4), dtype=torch.uint8)
+    ours = published_normalization("torchvision:inception_v3").apply(images)
+    assert torch.allclose(net._transform_input(IMAGENET.apply(images)), ours, atol=1e-6)
