@@ -40,6 +40,8 @@ CHANGEABLE = {
     "checkpoint_every_minutes": 0.5,
 }
 OTHERS = {
+    "image_size": 64,
+    "normalization": "imagenet",
     "weights": "start.pth",
     "freeze": "backbone",
     "freeze_epochs": 2,

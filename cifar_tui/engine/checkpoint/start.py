@@ -47,7 +47,7 @@ def start_from(
         _, best = max(compared, key=lambda pair: pair[1].alike)
         raise ConfigError(
             f"weights '{path}' do not match the model {short_model(source.model)}: {best.difference}; set "
-            "weights to a file of this model",
+            "another image_size, or weights to a file of this model",
             field="weights",
         )
     taken, comparison = fits[0]

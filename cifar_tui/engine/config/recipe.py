@@ -102,8 +102,8 @@ class RecipeSettings:
     )
     normalization: str = choice(
         "auto",
-        "what pixels become; auto and tutorial: from -1 to 1; dataset: less the mean of the training images, "
-        "divided by their deviation; imagenet: with those of ImageNet",
+        "what pixels become; tutorial: from -1 to 1; dataset: less the mean of the training images, divided "
+        "by their deviation; imagenet: with those of ImageNet; auto: that of pretrained, else tutorial",
         ("auto", "tutorial", "dataset", "imagenet"),
         group=Group.IMAGES,
         later=True,

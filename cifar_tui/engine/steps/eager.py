@@ -13,6 +13,7 @@ from cifar_tui.engine.device.capabilities import compiles
 from cifar_tui.engine.device.compile import CompilationError, Variant, compile_model
 from cifar_tui.engine.device.precision import autocast, loss_scale
 from cifar_tui.engine.errors import CancelledError, ConfigError
+from cifar_tui.engine.models.classifier import logits_in
 from cifar_tui.engine.models.freezing import Freezing
 from cifar_tui.engine.optim.lr_schedule import lr_factor
 from cifar_tui.engine.steps.backend import StepBackend, StepParts, StepResult
@@ -155,8 +156,8 @@ class EagerSteps:
         self._set_learning_rates()
         self._optimizer.zero_grad()
         with autocast(self._precision, inputs.device):
-            logits = self._forward(inputs)
-        logits = logits.float()
+            output = self._forward(inputs)
+        logits = logits_in(output)
         loss = functional.cross_entropy(
             logits, targets, weight=self._class_weights, label_smoothing=self._label_smoothing
         )

@@ -17,6 +17,7 @@ from cifar_tui.engine.data.sources import load_dataset
 from cifar_tui.engine.data.statistics import measured_normalization
 from cifar_tui.engine.device.memory import FREE_MEMORY, out_of_memory_explained
 from cifar_tui.engine.events import Alert, DataLoaded, Event, Message, Phase, PhaseChanged
+from cifar_tui.engine.models.published.weights import published_normalization
 
 
 def load_images(
@@ -56,8 +57,8 @@ def load_images(
     for warning in dataset.warnings:  # first: a file left out may be why the weights do not match
         emit(Alert(text=warning))
     dataset = normalized(dataset, config, trained_on)
-    if config.normalization == "dataset" and trained_on.normalization is None:
-        emit(Message(text=f"normalization dataset: {dataset.train.normalization.words}"))
+    if (config.normalization == "dataset" or _is_published(config)) and trained_on.normalization is None:
+        emit(Message(text=f"normalization {config.normalization}: {dataset.train.normalization.words}"))
     if match is not None:
         dataset, differences = match(dataset)
         for difference in differences:
@@ -98,8 +99,14 @@ def normalized(dataset: Dataset, config: TrainConfig, trained_on: TrainedOn) -> 
 
 
 def choose_normalization(config: TrainConfig, train: ImageSplit) -> Normalization:
-    """The normalization that the settings name; measured of the training images if it is theirs."""
+    """The normalization that the settings name: that of published weights, or of the training images."""
+    if _is_published(config):
+        return published_normalization(config.model)
     return named_normalization(config.normalization) or measured_normalization(train)
+
+
+def _is_published(config: TrainConfig) -> bool:
+    return config.pretrained and config.normalization == "auto"
 
 
 def moved(splits: list[ImageSplit], device: torch.device, log: Callable[[str], None]) -> list[ImageSplit]:

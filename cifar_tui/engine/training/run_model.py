@@ -13,6 +13,7 @@ from cifar_tui.engine.checkpoint.start import start_from
 from cifar_tui.engine.checkpoint.weights import RecognizedWeights
 from cifar_tui.engine.config.schema import TrainConfig
 from cifar_tui.engine.data.dataset import ImageSplit
+from cifar_tui.engine.data.fetch import exists
 from cifar_tui.engine.data.registry import Progress, user_path
 from cifar_tui.engine.device.interrupt import interrupted_when
 from cifar_tui.engine.device.precision import autocasts
@@ -71,6 +72,9 @@ class RunModel:
             ConfigError: it cannot be loaded; the sentence names the user's line.
             CancelledError: the user requested a stop.
         """
+        weights = self._config.weights
+        if kept_in is None and weights and not exists(user_path(weights)):  # before images are decoded
+            raise ConfigError(f"weights {weights!r} do not exist: set the path of a file", field="weights")
         with interrupted_when(self._cancelled):
             self.source, changes = load_model(
                 self._config.model,

@@ -42,7 +42,7 @@ class PublishedModel(ModelSource):
         names = self._models.list_models(module=self._models)
         if self._name not in names:
             raise ConfigError(
-                f"model {model!r} is not a classifier of torchvision.models{suggestion(self._name, names)}",
+                f"model {model!r} is not in torchvision{suggestion(self._name, names)}",
                 field="model",
             )
 
@@ -83,7 +83,8 @@ class PublishedModel(ModelSource):
             if among_others or not is_of_user(error):
                 raise
             raise kind(
-                f"{self.model} does not take {doing} ({described(error)}); choose another image_size or model"
+                f"{self.model} does not take {doing} ({described(error)}); set another image_size, "
+                "batch_size or model"
             ) from error
 
 
