@@ -1,6 +1,9 @@
 """Work through the plan of a sweep: start its runs, stop hopeless ones, go on after any interruption."""
 
+import contextlib
+import os
 import signal
+import socket
 from collections import deque
 from collections.abc import Callable
 from functools import partial
@@ -10,7 +13,7 @@ from cifar_tui.engine.errors import ConfigError
 from cifar_tui.engine.events import Validated
 from cifar_tui.runs.disk.event_log import EventReader
 from cifar_tui.runs.disk.run_lock import RunLock, owner_of
-from cifar_tui.runs.listing import LIVE, list_run
+from cifar_tui.runs.listing import list_run
 from cifar_tui.runs.sweep.asha import find_hopeless
 from cifar_tui.runs.sweep.plan import SweepPlan
 from cifar_tui.runs.sweep.processes import AdoptedProcess, MemberProcess, Workers, is_at_work, worker_of
@@ -230,6 +233,18 @@ class SweepScheduler:
             return
 
 
-def is_live(member: Member) -> bool:
-    """Whether a process works on `member`."""
-    return member.status in {*LIVE, "starting"}
+def stop_sweep(folder: Path) -> None:
+    """Have the process that works on the sweep in `folder` stop: its runs save and end.
+
+    Raises:
+        ConfigError: none does, or it is on another machine.
+    """
+    owner = owner_of(folder)
+    if not owner.live or owner.pid is None:
+        raise ConfigError(f"sweep {folder.name} is not running")
+    if owner.host != socket.gethostname():
+        raise ConfigError(
+            f"sweep {folder.name} is running on {owner.host}; stop it there with: kill {owner.pid}"
+        )
+    with contextlib.suppress(ProcessLookupError):  # it has just ended
+        os.kill(owner.pid, signal.SIGTERM)
