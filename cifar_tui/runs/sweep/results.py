@@ -102,8 +102,11 @@ def member_of(number: int, run: ListedRun | None, outcome: Outcome, *, alive: bo
     status, error = run.state, run.summary.error if run.summary is not None else ""
     if status not in LIVE and alive:
         status = "starting"  # it is being resumed, or has not got its lock yet
-    elif outcome.hopeless_at and status not in {*LIVE, "done"}:
-        status = "hopeless"
+    elif status not in {*LIVE, "done"}:
+        if outcome.hopeless_at:
+            status = "hopeless"
+        elif outcome.error:
+            status, error = "failed", outcome.error
     return Member(number=number, status=status, run=run, error=error if status == "failed" else "")
 
 

@@ -5,7 +5,7 @@ import os
 import signal
 import socket
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from cifar_tui.runs.listing import list_run
 from cifar_tui.runs.sweep.asha import find_hopeless
 from cifar_tui.runs.sweep.plan import SweepPlan
 from cifar_tui.runs.sweep.processes import AdoptedProcess, MemberProcess, Workers, is_at_work, worker_of
-from cifar_tui.runs.sweep.results import ENDED, Member, member_of
+from cifar_tui.runs.sweep.results import ENDED, FAILED, Member, member_of
 from cifar_tui.runs.sweep.store import Outcome, member_folders, output_file, read_outcomes, write_outcomes
 
 _SIGNALLED = 128
@@ -86,7 +86,7 @@ class SweepScheduler:
         if owner.live:
             raise ConfigError(
                 f"sweep {self.plan.name!r} is already running in process {owner.pid} on {owner.host}; "
-                "see its runs with: cifar-tui runs"
+                f"see it with: cifar-tui sweep --show {self.plan.name}"
             )
         self._lock.acquire()
         self._outcomes = read_outcomes(self.folder)
@@ -144,13 +144,7 @@ class SweepScheduler:
     def members(self) -> dict[int, Member]:
         """Return all runs with their status."""
         self._folders = member_folders(self._checkpoints, self.plan.name, self._folders)
-        members = {}
-        for number in self.plan.numbers:
-            alive = number in self._at_work or is_at_work(self.folder, number)
-            folder = self._folders.get(number)
-            run = None if folder is None else list_run(folder)
-            members[number] = member_of(number, run, self._outcomes.get(number, Outcome()), alive=alive)
-        return members
+        return list_members(self.folder, self.plan, self._folders, self._outcomes)
 
     def _adopt(self) -> None:
         """Follow the runs that are at work already."""
@@ -175,7 +169,7 @@ class SweepScheduler:
         """Say how run `number` ended, and note what its folder does not say."""
         member = self.members()[number]
         name = self.plan.run_name(number)
-        if member.run is None and 0 < code < _SIGNALLED:
+        if 0 < code < _SIGNALLED and member.status not in FAILED:
             self._note(number, Outcome(error=self._last_words(number)))
             return
         killed = f", killed by {signal.Signals(-code).name}" if code < 0 else ""
@@ -231,6 +225,18 @@ class SweepScheduler:
                     self._curves[number][event.epoch] = event.accuracy
         except OSError:  # it is not written yet, or not readable now
             return
+
+
+def list_members(
+    folder: Path, plan: SweepPlan, folders: Mapping[int, Path], outcomes: Mapping[int, Outcome]
+) -> dict[int, Member]:
+    """Return the runs of the sweep in `folder` with their status, given the `folders` that they have."""
+    members = {}
+    for number in plan.numbers:
+        run = list_run(folders[number]) if number in folders else None
+        outcome, alive = outcomes.get(number, Outcome()), is_at_work(folder, number)
+        members[number] = member_of(number, run, outcome, alive=alive)
+    return members
 
 
 def stop_sweep(folder: Path) -> None:

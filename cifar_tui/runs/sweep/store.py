@@ -1,8 +1,8 @@
 """The folder of a sweep, `checkpoints/sweeps/NAME`: its plan, and what only its scheduler knows.
 
 `plan.toml` is written once. `outcomes.json` has what no run's folder says: which runs were stopped as
-hopeless, and why a run failed that had no folder yet. All else is read from the folders of the runs, each of
-which has a file that says which run of which sweep it is: a sweep can be resumed after anything.
+hopeless, and why a run failed that could not say so itself. All else is read from the folders of the runs,
+each of which has a file that says which run of which sweep it is: a sweep can be resumed after anything.
 """
 
 import itertools
@@ -37,7 +37,7 @@ class Outcome:
 
     Attributes:
         hopeless_at: the epoch at which it was stopped as hopeless; 0 if it was not.
-        error: why it failed before it had a folder; "" if it did not.
+        error: why it failed before it had a folder, or could not be resumed; "" if it did not.
     """
 
     hopeless_at: int = 0

@@ -10,9 +10,10 @@ from cifar_tui.engine.errors import ConfigError
 from cifar_tui.engine.text import cut, escaped_name
 from cifar_tui.runs.comparison import BEST_MARK
 from cifar_tui.runs.disk.run_lock import owner_of
-from cifar_tui.runs.listing import SIGNS, ListedRun
+from cifar_tui.runs.listing import LIVE, SIGNS, ListedRun
 from cifar_tui.runs.sweep.plan import SweepPlan
 from cifar_tui.runs.sweep.results import (
+    ENDED,
     Member,
     SweepGroup,
     counts_text,
@@ -228,12 +229,10 @@ def _run_row(run: ListedRun, level: int, texts: Mapping[str, Mapping[str, str]])
 
 
 def _sweep_cells(sweep: ListedSweep, fold: str) -> dict[str, str]:
-    states = [member.status for member in sweep.members.values()]
-    sign = SIGNS["running" if sweep.live else "done" if set(states) <= {"done", "hopeless"} else "stopped"]
     best = next((group for group in sweep.groups if group.best), None)
     cells = {
         "run": f"{fold} {cut(escaped_name(sweep.plan.name), _LONGEST_NAME)}",
-        "state": f"{sign} {states.count('done')}/{len(states)} done",
+        "state": _progress(sweep.members.values(), live=sweep.live),
     }
     if best is not None:
         cells["val"] = f"{BEST_MARK} {spread_text(best.validation)}"
@@ -241,11 +240,10 @@ def _sweep_cells(sweep: ListedSweep, fold: str) -> dict[str, str]:
 
 
 def _group_cells(sweep: ListedSweep, group: SweepGroup, fold: str) -> dict[str, str]:
-    done = sum(member.status == "done" for member in group.members)
     label = sweep.described(group) or f"{len(group.members)} seeds"
     cells = {
         "run": f"{_INDENT}{fold} {cut(label, _LONGEST_LABEL)}",
-        "state": f"{done}/{len(group.members)} done",
+        "state": _progress(group.members),
     }
     if group.validation is not None:
         mark = f"{BEST_MARK} " if group.best else ""
@@ -253,6 +251,17 @@ def _group_cells(sweep: ListedSweep, group: SweepGroup, fold: str) -> dict[str, 
     if group.test is not None:
         cells["last"] = spread_text(group.test)
     return cells
+
+
+def _progress(members: Collection[Member], *, live: bool = False) -> str:
+    """Say how many of `members` are done, with a sign for what the others do."""
+    states = [member.status for member in members]
+    sign = SIGNS["stopped"]
+    if live or not set(LIVE).isdisjoint(states):
+        sign = SIGNS["running"]
+    elif set(states) <= set(ENDED):
+        sign = SIGNS["done"]
+    return f"{sign} {states.count('done')}/{len(states)} done"
 
 
 def _group_details(sweep: ListedSweep, group: SweepGroup) -> str:

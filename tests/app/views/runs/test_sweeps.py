@@ -63,7 +63,7 @@ async def test_a_sweep_is_a_row_with_one_for_each_group_below(app):
         assert cells(app, "run") == [NEW, OLD, "▾ rates", "▸ lr 0.3", "▸ lr 0.2", "▸ lr 0.1"]
         best = "★ 75.00 ± 7.07"
         assert cells(app, "val") == ["–", "–", best, "30.00", best, "55.00 ± 7.07"]
-        assert cells(app, "state")[2:] == ["■ 5/6 done", "1/2 done", "2/2 done", "2/2 done"]
+        assert cells(app, "state")[2:] == ["■ 5/6 done", "■ 1/2 done", "✓ 2/2 done", "✓ 2/2 done"]
         assert app.table.max_scroll_x == 0
 
 
