@@ -4,6 +4,7 @@ import json
 import os
 import signal
 
+import pyte
 import pytest
 
 from cifar_tui.engine.events import Resumed, TrainingStarted
@@ -176,10 +177,14 @@ def test_q_leaves_the_sweep_running_in_the_background(sweep, checkpoints, folder
     assert list(states_of(checkpoints, "mine").values()) == ["done"] * 4
 
 
-def test_a_sweep_survives_its_terminal(sweep, checkpoints, folder):
+@pytest.mark.parametrize("how", ["the terminal closes", "SIGHUP"])
+def test_a_sweep_survives_its_terminal(sweep, checkpoints, folder, how):
     program = sweep("--epochs", 30, "--seeds", "0-3", "--workers", 2, "--name", "mine")
     wait_until(lambda: "running" in program.text)
-    program.hang_up()
+    if how == "SIGHUP":
+        os.kill(scheduler_of(folder), signal.SIGHUP)
+    else:
+        program.hang_up()
     wait_until(lambda: "sweep mine: 4 done" in printed_in_the_background(folder))
     assert list(states_of(checkpoints, "mine").values()) == ["done"] * 4
 
@@ -198,6 +203,21 @@ def test_a_sweep_in_the_background_is_shown_and_stopped(sweep, checkpoints, fold
     wait_until(lambda: scheduler_of(folder) is None)
     assert states_of(checkpoints, "mine") == {1: "stopped"}
     assert_one_sentence(cli.run("sweep", "--stop", "mine"), 2, "sweep mine is not running")
+
+
+def test_the_live_table_is_no_higher_than_the_terminal(sweep):
+    rates = ",".join(f"0.{number:03}" for number in range(1, 41))
+    program = sweep(*LONG, "--set", f"learning_rate={rates}", "--set", "val_size=3", size=(60, 16))
+    wait_until(lambda: "1 running" in program.text and "q leave" in program.text.split("1 running")[-1])
+    screen = pyte.Screen(60, 16)
+    pyte.ByteStream(screen).feed(program.received)
+    lines = [line.rstrip() for line in screen.display]
+    assert lines[0] == "sweep sweep-1: 1 running, 39 waiting"
+    assert lines[2].startswith("   0.001   0/1")
+    assert lines[13] == "29 more · ★ best by validation accuracy"
+    assert lines[14].startswith("q leave it running")
+    program.press("\x03")
+    program.wait()
 
 
 def test_a_run_that_cannot_be_resumed_fails_with_the_reason(sweep, checkpoints):
