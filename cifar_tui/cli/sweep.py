@@ -26,9 +26,17 @@ from cifar_tui.runs.sweep.plan import SweepPlan
 from cifar_tui.runs.sweep.processes import LocalWorkers, Workers
 from cifar_tui.runs.sweep.ray_workers import RayWorkers, ray_address
 from cifar_tui.runs.sweep.results import ENDED, FAILED, Member, counts_text
-from cifar_tui.runs.sweep.scheduler import SweepScheduler
+from cifar_tui.runs.sweep.scheduler import SweepScheduler, list_members, stop_sweep
 from cifar_tui.runs.sweep.search import Span, drawn, grid, parse_axis, parse_seeds, varied
-from cifar_tui.runs.sweep.store import create_sweep, find_sweep, free_name, read_plan, sweeps_folder
+from cifar_tui.runs.sweep.store import (
+    create_sweep,
+    find_sweep,
+    free_name,
+    member_folders,
+    read_outcomes,
+    read_plan,
+    sweeps_folder,
+)
 from cifar_tui.terminal.supervisor import ParentLink, run_in_child
 
 _ETA = 3
@@ -41,10 +49,15 @@ def sweep(options: argparse.Namespace) -> int:
     checkpoints = checkpoints_folder(options)
     if options.detach and options.json:
         raise ConfigError("--json and --detach cannot be combined: --json waits for the results")
-    if options.resume is not None:
-        _check_resume(options)
-        folder = find_sweep(checkpoints, options.resume)
+    name = _existing(options)
+    if name is not None:
+        folder = find_sweep(checkpoints, name)
         plan = read_plan(folder)
+        if options.show is not None:
+            return _show(folder, plan, as_json=options.json)
+        if options.stop is not None:
+            stop_sweep(folder)
+            return 0
     else:
         if options.retry_failed:
             raise ConfigError("--retry-failed needs --resume: a new sweep has no failed runs")
@@ -103,18 +116,27 @@ def _check_options(options: argparse.Namespace) -> None:
         raise ConfigError("--eta must be at least 2: with 1 no run is stopped")
 
 
-def _check_resume(options: argparse.Namespace) -> None:
-    """Check that a sweep to resume is given no other plan.
+def _existing(options: argparse.Namespace) -> str | None:
+    """Return the name of the sweep to resume, to show or to stop; None for a new one.
 
     Raises:
-        ConfigError: it is.
+        ConfigError: there are several, or settings for another plan.
     """
+    named = {flag: getattr(options, flag) for flag in ("resume", "show", "stop")}
+    chosen = [flag for flag, name in named.items() if name is not None]
+    if not chosen:
+        return None
+    if len(chosen) > 1:
+        raise ConfigError(f"--{chosen[0]} and --{chosen[1]} cannot be combined")
     own = ("seeds", "random", "sweep_seed", "name", "eta", "config")
     given = [name for name in own if getattr(options, name) is not None]
     given += ["stop_hopeless"] if options.stop_hopeless else []
     given += [*assignments(options)]
     if given:
-        raise ConfigError(f"--resume keeps the plan of the sweep: leave out {given[0].replace('_', ' ')}")
+        raise ConfigError(
+            f"--{chosen[0]} keeps the plan of the sweep: leave out {given[0].replace('_', ' ')}"
+        )
+    return str(named[chosen[0]])
 
 
 def _whole(text: str, flag: str) -> int:
@@ -176,6 +198,15 @@ def _follow(scheduler: SweepScheduler, terminal: SweepTerminal) -> None:
             terminal.show(scheduler.members())
             draw_at = time.monotonic() + _DRAW_SECONDS
         terminal.wait(_POLL_SECONDS)
+
+
+def _show(folder: Path, plan: SweepPlan, *, as_json: bool) -> int:
+    """Print the table of a sweep as it is now, and return the exit code."""
+    folders = member_folders(folder.parent.parent, plan.name, {})
+    members = list_members(folder, plan, folders, read_outcomes(folder))
+    _print_results(plan, members, as_json=as_json)
+    print_message(f"cifar-tui: sweep {plan.name}: {counts_text(members)}")
+    return 0
 
 
 def _print_results(plan: SweepPlan, members: Mapping[int, Member], *, as_json: bool) -> None:

@@ -75,8 +75,8 @@ class SweepTerminal:
         detach_standard_streams(log_file(self._folder))
         if self._parent is not None:
             hint = (
-                f"cifar-tui: sweep {name} is working in the background. See its runs with: cifar-tui runs, "
-                "or with r in the dashboard"
+                f"cifar-tui: sweep {name} is working in the background. See it with: cifar-tui sweep --show "
+                f"{name}, or with r in the dashboard; stop it with: cifar-tui sweep --stop {name}"
             )
             self._parent.leave(name, hint=hint)
 

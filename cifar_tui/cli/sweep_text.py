@@ -12,7 +12,6 @@ from rich.text import Text
 from cifar_tui.cli.console import SafeConsole, plain_table
 from cifar_tui.cli.output import print_message
 from cifar_tui.runs.comparison import BEST_MARK
-from cifar_tui.runs.format import UNKNOWN
 from cifar_tui.runs.listing import setting_cell
 from cifar_tui.runs.sweep.plan import SweepPlan
 from cifar_tui.runs.sweep.results import (
@@ -22,6 +21,7 @@ from cifar_tui.runs.sweep.results import (
     SweepGroup,
     counts_text,
     group_members,
+    spread_text,
     status_counts,
 )
 from cifar_tui.runs.table import heading_of
@@ -122,14 +122,6 @@ def groups_table(plan: SweepPlan, groups: Sequence[SweepGroup]) -> Table:
         cells += [spread_text(group.test), _state(plan, group)]
         table.add_row(*(Text(cell, "bold green" if group.best else "") for cell in cells))
     return table
-
-
-def spread_text(spread: Spread | None) -> str:
-    """Format as `57.53 ± 0.42`, in per cent; without the deviation for a single run."""
-    if spread is None:
-        return UNKNOWN
-    mean = f"{100 * spread.mean:.2f}"
-    return mean if spread.deviation is None else f"{mean} ± {100 * spread.deviation:.2f}"
 
 
 def table_notes(plan: SweepPlan, members: Mapping[int, Member]) -> list[str]:

@@ -63,11 +63,14 @@ class SweepPlan:
 
     def described(self, number: int) -> str:
         """Say what run `number` has for settings and seed, as in `lr 0.01, seed 2`."""
-        cells = [
-            f"{heading_of(name)} {setting_cell(name, getattr(self.config(number), name))}"
-            for name in self.varied
-        ]
-        return ", ".join([*cells, f"seed {self.config(number).seed}"])
+        return ", ".join(filter(None, (self.described_values(number), f"seed {self.config(number).seed}")))
+
+    def described_values(self, number: int) -> str:
+        """Say what run `number` has for the varied settings, as in `lr 0.01, momentum 0.9`."""
+        return ", ".join(
+            f"{heading_of(name)} {setting_cell(name, value)}"
+            for name, value in zip(self.varied, self.values(number), strict=True)
+        )
 
 
 def plan_to_values(plan: SweepPlan) -> dict[str, Any]:

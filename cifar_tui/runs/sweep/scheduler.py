@@ -1,8 +1,11 @@
 """Work through the plan of a sweep: start its runs, stop hopeless ones, go on after any interruption."""
 
+import contextlib
+import os
 import signal
+import socket
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -10,11 +13,11 @@ from cifar_tui.engine.errors import ConfigError
 from cifar_tui.engine.events import Validated
 from cifar_tui.runs.disk.event_log import EventReader
 from cifar_tui.runs.disk.run_lock import RunLock, owner_of
-from cifar_tui.runs.listing import LIVE, list_run
+from cifar_tui.runs.listing import list_run
 from cifar_tui.runs.sweep.asha import find_hopeless
 from cifar_tui.runs.sweep.plan import SweepPlan
 from cifar_tui.runs.sweep.processes import AdoptedProcess, MemberProcess, Workers, is_at_work, worker_of
-from cifar_tui.runs.sweep.results import ENDED, Member, member_of
+from cifar_tui.runs.sweep.results import ENDED, FAILED, Member, member_of
 from cifar_tui.runs.sweep.store import Outcome, member_folders, output_file, read_outcomes, write_outcomes
 
 _SIGNALLED = 128
@@ -83,7 +86,7 @@ class SweepScheduler:
         if owner.live:
             raise ConfigError(
                 f"sweep {self.plan.name!r} is already running in process {owner.pid} on {owner.host}; "
-                "see its runs with: cifar-tui runs"
+                f"see it with: cifar-tui sweep --show {self.plan.name}"
             )
         self._lock.acquire()
         self._outcomes = read_outcomes(self.folder)
@@ -141,13 +144,7 @@ class SweepScheduler:
     def members(self) -> dict[int, Member]:
         """Return all runs with their status."""
         self._folders = member_folders(self._checkpoints, self.plan.name, self._folders)
-        members = {}
-        for number in self.plan.numbers:
-            alive = number in self._at_work or is_at_work(self.folder, number)
-            folder = self._folders.get(number)
-            run = None if folder is None else list_run(folder)
-            members[number] = member_of(number, run, self._outcomes.get(number, Outcome()), alive=alive)
-        return members
+        return list_members(self.folder, self.plan, self._folders, self._outcomes)
 
     def _adopt(self) -> None:
         """Follow the runs that are at work already."""
@@ -172,7 +169,7 @@ class SweepScheduler:
         """Say how run `number` ended, and note what its folder does not say."""
         member = self.members()[number]
         name = self.plan.run_name(number)
-        if member.run is None and 0 < code < _SIGNALLED:
+        if 0 < code < _SIGNALLED and member.status not in FAILED:
             self._note(number, Outcome(error=self._last_words(number)))
             return
         killed = f", killed by {signal.Signals(-code).name}" if code < 0 else ""
@@ -230,6 +227,30 @@ class SweepScheduler:
             return
 
 
-def is_live(member: Member) -> bool:
-    """Whether a process works on `member`."""
-    return member.status in {*LIVE, "starting"}
+def list_members(
+    folder: Path, plan: SweepPlan, folders: Mapping[int, Path], outcomes: Mapping[int, Outcome]
+) -> dict[int, Member]:
+    """Return the runs of the sweep in `folder` with their status, given the `folders` that they have."""
+    members = {}
+    for number in plan.numbers:
+        run = list_run(folders[number]) if number in folders else None
+        outcome, alive = outcomes.get(number, Outcome()), is_at_work(folder, number)
+        members[number] = member_of(number, run, outcome, alive=alive)
+    return members
+
+
+def stop_sweep(folder: Path) -> None:
+    """Have the process that works on the sweep in `folder` stop: its runs save and end.
+
+    Raises:
+        ConfigError: none does, or it is on another machine.
+    """
+    owner = owner_of(folder)
+    if not owner.live or owner.pid is None:
+        raise ConfigError(f"sweep {folder.name} is not running")
+    if owner.host != socket.gethostname():
+        raise ConfigError(
+            f"sweep {folder.name} is running on {owner.host}; stop it there with: kill {owner.pid}"
+        )
+    with contextlib.suppress(ProcessLookupError):  # it has just ended
+        os.kill(owner.pid, signal.SIGTERM)

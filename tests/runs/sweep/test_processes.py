@@ -94,6 +94,7 @@ start_process([sys.executable, "-c", {SLEEP!r}], {{}}, Path({str(tmp_path)!r}), 
     with pytest.raises(BlockingIOError):
         LocalWorkers(tmp_path, lambda number, cores: ["true"], [Share()]).start(1, 0)
     pid = next(int(line) for line in _holders(tmp_path / "1.lock"))
+    assert os.getsid(pid) == pid, "the end of a terminal does not reach it"
     os.kill(pid, signal.SIGKILL)
     wait_until(lambda: not is_at_work(tmp_path, 1))
 

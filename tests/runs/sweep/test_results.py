@@ -89,6 +89,8 @@ def test_only_runs_that_are_done_count():
         ("paused", Outcome(), True, "paused"),
         ("crashed", Outcome(), False, "crashed"),
         ("failed", Outcome(), False, "failed"),
+        ("stopped", Outcome(error="no such file"), False, "failed"),
+        ("done", Outcome(error="no such file"), False, "done"),
     ],
 )
 def test_the_status_of_a_run_follows_from_its_folder_its_process_and_what_the_scheduler_noted(
