@@ -170,6 +170,15 @@ def test_a_setting_that_would_make_it_another_run_is_refused_with_both_values(fo
     assert str(refused.value) == f"run {folder.name} cannot be resumed {values}"
 
 
+@pytest.mark.parametrize("same", ["nets.py", "./nets.py", "inner/../nets.py", "../{name}/nets.py"])
+def test_another_way_to_write_the_file_of_a_net_is_no_other_net(folder, monkeypatch, same):
+    monkeypatch.chdir(folder)
+    own = OWN.replace(model=f"{folder / 'nets.py'}:Net")
+    write_config(folder, own)
+    wanted = own.replace(model=f"{same.format(name=folder.name)}:Net")
+    assert config_to_resume(folder, wanted) == own
+
+
 def test_a_run_is_not_resumed_with_fewer_epochs_than_it_has_trained(folder):
     write_summary(folder, RunSummary(epoch=3))
     assert "already in epoch 3; set epochs to at least 3" in refusal(folder, OWN.replace(epochs=2))

@@ -39,8 +39,8 @@ def _check_image_size(config: "TrainConfig", model: ModelSpec) -> None:
     if model.image_size not in {None, size}:
         others = ", ".join(name for name, spec in MODELS.items() if spec.image_size is None)
         raise ConfigError(
-            f"image_size {size} needs another model: {config.model} takes {model.image_size}×{model.image_size} "
-            f"pixels only; choose {others} or a net of your own",
+            f"image_size {size} needs another model: {config.model} takes "
+            f"{model.image_size}×{model.image_size} pixels only; choose {others} or a net of your own",
             field="image_size",
         )
     smallest = size * 3 // 4 if config.low_res_fraction else size

@@ -21,7 +21,7 @@ from cifar_tui.engine.data.class_names import class_names_in, listed
 from cifar_tui.engine.data.convert import SIDE
 from cifar_tui.engine.data.dataset import Dataset, ImageSplit
 from cifar_tui.engine.data.duplicates import duplicate_warnings
-from cifar_tui.engine.data.entries import shown
+from cifar_tui.engine.data.entries import canonical, shown
 from cifar_tui.engine.data.file_images import joined
 from cifar_tui.engine.data.notes import class_warnings
 from cifar_tui.engine.data.registry import Progress
@@ -210,7 +210,7 @@ def _labels(arrays: Mapping[str, _Array], suffix: str, count: int, where: str) -
         )
     labels = _decoded(labels)
     if labels.dtype.kind == "U":
-        return labels
+        return np.array([canonical(label) for label in labels.tolist()])
     if labels.dtype.kind not in "iu":
         raise DataUnavailableError(
             f"{name} in {where} is of type {labels.dtype}: save whole numbers or class names"

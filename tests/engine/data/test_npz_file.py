@@ -66,6 +66,14 @@ def test_pictures_keep_their_pixels_and_numbers_name_the_classes(path):
     assert dataset.validation is None
 
 
+def test_a_name_is_one_class_however_its_accents_are_encoded(path):
+    composed, decomposed = "caf\u00e9", "cafe\u0301"
+    labels = np.array([composed, decomposed, "tea"] * 4)
+    dataset = load(save(path, y_train=labels, y_test=labels[:6]))
+    assert dataset.class_names == (composed, "tea")
+    assert dataset.train.targets.tolist() == [0, 0, 1] * 4
+
+
 def test_channels_may_come_before_rows_which_is_said(path):
     dataset = load(save(path, x_train=PICTURES.transpose(0, 3, 1, 2)))
     assert torch.equal(dataset.train.images, channels_first(PICTURES))

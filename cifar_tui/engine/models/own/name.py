@@ -1,5 +1,6 @@
 """The setting that names a net of the user's: `FILE.py:NAME`. Imports no torch."""
 
+import os.path
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,9 +33,10 @@ def own_name(model: str) -> OwnName | None:
 
 
 def absolute_model(model: str) -> str:
-    """Return the setting `model` with the absolute path of its file, if it has one."""
+    """Return the setting `model` with the absolute path of its file, without "..", if it has one."""
     own = own_name(model)
-    return model if own is None else f"{own.file.absolute()}:{own.name}"
+    # Path.resolve would follow a link, which may lead to another file tomorrow
+    return model if own is None else f"{os.path.abspath(own.file)}:{own.name}"  # noqa: PTH100
 
 
 def short_model(model: str) -> str:
