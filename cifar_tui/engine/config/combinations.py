@@ -51,8 +51,8 @@ def _check_image_size(config: "TrainConfig", model: ModelSpec) -> None:
     if model.image_size not in {None, size}:
         others = ", ".join(name for name, spec in MODELS.items() if spec.image_size is None)
         raise ConfigError(
-            f"image_size {size} needs another model, such as {others} or a net of your own: {config.model} "
-            f"takes {model.image_size}×{model.image_size} pixels only",
+            f"image_size {size} needs another model: {config.model} takes "
+            f"{model.image_size}×{model.image_size} pixels only; choose {others} or a net of your own",
             field="image_size",
         )
     smallest = size * 3 // 4 if config.low_res_fraction else size

@@ -13,8 +13,8 @@ from cifar_tui.engine.errors import ConfigError
             {"image_size": 64},
             "image_size",
             (
-                "image_size 64 needs another model, such as resnet18, airbench-tiny, airbench-small, "
-                "airbench94, airbench95, airbench96 or a net of your own: net takes 32×32 pixels only"
+                "image_size 64 needs another model: net takes 32×32 pixels only; choose resnet18, "
+                "airbench-tiny, airbench-small, airbench94, airbench95, airbench96 or a net of your own"
             ),
         ),
         (
