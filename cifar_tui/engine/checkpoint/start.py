@@ -6,7 +6,7 @@ from pathlib import Path
 from torch import nn
 
 from cifar_tui.engine.checkpoint.classes import class_names_of_run
-from cifar_tui.engine.checkpoint.weights import load_into, load_weights, notes_on, unwrapped_states
+from cifar_tui.engine.checkpoint.weights import StateDict, load_into, load_weights, notes_on, unwrapped_states
 from cifar_tui.engine.errors import ConfigError
 from cifar_tui.engine.models.own.name import short_model
 from cifar_tui.engine.models.recognize import compare_to, template_of
@@ -19,6 +19,7 @@ def start_from(
     source: ModelSource,
     class_names: Sequence[str],
     *,
+    image_size: int,
     classes_of_file: Sequence[str] | None = None,
 ) -> str:
     """Give `net` the weights in the file at `path`, without those of the last layer if it has other classes.
@@ -28,6 +29,7 @@ def start_from(
         net: freshly initialized, on the CPU.
         source: what made it.
         class_names: those of the dataset.
+        image_size: height and width of its images, in pixels.
         classes_of_file: what the logits in the file stand for; None for what it, or its run, says.
 
     Returns:
@@ -38,16 +40,14 @@ def start_from(
     """
     file = load_weights(path)
     template = template_of(net)
-    compared = [
-        (unwrapped, compare_to(template, source.model, unwrapped.tensors))
-        for unwrapped in unwrapped_states(file, source)
-    ]
+    states = [_resized(unwrapped, source, image_size) for unwrapped in unwrapped_states(file, source)]
+    compared = [(state, compare_to(template, source.model, state.tensors)) for state in states]
     fits = [(unwrapped, comparison) for unwrapped, comparison in compared if not comparison.difference]
     if not fits:
         _, best = max(compared, key=lambda pair: pair[1].alike)
         raise ConfigError(
             f"weights '{path}' do not match the model {short_model(source.model)}: {best.difference}; set "
-            "another image_size, or weights to a file of this model",
+            "weights to a file of this model",
             field="weights",
         )
     taken, comparison = fits[0]
@@ -69,3 +69,8 @@ def start_from(
         "other classes than the dataset" if classes == ours else f"{classes:,} classes, the dataset {ours:,}"
     )
     return f"{said}; it has {others}: the last layer {template.layer} starts fresh"
+
+
+def _resized(state: StateDict, source: ModelSource, image_size: int) -> StateDict:
+    tensors, notes = source.resized(state.tensors, image_size)
+    return StateDict(tensors=dict(tensors), where=state.where, notes=(*state.notes, *notes))

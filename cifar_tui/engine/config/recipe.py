@@ -130,7 +130,7 @@ class RecipeSettings:
     )
     freeze: str = choice(
         "none",
-        "what keeps its weights and statistics; backbone: all but the last layer",
+        "what stays as it starts while the rest trains; backbone: all but the last layer",
         ("none", "backbone"),
         group=Group.WEIGHTS,
         later=True,

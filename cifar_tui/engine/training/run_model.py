@@ -111,7 +111,7 @@ class RunModel:
         with interrupted_when(self._cancelled):
             net = source.build(num_classes=num_classes, image_size=train.image_size)
         if not resumed:
-            self._start(net, class_names, pretrained=pretrained, weights=weights)
+            self._start(net, class_names, train.image_size, pretrained=pretrained, weights=weights)
         if config.freeze != "none":
             check_head(net, num_classes)
             self._log(freezing_sentence(net, config))
@@ -126,7 +126,15 @@ class RunModel:
                 check_net(source, net, train, self._config, num_classes=num_classes, precision="fp32")
         return net
 
-    def _start(self, net: nn.Module, class_names: Sequence[str], *, pretrained: bool, weights: str) -> None:
+    def _start(
+        self,
+        net: nn.Module,
+        class_names: Sequence[str],
+        image_size: int,
+        *,
+        pretrained: bool,
+        weights: str,
+    ) -> None:
         """Give a new net the weights to start from, if the settings name any."""
         if pretrained:
             self._say_loading("published weights")
@@ -137,7 +145,9 @@ class RunModel:
             path, names = user_path(weights), None
         else:
             return
-        self._log(start_from(path, net, self.loaded, class_names, classes_of_file=names))
+        self._log(
+            start_from(path, net, self.loaded, class_names, image_size=image_size, classes_of_file=names)
+        )
 
     def check_precision(self, setup: TrainingSetup, num_classes: int) -> None:
         """Try it in the precision of `setup`, if that is not what `build` tried.

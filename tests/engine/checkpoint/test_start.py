@@ -5,6 +5,7 @@ import re
 import pytest
 import safetensors.torch
 import torch
+from torchvision.models.vision_transformer import interpolate_embeddings
 
 from cifar_tui.engine.checkpoint.start import start_from
 from cifar_tui.engine.errors import ConfigError
@@ -20,7 +21,7 @@ def start(path, model, *, classes=CLASSES, classes_of_file=None):
     torch.manual_seed(7)
     net = source.build(num_classes=len(classes), image_size=32)
     before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
-    said = start_from(path, net, source, classes, classes_of_file=classes_of_file)
+    said = start_from(path, net, source, classes, image_size=32, classes_of_file=classes_of_file)
     return net.state_dict(), before, said
 
 
@@ -96,7 +97,7 @@ def test_an_own_nets_last_layer_starts_fresh_too(tmp_path):
     saved = source.build(num_classes=1000, image_size=32).state_dict()
     torch.save(saved, tmp_path / "w.pt")
     net = source.build(num_classes=3, image_size=32)
-    said = start_from(tmp_path / "w.pt", net, source, CLASSES)
+    said = start_from(tmp_path / "w.pt", net, source, CLASSES, image_size=32)
     assert "1,000 classes, the dataset 3: the last layer 4 starts fresh" in said
     assert torch.equal(net.state_dict()["0.weight"], saved["0.weight"])
 
@@ -127,6 +128,21 @@ def test_anything_else_that_does_not_fit_is_refused_with_the_first_name_that_dif
     assert e.value.field == "weights"
 
 
+def test_the_position_embeddings_of_a_vit_are_resized_as_torchvision_does_and_that_is_said(tmp_path):
+    source = library_model("torchvision:vit_b_32")
+    saved = source.build(num_classes=3, image_size=224).state_dict()
+    saved["encoder.pos_embedding"].normal_(generator=torch.Generator().manual_seed(3))
+    torch.save(saved, tmp_path / "w.pt")
+    net = source.build(num_classes=3, image_size=64)
+    said = start_from(tmp_path / "w.pt", net, source, CLASSES, image_size=64)
+    assert said.endswith("; position embeddings resized from 224×224 pixels")
+    expected = interpolate_embeddings(64, 32, dict(saved))["encoder.pos_embedding"]
+    assert torch.equal(net.state_dict()["encoder.pos_embedding"], expected)
+    assert expected.shape == (1, 5, 768)
+    same = source.build(num_classes=3, image_size=224)
+    assert "resized" not in start_from(tmp_path / "w.pt", same, source, CLASSES, image_size=224)
+
+
 def test_weights_that_are_not_finite_are_refused(tmp_path):
     saved = other("net", 3)
     saved["fc1.weight"][0, 0] = torch.nan
@@ -142,7 +158,7 @@ def test_statistics_of_batch_normalization_whose_updates_nobody_counted_are_not_
         saved["1.running_mean"].fill_(mean)
         torch.save(saved, tmp_path / "w.pt")
         net = source.build(num_classes=3, image_size=32)
-        said = start_from(tmp_path / "w.pt", net, source, CLASSES)
+        said = start_from(tmp_path / "w.pt", net, source, CLASSES, image_size=32)
         assert ("statistics that no training has updated" in said) is fresh
 
 
