@@ -200,7 +200,9 @@ def test_images_of_another_size_are_refused(folder):
 
 
 def test_every_setting_either_may_change_or_is_refused():
-    assert CHANGEABLE.keys() | OTHERS.keys() | {"preset", "model", "pretrained", "image_size"} == SETTINGS.keys()
+    assert (
+        CHANGEABLE.keys() | OTHERS.keys() | {"preset", "model", "pretrained", "image_size"} == SETTINGS.keys()
+    )
     assert CHANGEABLE.keys() == {name for name, field in SETTINGS.items() if field.metadata["resumable"]}
 
 
