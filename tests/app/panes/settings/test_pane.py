@@ -117,7 +117,9 @@ async def test_headings_fold_and_unfold_and_arrows_pass_them(fingers):
     await fingers.go("seed")
     await fingers.press("down")
     assert fingers.row == "Images"
-    await fingers.press("down", "down", "right", "down")
+    await fingers.press("down")
+    assert fingers.row == "Weights"
+    await fingers.press("down", "right", "down")
     assert fingers.row == "optimizer"
     await fingers.press("up", "enter", "down")
     assert fingers.row == "Schedule"
