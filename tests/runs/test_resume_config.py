@@ -201,7 +201,7 @@ def test_images_of_another_size_are_refused(folder):
 
 
 def test_every_setting_either_may_change_or_is_refused():
-    apart = {"preset", "model", "pretrained", "image_size"}
+    apart = {"preset", "model", "pretrained", "image_size", "optimizer_options"}
     assert CHANGEABLE.keys() | OTHERS.keys() | apart == SETTINGS.keys()
     assert CHANGEABLE.keys() == {name for name, field in SETTINGS.items() if field.metadata["resumable"]}
 

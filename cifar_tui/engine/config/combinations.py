@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 from cifar_tui.engine.errors import ConfigError
 from cifar_tui.engine.models.published.names import FORM, published_name
 from cifar_tui.engine.models.registry import MODELS, ModelSpec, model_spec
+from cifar_tui.engine.optim.registry import FORM as FORM_TORCH
+from cifar_tui.engine.optim.registry import torch_optimizer_name
 
 if TYPE_CHECKING:
     from cifar_tui.engine.config.schema import TrainConfig
@@ -17,6 +19,12 @@ def check_combinations(config: "TrainConfig") -> None:
         ConfigError: two of them cannot be combined.
     """
     model = model_spec(config.model)
+    if config.optimizer_options and torch_optimizer_name(config.optimizer) is None:
+        raise ConfigError(
+            f"optimizer_options {config.optimizer_options!r} needs optimizer {FORM_TORCH}, not "
+            f"{config.optimizer}",
+            field="optimizer_options",
+        )
     if config.optimizer == "nesterov" and config.momentum == 0:
         raise ConfigError("momentum 0.0 must be above 0 with optimizer nesterov", field="momentum")
     _check_image_size(config, model)

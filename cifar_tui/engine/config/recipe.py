@@ -20,7 +20,14 @@ from cifar_tui.engine.models.published.names import FORM as PUBLISHED
 from cifar_tui.engine.models.published.names import published_name
 from cifar_tui.engine.models.registry import MODELS, model_problem
 from cifar_tui.engine.optim.lr_schedule import LR_SCHEDULES
-from cifar_tui.engine.optim.registry import OPTIMIZERS
+from cifar_tui.engine.optim.registry import FORM as FORM_TORCH
+from cifar_tui.engine.optim.registry import (
+    OPTIMIZERS,
+    TORCH_SUGGESTIONS,
+    optimizer_problem,
+    options_problem,
+    torch_optimizer_name,
+)
 
 _MAX_SEED = 2**63 - 1
 
@@ -145,16 +152,29 @@ class RecipeSettings:
         used_if=lambda values: values["freeze"] != "none",
         later=True,
     )
-    optimizer: str = choice(
+    optimizer: str = setting(
         "sgd",
-        "sgd, nesterov, adamw, or muon (convolution filters only; Nesterov SGD for the rest)",
-        OPTIMIZERS,
+        "sgd, nesterov, adamw, muon (convolution filters only; Nesterov SGD for the rest), or torch:NAME, "
+        "one of torch.optim",
+        optimizer_problem,
+        choices=OPTIMIZERS,
+        others={FORM_TORCH: "one of torch.optim, such as torch:RMSprop"},
+        suggestions=TORCH_SUGGESTIONS,
         group=Group.OPTIMIZER,
+    )
+    optimizer_options: str = setting(
+        "",
+        "options of torch:NAME as in a call in Python, such as betas=(0.9, 0.95), eps=1e-6",
+        options_problem,
+        group=Group.OPTIMIZER,
+        words={"torch's own": ""},
+        used_if=lambda values: torch_optimizer_name(values["optimizer"]) is not None,
+        later=True,
     )
     momentum: float = setting(
         0.9,
         "share of the last update kept in the next; beta1 for adamw; for muon, that of convolution filters "
-        "(0.85 for the rest)",
+        "(0.85 for the rest); for torch:NAME, its option momentum",
         number(0, 1, below=True),
         group=Group.OPTIMIZER,
     )

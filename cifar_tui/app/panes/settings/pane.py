@@ -19,7 +19,6 @@ from cifar_tui.app.panes.settings.view import FormView
 from cifar_tui.app.widgets.pane import Pane
 from cifar_tui.engine.config.schema import SETTINGS, Setting, TrainConfig
 from cifar_tui.engine.config.text import setting_text
-from cifar_tui.engine.data.registry import PUBLISHED_PREFIX
 from cifar_tui.engine.errors import ConfigError
 
 _RATE = "learning_rate"
@@ -199,7 +198,8 @@ class SettingsPane(Pane, can_focus=True):
             if choice is None:
                 return
             if choice in others:  # typed next
-                self._form.write(name, PUBLISHED_PREFIX if choice.startswith(PUBLISHED_PREFIX) else "")
+                begin = choice.removesuffix("NAME")
+                self._form.write(name, begin if begin.islower() else "")
             else:
                 self._form.write(name, choice)
                 self._view.move(1)

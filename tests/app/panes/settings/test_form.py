@@ -81,6 +81,7 @@ def test_a_setting_without_effect_is_hidden_unless_it_is_wrong(
 
 def test_every_other_setting_is_shown(form: Form) -> None:
     hidden = {"ema_decay", "warmup_start_factor", "final_lr_factor", "pretrained", "freeze_epochs"}
+    hidden |= {"optimizer_options"}
     assert settings_of(form) == [name for name in SETTINGS if name not in hidden]
 
 
