@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from cifar_tui.engine.config.schema import SETTINGS
+from cifar_tui.engine.config.schema import LATER, SETTINGS
 from cifar_tui.engine.config.text import setting_text
 from cifar_tui.engine.data.registry import DOWNLOADED
 from cifar_tui.engine.disk.regular import read_regular
@@ -171,8 +171,8 @@ def delete_run(folder: Path) -> None:
 
 def compare_runs(runs: Sequence[ListedRun]) -> Comparison:
     """Compare the settings in which `runs` differ, and their results."""
-    configs = [run.config or {} for run in runs]
-    names = dict.fromkeys(name for config in configs for name in config)
+    configs = [{} if run.config is None else LATER | run.config for run in runs]
+    names = dict.fromkeys(name for run in runs for name in run.config or {})
     settings = {name: tuple(config.get(name) for config in configs) for name in names}
     if len(runs) > 1 and any(own_name(str(config.get("model"))) for config in configs):
         settings[_SOURCE] = tuple(kept_hash(run.folder)[:_HASH_DIGITS] for run in runs)

@@ -97,6 +97,11 @@ def test_every_setting_is_followed_and_saved_weights_are_evaluated_again_the_sam
         "translate": 2,
         "flip": "random",
         "cutout": 4,
+        "random_resized_crop": 0.5,
+        "color_jitter": 0.2,
+        "rand_augment": 3,
+        "mixup": 0.2,
+        "cutmix": 0.5,
         "image_size": 40,
         "normalization": "dataset",
         "low_res_fraction": 0.5,
@@ -112,7 +117,7 @@ def test_every_setting_is_followed_and_saved_weights_are_evaluated_again_the_sam
         "checkpoint_every_minutes": 1.0,
         "seed": 3,
     }
-    followed_elsewhere = {"preset", "compile", "backend", "pretrained"}
+    followed_elsewhere = {"preset", "compile", "backend", "pretrained", "optimizer_options"}
     assert recipe.keys() | {"data", "data_dir", "device"} == SETTINGS.keys() - followed_elsewhere
     run = Run(tmp_path, data=image_folder, **recipe)
     run.train()
@@ -215,6 +220,13 @@ def test_a_stop_while_loading_leaves_nothing(tmp_path, image_folder):
 def test_data_that_is_not_there_leaves_nothing(tmp_path):
     run = Run(tmp_path, data=tmp_path / "none")
     with pytest.raises(DataUnavailableError):
+        run.train()
+    assert not run.folder.exists()
+
+
+def test_an_option_that_torch_refuses_leaves_nothing(tmp_path, image_folder):
+    run = Run(tmp_path, data=image_folder, optimizer="torch:Adam", optimizer_options="beta=1")
+    with pytest.raises(ConfigError, match="did you mean 'betas'"):
         run.train()
     assert not run.folder.exists()
 

@@ -28,6 +28,7 @@ from cifar_tui.engine.models.load import load_model
 from cifar_tui.engine.models.own.name import short_model
 from cifar_tui.engine.models.published.weights import fetch_published_weights
 from cifar_tui.engine.models.source import ModelSource
+from cifar_tui.engine.optim.build import create_optimizer
 from cifar_tui.engine.training.build import TrainingSetup
 
 
@@ -122,6 +123,7 @@ class RunModel:
         with interrupted_when(self._cancelled):
             with source.running(ConfigError, net):
                 net = net.to(device)
+            create_optimizer(net, config)  # torch may refuse its options: say so before there is a folder
             if source.is_tried:
                 check_net(source, net, train, self._config, num_classes=num_classes, precision="fp32")
         return net
