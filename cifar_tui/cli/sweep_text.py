@@ -29,8 +29,8 @@ from cifar_tui.terminal.native_output import TerminalStream
 from cifar_tui.terminal.standard_streams import STDERR, follow_terminal_size
 
 _PROGRESS_SECONDS = 10.0
-_OTHER_LINES = 5
-"""Lines of a live table beside its rows: title, headings, notes, keys, and one for the prompt."""
+_OTHER_LINES = 2
+"""Lines of a live table beside its rows and what is said: headings, and one for the prompt."""
 
 
 class SweepView(Protocol):
@@ -68,16 +68,14 @@ class LiveTable:
     def show(self, plan: SweepPlan, members: Mapping[int, Member]) -> None:
         """Draw the table."""
         groups = group_members(plan, members)
-        room = max(1, self._console.height - _OTHER_LINES)
-        shown = ranked(groups)[:room]
-        notes = table_notes(plan, members)
-        if len(groups) > len(shown):
-            notes = [f"{len(groups) - len(shown)} more", *notes]
         title = Text.assemble(("sweep ", ""), (plan.name, "bold"), f": {counts_text(members)}")
-        lines = [Text(" · ".join(notes), "dim")] if notes else []
-        self._live.update(
-            Group(title, groups_table(plan, shown), *lines, Text(self.keys, "dim")), refresh=True
-        )
+        keys = Text(self.keys, "dim")
+        notes = Text(" · ".join(table_notes(plan, members)), "dim")
+        said = self._console.render_lines(Group(title, Text(f"{len(groups)} more · ") + notes, keys))
+        shown = ranked(groups)[: max(1, self._console.height - _OTHER_LINES - len(said))]
+        if len(groups) > len(shown):
+            notes = Text(f"{len(groups) - len(shown)} more · ", "dim") + notes
+        self._live.update(Group(title, groups_table(plan, shown), notes, keys), refresh=True)
 
 
 class StatusLines:

@@ -4,6 +4,10 @@ import pytest
 
 from cifar_tui.cli.parser import parse
 from cifar_tui.cli.sweep import build_plan
+from cifar_tui.engine.errors import ConfigError
+
+LARGE = ("epochs", "batch_size", "val_size", "seed")
+"""Settings that may be any of many numbers."""
 
 
 @pytest.fixture
@@ -58,6 +62,19 @@ def test_random_combinations_are_each_trained_with_every_seed(plan):
     assert len(set(rates)) == 6
     assert values(plan(*words, "--sweep-seed", "0"), "learning_rate", "seed") == rates
     assert values(plan(*words, "--sweep-seed", "1"), "learning_rate", "seed") != rates
+
+
+@pytest.mark.parametrize(
+    ("words", "runs"),
+    [
+        ("--random 1000000000 --set learning_rate=1e-4..1e-1", "1,000,000,000"),
+        ("--random 5000 --set learning_rate=1e-4..1e-1 --seeds 0-2", "15,000"),
+        (" ".join(f"--set {name}={','.join(map(str, range(1, 100)))}" for name in LARGE), "96,059,601"),
+    ],
+)
+def test_too_many_runs_are_refused_before_they_are_made(plan, words, runs):
+    with pytest.raises(ConfigError, match=f"a sweep has 1 to 10,000 runs, not {runs}: give fewer values"):
+        plan(*words.split())
 
 
 def test_stopping_hopeless_runs_is_by_thirds_unless_said_otherwise(plan):

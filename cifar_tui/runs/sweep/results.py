@@ -97,10 +97,11 @@ def member_of(number: int, run: ListedRun | None, outcome: Outcome, *, alive: bo
     status: MemberStatus
     error = outcome.error
     if run is None:
-        status = "starting" if alive else "failed" if error else "waiting"
+        settled: MemberStatus = "hopeless" if outcome.hopeless_at else "failed" if error else "waiting"
+        status = "starting" if alive else settled
         return Member(number=number, status=status, error="" if alive else error)
     status, error = run.state, run.summary.error if run.summary is not None else ""
-    if status not in LIVE and alive:
+    if status not in {*LIVE, "done"} and alive:
         status = "starting"  # it is being resumed, or has not got its lock yet
     elif status not in {*LIVE, "done"}:
         if outcome.hopeless_at:

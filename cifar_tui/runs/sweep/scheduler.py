@@ -18,7 +18,14 @@ from cifar_tui.runs.sweep.asha import find_hopeless
 from cifar_tui.runs.sweep.plan import SweepPlan
 from cifar_tui.runs.sweep.processes import AdoptedProcess, MemberProcess, Workers, is_at_work, worker_of
 from cifar_tui.runs.sweep.results import ENDED, FAILED, Member, member_of
-from cifar_tui.runs.sweep.store import Outcome, member_folders, output_file, read_outcomes, write_outcomes
+from cifar_tui.runs.sweep.store import (
+    Outcome,
+    member_folders,
+    output_file,
+    read_outcomes,
+    sweep_command,
+    write_outcomes,
+)
 
 _SIGNALLED = 128
 """Exit codes from here on are those of a process that a signal ended."""
@@ -82,13 +89,14 @@ class SweepScheduler:
             ConfigError: another process is.
             RunFailedError: the folder cannot be written.
         """
-        owner = owner_of(self.folder)
-        if owner.live:
+        try:
+            self._lock.acquire()
+        except ConfigError:
+            owner = owner_of(self.folder)
             raise ConfigError(
                 f"sweep {self.plan.name!r} is already running in process {owner.pid} on {owner.host}; "
-                f"see it with: cifar-tui sweep --show {self.plan.name}"
-            )
-        self._lock.acquire()
+                f"see it with: {sweep_command('--show', self.folder)}"
+            ) from None
         self._outcomes = read_outcomes(self.folder)
         members = self.members()
         again = {number for number, member in members.items() if member.status == "failed"}
@@ -99,9 +107,10 @@ class SweepScheduler:
             for number, member in members.items()
             if member.status not in ENDED and number not in settled
         )
-        if self._retry_failed:
+        if self._retry_failed and again:
             for number in again:
                 self._outcomes.pop(number, None)
+            write_outcomes(self.folder, self._outcomes)  # a retry that is interrupted has not failed
 
     def release(self) -> None:
         """Leave the sweep to others."""
@@ -150,7 +159,7 @@ class SweepScheduler:
         """Follow the runs that are at work already."""
         for number in self.plan.numbers:
             if self._lives(number):
-                process = AdoptedProcess(self.folder, number, partial(self._folder_of, number))
+                process = AdoptedProcess(partial(self._lives, number), partial(self._folder_of, number))
                 self._at_work[number] = (worker_of(self.folder, number), process)
 
     def _lives(self, number: int) -> bool:
@@ -172,7 +181,7 @@ class SweepScheduler:
         if 0 < code < _SIGNALLED and member.status not in FAILED:
             self._note(number, Outcome(error=self._last_words(number)))
             return
-        killed = f", killed by {signal.Signals(-code).name}" if code < 0 else ""
+        killed = f", killed by {_signal_name(-code)}" if code < 0 else ""
         problem = f": {member.error}" if member.error else killed
         how = "interrupted before it had a folder" if member.run is None else member.status
         self._say(f"run {name} ({self.plan.described(number)}): {how}{problem}")
@@ -189,6 +198,8 @@ class SweepScheduler:
         """Return the last sentence that the process of run `number` printed."""
         try:
             with output_file(self.folder, number).open("rb") as file:
+                size = file.seek(0, os.SEEK_END)
+                file.seek(max(0, size - _MOST_OUTPUT))
                 lines = file.read(_MOST_OUTPUT).decode(errors="replace").split("\n")
         except OSError:
             lines = []
@@ -207,7 +218,7 @@ class SweepScheduler:
         for number, rung in find_hopeless(
             self._curves, self._at_work.keys() - noted, eta=self.plan.eta
         ).items():
-            if rung < self.plan.config(number).epochs:
+            if max(self._curves[number]) < self.plan.config(number).epochs:  # else it is about to end
                 self._note(number, Outcome(hopeless_at=rung))
         for number, outcome in self._outcomes.items():
             if outcome.hopeless_at and number in self._at_work:
@@ -225,6 +236,10 @@ class SweepScheduler:
                     self._curves[number][event.epoch] = event.accuracy
         except OSError:  # it is not written yet, or not readable now
             return
+
+
+def _signal_name(number: int) -> str:
+    return signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
 
 
 def list_members(

@@ -5,6 +5,7 @@ hopeless, and why a run failed that could not say so itself. All else is read fr
 each of which has a file that says which run of which sweep it is: a sweep can be resumed after anything.
 """
 
+import contextlib
 import itertools
 import json
 import shutil
@@ -19,6 +20,7 @@ from cifar_tui.engine.atomic import disk_errors_explained, write_text_atomically
 from cifar_tui.engine.config.fields import suggestion
 from cifar_tui.engine.disk.regular import read_regular
 from cifar_tui.engine.errors import ConfigError
+from cifar_tui.runs.disk.hints import command
 from cifar_tui.runs.disk.membership import read_membership
 from cifar_tui.runs.disk.run_lock import owner_of
 from cifar_tui.runs.disk.store import check_name, is_run, read_name, run_folders
@@ -47,6 +49,11 @@ class Outcome:
 def sweeps_folder(checkpoints: Path) -> Path:
     """Return the folder of all sweeps."""
     return checkpoints / SWEEPS_FOLDER
+
+
+def sweep_command(options: str, folder: Path) -> str:
+    """Return `cifar-tui sweep OPTIONS NAME` for the sweep in `folder`."""
+    return command(f"sweep {options}", folder.parent.parent / folder.name)
 
 
 def log_file(folder: Path) -> Path:
@@ -81,20 +88,39 @@ def create_sweep(folder: Path, plan: SweepPlan) -> None:
         RunFailedError: it cannot be written.
     """
     checkpoints = folder.parent.parent
+    if plan.name in {".", ".."}:
+        raise ConfigError(f"the name {plan.name!r} is that of a folder; choose another --name")
     check_name(checkpoints, plan.run_name(len(plan.configs)))
     taken = {read_name(folder): folder.name for folder in run_folders(checkpoints)}
     for run in map(plan.run_name, plan.numbers):
         if run in taken:
             raise ConfigError(f"the name {run!r} belongs to run {taken[run]}; choose another --name")
+    if earlier := member_folders(checkpoints, plan.name, {}):  # its folder was removed, its runs were renamed
+        raise ConfigError(
+            f"run {min(earlier.values()).name} is of an earlier sweep {plan.name!r}; choose another --name"
+        )
     with disk_errors_explained(f"write '{folder / PLAN_FILE}'"):
-        try:
-            folder.mkdir(parents=True)
-        except FileExistsError:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        if not _make_folder(folder):
+            resume = sweep_command("--resume", folder)
             raise ConfigError(
-                f"there is a sweep {plan.name!r} already; resume it with: cifar-tui sweep --resume "
-                f"{plan.name}, or choose another --name"
-            ) from None
-        write_text_atomically(folder / PLAN_FILE, tomli_w.dumps(plan_to_values(plan)))
+                f"there is a sweep {plan.name!r} already; choose another --name, or resume it with: {resume}"
+            )
+        try:
+            write_text_atomically(folder / PLAN_FILE, tomli_w.dumps(plan_to_values(plan)))
+        except OSError:
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+            raise
+
+
+def _make_folder(folder: Path) -> bool:
+    """Make the folder of a sweep, or take one that was left without a plan; whether there was no sweep."""
+    try:
+        folder.mkdir()
+    except FileExistsError:
+        return folder.is_dir() and not any(folder.iterdir())
+    return True
 
 
 def delete_sweep(folder: Path) -> None:
