@@ -11,6 +11,9 @@ import pytest
 import torch
 from PIL import Image
 
+from cifar_tui.engine.config.schema import TrainConfig
+from cifar_tui.engine.models.load import library_model
+from cifar_tui.runs.disk.store import write_config
 from tests.cli.command import COMMAND, wait_until
 
 SIZE = 64
@@ -92,6 +95,24 @@ def move(folder, cli):
     """A copy of the weights outside of the folder of their run."""
     (cli.cwd / "w.pth").write_bytes((folder / "cifar_net.pth").read_bytes())
     return "w.pth"
+
+
+def test_a_run_without_its_last_pt_predicts_with_the_normalization_of_its_published_weights(
+    cli, photos, tmp_path
+):
+    name = "torchvision:squeezenet1_1"
+    run = tmp_path / "run"
+    run.mkdir()
+    torch.manual_seed(0)
+    torch.save(library_model(name).build(num_classes=3, image_size=32).state_dict(), run / "cifar_net.pth")
+
+    def predicted(**settings):
+        write_config(run, TrainConfig(model=name, **settings))
+        result = cli.run("predict", run / "cifar_net.pth", photos / "test" / "left" / "0.png", "--json")
+        assert result.returncode == 0, result.stderr
+        return json.loads(result.stdout)["predictions"]
+
+    assert predicted(pretrained=True) == predicted(normalization="imagenet") != predicted()
 
 
 @pytest.mark.parametrize(

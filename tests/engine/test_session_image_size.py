@@ -14,9 +14,9 @@ from torchvision import transforms
 
 from cifar_tui.engine.checkpoint.trained_on import TrainedOn, trained_on_in
 from cifar_tui.engine.config.schema import TrainConfig
-from cifar_tui.engine.data.normalization import TUTORIAL
+from cifar_tui.engine.data.normalization import IMAGENET, TUTORIAL
 from cifar_tui.engine.device.select import intra_op_threads, training_threads
-from cifar_tui.engine.errors import ConfigError
+from cifar_tui.engine.errors import ConfigError, DataUnavailableError
 from cifar_tui.engine.evaluation.predict import FilePredictor, load_classifier
 from cifar_tui.engine.evaluation.training_index import index_training_images
 from cifar_tui.engine.events import Alert, Evaluated, LossPoint, Message
@@ -167,6 +167,24 @@ def test_a_checkpoint_of_before_there_was_a_choice_has_inputs_from_minus_1_to_1(
     assert again.session.dataset.train.normalization == TUTORIAL
 
 
+def test_a_run_whose_images_cannot_be_read_any_more_is_saved_and_resumed_as_if_nothing_had_happened(start):
+    whole = start("whole")
+    whole.train()
+
+    def shorten(run, event):
+        if isinstance(event, LossPoint) and event.step == 4:
+            os.truncate(run.session.dataset.train.images.file.path, 0)
+
+    run = start("run", on_event=shorten)
+    with pytest.raises(DataUnavailableError) as raised:
+        run.train()
+    step = run.of(LossPoint)[-1].step
+    assert str(raised.value).startswith(f"saved at step {step}; cannot read the decoded images in '")
+    rest = start("run")
+    rest.train(resume_from=torch.load(run.folder / "last.pt", weights_only=True))
+    assert losses(run, rest) == losses(whole)
+
+
 @pytest.mark.parametrize("size", [None, 0, 64.0, True, 10_000])
 def test_a_size_that_no_run_has_is_not_known(size):
     state = {"config": {"image_size": size}, "scales": {}, "normalization": {"mean": 1}}
@@ -200,16 +218,17 @@ def test_plain_weights_are_taken_with_the_size_and_the_normalization_of_the_sett
     again = start("again", normalization="imagenet")
     report = again.session.evaluate_file(weights)
     assert (report.correct, report.loss) == (final.correct, final.loss)
-    assert any("assuming" in alert.text and "mean 0.485" in alert.text for alert in again.of(Alert))
+    assumed = "assuming images of 48×48 pixels, and inputs less mean 0.485"
+    assert any(assumed in alert.text for alert in again.of(Alert))
     other = start("other")
     assert other.session.evaluate_file(weights).loss != final.loss
     assert any("inputs from -1 to 1" in alert.text for alert in other.of(Alert))
     settings = {"model": run.session.config.model, "image_size": SIZE}
     paths = [photos / file for file in run.session.dataset.test_files]
-    classifier = load_classifier(weights, normalization="imagenet", class_names="abc", **settings)
+    classifier = load_classifier(weights, normalization=IMAGENET, class_names="abc", **settings)
     assert torch.equal(classified(classifier, paths), run.session.report.predicted)
     with pytest.raises(ConfigError, match="does not say the mean and deviation of its training images"):
-        load_classifier(weights, normalization="dataset", class_names="abc", **settings)
+        load_classifier(weights, normalization=None, class_names="abc", **settings)
 
 
 def test_the_nearest_images_are_searched_at_this_size(start):

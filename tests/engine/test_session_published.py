@@ -100,7 +100,8 @@ def test_weights_for_1000_classes_start_3_classes_with_the_backbone_frozen_first
     later = saved(resumed)
     assert changed(later, {**published, **state}) == set(later), "all of it has trained since"
     fresh = "it has 1,000 classes, the dataset 3: the last layer fc starts fresh"
-    assert f"starting from the weights in '{path}'; {fresh}" in logged(run)
+    inputs = "assuming that they were trained on inputs from -1 to 1 (normalization)"
+    assert f"starting from the weights in '{path}'; {fresh}; {inputs}" in logged(run)
     assert not any(fresh in line for line in logged(resumed))
     assert any("the last layer fc trains alone in epoch 1, 3,075 of 344,867" in line for line in logged(run))
     assert run.of(Alert) == []
@@ -121,6 +122,16 @@ def test_a_resume_in_either_phase_equals_the_uninterrupted_run(start, weights, s
     assert losses(stopped, resumed) == losses(whole)
     assert_same_bits(saved(resumed), saved(whole))
     assert resumed.of(Alert) == []
+
+
+def test_the_whitening_of_weights_is_kept_whatever_they_now_train_on(start):
+    settings = {"model": "airbench-tiny", "learning_rate": 1e-6}
+    first = start("a", **settings)
+    first.train()
+    weights = str(first.folder / "cifar_net.pth")
+    again = start("b", weights=weights, normalization="imagenet", **settings)
+    again.train()
+    assert torch.equal(saved(again)["whitening.weight"], saved(first)["whitening.weight"])
 
 
 @pytest.mark.parametrize("averaging", ["none", "ema", "lookahead"])
@@ -217,9 +228,10 @@ def test_without_a_network_pretrained_leaves_nothing_behind(start, server, monke
             r"^torchvision:alexnet does not take a training batch of 6 images of 32×32 pixels \(RuntimeE",
         ),
         ({"weights": "no.pth"}, r"^weights 'no\.pth' do not exist: set the path of a file$"),
+        ({"weights": "/usr"}, r"^weights '/usr' are a folder: set the path of a file in it, such as cifar_n"),
         ({"batch_size": 1}, r"a training batch of 1 image .*; set another image_size, batch_size or model$"),
     ],
-    ids=["too small", "no file", "one image"],
+    ids=["too small", "no file", "a folder", "one image"],
 )
 def test_what_cannot_train_is_refused_before_the_first_step(start, settings, sentence):
     run = start("a", **settings)

@@ -97,7 +97,7 @@ def build_training(
         ConfigError: a new run requests a backend, or compilation, that fails here.
     """
     net = net.to(train.targets.device)
-    if isinstance(net, Classifier):
+    if isinstance(net, Classifier) and not config.weights:  # of which all layers belong together
         net.init_from_images(train)
     if config.channels_last:
         net = net.to(memory_format=torch.channels_last)

@@ -88,7 +88,9 @@ def image_size_of(config: TrainConfig, trained_on: TrainedOn, alert: Callable[[s
 
 def normalized(dataset: Dataset, config: TrainConfig, trained_on: TrainedOn) -> Dataset:
     """Return `dataset` with the normalization of the training; that of the settings if it is not known."""
-    normalization = trained_on.normalization or choose_normalization(config, dataset.train)
+    normalization = (
+        trained_on.normalization or normalization_of(config) or measured_normalization(dataset.train)
+    )
     change = partial(replace, normalization=normalization)
     return replace(
         dataset,
@@ -98,11 +100,11 @@ def normalized(dataset: Dataset, config: TrainConfig, trained_on: TrainedOn) -> 
     )
 
 
-def choose_normalization(config: TrainConfig, train: ImageSplit) -> Normalization:
-    """The normalization that the settings name: that of published weights, or of the training images."""
+def normalization_of(config: TrainConfig) -> Normalization | None:
+    """The normalization that the settings name, maybe by `pretrained`; None if the images have to tell."""
     if _is_published(config):
         return published_normalization(config.model)
-    return named_normalization(config.normalization) or measured_normalization(train)
+    return named_normalization(config.normalization)
 
 
 def _is_published(config: TrainConfig) -> bool:

@@ -21,7 +21,7 @@ from cifar_tui.engine.device.random_state import randomness_kept, seed_everythin
 from cifar_tui.engine.disk.run_folder import RunFolder
 from cifar_tui.engine.errors import ConfigError
 from cifar_tui.engine.events import Alert, Event, Message, Phase, PhaseChanged
-from cifar_tui.engine.layout import MODEL_FILE
+from cifar_tui.engine.layout import MODEL_FILE, WEIGHTS_FILE
 from cifar_tui.engine.models.check import check_net
 from cifar_tui.engine.models.freezing import check_head, freezing_sentence
 from cifar_tui.engine.models.load import load_model
@@ -74,8 +74,8 @@ class RunModel:
             CancelledError: the user requested a stop.
         """
         weights = self._config.weights
-        if kept_in is None and weights and not exists(user_path(weights)):  # before images are decoded
-            raise ConfigError(f"weights {weights!r} do not exist: set the path of a file", field="weights")
+        if kept_in is None and weights:  # before images are decoded
+            _check_file(weights)
         with interrupted_when(self._cancelled):
             self.source, changes = load_model(
                 self._config.model,
@@ -112,7 +112,7 @@ class RunModel:
         with interrupted_when(self._cancelled):
             net = source.build(num_classes=num_classes, image_size=train.image_size)
         if not resumed:
-            self._start(net, class_names, train.image_size, pretrained=pretrained, weights=weights)
+            self._start(net, class_names, train, pretrained=pretrained, weights=weights)
         if config.freeze != "none":
             check_head(net, num_classes)
             self._log(freezing_sentence(net, config))
@@ -132,7 +132,7 @@ class RunModel:
         self,
         net: nn.Module,
         class_names: Sequence[str],
-        image_size: int,
+        train: ImageSplit,
         *,
         pretrained: bool,
         weights: str,
@@ -141,15 +141,13 @@ class RunModel:
         if pretrained:
             self._say_loading("published weights")
             published = fetch_published_weights(self._config.model, Progress(self._emit, self._cancelled))
-            path, names = published.path, published.class_names
+            path = published.path
         elif weights:
             self._say_loading("weights")
-            path, names = user_path(weights), None
+            path, published = user_path(weights), None
         else:
             return
-        self._log(
-            start_from(path, net, self.loaded, class_names, image_size=image_size, classes_of_file=names)
-        )
+        self._log(start_from(path, net, self.loaded, class_names, train=train, published=published))
 
     def check_precision(self, setup: TrainingSetup, num_classes: int) -> None:
         """Try it in the precision of `setup`, if that is not what `build` tried.
@@ -219,3 +217,18 @@ class RunModel:
 
     def _log(self, text: str) -> None:
         self._emit(Message(text=text))
+
+
+def _check_file(weights: str) -> None:
+    """Check that the setting `weights` names a file.
+
+    Raises:
+        ConfigError: it does not.
+    """
+    path, problem = user_path(weights), ""
+    if not exists(path):
+        problem = "do not exist: set the path of a file"
+    elif path.is_dir():
+        problem = f"are a folder: set the path of a file in it, such as {WEIGHTS_FILE}"
+    if problem:
+        raise ConfigError(f"weights {weights!r} {problem}", field="weights")

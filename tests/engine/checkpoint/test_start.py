@@ -8,21 +8,31 @@ import torch
 from torchvision.models.vision_transformer import interpolate_embeddings
 
 from cifar_tui.engine.checkpoint.start import start_from
+from cifar_tui.engine.data.dataset import ImageSplit
+from cifar_tui.engine.data.normalization import IMAGENET, TUTORIAL
 from cifar_tui.engine.errors import ConfigError
 from cifar_tui.engine.models.load import library_model, load_model
+from cifar_tui.engine.models.published.weights import PublishedWeights
+from tests.engine.checkpoint.made_state import sound_state
 from tests.engine.models.own.nets import FUNCTION, write_net
 
 CLASSES = ("blue", "green", "red")
 
 
-def start(path, model, *, classes=CLASSES, classes_of_file=None):
+def start(path, model, *, published=None):
     """A fresh net, what it was before, and what was said."""
     source = library_model(model)
     torch.manual_seed(7)
-    net = source.build(num_classes=len(classes), image_size=32)
+    net = source.build(num_classes=len(CLASSES), image_size=32)
     before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
-    said = start_from(path, net, source, classes, image_size=32, classes_of_file=classes_of_file)
+    said = start_from(path, net, source, CLASSES, train=images(32), published=published)
     return net.state_dict(), before, said
+
+
+def images(size, normalization=TUTORIAL):
+    """Training images, of which no pixel counts."""
+    pixels = torch.zeros(1, 3, size, size, dtype=torch.uint8)
+    return ImageSplit(images=pixels, targets=torch.zeros(1, dtype=torch.int64), normalization=normalization)
 
 
 def other(model, classes):
@@ -46,7 +56,7 @@ def test_the_last_layer_starts_fresh_for_other_classes_and_everything_else_does_
     saved = other(model, 1000)
     torch.save(saved, tmp_path / "w.pt")
     net, before, said = start(tmp_path / "w.pt", model)
-    assert said.endswith(f"; it has 1,000 classes, the dataset 3: the last layer {head} starts fresh")
+    assert f"; it has 1,000 classes, the dataset 3: the last layer {head} starts fresh; assuming" in said
     for name, tensor in net.items():
         expected = before if name.startswith(f"{head}.") else saved
         assert torch.equal(tensor, expected[name]), name
@@ -88,8 +98,43 @@ def test_as_many_classes_of_other_names_or_in_another_order_are_other_classes(tm
 
 def test_published_weights_have_the_classes_they_were_published_with(tmp_path):
     torch.save(other("net", 3), tmp_path / "w.pt")
-    _, _, said = start(tmp_path / "w.pt", "net", classes_of_file=("tench", "goldfish", "great white shark"))
+    names = ("tench", "goldfish", "great white shark")
+    published = PublishedWeights(path=tmp_path / "w.pt", class_names=names, normalization=TUTORIAL)
+    _, _, said = start(tmp_path / "w.pt", "net", published=published)
     assert "it has other classes than the dataset" in said
+
+
+WORDS = "inputs less mean 0.485 0.456 0.406, divided by deviation 0.229 0.224 0.225 (normalization)"
+
+
+@pytest.mark.parametrize(
+    ("trained_with", "ours", "said"),
+    [
+        (None, IMAGENET, f"; assuming that they were trained on {WORDS}"),
+        (TUTORIAL, IMAGENET, f"; they were trained on inputs from -1 to 1, and train now on {WORDS}"),
+        (IMAGENET, IMAGENET, ""),
+    ],
+)
+@pytest.mark.parametrize("where", ["in the file", "in its run", "published"])
+def test_other_inputs_than_those_of_the_weights_are_said(tmp_path, trained_with, ours, said, where):
+    path, published = tmp_path / "w.pt", None
+    known = {} if trained_with is None else {"normalization": trained_with.to_dict()}
+    if where == "published":
+        torch.save(other("net", 3), path)
+        if trained_with is not None:
+            published = PublishedWeights(path=path, class_names=CLASSES, normalization=trained_with)
+    elif where == "in its run":
+        torch.save(other("net", 3), path)
+        torch.save(sound_state(class_names=list(CLASSES)) | known, tmp_path / "last.pt")
+        if known:
+            (tmp_path / "config.toml").touch()
+    else:
+        state = sound_state(class_names=list(CLASSES)) | {"model": other("net", 3)}
+        torch.save(state | known if known else state["model"], path)
+    net = library_model("net").build(num_classes=3, image_size=32)
+    train = images(32, ours)
+    found = start_from(path, net, library_model("net"), CLASSES, train=train, published=published)
+    assert found == f"starting from the weights in '{path}'{said}"
 
 
 def test_an_own_nets_last_layer_starts_fresh_too(tmp_path):
@@ -97,7 +142,7 @@ def test_an_own_nets_last_layer_starts_fresh_too(tmp_path):
     saved = source.build(num_classes=1000, image_size=32).state_dict()
     torch.save(saved, tmp_path / "w.pt")
     net = source.build(num_classes=3, image_size=32)
-    said = start_from(tmp_path / "w.pt", net, source, CLASSES, image_size=32)
+    said = start_from(tmp_path / "w.pt", net, source, CLASSES, train=images(32))
     assert "1,000 classes, the dataset 3: the last layer 4 starts fresh" in said
     assert torch.equal(net.state_dict()["0.weight"], saved["0.weight"])
 
@@ -134,13 +179,13 @@ def test_the_position_embeddings_of_a_vit_are_resized_as_torchvision_does_and_th
     saved["encoder.pos_embedding"].normal_(generator=torch.Generator().manual_seed(3))
     torch.save(saved, tmp_path / "w.pt")
     net = source.build(num_classes=3, image_size=64)
-    said = start_from(tmp_path / "w.pt", net, source, CLASSES, image_size=64)
-    assert said.endswith("; position embeddings resized from 224×224 pixels")
+    said = start_from(tmp_path / "w.pt", net, source, CLASSES, train=images(64))
+    assert "; position embeddings resized from 224×224 pixels; assuming" in said
     expected = interpolate_embeddings(64, 32, dict(saved))["encoder.pos_embedding"]
     assert torch.equal(net.state_dict()["encoder.pos_embedding"], expected)
     assert expected.shape == (1, 5, 768)
     same = source.build(num_classes=3, image_size=224)
-    assert "resized" not in start_from(tmp_path / "w.pt", same, source, CLASSES, image_size=224)
+    assert "resized" not in start_from(tmp_path / "w.pt", same, source, CLASSES, train=images(224))
 
 
 def test_weights_that_are_not_finite_are_refused(tmp_path):
@@ -158,7 +203,7 @@ def test_statistics_of_batch_normalization_whose_updates_nobody_counted_are_not_
         saved["1.running_mean"].fill_(mean)
         torch.save(saved, tmp_path / "w.pt")
         net = source.build(num_classes=3, image_size=32)
-        said = start_from(tmp_path / "w.pt", net, source, CLASSES, image_size=32)
+        said = start_from(tmp_path / "w.pt", net, source, CLASSES, train=images(32))
         assert ("statistics that no training has updated" in said) is fresh
 
 

@@ -25,10 +25,12 @@ class PublishedWeights:
     Attributes:
         path: of their file.
         class_names: what their logits stand for.
+        normalization: of the inputs that they were trained with.
     """
 
     path: Path
     class_names: tuple[str, ...]
+    normalization: Normalization
 
 
 def fetch_published_weights(model: str, progress: Progress) -> PublishedWeights:
@@ -60,7 +62,11 @@ def fetch_published_weights(model: str, progress: Progress) -> PublishedWeights:
         check_file(file, path, progress)
     else:
         fetch_file(file, folder, progress)
-    return PublishedWeights(path=path, class_names=tuple(weights.meta["categories"]))
+    return PublishedWeights(
+        path=path,
+        class_names=tuple(weights.meta["categories"]),
+        normalization=published_normalization(model),
+    )
 
 
 def published_normalization(model: str) -> Normalization:
