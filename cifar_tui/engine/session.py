@@ -182,11 +182,8 @@ class Session:
             advice = f"lower batch_size (now {config.batch_size:,}), or choose another device"
         with out_of_memory_explained(device, advice), intra_op_threads(threads):
             # 2. define the network, 3. the loss and the optimizer
-            net = self._model.build(config, train, dataset.class_names, resumed=resumed is not None)
+            setup = self._build(config, choice, train, create_folder=create_folder, resumed=resumed)
             folder = create_folder()
-            with self._model.preparing():
-                setup = self._build(config, choice, net, train, resumed, folder.path / LAST_FILE)
-            self._model.check_precision(setup, len(dataset.class_names))
             provenance = describe_provenance(
                 dataset, describe_device(device), threads, setup.choice.identity, self._model.loaded.hash
             )
@@ -244,32 +241,40 @@ class Session:
         self,
         config: TrainConfig,
         choice: BackendChoice,
-        net: nn.Module,
         train: ImageSplit,
-        resumed: Mapping[str, Any] | None,
-        last: Path,
+        *,
+        create_folder: Callable[[], RunFolder] | None = None,
+        resumed: Mapping[str, Any] | None = None,
     ) -> TrainingSetup:
+        """Build the net, create the folder of the run if it has one, and build what trains the net."""
         if self.dataset is None:
             raise AssertionError("images are loaded before a model is built")
-        if choice.backend.name != "eager" or compiles(config, train.targets.device):
-            self._emit(PhaseChanged(phase=Phase.LOADING, message="compiling the training step"))
-        precision = None
-        # another device type may not support this precision, or not gain from it
-        if resumed is not None and same_kind_of_device(resumed["provenance"], train.targets.device):
-            precision = precision_of(resumed["steps"])
-        with gc_frozen():  # imports what an optimizer needs of PyTorch
-            setup = build_training(
-                config,
-                choice,
-                num_classes=len(self.dataset.class_names),
-                train=train,
-                log=self._log,
-                cancelled=lambda: self.control.stop_requested,
-                resumed_precision=precision,
-                restore=None if resumed is None else lambda setup: load_state(setup, resumed, last),
-                net=net,
-            )
-        self._log(setup.choice.sentence())
+        class_names, device = self.dataset.class_names, train.targets.device
+        net = self._model.build(config, train, class_names, resumed=resumed is not None)
+        last = None if create_folder is None else create_folder().path / LAST_FILE
+        precision = restore = None
+        if resumed is not None and last is not None:
+            restore = partial(load_state, state=resumed, path=last)
+            # another device type may not support this precision, or not gain from it
+            if same_kind_of_device(resumed["provenance"], device):
+                precision = precision_of(resumed["steps"])
+        with self._model.preparing():
+            if choice.backend.name != "eager" or compiles(config, device):
+                self._emit(PhaseChanged(phase=Phase.LOADING, message="compiling the training step"))
+            with gc_frozen():  # imports what an optimizer needs of PyTorch
+                setup = build_training(
+                    config,
+                    choice,
+                    num_classes=len(class_names),
+                    train=train,
+                    log=self._log,
+                    cancelled=lambda: self.control.stop_requested,
+                    resumed_precision=precision,
+                    restore=restore,
+                    net=net,
+                )
+            self._log(setup.choice.sentence())
+        self._model.check_precision(setup, len(class_names))
         return setup
 
     def evaluate_file(

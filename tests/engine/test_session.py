@@ -105,6 +105,11 @@ def test_every_setting_is_followed_and_saved_weights_are_evaluated_again_the_sam
         "image_size": 40,
         "normalization": "dataset",
         "low_res_fraction": 0.5,
+        "random_resized_crop": 0.5,
+        "rand_augment": 5,
+        "color_jitter": 0.2,
+        "mixup": 0.2,
+        "cutmix": 1.0,
         "tta": "mirror+translate",
         "precision": "auto",
         "channels_last": True,
@@ -283,7 +288,9 @@ def test_outputs_that_are_not_finite_on_the_way_are_an_alert_and_no_accuracy(
     run = Run(tmp_path, data=image_folder, model="airbench-tiny", on_event=spoil, **settings)
     run.nets = []
     build = run.session._build
-    run.session._build = lambda *args: run.nets.append((setup := build(*args)).net) or setup
+    run.session._build = lambda *args, **options: (
+        run.nets.append((setup := build(*args, **options)).net) or setup
+    )
     assert run.train().completed
     assert [alert.text for alert in run.of(Alert)] == [said]
     assert [event.final for event in run.of(Evaluated)] == [True]

@@ -1,4 +1,4 @@
-"""Torchvision's random transforms of training images, one by one, and its mixing of batches, all seeded.
+"""Torchvision's random transforms of training images, and its mixing of batches, all seeded.
 
 The transforms draw from torch's global generator of the CPU, which is put back: the order of the images and a
 net's dropout stay those of a training without them. Imports torchvision only where one is set.
@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+
+from cifar_tui.engine.training.batch_transforms import jittered, resized_crops
 
 _ASPECT = (3 / 4, 4 / 3)
 _HUE_SHARE = 1 / 4
@@ -41,27 +43,34 @@ class Transforms:
     def apply(self, images: Tensor, seeds: Tensor) -> Tensor:
         """Change each of `images`, uint8 (B, 3, S, S), as torchvision does after seeding with its own seed.
 
+        RandAugment is to the bit, crop and jitter within the tolerance of `batch_transforms`.
+
         Args:
             images: on any device.
             seeds: int64 (B,), on any device.
         """
+        from torchvision import transforms
         from torchvision.transforms import v2
 
-        steps: list[torch.nn.Module] = []
+        draws = _Draws(seeds)
         if self.random_resized_crop:
-            scale = (self.random_resized_crop, 1.0)
-            steps.append(v2.RandomResizedCrop(images.shape[-1], scale=scale, ratio=_ASPECT))
+            crop, scale = transforms.RandomResizedCrop.get_params, [self.random_resized_crop, 1.0]
+            boxes = torch.tensor([crop(images[0], scale, list(_ASPECT)) for _ in draws])
+            images = resized_crops(images, boxes)
         if self.rand_augment:
-            steps.append(v2.RandAugment(_OPERATIONS, self.rand_augment))
+            augment = v2.RandAugment(_OPERATIONS, self.rand_augment)
+            images = torch.stack([augment(images[index]) for index in draws])
         if self.color_jitter:
-            strength = self.color_jitter
-            steps.append(v2.ColorJitter(strength, strength, strength, strength * _HUE_SHARE))
-        change = v2.Compose(steps)
-        changed = []
-        for image, seed in zip(images, seeds.tolist(), strict=True):
-            with _seeded(seed):
-                changed.append(change(image))
-        return torch.stack(changed)
+            jitter, (factors, hues) = transforms.ColorJitter.get_params, self._jitter_ranges()
+            drawn = [jitter(factors, factors, factors, hues) for _ in draws]
+            orders = torch.stack([order for order, *_ in drawn])
+            images = jittered(images, orders, torch.tensor([values for _, *values in drawn]))
+        return images
+
+    def _jitter_ranges(self) -> tuple[list[float], list[float]]:
+        """The least and the largest factor of brightness, contrast and saturation, and turn of the hue."""
+        hue = self.color_jitter * _HUE_SHARE
+        return [1 - self.color_jitter, 1 + self.color_jitter], [-hue, hue]
 
 
 def mixing(*, mixup: float, cutmix: float, num_classes: int) -> Mix | None:
@@ -98,6 +107,24 @@ def mixed_batches(
 def dominant(targets: Tensor) -> Tensor:
     """The class of each image, int64 (B,): of mixed ones that with the larger share."""
     return targets.argmax(dim=1) if targets.is_floating_point() else targets
+
+
+class _Draws:
+    """The random numbers of each image: one transform after the other continues to draw from them."""
+
+    def __init__(self, seeds: Tensor) -> None:
+        self._states = [torch.Generator().manual_seed(seed).get_state() for seed in seeds.tolist()]
+
+    def __iter__(self) -> Iterator[int]:
+        """Yield the index of each image, while torch's global generator draws its numbers."""
+        before = torch.get_rng_state()
+        try:
+            for index, state in enumerate(self._states):
+                torch.set_rng_state(state)
+                yield index
+                self._states[index] = torch.get_rng_state()
+        finally:
+            torch.set_rng_state(before)
 
 
 @contextmanager
