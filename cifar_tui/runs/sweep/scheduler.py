@@ -65,6 +65,7 @@ class SweepScheduler:
         self._lock = RunLock(folder)
         self._outcomes: dict[int, Outcome] = {}
         self._folders: dict[int, Path] = {}
+        self._done: dict[int, Member] = {}  # which need not be read every second
         self._at_work: dict[int, tuple[int, MemberProcess]] = {}
         self._readers: dict[int, EventReader] = {}
         self._curves: dict[int, dict[int, float]] = {}
@@ -153,7 +154,18 @@ class SweepScheduler:
     def members(self) -> dict[int, Member]:
         """Return all runs with their status."""
         self._folders = member_folders(self._checkpoints, self.plan.name, self._folders)
-        return list_members(self.folder, self.plan, self._folders, self._outcomes)
+        done = {
+            number: member
+            for number, member in self._done.items()
+            if member.run is not None and self._folders.get(number) == member.run.folder
+        }
+        members = list_members(self.folder, self.plan, self._folders, self._outcomes, done)
+        self._done = {
+            number: member
+            for number, member in members.items()
+            if member.status == "done" and number not in self._at_work
+        }
+        return members
 
     def _adopt(self) -> None:
         """Follow the runs that are at work already."""
@@ -243,11 +255,26 @@ def _signal_name(number: int) -> str:
 
 
 def list_members(
-    folder: Path, plan: SweepPlan, folders: Mapping[int, Path], outcomes: Mapping[int, Outcome]
+    folder: Path,
+    plan: SweepPlan,
+    folders: Mapping[int, Path],
+    outcomes: Mapping[int, Outcome],
+    known: Mapping[int, Member],
 ) -> dict[int, Member]:
-    """Return the runs of the sweep in `folder` with their status, given the `folders` that they have."""
+    """Return the runs of the sweep in `folder` with their status.
+
+    Args:
+        folder: the folder of the sweep.
+        plan: its plan.
+        folders: the folders that its runs have.
+        outcomes: what its scheduler has noted.
+        known: runs that need not be read.
+    """
     members = {}
     for number in plan.numbers:
+        if number in known:
+            members[number] = known[number]
+            continue
         run = list_run(folders[number]) if number in folders else None
         outcome, alive = outcomes.get(number, Outcome()), is_at_work(folder, number)
         members[number] = member_of(number, run, outcome, alive=alive)
