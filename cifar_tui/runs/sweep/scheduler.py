@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
-from cifar_tui.engine.errors import ConfigError
+from cifar_tui.engine.errors import ConfigError, RunFailedError
 from cifar_tui.engine.events import Validated
 from cifar_tui.runs.disk.event_log import EventReader
 from cifar_tui.runs.disk.run_lock import RunLock, owner_of
@@ -130,11 +130,7 @@ class SweepScheduler:
         self._stopping = True
 
     def step(self) -> None:
-        """Note which runs have ended, stop hopeless ones, and start runs on the workers that are free.
-
-        Raises:
-            RunFailedError: what is known of the runs cannot be written.
-        """
+        """Note which runs have ended, stop hopeless ones, and start runs on the workers that are free."""
         for number, (_, process) in list(self._at_work.items()):
             code = process.exit_code()
             if code is not None:
@@ -200,7 +196,10 @@ class SweepScheduler:
 
     def _note(self, number: int, outcome: Outcome) -> None:
         self._outcomes[number] = outcome
-        write_outcomes(self.folder, self._outcomes)
+        try:
+            write_outcomes(self.folder, self._outcomes)
+        except RunFailedError as error:  # written with the next one; the other runs need not stop
+            self._say(str(error))
         what = f"failed: {outcome.error}"
         if outcome.hopeless_at:
             what = f"hopeless after epoch {outcome.hopeless_at}, stopping it"

@@ -1,6 +1,7 @@
 """The scheduler of a sweep: what it takes over, whom it judges, and what it notes."""
 
 import os
+import resource
 import shutil
 import signal
 
@@ -176,6 +177,27 @@ def test_a_run_that_fails_without_a_folder_is_noted_with_the_last_it_has_printed
     sweep.step()
     assert read_outcomes(sweep.folder) == {1: Outcome(error="no such file")}
     assert said == ["run rates-1 (lr 0.1, seed 0): failed: no such file"]
+
+
+def test_a_disk_that_is_full_stops_no_sweep(take_over, workers, said):
+    workers.count = 1
+    sweep = take_over(made_plan(rates=(0.1,), seeds=(0, 1)))
+    sweep.step()
+    output_file(sweep.folder, 1).write_text("cifar-tui: no such file\n")
+    workers.started[1].code = 3
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
+    try:
+        sweep.step()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert sorted(workers.started) == [1, 2]
+    assert "outcomes.json': File too large; free disk space" in said[0]
+    assert sweep.members()[1].error == "no such file"
+    assert read_outcomes(sweep.folder) == {}
+    workers.started[2].code = 3
+    sweep.step()
+    assert sorted(read_outcomes(sweep.folder)) == [1, 2]
 
 
 @pytest.mark.parametrize(
