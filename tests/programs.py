@@ -20,6 +20,11 @@ _FORKSERVER.set_forkserver_preload(
 )
 
 
+def fork_server():
+    """The context of processes that are forked from one that has imported torch."""
+    return _FORKSERVER
+
+
 class ExecutedProgram:
     """The program `command` in a pseudo-terminal.
 

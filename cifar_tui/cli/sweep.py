@@ -223,7 +223,7 @@ def _how_to_continue(folder: Path) -> str:
 def _show(folder: Path, plan: SweepPlan, *, as_json: bool) -> int:
     """Print the table of a sweep as it is now, and return the exit code."""
     folders = member_folders(folder.parent.parent, plan.name, {})
-    members = list_members(folder, plan, folders, read_outcomes(folder))
+    members = list_members(folder, plan, folders, read_outcomes(folder), known={})
     _print_results(plan, members, as_json=as_json)
     print_message(f"cifar-tui: sweep {plan.name}: {counts_text(members)}")
     return 0

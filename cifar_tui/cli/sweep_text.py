@@ -9,8 +9,9 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from cifar_tui.cli.console import SafeConsole, plain_table
+from cifar_tui.cli.console import ENDLESS, SafeConsole, plain_table
 from cifar_tui.cli.output import print_message
+from cifar_tui.engine.text import cell_width, cut
 from cifar_tui.runs.comparison import BEST_MARK
 from cifar_tui.runs.listing import setting_cell
 from cifar_tui.runs.sweep.plan import SweepPlan
@@ -24,7 +25,7 @@ from cifar_tui.runs.sweep.results import (
     spread_text,
     status_counts,
 )
-from cifar_tui.runs.table import heading_of
+from cifar_tui.runs.table import GAP, heading_of
 from cifar_tui.terminal.native_output import TerminalStream
 from cifar_tui.terminal.standard_streams import STDERR, follow_terminal_size
 
@@ -75,7 +76,9 @@ class LiveTable:
         shown = ranked(groups)[: max(1, self._console.height - _OTHER_LINES - len(said))]
         if len(groups) > len(shown):
             notes = Text(f"{len(groups) - len(shown)} more · ", "dim") + notes
-        self._live.update(Group(title, groups_table(plan, shown), notes, keys), refresh=True)
+        self._live.update(
+            Group(title, groups_table(plan, shown, width=self._console.width), notes, keys), refresh=True
+        )
 
 
 class StatusLines:
@@ -103,12 +106,11 @@ def ranked(groups: Sequence[SweepGroup]) -> list[SweepGroup]:
     return sorted(groups, key=lambda group: -group.validation.mean if group.validation is not None else 1.0)
 
 
-def groups_table(plan: SweepPlan, groups: Sequence[SweepGroup]) -> Table:
-    """Return a table with a row for each of the `groups`."""
+def groups_table(plan: SweepPlan, groups: Sequence[SweepGroup], *, width: int = ENDLESS) -> Table:
+    """Return a table with a row for each of the `groups`; their states are cut to fit into `width` cells."""
     has_validation = any(config.val_size for config in plan.configs)
-    headings = [("", False), *((heading_of(name), True) for name in plan.varied)]
-    headings += [("runs", True), *([("val %", True)] if has_validation else []), ("test %", True)]
-    table = plain_table((heading, 0, right) for heading, right in [*headings, ("state", False)])
+    headings = ["", *map(heading_of, plan.varied), "runs", *(["val %"] if has_validation else []), "test %"]
+    rows = []
     for group in groups:
         done = sum(member.status == "done" for member in group.members)
         cells = [BEST_MARK if group.best else " "]
@@ -117,8 +119,17 @@ def groups_table(plan: SweepPlan, groups: Sequence[SweepGroup]) -> Table:
             f"{done}/{len(group.members)}",
             *([spread_text(group.validation)] if has_validation else []),
         ]
-        cells += [spread_text(group.test), _state(plan, group)]
-        table.add_row(*(Text(cell, "bold green" if group.best else "") for cell in cells))
+        rows.append([*cells, spread_text(group.test)])
+    widths = [max(map(cell_width, column)) for column in zip(headings, *rows, strict=True)]
+    columns = [
+        (heading, cells, index > 0)
+        for index, (heading, cells) in enumerate(zip(headings, widths, strict=True))
+    ]
+    table = plain_table([*columns, ("state", 0, False)])
+    room = max(1, width - sum(widths) - GAP * len(widths))
+    for group, cells in zip(groups, rows, strict=True):
+        style = "bold green" if group.best else ""
+        table.add_row(*(Text(cell, style) for cell in [*cells, cut(_state(plan, group), room)]))
     return table
 
 

@@ -8,13 +8,18 @@ import json
 import os
 import select
 import signal
+import socket
 import sys
+import termios
 import threading
 import time
 import traceback
 from pathlib import Path
 
 from cifar_tui.cli.sweep_member import train_member
+from cifar_tui.engine.events import LossPoint
+from cifar_tui.engine.layout import EVENTS_FILE
+from cifar_tui.runs.disk.event_log import read_events
 from cifar_tui.runs.disk.membership import read_membership
 from cifar_tui.runs.disk.run_lock import owner_of
 from cifar_tui.runs.listing import list_run
@@ -22,7 +27,7 @@ from cifar_tui.runs.sweep.processes import lock_process
 from cifar_tui.runs.sweep.store import output_file
 from cifar_tui.terminal.signals import STOP_SIGNALS
 from tests.cli.command import wait_until
-from tests.programs import ForkedProgram, stream
+from tests.programs import ForkedProgram, fork_server, stream
 
 FORK = """
 from cifar_tui.runs.sweep import processes
@@ -66,28 +71,88 @@ def fork_process(command, environment, folder, number, worker):
     """Do what `processes.start_process` does, without a new interpreter."""
     lock = lock_process(folder, number, worker)
     pid = os.fork()
-    if pid:
-        os.close(lock)
-        return ForkedProcess(pid)
+    if pid == 0:
+        with output_file(folder, number).open("wb") as output:
+            _become_member(command[3:], output.fileno(), lock)
+    os.close(lock)
+    return ForkedProcess(pid)
+
+
+def _become_member(words, output, *kept):
+    """Train the run that `words` name in this process, which prints to `output`; never returns."""
     code = 1
     try:
         os.setsid()
-        for signal_number in (*STOP_SIGNALS, signal.SIGHUP):
-            signal.signal(signal_number, signal.SIG_DFL)
+        for number in (*STOP_SIGNALS, signal.SIGHUP):
+            signal.signal(number, signal.SIG_DFL)
+        os.dup2(output, 1)
+        os.dup2(output, 2)
         for descriptor in map(int, os.listdir("/dev/fd")):
-            if descriptor not in {0, 1, 2, lock}:  # as exec does
+            if descriptor not in {0, 1, 2, *kept}:  # as exec does
                 with contextlib.suppress(OSError):
                     os.close(descriptor)
-        with output_file(folder, number).open("wb") as output:
-            os.dup2(output.fileno(), 1)
-            os.dup2(output.fileno(), 2)
         sys.stdout = stream(1, "w")
         sys.stderr = stream(2, "w")
-        code = train_member(Path(command[3]), int(command[4]), list(map(int, command[5:])))
+        folder, number, *cores = words
+        code = train_member(Path(folder), int(number), list(map(int, cores)))
     except BaseException:  # noqa: BLE001 - it must be seen in the output, and not go on in the tests
         traceback.print_exc()
     finally:
         os._exit(code)
+
+
+class MemberServer:
+    """A process that has imported torch, and forks those of runs for programs that have not.
+
+    Attributes:
+        changes: code after which `cifar-tui sweep` starts `forked_member.py` for each run.
+    """
+
+    def __init__(self, folder):
+        address = str(folder / "members")
+        self.changes = MEMBERS_FROM_SERVER.format(address=address)
+        self._process = fork_server().Process(target=_serve, args=(address,))
+        self._process.start()
+        wait_until(Path(address).exists)
+
+    def close(self):
+        self._process.kill()
+        self._process.join()
+
+
+MEMBERS_FROM_SERVER = """
+from cifar_tui.cli import sweep
+from tests.cli import sweeps
+import sys
+sweep.member_command = lambda folder, number, cores: [
+    sys.executable, "-I", "-S", sweeps.FORKED_MEMBER, {address!r}, str(folder.absolute()), str(number)
+]
+"""
+FORKED_MEMBER = str(Path(__file__).with_name("forked_member.py"))
+
+
+def _serve(address):
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
+        listener.bind(address)
+        listener.listen(16)
+        while True:
+            connection, _ = listener.accept()
+            if os.fork() == 0:
+                break
+            connection.close()
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    request, (output,), _, _ = socket.recv_fds(connection, 1 << 20, 1)
+    words, environment, cwd = json.loads(request)
+    pid = os.fork()
+    if pid == 0:
+        os.environ.clear()
+        os.environ.update(environment)
+        os.chdir(cwd)
+        _become_member(words, output)
+    connection.send(str(pid).encode())
+    connection.send(str(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])).encode())
+    os._exit(0)
 
 
 class SweepProgram:
@@ -97,13 +162,13 @@ class SweepProgram:
         received: what it has printed.
     """
 
-    def __init__(self, *arguments, cwd, size=(100, 30)):
+    def __init__(self, *arguments, cwd, size=(100, 30), changes=FORK):
         self.received = b""
         self._program = ForkedProgram(
             ["sweep", *map(str, arguments)],
             cwd=cwd,
             environment=os.environ | {"TERM": "xterm"},
-            changes=FORK,
+            changes=changes,
             size=size,
         )
         self._open = True
@@ -129,6 +194,11 @@ class SweepProgram:
         time.sleep(0.1)  # the reader waits no longer than half of it
         os.close(self._program.descriptor)
         self._program.descriptor = None
+
+    @property
+    def echoes(self):
+        """Whether the terminal shows what is typed."""
+        return bool(termios.tcgetattr(self._program.descriptor)[3] & termios.ECHO)
 
     def wait(self, seconds=120):
         """Return the exit code."""
@@ -165,16 +235,20 @@ def states_of(checkpoints, name):
 
 
 def have_trained(checkpoints, name):
-    """Whether every run of a sweep that has a folder has trained a step."""
+    """Whether every run of a sweep that has a folder has trained a step; a summary says so seconds later."""
     runs = runs_of(checkpoints, name).values() if checkpoints.exists() else ()
-    return bool(runs) and all(run.summary is not None and run.summary.step for run in runs)
+    return bool(runs) and all(
+        (run.folder / EVENTS_FILE).exists()
+        and any(isinstance(event, LossPoint) for event in read_events(run.folder))
+        for run in runs
+    )
 
 
 def end_all(checkpoints):
     """Kill what still works on runs and sweeps; for the end of a test."""
     for folder in [*checkpoints.glob("sweeps/*"), *checkpoints.iterdir()]:
         owner = owner_of(folder)
-        if owner.live and owner.pid != os.getpid():
+        if owner.live and owner.pid not in {None, os.getpid()}:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(owner.pid, signal.SIGKILL)
 

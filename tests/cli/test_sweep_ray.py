@@ -1,7 +1,6 @@
 """`cifar-tui sweep --ray`: the same sweep on a Ray of this machine."""
 
 import importlib.util
-import json
 import os
 import signal
 import socket
@@ -11,8 +10,18 @@ import pytest
 
 from cifar_tui.runs.sweep.ray_workers import ray_address
 from cifar_tui.runs.sweep.store import read_outcomes
-from tests.cli.command import COMMAND, assert_one_sentence, run_process, wait_until
-from tests.cli.sweeps import BROKEN_NET, end_all, have_trained, runs_of, scheduler_of, states_of
+from tests.cli.command import COMMAND, assert_one_sentence, wait_until
+from tests.cli.sweeps import (
+    BROKEN_NET,
+    MemberServer,
+    SweepProgram,
+    end_all,
+    have_trained,
+    results,
+    runs_of,
+    scheduler_of,
+    states_of,
+)
 
 HAS_RAY = importlib.util.find_spec("ray") is not None
 needs_ray = pytest.mark.skipif(not HAS_RAY, reason="Ray is not installed")
@@ -25,31 +34,45 @@ def checkpoints(tmp_path):
         end_all(tmp_path / "checkpoints")
 
 
+@pytest.fixture
+def ray_sweep(tmp_path):
+    """Starts `cifar-tui sweep` with runs that are forked from a process that has imported torch."""
+    server, programs = MemberServer(tmp_path), []
+
+    def ray_sweep(*arguments):
+        programs.append(SweepProgram(*arguments, cwd=tmp_path, changes=server.changes))
+        return programs[-1]
+
+    yield ray_sweep
+    for program in programs:
+        program.close()
+    server.close()
+
+
 @needs_ray
 @pytest.mark.first
 def test_twelve_runs_of_which_two_fail_are_killed_in_the_middle_and_resumed_on_ray(
-    tmp_path, image_folder, checkpoints
+    tmp_path, image_folder, checkpoints, ray_sweep
 ):
     """Issue 18, 5."""
     folder = checkpoints / "sweeps" / "mine"
     (tmp_path / "broken.py").write_text(BROKEN_NET)
     nets = f"model=net,{tmp_path / 'broken.py'}:Broken"
     arguments = ["--data", image_folder, "--device", "cpu", "--set", "backend=eager", "--set", "eval_every=0"]
-    arguments += ["--set", nets, "--set", "batch_size=3,4,5", "--seeds", "0-1", "--epochs", 20]
-    arguments += ["--workers", 2, "--name", "mine", "--ray", "local"]
-    command = [*COMMAND, "sweep", *map(str, arguments)]
-    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL):
-        wait_until(lambda: folder.exists() and "done" in states_of(checkpoints, "mine").values(), 120)
-        os.kill(scheduler_of(folder), signal.SIGKILL)
+    arguments += ["--set", nets, "--set", "batch_size=3,4,5", "--seeds", "0-1", "--epochs", 3]
+    killed = ray_sweep(*arguments, "--workers", 2, "--name", "mine", "--ray", "local")
+    wait_until(lambda: folder.exists() and "done" in states_of(checkpoints, "mine").values(), 120)
+    os.kill(scheduler_of(folder), signal.SIGKILL)
+    killed.wait()
     before = {number: run for number, run in runs_of(checkpoints, "mine").items() if run.state == "done"}
     assert before
-    resumed = run_process("sweep", "--resume", "mine", "--ray", "local", "--json", cwd=tmp_path)
-    assert resumed.returncode == 4, resumed.stderr
-    assert json.loads(resumed.stdout)["states"] == {"done": 10, "failed": 2}
-    assert "Traceback" not in resumed.stderr
+    resumed = ray_sweep("--resume", "mine", "--ray", "local", "--json")
+    assert resumed.wait() == 4, resumed.text
+    assert results(resumed)["states"] == {"done": 10, "failed": 2}
+    assert "Traceback" not in resumed.text
     for number, outcome in read_outcomes(folder).items():
         assert "no such image" in outcome.error
-        assert f"run mine-{number:02} (" in resumed.stderr
+        assert f"run mine-{number:02} (" in resumed.text
     after = runs_of(checkpoints, "mine")
     assert len(after) == 10
     assert all(after[number].summary == run.summary for number, run in before.items())

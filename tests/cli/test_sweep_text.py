@@ -49,6 +49,16 @@ def test_a_row_has_means_over_the_runs_that_are_done_and_how_far_the_others_are(
     ]
 
 
+def test_in_a_narrow_terminal_the_states_are_cut_and_no_figure_is(members, capsys):
+    print_table(groups_table(PLAN, ranked(group_members(PLAN, members)), width=60))
+    lines = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
+    assert lines[1:3] == [
+        "   0.1   2/2  55.00 ± 7.07  40.00 ± 0.00  ✓ 2 done",
+        "   0.2   0/2             –             –  ▶ 2 running (epoc…",
+    ]
+    assert max(map(len, lines)) == 60
+
+
 def test_the_best_comes_first_with_a_mark(members, capsys):
     members[3] = member(3, val_accuracy=0.7, last_accuracy=0.1)
     assert [line[:6] for line in printed(PLAN, members, capsys)[1:]] == ["★  0.2", "   0.1", "   0.3"]

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
-from cifar_tui.engine.errors import ConfigError
+from cifar_tui.engine.errors import ConfigError, RunFailedError
 from cifar_tui.engine.events import Validated
 from cifar_tui.runs.disk.event_log import EventReader
 from cifar_tui.runs.disk.run_lock import RunLock, owner_of
@@ -65,6 +65,7 @@ class SweepScheduler:
         self._lock = RunLock(folder)
         self._outcomes: dict[int, Outcome] = {}
         self._folders: dict[int, Path] = {}
+        self._done: dict[int, Member] = {}  # which need not be read every second
         self._at_work: dict[int, tuple[int, MemberProcess]] = {}
         self._readers: dict[int, EventReader] = {}
         self._curves: dict[int, dict[int, float]] = {}
@@ -129,11 +130,7 @@ class SweepScheduler:
         self._stopping = True
 
     def step(self) -> None:
-        """Note which runs have ended, stop hopeless ones, and start runs on the workers that are free.
-
-        Raises:
-            RunFailedError: what is known of the runs cannot be written.
-        """
+        """Note which runs have ended, stop hopeless ones, and start runs on the workers that are free."""
         for number, (_, process) in list(self._at_work.items()):
             code = process.exit_code()
             if code is not None:
@@ -153,7 +150,18 @@ class SweepScheduler:
     def members(self) -> dict[int, Member]:
         """Return all runs with their status."""
         self._folders = member_folders(self._checkpoints, self.plan.name, self._folders)
-        return list_members(self.folder, self.plan, self._folders, self._outcomes)
+        done = {
+            number: member
+            for number, member in self._done.items()
+            if member.run is not None and self._folders.get(number) == member.run.folder
+        }
+        members = list_members(self.folder, self.plan, self._folders, self._outcomes, done)
+        self._done = {
+            number: member
+            for number, member in members.items()
+            if member.status == "done" and number not in self._at_work
+        }
+        return members
 
     def _adopt(self) -> None:
         """Follow the runs that are at work already."""
@@ -188,7 +196,10 @@ class SweepScheduler:
 
     def _note(self, number: int, outcome: Outcome) -> None:
         self._outcomes[number] = outcome
-        write_outcomes(self.folder, self._outcomes)
+        try:
+            write_outcomes(self.folder, self._outcomes)
+        except RunFailedError as error:  # written with the next one; the other runs need not stop
+            self._say(str(error))
         what = f"failed: {outcome.error}"
         if outcome.hopeless_at:
             what = f"hopeless after epoch {outcome.hopeless_at}, stopping it"
@@ -243,11 +254,26 @@ def _signal_name(number: int) -> str:
 
 
 def list_members(
-    folder: Path, plan: SweepPlan, folders: Mapping[int, Path], outcomes: Mapping[int, Outcome]
+    folder: Path,
+    plan: SweepPlan,
+    folders: Mapping[int, Path],
+    outcomes: Mapping[int, Outcome],
+    known: Mapping[int, Member],
 ) -> dict[int, Member]:
-    """Return the runs of the sweep in `folder` with their status, given the `folders` that they have."""
+    """Return the runs of the sweep in `folder` with their status.
+
+    Args:
+        folder: the folder of the sweep.
+        plan: its plan.
+        folders: the folders that its runs have.
+        outcomes: what its scheduler has noted.
+        known: runs that need not be read.
+    """
     members = {}
     for number in plan.numbers:
+        if number in known:
+            members[number] = known[number]
+            continue
         run = list_run(folders[number]) if number in folders else None
         outcome, alive = outcomes.get(number, Outcome()), is_at_work(folder, number)
         members[number] = member_of(number, run, outcome, alive=alive)

@@ -14,6 +14,7 @@ from cifar_tui.runs.listing import LIVE, SIGNS, ListedRun
 from cifar_tui.runs.sweep.plan import SweepPlan
 from cifar_tui.runs.sweep.results import (
     ENDED,
+    MEMBER_SIGNS,
     Member,
     SweepGroup,
     counts_text,
@@ -138,7 +139,7 @@ def heading_rows(sweeps: Mapping[str, ListedSweep]) -> list[Mapping[str, str]]:
         for group in sweep.groups:
             rows.append(_group_cells(sweep, group, FOLDED))
             deep = 2 if len(group.members) > 1 else 1
-            rows += [{"run": _INDENT * deep + run.name} for run in _runs_of(group.members)]
+            rows += [_run_cells(sweep, run, deep, {}) for run in _runs_of(group.members)]
     return rows
 
 
@@ -183,15 +184,16 @@ def _sweep_rows(
     ]
     if folded:
         return rows
-    shown: set[int] = set()
+    groups = {run.name: group for group in sweep.groups for run in _runs_of(group.members)}
+    shown: dict[int, tuple[SweepGroup, list[ListedRun]]] = {}
     for run in runs:  # the groups in the order of their first runs
-        group = next((group for group in sweep.groups if run.name in map(_name_of, group.members)), None)
+        group = groups.get(run.name)
         if group is None:
-            rows.append(_run_row(run, 1, texts))
-        elif group.members[0].number not in shown:
-            shown.add(group.members[0].number)
-            own = [other for other in runs if other.name in set(map(_name_of, group.members))]
-            rows += _group_rows(sweep, group, own, texts, unusual)
+            rows.append(_run_row(sweep, run, 1, texts))
+        else:
+            shown.setdefault(group.members[0].number, (group, []))[1].append(run)
+    for group, own in shown.values():
+        rows += _group_rows(sweep, group, own, texts, unusual)
     return rows
 
 
@@ -203,7 +205,7 @@ def _group_rows(
     unusual: Collection[str],
 ) -> list[TreeRow]:
     if len(group.members) == 1:
-        row = _run_row(runs[0], 1, texts)
+        row = _run_row(sweep, runs[0], 1, texts)
         if group.best:
             marked = {**row.texts, "val": f"{BEST_MARK} {row.texts.get('val', '')}"}
             row = dataclasses.replace(row, texts=marked)
@@ -219,13 +221,22 @@ def _group_rows(
             details=_group_details(sweep, group),
         )
     ]
-    return rows + ([_run_row(run, 2, texts) for run in runs] if opened else [])
+    return rows + ([_run_row(sweep, run, 2, texts) for run in runs] if opened else [])
 
 
-def _run_row(run: ListedRun, level: int, texts: Mapping[str, Mapping[str, str]]) -> TreeRow:
-    own = dict(texts[run.name])
-    own["run"] = _INDENT * level + own.get("run", run.name)
-    return TreeRow(key=run.name, level=level, texts=own, run=run, runs=(run,))
+def _run_row(
+    sweep: ListedSweep, run: ListedRun, level: int, texts: Mapping[str, Mapping[str, str]]
+) -> TreeRow:
+    cells = _run_cells(sweep, run, level, texts[run.name])
+    return TreeRow(key=run.name, level=level, texts=cells, run=run, runs=(run,))
+
+
+def _run_cells(sweep: ListedSweep, run: ListedRun, level: int, texts: Mapping[str, str]) -> dict[str, str]:
+    cells = {**texts, "run": _INDENT * level + texts.get("run", run.name)}
+    member = sweep.members.get(run.membership.number) if run.membership is not None else None
+    if member is not None and member.status == "hopeless":
+        cells["state"] = f"{MEMBER_SIGNS['hopeless']} hopeless"
+    return cells
 
 
 def _sweep_cells(sweep: ListedSweep, fold: str) -> dict[str, str]:
@@ -272,10 +283,6 @@ def _group_details(sweep: ListedSweep, group: SweepGroup) -> str:
 
 def _runs_of(members: Iterable[Member]) -> list[ListedRun]:
     return [member.run for member in members if member.run is not None]
-
-
-def _name_of(member: Member) -> str:
-    return member.run.name if member.run is not None else ""
 
 
 def _is_in(run: ListedRun, sweep: ListedSweep) -> bool:

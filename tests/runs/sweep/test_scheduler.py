@@ -1,12 +1,15 @@
 """The scheduler of a sweep: what it takes over, whom it judges, and what it notes."""
 
 import os
+import resource
+import shutil
 import signal
 
 import pytest
 
 from cifar_tui.engine.errors import ConfigError
-from cifar_tui.engine.events import Validated
+from cifar_tui.engine.events import Phase, PhaseChanged, RunEnded, Validated
+from cifar_tui.engine.layout import EVENTS_FILE
 from cifar_tui.runs.disk.event_log import EventLog
 from cifar_tui.runs.disk.membership import Membership
 from cifar_tui.runs.disk.run_lock import RunLock
@@ -20,6 +23,7 @@ from cifar_tui.runs.sweep.store import (
     sweeps_folder,
     write_outcomes,
 )
+from tests.runs.made_events import STARTED, finished, record
 from tests.runs.sweep.made_sweeps import made_plan
 
 
@@ -175,6 +179,27 @@ def test_a_run_that_fails_without_a_folder_is_noted_with_the_last_it_has_printed
     assert said == ["run rates-1 (lr 0.1, seed 0): failed: no such file"]
 
 
+def test_a_disk_that_is_full_stops_no_sweep(take_over, workers, said):
+    workers.count = 1
+    sweep = take_over(made_plan(rates=(0.1,), seeds=(0, 1)))
+    sweep.step()
+    output_file(sweep.folder, 1).write_text("cifar-tui: no such file\n")
+    workers.started[1].code = 3
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
+    try:
+        sweep.step()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert sorted(workers.started) == [1, 2]
+    assert "outcomes.json': File too large; free disk space" in said[0]
+    assert sweep.members()[1].error == "no such file"
+    assert read_outcomes(sweep.folder) == {}
+    workers.started[2].code = 3
+    sweep.step()
+    assert sorted(read_outcomes(sweep.folder)) == [1, 2]
+
+
 @pytest.mark.parametrize(
     ("number", "words"), [(signal.SIGKILL, "killed by SIGKILL"), (35, "killed by signal 35")]
 )
@@ -199,3 +224,17 @@ def test_no_runs_are_started_after_a_stop_and_those_at_work_are_stopped(take_ove
     workers.started[2].code = 0
     sweep.step()
     assert sweep.ended
+
+
+def test_a_run_that_is_done_is_read_once_and_missed_if_its_folder_is_removed(take_over, workers, run_of):
+    sweep = take_over(made_plan(rates=(0.1,), seeds=(0,)))
+    sweep.step()
+    folder = run_of(sweep.plan, 1)
+    record(folder, STARTED, finished(), PhaseChanged(phase=Phase.DONE), RunEnded(exit_code=0))
+    workers.started[1].code = 0
+    sweep.step()
+    assert sweep.members()[1].status == "done"
+    (folder / EVENTS_FILE).unlink()
+    assert sweep.members()[1].status == "done"
+    shutil.rmtree(folder)
+    assert sweep.members()[1].status == "waiting"

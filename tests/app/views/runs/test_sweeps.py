@@ -104,6 +104,9 @@ async def test_a_hopeless_run_does_not_count(app, make_member, tmp_path):
         await until(pilot, lambda: "5 done, 1 hopeless" in app.text())
         assert cells(app, "state")[2] == "✓ 5/6 done"
         assert cells(app, "val")[3] == "30.00"
+        await pilot.press("down", "enter")
+        await listed(pilot, 8)
+        assert cells(app, "state")[4:6] == ["▼ hopeless", "✓ done"]
 
 
 async def test_space_on_a_group_marks_its_runs_which_v_compares(app):
