@@ -75,6 +75,19 @@ def test_a_file_of_another_net_is_refused_with_the_first_name_that_differs(tmp_p
         recognize(load_weights(tmp_path / "w.pth"), PublishedModel("torchvision:mnasnet0_5"), image_size=32)
 
 
+def test_a_file_that_nearly_fits_may_be_of_images_of_another_size(tmp_path):
+    state = build("shufflenet_v2_x0_5").state_dict()
+    state["conv1.0.weight"] = torch.zeros(24, 3, 5, 5)
+    torch.save(state, tmp_path / "w.pth")
+    expected = (
+        r"expected \(24, 3, 3, 3\); set another model, or image_size \(now 32\) to the size of its images$"
+    )
+    with pytest.raises(ConfigError, match=expected):
+        recognize(
+            load_weights(tmp_path / "w.pth"), PublishedModel("torchvision:shufflenet_v2_x0_5"), image_size=32
+        )
+
+
 def test_densenets_published_names_are_translated_as_torchvision_does():
     state = build("densenet121").state_dict()
     old = {
