@@ -54,7 +54,7 @@ def test_a_net_that_cannot_be_built_for_the_image_size_is_refused(name, reason):
         build(name, size=36)
 
 
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("name", [*SMALL, "regnet_x_400mf"])
 def test_a_file_of_its_weights_is_recognized_with_its_number_of_classes(tmp_path, name):
     net = build(name).eval()
     torch.save({"state_dict": net.state_dict()}, tmp_path / "w.pth")
