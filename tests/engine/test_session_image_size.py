@@ -223,6 +223,8 @@ def test_plain_weights_are_taken_with_the_size_and_the_normalization_of_the_sett
     other = start("other")
     assert other.session.evaluate_file(weights).loss != final.loss
     assert any("inputs from -1 to 1" in alert.text for alert in other.of(Alert))
+    with pytest.raises(ConfigError, match=r"or image_size \(now 32\) to the size of its images$"):
+        start("small", image_size=32).session.evaluate_file(weights)
     settings = {"model": run.session.config.model, "image_size": SIZE}
     paths = [photos / file for file in run.session.dataset.test_files]
     classifier = load_classifier(weights, normalization=IMAGENET, class_names="abc", **settings)

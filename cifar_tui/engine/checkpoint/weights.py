@@ -187,7 +187,8 @@ def recognize_own(
         alike = [len(shapes.keys() & unwrapped.tensors.keys()) for unwrapped, _ in candidates]
         raise ConfigError(
             f"'{file.path}' does not match the model {short_model(own.model)}: "
-            f"{candidates[alike.index(max(alike))][1]}; use the file that it was trained with"
+            f"{candidates[alike.index(max(alike))][1]}; set model to the file that it was trained with, or "
+            f"image_size (now {image_size}) to the size of its images"
         )
     others = [other for other in fits if other.where != fits[0].where]
     return RecognizedWeights(
@@ -348,6 +349,8 @@ def _refusal(file: WeightsFile, source: ModelSource | None, image_size: int) -> 
         name for unwrapped in states for name in fitting_models(unwrapped.tensors, image_size=image_size)
     ]
     hint = f"the models are {', '.join(MODELS)}, {PUBLISHED} and {FORM}"
+    if best.alike and source.is_tried:  # only such a net may have other weights for other images
+        hint = f"set another model, or image_size (now {image_size}) to the size of its images"
     if fitting:
         hint = f"use --set model={fitting[0]}"
     return f"'{file.path}' does not match the model {source.model}: {best.difference}; {hint}"

@@ -2,11 +2,13 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 
 import torch
 from torch import Tensor, nn
 
+from cifar_tui.engine.device.random_state import randomness_kept
+from cifar_tui.engine.errors import ConfigError
 from cifar_tui.engine.models.classifier import last_layer, name_of
 from cifar_tui.engine.models.load import library_model
 from cifar_tui.engine.models.registry import MODELS
@@ -97,9 +99,13 @@ def closest(
 
 @cache
 def _template(model: str, image_size: int) -> Template:
-    with torch.device("meta"):  # neither memory nor random numbers
-        net = library_model(model).build(num_classes=_TEMPLATE_CLASSES, image_size=image_size)
-    return template_of(net)
+    build = partial(library_model(model).build, num_classes=_TEMPLATE_CLASSES, image_size=image_size)
+    try:
+        with torch.device("meta"):  # neither memory nor random numbers
+            return template_of(build())
+    except ConfigError:  # RegNet computes its widths with tensors
+        with randomness_kept(torch.device("cpu")):
+            return template_of(build())
 
 
 def template_of(net: nn.Module) -> Template:

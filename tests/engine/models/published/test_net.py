@@ -54,7 +54,7 @@ def test_a_net_that_cannot_be_built_for_the_image_size_is_refused(name, reason):
         build(name, size=36)
 
 
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("name", [*SMALL, "regnet_x_400mf"])
 def test_a_file_of_its_weights_is_recognized_with_its_number_of_classes(tmp_path, name):
     net = build(name).eval()
     torch.save({"state_dict": net.state_dict()}, tmp_path / "w.pth")
@@ -73,6 +73,19 @@ def test_a_file_of_another_net_is_refused_with_the_first_name_that_differs(tmp_p
         ConfigError, match=r"does not match the model torchvision:mnasnet0_5: expected layers\.0\.weight"
     ):
         recognize(load_weights(tmp_path / "w.pth"), PublishedModel("torchvision:mnasnet0_5"), image_size=32)
+
+
+def test_a_file_that_nearly_fits_may_be_of_images_of_another_size(tmp_path):
+    state = build("shufflenet_v2_x0_5").state_dict()
+    state["conv1.0.weight"] = torch.zeros(24, 3, 5, 5)
+    torch.save(state, tmp_path / "w.pth")
+    expected = (
+        r"expected \(24, 3, 3, 3\); set another model, or image_size \(now 32\) to the size of its images$"
+    )
+    with pytest.raises(ConfigError, match=expected):
+        recognize(
+            load_weights(tmp_path / "w.pth"), PublishedModel("torchvision:shufflenet_v2_x0_5"), image_size=32
+        )
 
 
 def test_densenets_published_names_are_translated_as_torchvision_does():
