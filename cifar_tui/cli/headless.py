@@ -129,7 +129,7 @@ def range_test_headless(test: "LiveRangeTest", describe: Callable[[], list[str]]
     """Run a learning-rate range test and return the exit code; the lines of `describe` go to stdout."""
     keep_freed_memory()
     terminal = _Terminal()
-    with _stop_on_signals(test, terminal) as received:
+    with _stop_on_signals(test, terminal, only_for_stdout=True) as received:
         test.start()
         _follow(test, terminal, results_to_stderr=True)
     if test.suggestion is not None:
@@ -188,18 +188,20 @@ class _Terminal:
 
     Attributes:
         log: the run's log, which takes the output over; None until the run has a folder.
+        has_stdout: whether results go to the terminal, not to a file or a pipe.
         left: whether the terminal was left or hung up.
         lost: why results could not be written to stdout; "" if all could be, or if their reader has left.
     """
 
     def __init__(self) -> None:
         self.log: Path | None = None
+        self.has_stdout = os.isatty(STDOUT)
         self.left = False
         self.lost = ""
 
     def leave(self) -> None:
         self.left = True
-        detach_standard_streams(self.log)
+        detach_standard_streams(self.log, keep_stdout=self.log is None and not self.has_stdout)
 
     def print(self, text: str, *, to_stderr: bool = False) -> None:
         """Print a line; continue without a stream that cannot be written."""
@@ -214,8 +216,13 @@ class _Terminal:
 
 
 @contextmanager
-def _stop_on_signals(run: _Followed, terminal: _Terminal) -> Iterator[StopSignals]:
-    """Stop and save on `STOP_SIGNALS`, exit at once on a second one; keep running on SIGHUP."""
+def _stop_on_signals(
+    run: _Followed, terminal: _Terminal, *, only_for_stdout: bool = False
+) -> Iterator[StopSignals]:
+    """Stop and save on `STOP_SIGNALS`, exit at once on a second one; keep running on SIGHUP.
+
+    What keeps nothing, and works `only_for_stdout`, stops on SIGHUP if that is the terminal.
+    """
     received = StopSignals()
 
     def stop(number: int, _frame: FrameType | None) -> None:
@@ -226,10 +233,12 @@ def _stop_on_signals(run: _Followed, terminal: _Terminal) -> Iterator[StopSignal
         if is_first:  # another request would give up a save that is being retried
             run.request(Request.STOP)
 
-    def leave(_number: int, _frame: FrameType | None) -> None:
+    def leave(number: int, frame: FrameType | None) -> None:
         if terminal.log is not None and run.folder is not None:
             terminal.log = run.folder / LOG_FILE  # it may have been renamed
         terminal.leave()
+        if only_for_stdout and terminal.has_stdout:
+            stop(number, frame)
 
     handlers = dict.fromkeys(STOP_SIGNALS, stop) | {signal.SIGHUP: leave, signal.SIGTSTP: stop_process}
     before = {}

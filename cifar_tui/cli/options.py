@@ -176,7 +176,7 @@ exit codes: 0 all pictures are classified; 1 some files could not be read;
                 ),
                 Option(
                     flags=("--steps",),
-                    help="training steps (default: 200, with small batches up to 2000)",
+                    help="training steps (default: 200 to 2000, more with smaller batches)",
                     metavar="N",
                     dest="steps",
                     type=count,

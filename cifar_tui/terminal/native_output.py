@@ -95,12 +95,16 @@ def redirect_native_output(log: Path) -> None:
         _redirect(log, [STDOUT, STDERR], _LOG_FLAGS)
 
 
-def detach_standard_streams(log: Path | None) -> None:
-    """Append stdout and stderr to `log`, or discard them without one; redirect stdin from /dev/null."""
+def detach_standard_streams(log: Path | None, *, keep_stdout: bool = False) -> None:
+    """Append stdout and stderr to `log`, or discard them without one; redirect stdin from /dev/null.
+
+    With `keep_stdout`, stdout stays as it is.
+    """
+    outputs = [STDERR] if keep_stdout else [STDOUT, STDERR]
     try:
-        _redirect(log or os.devnull, [STDOUT, STDERR], _LOG_FLAGS if log else os.O_WRONLY)
+        _redirect(log or os.devnull, outputs, _LOG_FLAGS if log else os.O_WRONLY)
     except OSError:  # a full disk must not end the run
-        redirect_to_devnull(STDOUT, STDERR)
+        redirect_to_devnull(*outputs)
     _redirect(os.devnull, [STDIN], os.O_RDONLY)
 
 

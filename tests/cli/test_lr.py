@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.command import COMMAND, assert_one_sentence, wait_until
+from tests.programs import ExecutedProgram
 
 LEARNING = ("--batch-size", "12", "--set", "optimizer=adamw", "--from", "1e-5", "--steps", "60")
 """On images of plain colours this learns within the test."""
@@ -96,6 +97,28 @@ def test_ctrl_c_ends_it_without_a_result(tmp_path, image_folder):
         output, _ = process.communicate(timeout=60)
     assert process.returncode == 128 + signal.SIGINT
     assert output == ""
+
+
+def test_the_result_in_a_file_outlives_the_terminal(tmp_path, image_folder):
+    command = [*COMMAND, "lr", "--data", image_folder, "--device", "cpu", "--steps", "2000", "--json"]
+    errors, results = tmp_path / "errors", tmp_path / "results"
+    with errors.open("w") as stderr, results.open("w") as stdout:
+        process = subprocess.Popen(command, cwd=tmp_path, stdout=stdout, stderr=stderr)
+    wait_until(lambda: "training: step" in errors.read_text())
+    process.send_signal(signal.SIGHUP)
+    assert process.wait(60) == 0
+    assert json.loads(results.read_text())["steps"] == 2000
+
+
+def test_without_its_terminal_it_does_not_continue_for_nobody(tmp_path, image_folder):
+    command = [*COMMAND, "lr", "--data", str(image_folder), "--device", "cpu", "--steps", "100000"]
+    program = ExecutedProgram(command, cwd=tmp_path, environment=os.environ)
+    received = b""
+    while b"training" not in received:
+        received += os.read(program.descriptor, 65536)
+    os.close(program.descriptor)
+    wait_until(lambda: program.poll() is not None)
+    assert program.poll() == 128 + signal.SIGHUP
 
 
 def test_a_full_disk_is_no_traceback(tmp_path, image_folder):

@@ -15,8 +15,9 @@ LOWEST, HIGHEST = 1e-6, 10.0
 """The rates that a test runs through unless others are set."""
 
 _STEPS, _MOST_STEPS = 200, 2000
-_IMAGES = 12_800
-"""A test takes so many images at least: a loss over few images says little."""
+_IMAGES = 51_200
+"""A test takes about so many images. In fewer, a net that learns slowly at first is at too high a rate before
+its loss falls."""
 _FEWEST_STEPS, _LIMIT_STEPS = 20, 100_000
 _LARGEST_RATE = 100.0
 _MEMORY_SHARE = 1 / 20
@@ -50,13 +51,12 @@ class LrRange:
     def __post_init__(self) -> None:
         if not 0 < self.low < self.high <= _LARGEST_RATE:
             raise ConfigError(
-                f"learning rates from {self.low:g} to {self.high:g} are no range: they must rise, from above "
+                f"cannot test learning rates from {self.low:g} to {self.high:g}: they must rise, from above "
                 f"0 to at most {_LARGEST_RATE:g}"
             )
         if not _FEWEST_STEPS <= self.steps <= _LIMIT_STEPS:
             raise ConfigError(
-                f"a range test of {self.steps:,} steps is not possible: it takes {_FEWEST_STEPS} to "
-                f"{_LIMIT_STEPS:,}"
+                f"cannot test learning rates in {self.steps:,} steps: set {_FEWEST_STEPS} to {_LIMIT_STEPS:,}"
             )
 
     def rate(self, step: int) -> float:

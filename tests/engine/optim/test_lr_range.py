@@ -63,7 +63,7 @@ def test_what_is_no_range_is_refused(wrong, words):
 
 
 def test_small_batches_take_more_steps_within_limits():
-    assert [default_steps(size) for size in (1, 4, 16, 32, 64, 65_536)] == [2000, 2000, 800, 400, 200, 200]
+    assert [default_steps(size) for size in (1, 4, 32, 64, 256, 65_536)] == [2000, 2000, 1600, 800, 200, 200]
 
 
 def test_the_smoothed_loss_is_a_moving_mean_without_the_bias_of_its_start():
