@@ -86,9 +86,7 @@ def plan_to_values(plan: SweepPlan) -> dict[str, Any]:
     """Convert `plan` to values for TOML; which `plan_from_values` reads; None becomes ""."""
     settings = [dataclasses.asdict(config) for config in plan.configs]
     common = {
-        name: value
-        for name, value in settings[0].items()
-        if all(other[name] == value and type(other[name]) is type(value) for other in settings)
+        name: value for name, value in settings[0].items() if all(other[name] == value for other in settings)
     }
     return {
         "name": plan.name,

@@ -14,7 +14,7 @@ from cifar_tui.runs.disk.event_log import EventLog
 from cifar_tui.runs.disk.membership import Membership
 from cifar_tui.runs.disk.run_lock import RunLock
 from cifar_tui.runs.disk.store import create_run_folder
-from cifar_tui.runs.sweep.scheduler import SweepScheduler
+from cifar_tui.runs.sweep.scheduler import SweepScheduler, stop_sweep
 from cifar_tui.runs.sweep.store import (
     Outcome,
     create_sweep,
@@ -47,9 +47,11 @@ class MadeWorkers:
     def __init__(self, count):
         self.count = count
         self.started = {}
+        self.places = {}
 
     def start(self, number, worker):
         self.started[number] = Process()
+        self.places[number] = worker
         return self.started[number]
 
 
@@ -119,6 +121,56 @@ def test_a_run_that_the_user_has_resumed_is_followed_and_not_started_twice(take_
     assert [text.split(" (")[0] for text in said] == ["run rates-2", "run rates-1"]
 
 
+def test_a_worker_that_is_free_gets_the_next_run(take_over, workers):
+    workers.count = 2
+    sweep = take_over(made_plan())
+    sweep.step()
+    assert workers.places == {1: 0, 2: 1}
+    workers.started[2].code = 0
+    sweep.step()
+    sweep.step()
+    assert workers.places == {1: 0, 2: 1, 3: 1}
+
+
+def test_runs_that_the_user_has_resumed_count_as_at_work(take_over, workers, run_of):
+    workers.count = 2
+    plan = made_plan()
+    take_over(plan).release()
+    locks = [RunLock(run_of(plan, number)) for number in (1, 2)]
+    for lock in locks:
+        lock.acquire()
+    sweep = take_over(plan)
+    sweep.step()
+    assert workers.started == {}
+    locks[0].release()
+    sweep.step()
+    sweep.step()
+    assert set(workers.started) == {3}
+    locks[1].release()
+
+
+def test_a_run_that_has_started_again_is_judged_by_what_it_does_now(take_over, workers, run_of):
+    plan = made_plan(rates=(0.1, 0.2, 0.3), seeds=(0,), eta=3, val_size=100, epochs=9)
+    sweep = take_over(plan)
+    sweep.step()
+    first = run_of(plan, 3, 10)
+    sweep.step()
+    shutil.rmtree(first)
+    first.mkdir()  # so that its name, the time, is not free
+    for number, accuracy in ((1, 50), (2, 40), (3, 90)):
+        run_of(plan, number, accuracy)
+    sweep.step()
+    assert [number for number, process in workers.started.items() if process.stopped] == [1, 2]
+
+
+def test_a_sweep_on_another_machine_is_stopped_there(take_over, tmp_path):
+    sweep = take_over(made_plan())
+    sweep.release()
+    (sweep.folder / "lock").write_text('{"pid": 12, "host": "elsewhere"}')
+    with pytest.raises(ConfigError, match="rates is running on elsewhere; stop it there with: kill 12"):
+        stop_sweep(sweep.folder)
+
+
 def test_one_process_at_a_time_works_on_a_sweep(take_over, tmp_path):
     take_over(made_plan())
     with pytest.raises(
@@ -134,6 +186,7 @@ def test_hopeless_runs_are_stopped_but_none_that_has_trained_its_last_epoch(take
     sweep.step()
     for number, accuracies in enumerate([(50, 60), (40, 50), (10, 20), (10, 20, 30)], start=1):
         run_of(plan, number, *accuracies)
+    sweep.step()
     sweep.step()
     assert [number for number, process in workers.started.items() if process.stopped] == [3]
     assert read_outcomes(sweep.folder) == {3: Outcome(hopeless_at=1)}
@@ -198,6 +251,15 @@ def test_a_disk_that_is_full_stops_no_sweep(take_over, workers, said):
     workers.started[2].code = 3
     sweep.step()
     assert sorted(read_outcomes(sweep.folder)) == [1, 2]
+
+
+def test_a_run_that_was_stopped_before_it_had_a_folder_has_not_failed(take_over, workers, said):
+    sweep = take_over(made_plan(rates=(0.1,), seeds=(0,)))
+    sweep.step()
+    workers.started[1].code = 128 + signal.SIGTERM
+    sweep.step()
+    assert read_outcomes(sweep.folder) == {}
+    assert said == ["run rates-1 (lr 0.1, seed 0): interrupted before it had a folder"]
 
 
 @pytest.mark.parametrize(
