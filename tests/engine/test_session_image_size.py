@@ -16,7 +16,7 @@ from cifar_tui.engine.checkpoint.trained_on import TrainedOn, trained_on_in
 from cifar_tui.engine.config.schema import TrainConfig
 from cifar_tui.engine.data.normalization import IMAGENET, TUTORIAL
 from cifar_tui.engine.device.select import intra_op_threads, training_threads
-from cifar_tui.engine.errors import ConfigError, DataUnavailableError
+from cifar_tui.engine.errors import ConfigError, RunFailedError
 from cifar_tui.engine.evaluation.predict import FilePredictor, load_classifier
 from cifar_tui.engine.evaluation.training_index import index_training_images
 from cifar_tui.engine.events import Alert, Evaluated, LossPoint, Message
@@ -176,7 +176,7 @@ def test_a_run_whose_images_cannot_be_read_any_more_is_saved_and_resumed_as_if_n
             os.truncate(run.session.dataset.train.images.file.path, 0)
 
     run = start("run", on_event=shorten)
-    with pytest.raises(DataUnavailableError) as raised:
+    with pytest.raises(RunFailedError) as raised:
         run.train()
     step = run.of(LossPoint)[-1].step
     assert str(raised.value).startswith(f"saved at step {step}; cannot read the decoded images in '")

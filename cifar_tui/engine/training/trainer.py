@@ -113,14 +113,14 @@ class Trainer:
         """Train all epochs, or until a stop is requested; either way the last state is saved.
 
         Raises:
-            RunFailedError: it could not be saved, or the loss is not finite in a non-interactive run.
-            DataUnavailableError: the images cannot be read any more; the steps before that are saved.
+            RunFailedError: it could not be saved, the loss is not finite in a non-interactive run, or the
+                images cannot be read any more; the steps before that are saved.
         """
         try:
             return self._fit()
         except DataUnavailableError as error:
             saved = self.rescue(error, cause="images cannot be read")
-            raise DataUnavailableError(f"{saved}{error}") from error
+            raise RunFailedError(f"{saved}{error}") from error
         finally:
             self._saver.drain()
 

@@ -1,5 +1,7 @@
 """Images of another size than 32x32: decoded once into a file, of which a start reads nothing."""
 
+import contextlib
+import itertools
 import os
 import shutil
 import signal
@@ -151,18 +153,25 @@ def test_thumbnails_are_stored_beside_larger_images(photos: Path, bytes_read: li
     assert torch.equal(small.thumbnails(slice(None)), small.take(slice(None)))
 
 
-def test_a_file_that_can_be_read_later_joins_the_others(
-    photos: Path, monkeypatch: pytest.MonkeyPatch, decoded: list[int]
-) -> None:
+@contextlib.contextmanager
+def unreadable(name: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Has a disk that does not give the files called `name` in a block."""
     real = decode.decode_image
 
     def failing(path, size):
-        if path.name == "001.png":
+        if path.name == name:
             raise UnreadableImageError("Input/output error", passing=True)
         return real(path, size)
 
     with monkeypatch.context() as patch:
         patch.setattr("cifar_tui.engine.data.decode_files.decode_image", failing)
+        yield
+
+
+def test_a_file_that_can_be_read_later_joins_the_others(
+    photos: Path, monkeypatch: pytest.MonkeyPatch, decoded: list[int]
+) -> None:
+    with unreadable("001.png", monkeypatch):
         first = load(photos, image_size=48)
     assert (len(first.train), len(skipped(first))) == (10, 4)
     whole, again = load(photos, image_size=48), load(photos, image_size=48)
@@ -184,6 +193,24 @@ def test_new_content_replaces_the_old_cache(photos: Path, decoded: list[int]) ->
     assert len(cached(photos)) == 2
     assert not set(old) <= set(cached(photos))
     assert len(pixels(before)) == 12, "a run that is active keeps the images it has"
+
+
+def test_two_loads_at_once_leave_the_images_of_one_and_both_can_read_theirs(
+    photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, inner = folder_module.decode_files, []
+
+    def meanwhile(*arguments, **options):
+        if not inner:
+            inner.append(None)
+            inner[0] = load(photos, image_size=64)
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(folder_module, "decode_files", meanwhile)
+    outer = load(photos, image_size=64)
+    assert len(cached(photos)) == 2
+    assert torch.equal(pixels(outer), pixels(inner[0]))
+    assert torch.equal(pixels(outer), pixels(load(photos, image_size=64)))
 
 
 def test_an_old_cache_makes_room_for_the_new_one_first(photos: Path, small_disk: Path) -> None:
@@ -321,6 +348,22 @@ def test_images_of_more_than_8_bits_share_one_scale(tmp_path: Path) -> None:
     assert int(pixels(scaled).max()) < int(pixels(large).max()) // 10
     assert len(cached(tmp_path / "images")) == 3, "one for 32x32 pixels, and that of the own scale"
     assert torch.equal(pixels(load(tmp_path / "images", image_size=64)), pixels(large)), "from the cache"
+
+
+@pytest.mark.parametrize("size", [32, 64])
+def test_a_file_of_more_than_8_bits_that_can_be_read_later_changes_the_scale_of_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    for part, number in itertools.product(("train", "test"), range(3)):
+        for name in ("dark", "light"):
+            path = tmp_path / "images" / part / name / f"{number}.png"
+            write_png(path, np.full((40, 40, 1), 60_000 if number == 2 else 3000))
+    with unreadable("2.png", monkeypatch):
+        assert load(tmp_path / "images", image_size=size).scales == {"more than 8 bits": (0, 4095)}
+    whole, again = (load(tmp_path / "images", image_size=size) for _ in range(2))
+    assert whole.scales == again.scales == {"more than 8 bits": (0, 65_535)}
+    assert torch.equal(pixels(whole), pixels(again))
+    assert pixels(whole)[:, 0, 0, 0].tolist() == [12, 12, 233, 12, 12, 233]
 
 
 @pytest.fixture
