@@ -117,8 +117,13 @@ def test_without_its_terminal_it_does_not_continue_for_nobody(tmp_path, image_fo
     while b"training" not in received:
         received += os.read(program.descriptor, 65536)
     os.close(program.descriptor)
-    wait_until(lambda: program.poll() is not None)
-    assert program.poll() == 128 + signal.SIGHUP
+    try:
+        wait_until(lambda: program.poll() is not None)
+    finally:
+        code = program.poll()
+        if code is None:
+            program.kill()
+    assert code == 128 + signal.SIGHUP
 
 
 def test_a_full_disk_is_no_traceback(tmp_path, image_folder):
