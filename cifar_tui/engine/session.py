@@ -4,7 +4,7 @@ import dataclasses
 import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -123,6 +123,7 @@ class Session:
             CancelledError: a stop was requested before the first step, or while evaluating.
         """
         reads = ConfigReads(self.config)
+        create_folder = cache(create_folder)  # a second call would make a second folder
         with self._own_device(reads.device) as device:
             check_device(self.config, device)
             check_compiler_cache()

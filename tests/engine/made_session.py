@@ -38,9 +38,12 @@ class Run:
             self.on_event(self, event)
 
     def train(self, resume_from=None):
+        self.folders = 0
         return self.session.train(self.create_folder, interactive=True, resume_from=resume_from)
 
     def create_folder(self):
+        self.folders += 1
+        assert self.folders == 1, "each call makes another folder"
         self.folder.mkdir(exist_ok=True, parents=True)
         return RunFolder(self.folder)
 
