@@ -13,6 +13,7 @@ class Run:
     ):
         self.events = []
         self.folder = tmp_path / "run"
+        self.folders = 0
         self.control = RunControl()
         self.on_event = on_event
         config = TrainConfig(
