@@ -21,7 +21,7 @@ def app_with(tmp_path, image_folder):
         "data": str(image_folder),
         "data_dir": str(tmp_path / "data"),
         "device": "cpu",
-        "batch_size": 100,  # all of them: few steps are enough
+        "batch_size": 256,  # all of them: few steps are enough
         "optimizer": "adamw",
         "bias_lr": 0.002,
     }
@@ -49,7 +49,6 @@ async def test_enter_takes_the_suggestion_into_the_form(app_with, tmp_path, size
     app = app_with()
     async with app.run_test(size=size) as pilot:
         dialog = await opened(pilot)
-        assert text_of(dialog, "#lr-keys") == "esc cancel"
         await until(pilot, lambda: "enter take" in text_of(dialog, "#lr-keys"))
         suggestion = dialog._test.suggestion
         assert isinstance(suggestion, LrSuggestion)
@@ -73,6 +72,7 @@ async def test_the_curve_grows_while_the_test_runs_and_escape_cancels_it(app_wit
         dialog = await opened(pilot)
         status = "#lr-status"
         await until(pilot, lambda: text_of(dialog, status).startswith("step "))
+        assert text_of(dialog, "#lr-keys") == "esc cancel"
         await until(pilot, lambda: "Waiting" not in dialog.query_one(LrCurve).plain)
         before = dialog.query_one(LrCurve).plain
         await until(pilot, lambda: dialog.query_one(LrCurve).plain != before)
@@ -99,7 +99,7 @@ async def test_what_is_wrong_is_said_in_the_dialog(app_with, tmp_path):
 
 async def test_what_is_left_out_of_the_images_is_said_once(app_with, image_folder):
     (image_folder / "train" / "red" / "00.png").write_bytes(b"")
-    app = app_with(batch_size=23)
+    app = app_with()
     async with app.run_test(size=(80, 23)) as pilot:
         dialog = await opened(pilot)
 

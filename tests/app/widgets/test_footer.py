@@ -7,6 +7,7 @@ from textual.binding import Binding, BindingType
 from textual.widgets._footer import FooterKey
 
 from cifar_tui.app.widgets.footer import Footer
+from tests.app.views.runs_app import until
 
 
 class KeysApp(App[None]):
@@ -25,10 +26,9 @@ class KeysApp(App[None]):
 async def test_a_key_that_would_be_cut_is_not_shown_until_there_is_room():
     app = KeysApp()
     async with app.run_test(size=(31, 5)) as pilot:
-        await pilot.pause()
-        assert app.shown() == "abcd", "the gap behind the last takes no room"
+        await until(pilot, lambda: app.shown() == "abcd")  # the gap behind the last takes no room
         assert max(key.region.right for key in app.query(FooterKey) if key.display) <= 31
         await pilot.resize_terminal(30, 5)
-        assert app.shown() == "abc"
+        await until(pilot, lambda: app.shown() == "abc")
         await pilot.resize_terminal(80, 5)
-        assert app.shown() == "abcde"
+        await until(pilot, lambda: app.shown() == "abcde")
