@@ -14,8 +14,8 @@ import termios
 import threading
 from multiprocessing.reduction import DupFd
 
-_FORKSERVER = multiprocessing.get_context("forkserver")
-_FORKSERVER.set_forkserver_preload(
+FORKSERVER = multiprocessing.get_context("forkserver")
+FORKSERVER.set_forkserver_preload(
     ["cifar_tui.cli.train", "cifar_tui.app.run", "cifar_tui.runs.live", "torch._dynamo", "numba"]
 )
 
@@ -65,7 +65,7 @@ class ForkedProgram:
     def __init__(self, arguments, *, cwd, environment, size=(80, 24), ignore_hangup=False, changes=""):
         self.descriptor, terminal = os.openpty()
         prepared = DupFd(terminal), str(cwd), size, ignore_hangup
-        self._process = _FORKSERVER.Process(target=_run, args=(arguments, environment, changes, *prepared))
+        self._process = FORKSERVER.Process(target=_run, args=(arguments, environment, changes, *prepared))
         self._process.start()
         os.close(terminal)
         self.pid = self._process.pid

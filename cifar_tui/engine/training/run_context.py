@@ -15,7 +15,7 @@ class RunContext:
     """The run that a trainer belongs to.
 
     Attributes:
-        folder: where checkpoints are written.
+        folder: where checkpoints are written; None in a process that leaves that to another.
         emit: takes every event; it must not block.
         control: what others request of the run.
         interactive: whether somebody can resume a run that paused itself; if not, it fails instead.
@@ -25,7 +25,7 @@ class RunContext:
         scales: what is black and white in images of more than 8 bits; saved too.
     """
 
-    folder: RunFolder
+    folder: RunFolder | None
     emit: Callable[[Event], None]
     control: RunControl
     interactive: bool

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from cifar_tui.engine.checkpoint.files import Checkpoint, all_finite, serialized
-from cifar_tui.engine.checkpoint.policy import RETRY_SECONDS, Saver
+from cifar_tui.engine.checkpoint.policy import RETRY_SECONDS, NoSaver, Saver
 from cifar_tui.engine.checkpoint.state import check_position, has_trained
 from cifar_tui.engine.config.schema import TrainConfig
 from cifar_tui.engine.device.memory import out_of_memory_explained, release_gpu_memory
@@ -93,12 +93,16 @@ class Trainer:
             if validate is None
             else BestEpoch(evaluate=validate, weights=self._weights, patience=config.patience)
         )
-        self._saver = Saver(
-            run.folder,
-            make=self._checkpoint,
-            emit=run.emit,
-            control=run.control,
-            minutes=config.checkpoint_every_minutes,
+        self._saver = (
+            NoSaver()
+            if run.folder is None
+            else Saver(
+                run.folder,
+                make=self._checkpoint,
+                emit=run.emit,
+                control=run.control,
+                minutes=config.checkpoint_every_minutes,
+            )
         )
         self._resumed = False
         self._first_step = 0
@@ -182,6 +186,7 @@ class Trainer:
         results = self._runner.run(order, step=self.step, max_steps=self._steps_to_report)
         self._clock.start()
         while self.batch < self.steps_per_epoch:
+            self._control.agree()
             if self._control.pending and not self._answer_requests():
                 return False
             self._count(next(results))
