@@ -101,9 +101,9 @@ def _run(arguments, environment, changes, terminal, cwd, size, ignore_hangup):
     signal.signal(signal.SIGINT, signal.default_int_handler)
     os.environ.clear()
     os.environ.update(environment)
-    sys.stdin = sys.__stdin__ = _stream(0, "r")
-    sys.stdout = sys.__stdout__ = _stream(1, "w")
-    sys.stderr = sys.__stderr__ = _stream(2, "w", errors="backslashreplace")
+    sys.stdin = sys.__stdin__ = stream(0, "r")
+    sys.stdout = sys.__stdout__ = stream(1, "w")
+    sys.stderr = sys.__stderr__ = stream(2, "w", errors="backslashreplace")
     sys.argv = ["cifar-tui", *arguments]
     try:
         exec(changes, {})
@@ -113,6 +113,6 @@ def _run(arguments, environment, changes, terminal, cwd, size, ignore_hangup):
         atexit._run_exitfuncs()
 
 
-def _stream(descriptor, mode, errors=None):
+def stream(descriptor, mode, errors=None):
     """A standard stream, as the interpreter makes it in a terminal."""
     return open(descriptor, mode, buffering=1, errors=errors, closefd=False)

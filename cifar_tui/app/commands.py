@@ -83,6 +83,13 @@ COMMAND_GROUPS: dict[str, tuple[Command, ...]] = {
         Command("e", "Evaluate", "Evaluate on the test set", request=Request.EVALUATE, footer="Evaluate"),
         Command("d", "Detach", "Quit the dashboard, keep training", "detach", footer="Detach"),
         Command("u", "Resume run", "Resume from the last checkpoint", "resume_run", footer="Resume run"),
+        Command(
+            "ctrl+l",
+            "Learning-rate range test",
+            "Find a learning rate: train briefly while it rises, save nothing",
+            "range_test",
+            everywhere=True,
+        ),
         Command("v,f2", "Results", "See what the net gets wrong", "results", footer="Results"),
         Command("r,f3", "Runs", "List all runs: open, resume, compare, delete", "runs", footer="Runs"),
         Command(
@@ -141,7 +148,7 @@ COMMAND_GROUPS: dict[str, tuple[Command, ...]] = {
 }
 """The commands below their headings in the help screen."""
 
-_STEERING = frozenset({"request", "toggle_pause", "train", "detach", "resume_run"})
+_STEERING = frozenset({"request", "toggle_pause", "train", "range_test", "detach", "resume_run"})
 """Actions on the run that is shown, unless it is shown read-only."""
 
 COMMANDS = tuple(command for commands in COMMAND_GROUPS.values() for command in commands)
@@ -182,7 +189,7 @@ def is_enabled(
             snapshot = run.snapshot()
             paused = snapshot.phase is Phase.PAUSED or snapshot.pending is PendingRequest.PAUSE
             return parameters == ("resume" if paused else "pause",)
-        case "train":
+        case "train" | "range_test":
             return run is None or not run.live
         case "results":
             return run is not None and (run.live or run.snapshot().evaluated is not None)

@@ -163,6 +163,32 @@ class RunActions(ViewActions):
 
         self.push_screen(ResumeDialog(label_of_run(run), plan), on_answer)
 
+    def action_range_test(self) -> None:
+        """Test learning rates with the settings in the form, which can take the suggestion."""
+        if self.screen is self.dashboard:
+            self.dashboard.settings.after_typing(self._range_test)
+
+    def _range_test(self) -> None:
+        if self.own_live or self.screen is not self.dashboard:  # the key was pressed twice
+            return
+        config = self.dashboard.settings.read()
+        if config is None:
+            self.dashboard.show_pane("settings")  # which says at the field what is wrong
+            return
+        from cifar_tui.app.dialogs.range_test import RangeTestDialog
+        from cifar_tui.engine.optim.lr_range import LrRange, LrSuggestion, default_steps
+        from cifar_tui.runs.range_test import LiveRangeTest
+
+        def take(suggestion: LrSuggestion | None) -> None:
+            if suggestion is None:
+                return
+            for name, rate in suggestion.settings(config).items():
+                self.dashboard.settings.set(name, rate)
+            self.dashboard.find_setting("learning_rate")
+
+        lr_range = LrRange(steps=default_steps(config.batch_size))
+        self.push_screen(RangeTestDialog(LiveRangeTest(config, lr_range)), take)
+
     def _resume(self, folder: "Path", plan: ResumePlan) -> None:
         self.start(Resume(folder=folder, config=plan.config))
         if plan.changed:

@@ -34,7 +34,7 @@ class PillowImages(Dataset[tuple[Tensor, int]]):
     """Images in memory, handed out as `torchvision.datasets.CIFAR10` does."""
 
     def __init__(self, split: ImageSplit) -> None:
-        self._pixels = split.images.permute(0, 2, 3, 1).contiguous().numpy()
+        self._pixels = split.take(slice(None)).permute(0, 2, 3, 1).contiguous().numpy()
         self._targets: list[int] = split.targets.tolist()
         self._transform = transforms.Compose(
             [transforms.ToTensor(), transforms.Normalize((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))]

@@ -4,7 +4,8 @@ import argparse
 
 import shtab
 
-from cifar_tui.cli.options import COMMANDS, DASHBOARD, Command
+from cifar_tui.cli.option import Command
+from cifar_tui.cli.options import COMMANDS, DASHBOARD
 from cifar_tui.cli.output import print_result
 from cifar_tui.cli.parser import PROGRAM, add_arguments
 from cifar_tui.engine.config.presets import PRESETS
@@ -12,10 +13,13 @@ from cifar_tui.engine.config.schema import SETTINGS
 from cifar_tui.engine.data.registry import FILES, PUBLISHED_PREFIX, SOURCES
 
 _RUNS = (
-    "sh -c 'cd checkpoints 2>/dev/null && { ls -d */ | tr -d /; cat */name | sed /[[:blank:]]/d; } "
+    "sh -c 'cd checkpoints 2>/dev/null && "
+    "{ ls -d */ | tr -d / | grep -vx sweeps; cat */name | sed /[[:blank:]]/d; } "
     '2>/dev/null | grep -x "[A-Za-z0-9._+-]*"; echo latest\''
 )
 """Lists the runs without starting Python, which takes longer than one waits for a tab."""
+
+_SWEEPS = "sh -c 'ls checkpoints/sweeps 2>/dev/null | grep -x \"[A-Za-z0-9._+-]*\"'"
 
 _SOURCES, _SUFFIXES = " ".join(SOURCES), (".tar.gz", *FILES)
 _FISH_FILES = " ".join(f"(__fish_complete_suffix {suffix})" for suffix in _SUFFIXES)
@@ -28,6 +32,7 @@ _BASH = f"""\
 _cifar_tui_values=({_VALUES})
 _cifar_tui_setting() {{ compgen -W "{_KEYS}" -- "$1"; }}
 _cifar_tui_run() {{ compgen -W "$({_RUNS})" -- "$1"; }}
+_cifar_tui_sweep() {{ compgen -W "$({_SWEEPS})" -- "$1"; }}
 _cifar_tui_run_or_file() {{ _cifar_tui_run "$1"; compgen -f -- "$1"; }}
 _cifar_tui_data() {{
   compgen -W "{_SOURCES}" -- "$1"; compgen -d -- "$1"
@@ -76,6 +81,7 @@ _cifar_tui_setting() {{
   fi
 }}
 _cifar_tui_run() {{ compadd -- ${{(f)"$({_RUNS})"}} }}
+_cifar_tui_sweep() {{ compadd -- ${{(f)"$({_SWEEPS})"}} }}
 _cifar_tui_run_or_file() {{ _cifar_tui_run; _files }}
 _cifar_tui_data() {{ compadd -- {_SOURCES}; _files -g '*({"|".join(_SUFFIXES)})' }}
 """
@@ -94,6 +100,7 @@ _COMPLETERS = {
         "zsh": "_cifar_tui_run_or_file",
         "fish": f"({_RUNS}) {shtab.FILE['fish']}",
     },
+    "sweep": {"bash": "_cifar_tui_sweep", "zsh": "_cifar_tui_sweep", "fish": f"({_SWEEPS})"},
     "setting": {"bash": "_cifar_tui_setting", "zsh": "_cifar_tui_setting", "fish": f"{_KEYS} {_VALUES}"},
 }
 

@@ -1,4 +1,4 @@
-"""Train and evaluate without the dashboard: results on stdout, progress and messages on stderr."""
+"""Train, evaluate or test learning rates without the dashboard: results on stdout, the rest on stderr."""
 
 import contextlib
 import math
@@ -6,11 +6,11 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from cifar_tui.app.launch import Evaluate
 from cifar_tui.cli.output import json_text, print_line, print_message, results_lost
@@ -20,6 +20,7 @@ from cifar_tui.engine.events import Phase
 from cifar_tui.engine.layout import LOG_FILE, WEIGHTS_FILE
 from cifar_tui.engine.text import escaped
 from cifar_tui.runs.control.protocol import Request
+from cifar_tui.runs.disk.membership import Membership
 from cifar_tui.runs.disk.store import attach_hint
 from cifar_tui.runs.format import duration, throughput
 from cifar_tui.runs.live import LiveRun
@@ -37,6 +38,10 @@ from cifar_tui.terminal.standard_streams import (
 )
 from cifar_tui.terminal.supervisor import ParentLink
 
+if TYPE_CHECKING:
+    from cifar_tui.runs.log_line import LogLine
+    from cifar_tui.runs.range_test import LiveRangeTest
+
 _POLL_SECONDS = 0.1
 _PROGRESS_SECONDS = 10.0
 _NOTE_SECONDS = 60.0
@@ -49,11 +54,14 @@ def train_headless(
     as_json: bool,
     resume: Path | None = None,
     name: str = "",
+    membership: Membership | None = None,
     parent: ParentLink | None = None,
     assume_class_order: bool = False,
     edited_model: bool = False,
 ) -> int:
     """Train a run called `name`, or resume the run in the folder `resume`, and return the exit code.
+
+    A new run with a `membership` is one of a sweep.
 
     The tutorial's lines go to stdout; with `as_json` they go to stderr and one object of results to stdout.
     With a `parent`, the process leaves the terminal as soon as the run has a folder. When the terminal hangs
@@ -77,6 +85,7 @@ def train_headless(
         on_folder=on_folder,
         resume=resume,
         name=name,
+        membership=membership,
         assume_class_order=assume_class_order,
         edited_model=edited_model,
     )
@@ -116,6 +125,22 @@ def evaluate_headless(launch: Evaluate, *, checkpoints: Path, as_json: bool) -> 
     return code
 
 
+def range_test_headless(test: "LiveRangeTest", describe: Callable[[], list[str]]) -> int:
+    """Run a learning-rate range test and return the exit code; the lines of `describe` go to stdout."""
+    keep_freed_memory()
+    terminal = _Terminal()
+    with _stop_on_signals(test, terminal) as received:
+        test.start()
+        _follow(test, terminal, results_to_stderr=True)
+    if test.suggestion is not None:
+        for line in describe():
+            terminal.print(line)
+    code = _exit_code(test.snapshot(), received)
+    if code == 0 and terminal.lost:
+        raise results_lost(terminal.lost)
+    return code
+
+
 def _training_results(run: LiveRun) -> dict[str, Any]:
     snapshot, folder, session = run.snapshot(), run.folder, run.session
     finished, evaluated = snapshot.finished, snapshot.evaluated
@@ -141,6 +166,21 @@ def _exit_code(snapshot: RunSnapshot, received: StopSignals) -> int:
     if snapshot.ended is None:
         raise AssertionError("a run whose thread has returned has ended")
     return snapshot.ended.exit_code or received.exit_code
+
+
+class _Followed(Protocol):
+    """What works in a thread of this process until it ends or is stopped."""
+
+    @property
+    def folder(self) -> Path | None: ...
+
+    def wait(self, seconds: float) -> bool: ...
+
+    def snapshot(self) -> RunSnapshot: ...
+
+    def log_since(self, index: int) -> "list[LogLine]": ...
+
+    def request(self, request: Request) -> None: ...
 
 
 class _Terminal:
@@ -174,7 +214,7 @@ class _Terminal:
 
 
 @contextmanager
-def _stop_on_signals(run: LiveRun, terminal: _Terminal) -> Iterator[StopSignals]:
+def _stop_on_signals(run: _Followed, terminal: _Terminal) -> Iterator[StopSignals]:
     """Stop and save on `STOP_SIGNALS`, exit at once on a second one; keep running on SIGHUP."""
     received = StopSignals()
 
@@ -204,7 +244,7 @@ def _stop_on_signals(run: LiveRun, terminal: _Terminal) -> Iterator[StopSignals]
             signal.signal(number, earlier)
 
 
-def _follow(run: LiveRun, terminal: _Terminal, *, results_to_stderr: bool, bar: bool = True) -> None:
+def _follow(run: _Followed, terminal: _Terminal, *, results_to_stderr: bool, bar: bool = True) -> None:
     """Print the log and the progress of the run until its thread has returned."""
     printed = 0
     note_due = 0.0

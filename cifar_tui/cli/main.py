@@ -62,6 +62,10 @@ def _run(arguments: list[str] | None) -> int:
             from cifar_tui.cli.predict import predict
 
             return predict(options)
+        case "lr":
+            from cifar_tui.cli.lr import find_learning_rate
+
+            return find_learning_rate(options)
         case "attach":
             from cifar_tui.cli.attach import attach
 
@@ -78,6 +82,10 @@ def _run(arguments: list[str] | None) -> int:
             from cifar_tui.cli.presets import presets
 
             return presets(options)
+        case "sweep":
+            from cifar_tui.cli.sweep import sweep
+
+            return sweep(options)
         case "completion":
             from cifar_tui.cli.completion import completion
 

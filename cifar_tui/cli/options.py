@@ -1,104 +1,6 @@
-"""The commands and their options, as data. Imports nothing that takes time: `--help` answers at once.
+"""The commands and their options. Imports nothing that takes time: `--help` answers at once."""
 
-Named tuples and not dataclasses, whose import is a fifth of the time that `--help` takes.
-"""
-
-import argparse
-from collections.abc import Callable, Mapping
-from typing import Literal, NamedTuple
-
-Kind = Literal["", "choice", "data", "directory", "file", "preset", "run", "run or file", "setting"]
-"""What a shell completes a value with; "choice": the choices of the value."""
-
-
-class Completion(NamedTuple):
-    """What a shell completes a value with.
-
-    Attributes:
-        kind: what to look for.
-        choices: the values, for "choice".
-    """
-
-    kind: Kind = ""
-    choices: tuple[str, ...] = ()
-
-
-def count(text: str) -> int:
-    """Parse a whole number from 1 up.
-
-    Raises:
-        argparse.ArgumentTypeError: it is none.
-    """
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError("must be a whole number, at least 1")
-    return int(text)
-
-
-class Option(NamedTuple):
-    """An option.
-
-    Attributes:
-        flags: what the user types.
-        help: one line.
-        dest: its name in the parsed options.
-        metavar: its value; "" for a switch.
-        type: parses the value.
-        repeatable: whether it may be given several times.
-        completion: what a shell completes its value with.
-    """
-
-    flags: tuple[str, ...]
-    help: str
-    dest: str
-    metavar: str = ""
-    type: Callable[[str], object] = str
-    repeatable: bool = False
-    completion: Completion = Completion()
-
-
-class Positional(NamedTuple):
-    """What stands after a command without an option.
-
-    Attributes:
-        dest: its name in the parsed options.
-        metavar: what the help calls it.
-        usage: how the usage shows it.
-        help: one line.
-        nargs: "?" for at most one, "*" for any number, "+" for one or more, None for exactly one.
-        completion: what a shell completes it with.
-        choices: the only values; none for any.
-    """
-
-    dest: str
-    metavar: str
-    usage: str
-    help: str
-    nargs: Literal["?", "*", "+"] | None
-    completion: Completion
-    choices: tuple[str, ...] = ()
-
-
-class Command(NamedTuple):
-    """A command.
-
-    Attributes:
-        summary: one line.
-        options: by the heading under which its help shows them.
-        positional: what it works on.
-        more: what stands after that.
-        epilog: the end of its help.
-    """
-
-    summary: str
-    options: Mapping[str, tuple[Option, ...]]
-    positional: Positional | None = None
-    more: Positional | None = None
-    epilog: str = ""
-
-    def flags(self) -> dict[str, Option]:
-        """Return its options by what the user types."""
-        return {flag: option for group in self.options.values() for option in group for flag in option.flags}
-
+from cifar_tui.cli.option import Command, Completion, Option, Positional, count, rate, switch, value
 
 _RUN = "run ID or name, a unique prefix of either, or 'latest'"
 _WEIGHTS = Positional(
@@ -114,21 +16,12 @@ SHELLS = ("bash", "zsh", "fish")
 """The shells that can complete commands."""
 
 
-def _value(flag: str, metavar: str, text: str, kind: Kind = "") -> Option:
-    dest = flag.lstrip("-").replace("-", "_")
-    return Option(flags=(flag,), help=text, metavar=metavar, dest=dest, completion=Completion(kind=kind))
-
-
-def _switch(flag: str, text: str) -> Option:
-    return Option(flags=(flag,), help=text, dest=flag.lstrip("-").replace("-", "_"))
-
-
 _FOLDER = {
-    "runs": (_value("--checkpoints", "DIR", "folder for runs (default: checkpoints)", "directory"),),
+    "runs": (value("--checkpoints", "DIR", "folder for runs (default: checkpoints)", "directory"),),
 }
 
 
-_DEVICE = _value("--device", "DEVICE", "auto, cpu, cuda, cuda:N or mps")._replace(
+_DEVICE = value("--device", "DEVICE", "auto, cpu, cuda, cuda:N or mps")._replace(
     completion=Completion(kind="choice", choices=("auto", "cpu", "cuda", "mps"))
 )
 
@@ -136,22 +29,22 @@ _DEVICE = _value("--device", "DEVICE", "auto, cpu, cuda, cuda:N or mps")._replac
 def _images(data: str) -> tuple[Option, ...]:
     """Return the options for images and device; `data` says what is the default."""
     return (
-        _value(
+        value(
             "--data",
             "SOURCE",
             "cifar10 (auto: the same), torchvision:NAME, synthetic, a folder of images, a .csv of paths and "
             f"labels, a .npz of arrays, or cifar-10-python.tar.gz{data}",
             "data",
         ),
-        _value("--data-dir", "DIR", "folder for downloads and caches", "directory"),
+        value("--data-dir", "DIR", "folder for downloads and caches", "directory"),
         _DEVICE,
     )
 
 
-_ASSUME_CLASS_ORDER = _switch(
+_ASSUME_CLASS_ORDER = switch(
     "--assume-class-order", "take classes with other names for the same, in the same order"
 )
-_PRESET = _value("--preset", "NAME", "preset to start from", "preset")
+_PRESET = value("--preset", "NAME", "preset to start from", "preset")
 _SETTINGS = (
     Option(
         flags=("--set",),
@@ -161,7 +54,7 @@ _SETTINGS = (
         repeatable=True,
         completion=Completion(kind="setting"),
     ),
-    _value(
+    value(
         "--config",
         "FILE",
         "settings from a TOML file; they override the preset, the other options override them, and with "
@@ -170,10 +63,10 @@ _SETTINGS = (
     ),
 )
 _TRAINING = (
-    _value("--epochs", "N", "passes over the training images"),
-    _value("--batch-size", "N", "training images per step"),
+    value("--epochs", "N", "passes over the training images"),
+    value("--batch-size", "N", "training images per step"),
     Option(flags=("--lr", "--learning-rate"), help="learning rate", metavar="X", dest="learning_rate"),
-    _value("--seed", "N", "random seed"),
+    value("--seed", "N", "random seed"),
 )
 _RECIPE = {
     "settings": (_PRESET, *_TRAINING, *_SETTINGS),
@@ -188,17 +81,17 @@ COMMANDS: dict[str, Command] = {
         summary="start training, in the dashboard or headless",
         options={
             "training": (
-                _value("--name", "NAME", "a name for the run, to use instead of its ID"),
-                _value(
+                value("--name", "NAME", "a name for the run, to use instead of its ID"),
+                value(
                     "--resume",
                     "RUN",
                     f"resume from the last checkpoint of a run ({_RUN}); only epochs, data, data_dir, "
                     "device, tta and the evaluation and checkpoint intervals may change",
                     "run",
                 ),
-                _switch("--headless", "train without the dashboard"),
-                _switch("--json", "print the results as JSON (implies --headless)"),
-                _switch("--detach", "train in the background; prints the run ID"),
+                switch("--headless", "train without the dashboard"),
+                switch("--json", "print the results as JSON (implies --headless)"),
+                switch("--detach", "train in the background; prints the run ID"),
                 _ASSUME_CLASS_ORDER._replace(help=f"with --resume: {_ASSUME_CLASS_ORDER.help}"),
             ),
         }
@@ -210,8 +103,8 @@ COMMANDS: dict[str, Command] = {
         positional=_WEIGHTS,
         options={
             "evaluation": (
-                _switch("--headless", "evaluate without the dashboard"),
-                _switch("--json", "print the results as JSON (implies --headless)"),
+                switch("--headless", "evaluate without the dashboard"),
+                switch("--json", "print the results as JSON (implies --headless)"),
                 _ASSUME_CLASS_ORDER,
             ),
             "settings (default: those of the run; otherwise tutorial and any model)": (
@@ -243,11 +136,11 @@ COMMANDS: dict[str, Command] = {
                     dest="top",
                     type=count,
                 ),
-                _switch("--no-pictures", "show no pictures on the terminal"),
-                _switch("--json", "print one JSON object"),
+                switch("--no-pictures", "show no pictures on the terminal"),
+                switch("--json", "print one JSON object"),
             ),
             "model": (
-                _value(
+                value(
                     "--classes",
                     "A,B,C|DIR",
                     "names of the classes, or the dataset folder that has them, for weights that name none",
@@ -261,6 +154,44 @@ COMMANDS: dict[str, Command] = {
         epilog="""\
 exit codes: 0 all pictures are classified; 1 some files could not be read;
 3 none could; others as for cifar-tui
+""",
+    ),
+    "lr": Command(
+        summary="find a learning rate: train while it rises, save nothing",
+        options={
+            "range test": (
+                Option(
+                    flags=("--from",),
+                    help="first learning rate (default: 1e-06)",
+                    metavar="X",
+                    dest="low",
+                    type=rate,
+                ),
+                Option(
+                    flags=("--to",),
+                    help="last learning rate (default: 10)",
+                    metavar="X",
+                    dest="high",
+                    type=rate,
+                ),
+                Option(
+                    flags=("--steps",),
+                    help="training steps (default: 200, with small batches up to 2000)",
+                    metavar="N",
+                    dest="steps",
+                    type=count,
+                ),
+                switch("--json", "print the points and the suggestion as JSON"),
+            ),
+        }
+        | _RECIPE,
+        epilog="""\
+The learning rate rises geometrically from step to step; bias_lr and head_lr
+rise with it, and no schedule applies. The suggestion is the rate at which the
+smoothed loss falls most steeply. The test ends early where the loss diverges.
+
+example:
+  cifar-tui lr --preset quick --set optimizer=adamw
 """,
     ),
     "attach": Command(
@@ -285,7 +216,7 @@ exit codes: 0 all pictures are classified; 1 some files could not be read;
             nargs="*",
             completion=Completion(kind="run"),
         ),
-        options={"output": (_switch("--json", "print JSON"),)} | _FOLDER,
+        options={"output": (switch("--json", "print JSON"),)} | _FOLDER,
     ),
     "export": Command(
         summary="export runs as CSV, HTML, SVG, TensorBoard, LaTeX",
@@ -300,17 +231,17 @@ exit codes: 0 all pictures are classified; 1 some files could not be read;
         options=_FOLDER
         | {
             "formats, at least one": (
-                _value("--csv", "DIR", "points, epochs, evaluations and predictions", "directory"),
-                _value(
+                value("--csv", "DIR", "points, epochs, evaluations and predictions", "directory"),
+                value(
                     "--tensorboard",
                     "DIR",
                     "event files; needs pip install 'cifar-tui[tensorboard]'",
                     "directory",
                 ),
-                _value("--html", "FILE", "a report on one page, with pictures of the mistakes", "file"),
-                _value("--markdown", "FILE", "a report as text", "file"),
-                _value("--svg", "DIR", "each chart as a vector figure", "directory"),
-                _value("--latex", "FILE", "a table of the runs", "file"),
+                value("--html", "FILE", "a report on one page, with pictures of the mistakes", "file"),
+                value("--markdown", "FILE", "a report as text", "file"),
+                value("--svg", "DIR", "each chart as a vector figure", "directory"),
+                value("--latex", "FILE", "a table of the runs", "file"),
             ),
         },
         epilog="""\
@@ -319,6 +250,77 @@ replaced, others never.
 
 example:
   cifar-tui export latest --html report.html --csv tables
+""",
+    ),
+    "sweep": Command(
+        summary="train many runs, over settings and seeds",
+        options={
+            "sweep": (
+                value("--seeds", "N-N", "seeds to train each combination with, such as 0-4 or 0,3,7"),
+                Option(
+                    flags=("--random",),
+                    help="draw N combinations: --set learning_rate=1e-4..1e-1:log draws from a range, "
+                    "--set optimizer=sgd,adamw from values",
+                    metavar="N",
+                    dest="random",
+                    type=count,
+                ),
+                value("--sweep-seed", "N", "seed of what --random draws (default: 0)"),
+                value("--name", "NAME", "a name for the sweep (default: sweep-1, …)"),
+                Option(
+                    flags=("--workers",),
+                    help="runs at a time (default: one a GPU, or one); on a CPU they divide its cores",
+                    metavar="K",
+                    dest="workers",
+                    type=count,
+                ),
+                switch(
+                    "--stop-hopeless",
+                    "stop runs early whose validation accuracy is not among the best (ASHA); needs val_size",
+                ),
+                Option(
+                    flags=("--eta",),
+                    help="with --stop-hopeless: after epochs 1, N, N², … about one run in N goes on "
+                    "(default: 3)",
+                    metavar="N",
+                    dest="eta",
+                    type=count,
+                ),
+                value(
+                    "--resume",
+                    "SWEEP",
+                    "continue a sweep: runs that are done stay, interrupted ones resume from their last "
+                    "checkpoint",
+                    "sweep",
+                ),
+                switch("--retry-failed", "with --resume: start failed runs again"),
+                value(
+                    "--ray",
+                    "ADDRESS",
+                    "run on Ray: local, auto for the running cluster, or HOST:PORT (default: RAY_ADDRESS if "
+                    "that is set); needs pip install 'cifar-tui[sweep]'",
+                ),
+                switch("--detach", "work in the background; prints the name of the sweep"),
+                switch("--json", "print the results as JSON"),
+            ),
+        }
+        | _RECIPE
+        | _FOLDER,
+        epilog="""\
+Every setting may have several values, separated by commas: the sweep trains
+all combinations. A comma that belongs to a value is written as \\,
+
+Each run is an ordinary one, called SWEEP-NUMBER. q leaves a sweep running,
+ctrl+c saves and stops its runs; --resume continues after anything.
+
+examples:
+  cifar-tui sweep --preset quick --set learning_rate=0.06,0.12 --seeds 0-4
+  cifar-tui sweep --random 20 --set learning_rate=1e-4..1e-1:log \\
+      --set val_size=5000 --epochs 9 --stop-hopeless --name rates
+  cifar-tui sweep --resume rates
+
+exit codes: 0 all runs have ended; 4 some failed, which are named; others as
+for cifar-tui
 """,
     ),
     "presets": Command(
@@ -331,7 +333,7 @@ example:
             nargs="?",
             completion=Completion(kind="preset"),
         ),
-        options={"output": (_switch("--json", "print JSON"),)},
+        options={"output": (switch("--json", "print JSON"),)},
     ),
     "bench": Command(
         summary="measure how fast this machine trains",
@@ -347,7 +349,7 @@ example:
         options={
             "benchmarks": (
                 _PRESET._replace(help="limit the benchmark 'presets' to this preset"),
-                _switch("--full", "also train every preset to completion"),
+                switch("--full", "also train every preset to completion"),
                 Option(
                     flags=("-n",),
                     help="training runs per preset with --full (default: 3)",
@@ -355,7 +357,7 @@ example:
                     dest="runs",
                     type=count,
                 ),
-                _switch("--json", "print JSON"),
+                switch("--json", "print JSON"),
             ),
             "data and device": _images(" (default: synthetic)"),
         },

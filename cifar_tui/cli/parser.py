@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from cifar_tui import __version__
-from cifar_tui.cli.options import COMMANDS, Command, Completion
+from cifar_tui.cli.option import Command, Completion
+from cifar_tui.cli.options import COMMANDS
 from cifar_tui.cli.output import print_message, printing_results
 from cifar_tui.cli.usage import check_options, command_named, split_command, unexpected
 from cifar_tui.engine.errors import ConfigError
@@ -41,6 +42,7 @@ examples:
   cifar-tui eval latest --json
   cifar-tui predict latest cat.jpg    classify your own pictures
   cifar-tui runs first-try latest     compare two runs
+  cifar-tui sweep --preset quick --set learning_rate=0.06,0.12,0.24 --seeds 0-2
 
 exit codes: 0 done; 2 bad usage or configuration; 3 data not available;
 4 the run failed; 128+N ended by signal N after saving
@@ -120,7 +122,7 @@ def build_given(
     try:
         return build_config(values, base=base)
     except ConfigError as error:
-        if error.field not in values or error.field in _assignments(options):
+        if error.field not in values or error.field in assignments(options):
             raise
         with errors_in_file(user_path(options.config)):
             raise
@@ -132,21 +134,44 @@ def given_settings(options: argparse.Namespace) -> dict[str, Any]:
     Raises:
         ConfigError: the file cannot be read, or a setting is unknown or no value of its kind.
     """
+    return merged_settings(options, assignments(options), settings_in_file(options))
+
+
+def settings_in_file(options: argparse.Namespace) -> dict[str, Any]:
+    """Return the settings in the settings file that the command line names; none without one.
+
+    Raises:
+        ConfigError: the file cannot be read, or a setting is unknown.
+    """
     from cifar_tui.engine.config.file import read_config_file
-    from cifar_tui.engine.config.text import parse_setting
     from cifar_tui.engine.data.registry import user_path
 
     config = getattr(options, "config", None)
-    in_file = {} if config is None else read_config_file(user_path(config))
-    texts = _assignments(options)
+    return {} if config is None else read_config_file(user_path(config))
+
+
+def merged_settings(
+    options: argparse.Namespace, texts: dict[str, str], in_file: dict[str, Any]
+) -> dict[str, Any]:
+    """Return the settings in `texts`, as a user writes them, on top of those in the settings file.
+
+    Raises:
+        ConfigError: a setting is unknown or no value of its kind, or the file leaves nothing of the preset.
+    """
+    from cifar_tui.engine.config.text import parse_setting
+
     values = in_file | {name: parse_setting(name, text) for name, text in texts.items()}
     if "preset" in texts:
-        _check_preset(values["preset"], in_file, str(config))
+        _check_preset(values["preset"], in_file, str(options.config))
     return values
 
 
-def _assignments(options: argparse.Namespace) -> dict[str, str]:
-    """Return the settings on the command line, as text by name."""
+def assignments(options: argparse.Namespace) -> dict[str, str]:
+    """Return the settings on the command line, as text by name.
+
+    Raises:
+        ConfigError: one is not written as KEY=VALUE.
+    """
     given = {name: getattr(options, name, None) for name in _SETTINGS}
     texts = {name: text for name, text in given.items() if text is not None}
     for assignment in options.set or []:

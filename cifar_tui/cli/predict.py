@@ -34,7 +34,7 @@ _FROM_STDIN = "-"
 _IMAGES = (b"\xff\xd8\xff", b"\x89PNG\r\n", b"GIF89a", b"GIF87a")
 """The beginning of JPEG, PNG and GIF files."""
 _DEFAULT_TOP = 3
-_SETTINGS = ("model", "precision", "tta")
+_SETTINGS = ("model", "image_size", "normalization", "precision", "tta")
 """The settings that a prediction depends on, besides the device."""
 _PROGRESS_SECONDS = 10.0
 _DIGITS = 6
@@ -75,6 +75,8 @@ def _predict(options: argparse.Namespace) -> int:
         weights,
         model=None if any_model else config.model,
         edited_model="model" in named,
+        image_size=config.image_size,
+        normalization=config.normalization,
         seed=config.seed,
         say=lambda text: _say_all([text]),
         class_names=None if options.classes is None else _class_names(options.classes),

@@ -3,16 +3,15 @@
 import dataclasses
 import math
 import sys
-from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
 from cifar_tui.cli.compared import class_gains, class_notes, comparisons_as_json, curves_as_json
-from cifar_tui.cli.console import SafeConsole
+from cifar_tui.cli.console import ENDLESS, SafeConsole, plain_table, print_table
 from cifar_tui.cli.output import json_text, print_line, print_message, printing_results
 from cifar_tui.runs.compared import read_compared
 from cifar_tui.runs.comparison import BEST_MARK, comparison_columns, run_label, whole_columns
@@ -28,9 +27,6 @@ from cifar_tui.runs.listing import (
 )
 from cifar_tui.runs.table import GAP, Order, build_table, heading_of
 
-if TYPE_CHECKING:
-    from rich.console import JustifyMethod
-
 _STYLES = {
     "running": "green",
     "paused": "yellow",
@@ -40,7 +36,6 @@ _STYLES = {
     "crashed": "bold red",
     "unknown": "dim",
 }
-_ENDLESS = 100_000
 
 
 def list_command(checkpoints: Path, names: list[str], *, as_json: bool) -> int:
@@ -69,7 +64,7 @@ def list_command(checkpoints: Path, names: list[str], *, as_json: bool) -> int:
             if len(runs) > 1:
                 _print_class_gains(runs)
         else:
-            _print_table(_runs_table(runs))
+            print_table(_runs_table(runs))
     return 0
 
 
@@ -98,7 +93,7 @@ def _run_as_json(run: ListedRun) -> dict[str, Any]:
 def _runs_table(runs: list[ListedRun]) -> Table:
     width = SafeConsole().width if sys.stdout.isatty() else math.inf
     shown = build_table(runs, order=Order(descending=False), width=width, arrow=False)
-    table = _plain_table((column.heading, column.width, column.right) for column in shown.columns)
+    table = plain_table((column.heading, column.width, column.right) for column in shown.columns)
     keys = [column.key for column in shown.columns]
     for run, texts in zip(shown.runs, shown.rows, strict=True):
         styles = {"state": _STYLES[run.state], "run": "bold"}
@@ -107,7 +102,7 @@ def _runs_table(runs: list[ListedRun]) -> Table:
 
 
 def _comparison_table(comparison: Comparison, labels: list[str]) -> Table:
-    table = _plain_table()
+    table = plain_table()
     table.add_column("run", no_wrap=True)
     for label in labels:
         table.add_column(Text(label), overflow="fold", min_width=cell_len(label))
@@ -125,20 +120,20 @@ def _print_comparison(runs: list[ListedRun]) -> None:
     table = _comparison_table(compare_runs(runs), list(map(run_label, runs)))
     console = SafeConsole()
     if len(runs) == 1 or not sys.stdout.isatty() or _width(table) <= console.width:
-        _print_table(table)
+        print_table(table)
         return
     columns = comparison_columns(runs)
     widths = [max(map(cell_len, (column.heading, *column.texts))) for column in columns]
     count = 1 + whole_columns([width + GAP for width in widths], 1, console.width - widths[0])
     shown = columns[:count]
-    rows = _plain_table(
+    rows = plain_table(
         (column.heading, width, column.right) for column, width in zip(shown, widths, strict=False)
     )
     for row in range(len(runs)):
         rows.add_row(
             *(Text(column.texts[row], "bold green" if row in column.best else "") for column in shown)
         )
-    _print_table(rows)
+    print_table(rows)
     notes = [f"{BEST_MARK} best"] if any(column.best for column in shown) else []
     if columns[count:]:
         notes.append(f"no room for {', '.join(column.heading for column in columns[count:])}")
@@ -158,7 +153,7 @@ def _print_class_gains(runs: list[ListedRun]) -> None:
         ):
             count -= 1
         print()
-        _print_table(_gains_table(rows, labels[:count]))
+        print_table(_gains_table(rows, labels[:count]))
         notes = ["▲ ▼ percentage points of test accuracy against the first run", *notes]
         notes += [f"no room for {', '.join(labels[count:])}"] if count < len(runs) else []
     for note in notes:
@@ -169,7 +164,7 @@ def _print_class_gains(runs: list[ListedRun]) -> None:
 
 
 def _gains_table(rows: list[tuple[str, ...]], labels: list[str]) -> Table:
-    table = _plain_table([("class", 0, False), *((label, 0, True) for label in labels)])
+    table = plain_table([("class", 0, False), *((label, 0, True) for label in labels)])
     for row in rows:
         table.add_row(*map(Text, row[: len(labels) + 1]))
     return table
@@ -178,25 +173,4 @@ def _gains_table(rows: list[tuple[str, ...]], labels: list[str]) -> Table:
 def _width(table: Table) -> int:
     """Return how many cells `table` takes where there is room for all of it."""
     console = SafeConsole()
-    return console.measure(table, options=console.options.update(max_width=_ENDLESS)).maximum
-
-
-def _plain_table(columns: Iterable[tuple[str, int, bool]] = ()) -> Table:
-    """Return an empty table without lines; of each column: heading, width in cells, aligned right or not."""
-    table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="bold")
-    for heading, width, right in columns:
-        justify: JustifyMethod = "right" if right else "left"
-        table.add_column(Text(heading), justify=justify, no_wrap=True, min_width=width)
-    return table
-
-
-def _print_table(table: Table) -> None:
-    """Print `table`; if stdout is no terminal, as plain text of any width."""
-    if sys.stdout.isatty():
-        SafeConsole(highlight=False).print(table, crop=False)  # never break an ID
-        return
-    console = SafeConsole(file=sys.stdout, width=_ENDLESS, color_system=None, highlight=False)
-    with console.capture() as captured:
-        console.print(table)
-    for line in captured.get().splitlines():
-        print(line.rstrip())
+    return console.measure(table, options=console.options.update(max_width=ENDLESS)).maximum

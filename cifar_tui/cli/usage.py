@@ -5,7 +5,8 @@ What only an error needs is imported for it: `--help` answers at once.
 
 from collections.abc import Iterable, Iterator
 
-from cifar_tui.cli.options import COMMANDS, DASHBOARD, Command, Option
+from cifar_tui.cli.option import Command, Option
+from cifar_tui.cli.options import COMMANDS, DASHBOARD
 from cifar_tui.engine.errors import ConfigError
 
 HELP_FLAGS = ("-h", "--help", "--version")

@@ -3,7 +3,7 @@
 import contextlib
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from cifar_tui.engine.disk.regular import ForeignFileError
@@ -15,7 +15,7 @@ _NO_FOLDER_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EBADF}
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-def write_atomically(path: Path, content: bytes, *, durable: bool = True) -> None:
+def write_atomically(path: Path, content: bytes | Iterable[bytes], *, durable: bool = True) -> None:
     """Replace `path` with `content` through a temporary file in the same folder, even while it is renamed.
 
     On any failure `path` is unchanged and the temporary file removed. A process killed in between may leave
@@ -23,7 +23,7 @@ def write_atomically(path: Path, content: bytes, *, durable: bool = True) -> Non
 
     Args:
         path: the file to replace.
-        content: its new content.
+        content: its new content, or its parts one after the other.
         durable: fsync the file and its folder, so that the content survives a power failure.
 
     Raises:
@@ -35,9 +35,10 @@ def write_atomically(path: Path, content: bytes, *, durable: bool = True) -> Non
         descriptor = os.open(temporary, _NEW_FILE, 0o666, dir_fd=folder)
         try:
             try:
-                rest = memoryview(content)
-                while rest:
-                    rest = rest[os.write(descriptor, rest) :]
+                for part in [content] if isinstance(content, bytes) else content:
+                    rest = memoryview(part)
+                    while rest:
+                        rest = rest[os.write(descriptor, rest) :]
                 if durable:
                     os.fsync(descriptor)
             finally:

@@ -2,6 +2,7 @@
 
 CONFIG_FILE = "config.toml"
 NAME_FILE = "name"
+SWEEP_FILE = "sweep"
 EVENTS_FILE = "events.jsonl"
 SUMMARY_FILE = "summary.json"
 REPORT_FILE = "report.json"

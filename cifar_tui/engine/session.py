@@ -11,7 +11,7 @@ from typing import Any, cast
 import torch
 from torch import nn
 
-from cifar_tui.engine.checkpoint.classes import Match, match_resumed, match_weights, training_scales
+from cifar_tui.engine.checkpoint.classes import Match, match_resumed, match_weights, training_images
 from cifar_tui.engine.checkpoint.provenance import (
     describe_provenance,
     resume_differences,
@@ -19,14 +19,12 @@ from cifar_tui.engine.checkpoint.provenance import (
     split_differences,
 )
 from cifar_tui.engine.checkpoint.state import has_trained, load_state
+from cifar_tui.engine.checkpoint.trained_on import TrainedOn, trained_on_in
 from cifar_tui.engine.checkpoint.weights import build_net
 from cifar_tui.engine.config.schema import TrainConfig
 from cifar_tui.engine.config.tracking import ConfigReads
 from cifar_tui.engine.control import RunControl
 from cifar_tui.engine.data.dataset import Dataset, ImageSplit, validation_split
-from cifar_tui.engine.data.registry import user_path
-from cifar_tui.engine.data.scales import Scales, scales_in
-from cifar_tui.engine.data.sources import load_dataset
 from cifar_tui.engine.device.capabilities import check_compiler_cache, check_device, compiles
 from cifar_tui.engine.device.memory import FREE_MEMORY, out_of_memory_explained, release_gpu_memory
 from cifar_tui.engine.device.nvidia import unused_gpu
@@ -45,7 +43,6 @@ from cifar_tui.engine.evaluation.report import result_lines, write_report
 from cifar_tui.engine.events import (
     SAMPLE_IMAGES,
     Alert,
-    DataLoaded,
     Event,
     Message,
     Phase,
@@ -61,8 +58,9 @@ from cifar_tui.engine.training.build import (
     create_predictor,
     training_arithmetic,
 )
-from cifar_tui.engine.training.own_model import OwnModel
+from cifar_tui.engine.training.loading import load_images, moved
 from cifar_tui.engine.training.run_context import RunContext
+from cifar_tui.engine.training.run_model import RunModel
 from cifar_tui.engine.training.trainer import Trainer
 from cifar_tui.engine.training.validation import check_patience
 from cifar_tui.terminal.process_tuning import gc_frozen
@@ -101,7 +99,9 @@ class Session:
         self._emit = emit
         self.control = control
         self._assume_class_order = assume_class_order
-        self._own = OwnModel(config, emit, cancelled=lambda: self.control.stop_requested, edited=edited_model)
+        self._model = RunModel(
+            config, emit, cancelled=lambda: self.control.stop_requested, edited=edited_model
+        )
 
     def train(
         self,
@@ -157,19 +157,18 @@ class Session:
         resumed: Mapping[str, Any] | None,
     ) -> TrainingFinished:
         config = cast("TrainConfig", reads)
-        self._own.load(None if resumed is None else create_folder().path)
+        self._model.load(None if resumed is None else create_folder().path)
         # 1. load and normalize the images
         if resumed is None:
             dataset = self._load_data(config)
         else:
-            match = partial(match_resumed, resumed, config.epochs)
-            dataset = self._load_data(config, match, scales=scales_in(resumed["scales"]))
+            match = partial(match_resumed, resumed, config.epochs, assume_order=self._assume_class_order)
+            dataset = self._load_data(config, match, trained_on=trained_on_in(resumed))
         kept, held_out = validation_split(dataset, config.val_size, seed=config.seed)
         check_patience(config.patience, held_out)
-        needed = (dataset.train.images.nbytes + dataset.test.images.nbytes) / 2**20
-        with out_of_memory_explained(device, f"the images need {needed:,.0f} MiB; {FREE_MEMORY}"):
-            train, self._test = kept.to(device), dataset.test.to(device)
-            validation = None if held_out is None else held_out.to(device)
+        splits = [kept, dataset.test, *([] if held_out is None else [held_out])]
+        train, self._test, *others = moved(splits, device, self._log)
+        validation = others[0] if others else None
         # bypass `reads`: comparing settings with their defaults must not mark them as read
         choice = resolve_backend(
             self.config,
@@ -183,13 +182,13 @@ class Session:
             advice = f"lower batch_size (now {config.batch_size:,}), or choose another device"
         with out_of_memory_explained(device, advice), intra_op_threads(threads):
             # 2. define the network, 3. the loss and the optimizer
-            net = self._own.build(train, len(dataset.class_names))
+            net = self._model.build(config, train, dataset.class_names, resumed=resumed is not None)
             folder = create_folder()
-            with self._own.preparing():
+            with self._model.preparing():
                 setup = self._build(config, choice, net, train, resumed, folder.path / LAST_FILE)
-            self._own.check_precision(setup, len(dataset.class_names))
+            self._model.check_precision(setup, len(dataset.class_names))
             provenance = describe_provenance(
-                dataset, describe_device(device), threads, setup.choice.identity, self._own.hash
+                dataset, describe_device(device), threads, setup.choice.identity, self._model.loaded.hash
             )
             if resumed is not None and has_trained(resumed, config.epochs):
                 provenance["images"] = resumed["provenance"].get("images", "?")  # those it was trained on
@@ -205,8 +204,9 @@ class Session:
                     provenance=provenance,
                     class_names=dataset.class_names,
                     scales=dataset.scales,
+                    normalization=train.normalization,
                 ),
-                samples=self._test.images[:SAMPLE_IMAGES],
+                samples=self._test.select(slice(SAMPLE_IMAGES)),
                 evaluate=lambda step: self._evaluate_while_training(setup.predictor, step),
                 validate=None
                 if validation is None
@@ -217,7 +217,7 @@ class Session:
                 load_state(trainer, resumed, folder.path / LAST_FILE)
                 for difference in resume_differences(resumed, self.config, provenance, setup.precision):
                     self._emit(Alert(text=f"results may differ from an uninterrupted run: {difference}"))
-            self._own.keep(folder)
+            self._model.keep(folder)
             self._emit(
                 TrainingStarted(
                     run=folder.path.name,
@@ -231,7 +231,7 @@ class Session:
             with (
                 training_arithmetic(config, setup.precision, device),
                 out_of_memory_explained(device, advice, rescue=trainer.rescue),
-                self._own.running(),
+                self._model.running(),
             ):
                 finished = trainer.fit()
         if finished.completed:
@@ -244,7 +244,7 @@ class Session:
         self,
         config: TrainConfig,
         choice: BackendChoice,
-        net: nn.Module | None,
+        net: nn.Module,
         train: ImageSplit,
         resumed: Mapping[str, Any] | None,
         last: Path,
@@ -294,23 +294,23 @@ class Session:
             UserError: any error the user can fix; one sentence.
             CancelledError: a stop was requested.
         """
-        recognized = self._own.find_weights(weights, any_model=any_model)
+        recognized = self._model.find_weights(weights, any_model=any_model)
         net = build_net(recognized)
         if recognized.notes:
             self._log(f"'{weights}': {'; '.join(recognized.notes)}")
         with out_of_memory_explained(self.config.device, FREE_MEMORY):
             select_device(self.config.device)  # before the images are loaded
         if (dataset := self.dataset) is None:
-            match, scales = partial(match_weights, recognized), training_scales(recognized)
-            dataset = self._load_data(self.config, match, scales=scales)
+            match = partial(match_weights, recognized, assume_order=self._assume_class_order)
+            dataset = self._load_data(self.config, match, trained_on=training_images(recognized))
             for difference in split_differences(dataset, trained_seed, self.config.seed):
                 self._emit(Alert(text=difference))
         with (
             self._own_device(self.config.device) as device,
             out_of_memory_explained(device, FREE_MEMORY, rescue=lambda _: f"'{weights}' is kept; "),
         ):
-            self._test = dataset.test.to(device)
-            with self._own.evaluating(recognized, device):
+            (self._test,) = moved([dataset.test], device, self._log)
+            with self._model.evaluating(recognized, device):
                 predictor = create_predictor(net.to(device), self.config)
                 report = self._evaluate(predictor, step=step, final=True)
         if report_to is not None:
@@ -325,37 +325,17 @@ class Session:
         self._emit(Message(text=text))
 
     def _load_data(
-        self, config: TrainConfig, match: Match | None = None, *, scales: Scales | None = None
+        self, config: TrainConfig, match: Match | None = None, trained_on: TrainedOn | None = None
     ) -> Dataset:
-        """Load the images, with the classes of the weights that `match` knows, and their `scales`."""
-        self._emit(PhaseChanged(phase=Phase.LOADING, message=f"dataset (data={config.data})"))
-        dataset = load_dataset(
-            config.data,
-            data_dir=user_path(config.data_dir),
-            seed=config.seed,
-            report=self._emit,
-            cancelled=lambda: self.control.stop_requested,
-            scales=scales,
+        """Load the images, with the classes of the weights that `match` knows, as they were `trained_on`."""
+        self.dataset = load_images(
+            config,
+            self._emit,
+            lambda: self.control.stop_requested,
+            match,
+            trained_on=trained_on or TrainedOn(),
         )
-        for note in dataset.notes:
-            self._log(note)
-        for warning in dataset.warnings:  # first: a file left out may be why the weights do not match
-            self._emit(Alert(text=warning))
-        if match is not None:
-            dataset, differences = match(dataset, assume_order=self._assume_class_order)
-            for difference in differences:
-                self._emit(Alert(text=difference))
-        self._emit(
-            DataLoaded(
-                title=dataset.title,
-                synthetic=dataset.synthetic,
-                class_names=dataset.class_names,
-                train_images=len(dataset.train),
-                test_images=len(dataset.test),
-            )
-        )
-        self.dataset = dataset
-        return dataset
+        return self.dataset
 
     def _evaluate(self, net: nn.Module, *, step: int, final: bool) -> EvalReport:
         dataset, test = self.dataset, self._test

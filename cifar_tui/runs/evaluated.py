@@ -1,9 +1,11 @@
 """The test images of a run, here or in its folder, and what the latest evaluation predicted for them."""
 
+import errno
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cifar_tui.engine.errors import DataUnavailableError
 from cifar_tui.runs.disk.samples import (
     StoredImages,
     read_predictions,
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from cifar_tui.engine.data.dataset import Dataset
+    from cifar_tui.engine.data.dataset import Dataset, ImageSplit
     from cifar_tui.engine.events import Evaluated
     from cifar_tui.engine.session import Session
 
@@ -56,15 +58,18 @@ class EvaluatedImages:
         dataset, results = self.dataset, self.results(snapshot)
         if dataset is None:
             return None
-        return build_sample_batch(
-            number,
-            among,
-            images=_images(dataset),
-            targets=dataset.test.targets.numpy(),
-            class_names=dataset.class_names,
-            samples=snapshot.samples,
-            evaluated=None if results is None else results.predictions,
-        )
+        try:
+            return build_sample_batch(
+                number,
+                among,
+                images=_TestImages(dataset.test),
+                targets=dataset.test.targets.numpy(),
+                class_names=dataset.class_names,
+                samples=snapshot.samples,
+                evaluated=None if results is None else results.predictions,
+            )
+        except OSError:  # somebody has written over the file, or its disk is gone
+            return None
 
     def wrong_samples(self, snapshot: RunSnapshot) -> list[int]:
         """Return the positions of the images whose newest prediction is wrong."""
@@ -88,7 +93,7 @@ class EvaluatedImages:
                 self._results = Results(
                     class_names=dataset.class_names,
                     predictions=predictions,
-                    images=_images(dataset),
+                    images=_TestImages(dataset.test),
                     files=dataset.test_files,
                     root=dataset.root,
                     history=history,
@@ -249,5 +254,24 @@ def _stored_results(
     )
 
 
-def _images(dataset: "Dataset") -> Images:
-    return dataset.test.images.permute(0, 2, 3, 1).numpy()
+class _TestImages:
+    """The test images of a run of this process as they are shown: those in a file are read when indexed.
+
+    Args:
+        test: the images, on the CPU.
+    """
+
+    def __init__(self, test: "ImageSplit") -> None:
+        self._test = test
+
+    def __len__(self) -> int:
+        return len(self._test)
+
+    def __getitem__(self, number: int) -> "NDArray[np.uint8]":
+        """Return an image, uint8 (S, S, 3); OSError if it cannot be read any more."""
+        if not 0 <= number < len(self):
+            raise IndexError(number)
+        try:
+            return self._test.thumbnails(slice(number, number + 1))[0].permute(1, 2, 0).numpy()
+        except DataUnavailableError as error:
+            raise OSError(errno.EIO, str(error)) from error

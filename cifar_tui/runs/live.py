@@ -26,6 +26,7 @@ from cifar_tui.runs.control.protocol import Request, why_refused
 from cifar_tui.runs.curves import Curves
 from cifar_tui.runs.disk.config import with_absolute_folders
 from cifar_tui.runs.disk.event_log import read_events
+from cifar_tui.runs.disk.membership import Membership, read_membership, write_membership
 from cifar_tui.runs.disk.store import (
     check_checkpoints,
     create_run_folder,
@@ -62,6 +63,7 @@ class LiveRun:
             thread.
         resume: the folder of a run to resume or to evaluate, instead of starting a new one.
         name: what to call a new run; "" for no name.
+        membership: which run of a sweep a new one is; None for none.
         assume_class_order: see `Session`.
         edited_model: see `Session`.
     """
@@ -75,11 +77,13 @@ class LiveRun:
         on_folder: Callable[[Path], None] | None = None,
         resume: Path | None = None,
         name: str = "",
+        membership: Membership | None = None,
         assume_class_order: bool = False,
         edited_model: bool = False,
     ) -> None:
         self.config = config
         self._name = name
+        self._membership = membership
         self._own_config = with_absolute_folders(config)
         self._folder: RunFolder | None = None
         self._file: SavedWeights | None = None
@@ -296,7 +300,9 @@ class LiveRun:
         return self._session
 
     def _create_folder(self) -> "RunFolder":
-        folder = create_run_folder(self._checkpoints, self._own_config, name=self._name)
+        folder = create_run_folder(
+            self._checkpoints, self._own_config, name=self._name, membership=self._membership
+        )
         self._acquire(folder)
         self._write_images(folder)
         return self._held_folder()
@@ -319,6 +325,8 @@ class LiveRun:
         if self._name and not (folder / NAME_FILE).exists():
             with contextlib.suppress(UserError):  # a copy has it now
                 write_name(folder, self._name)
+        if self._membership is not None:
+            write_membership(folder, self._membership)
         if self._images.dataset is not None:
             self._write_images(folder)
         self._images.write_predictions(folder)
@@ -341,7 +349,8 @@ class LiveRun:
             folder, self._state, self._answer, tell=self._emit, refill=self._refill, moved=self._on_folder
         )
         self._writer, self._folder = writer, writer.folder
-        self._name = read_name(folder)  # for a folder that has to be made again
+        # for a folder that has to be made again
+        self._name, self._membership = read_name(folder), read_membership(folder)
         for event in self._early_events:
             self._log(event)
         self._early_events.clear()

@@ -85,12 +85,15 @@ class NearestFinder:
         self._forgotten += 1  # a search that is under way must not keep what it finds
         self._index = self._key = None
 
-    async def find(self, weights: SavedWeights, image: "NDArray[np.uint8]", *, gently: bool) -> NearestImages:
-        """Find the training images nearest to `image`, uint8 (32, 32, 3); a cancel ends the search.
+    async def find(
+        self, weights: SavedWeights, image: "NDArray[np.uint8]", place: int, *, gently: bool
+    ) -> NearestImages:
+        """Find the training images nearest to a test image; a cancel ends the search.
 
         Args:
             weights: of the network that compares them.
-            image: the test image.
+            image: uint8 (T, T, 3), the test image as it is shown.
+            place: of the image in the test set.
             gently: whether to leave the GPU and half of the processors to a training, and to work at the
                 lowest priority; done for a training of another process in any case.
 
@@ -106,7 +109,7 @@ class NearestFinder:
                 considerate = gently or self._trains_elsewhere()
                 if considerate:
                     _lower_priority()
-                found.set_result(self._find(weights, image, cancelled.is_set, gently=considerate))
+                found.set_result(self._find(weights, image, place, cancelled.is_set, gently=considerate))
             except Exception as error:  # noqa: BLE001 - raised where it is awaited
                 found.set_exception(error)
 
@@ -126,6 +129,7 @@ class NearestFinder:
         self,
         weights: SavedWeights,
         image: "NDArray[np.uint8]",
+        place: int,
         cancelled: Callable[[], bool],
         *,
         gently: bool,
@@ -133,7 +137,7 @@ class NearestFinder:
         try:
             with self._searching, out_of_memory_explained("cpu", "end other programs that use it"):
                 index = self._index_of(weights) or self._build(weights, cancelled, gently=gently)
-                found = index.nearest(image, MOST_NEAREST)
+                found = index.nearest(image, MOST_NEAREST, place=place)
         except (UserError, CancelledError):
             raise
         except Exception as error:  # an image that nothing is found for must not take the screen with it
@@ -219,7 +223,7 @@ class NearestSearch:
         if weights is None:
             later = " yet: save a checkpoint (c in Train), then open the image again"
             raise ConfigError(f"no weights of the run are saved{later if self._run.live else ''}")
-        found = await self._finder.find(weights, image, gently=self._is_training())
+        found = await self._finder.find(weights, image, position, gently=self._is_training())
         predicted_at = results.predictions.step
         if weights.step is None or predicted_at is None or weights.step == predicted_at:
             return found
@@ -235,7 +239,16 @@ def _key_of(weights: SavedWeights) -> object:
             status = weights.path.stat()
             version = status.st_ino, status.st_size, status.st_mtime_ns
     saved = weights.step, weights.saved_at, version
-    return weights.path, saved, config.data, config.data_dir, config.seed, config.val_size
+    return (
+        weights.path,
+        saved,
+        config.data,
+        config.data_dir,
+        config.seed,
+        config.val_size,
+        config.image_size,
+        config.normalization,
+    )
 
 
 def _lower_priority() -> None:

@@ -55,6 +55,7 @@ _SNAPSHOT_FIELDS: dict[type[Event], str] = {
     SamplesPredicted: "samples",
     EvaluationProgress: "evaluating",
     Evaluated: "evaluated",
+    Validated: "validated",
     CheckpointSaved: "checkpoint",
     Alert: "alert",
     RunEnded: "ended",
@@ -126,6 +127,7 @@ class RunSnapshot(RunProgress):
     started: TrainingStarted | None = None
     samples: SamplesPredicted | None = None
     evaluated: Evaluated | None = None
+    validated: Validated | None = None
     evaluations: tuple[Evaluated, ...] = ()
     best_accuracy: float | None = None
     best_step: int | None = None
@@ -379,7 +381,7 @@ class RunState:
         removed = len(self._log) - len(kept)
         self._log = deque(kept, maxlen=LOG_LINES)
         self._throughput = Throughput(points=deque([(event.train_seconds, event.step)]))
-        for name in ("samples", "evaluated", "checkpoint", "point"):
+        for name in ("samples", "evaluated", "validated", "checkpoint", "point"):
             value = self._values[name]
             if value is not None and value.step > event.step:
                 self._values[name] = None

@@ -73,7 +73,7 @@ def enabled(run):
 def test_what_is_enabled_follows_the_run(monkeypatch, tmp_path):
     run = LiveRun(TrainConfig(), checkpoints=Path())
     steering = {"toggle_pause pause", Request.SAVE, Request.EVALUATE}
-    assert enabled(None) == enabled(run) == {"train", "runs"}
+    assert enabled(None) == enabled(run) == {"train", "range_test", "runs"}
     monkeypatch.setattr(LiveRun, "live", True)
     assert enabled(run) == {Request.STOP, "results", "runs"}, "it loads"
     run._emit(STARTED)
@@ -86,11 +86,11 @@ def test_what_is_enabled_follows_the_run(monkeypatch, tmp_path):
     run._emit(FINISHED)
     assert enabled(run) == {Request.STOP, "detach", "results", "runs"}, "the last evaluation runs"
     monkeypatch.setattr(LiveRun, "live", False)
-    assert enabled(run) == {"train", "resume_run", "runs"}
+    assert enabled(run) == {"train", "range_test", "resume_run", "runs"}
     run._emit(CheckpointSaved(path="", step=1, reason="end"))
-    assert enabled(run) == {"train", "resume_run", "runs", Request.EVALUATE}
+    assert enabled(run) == {"train", "range_test", "resume_run", "runs", Request.EVALUATE}
     run._state.apply(evaluated(1, 60, final=True))
-    assert enabled(run) == {"train", "results", "runs", Request.EVALUATE}, "all is done"
+    assert enabled(run) == {"train", "range_test", "results", "runs", Request.EVALUATE}, "all is done"
 
 
 def test_a_run_shown_read_only_is_not_steered_and_a_finished_one_needs_more_epochs(monkeypatch, tmp_path):

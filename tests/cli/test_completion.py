@@ -28,6 +28,7 @@ def completed(tmp_path):
     for run in ("20260101-100000", "20260102-100000"):
         (tmp_path / "checkpoints" / run).mkdir(parents=True)
     (tmp_path / "checkpoints" / "20260101-100000" / "name").write_text("baseline\n")
+    (tmp_path / "checkpoints" / "sweeps" / "rates").mkdir(parents=True)
     (tmp_path / "checkpoints" / "20260102-100000" / "name").write_text("$(touch${IFS}run)\n")
 
     def completed(*words):
@@ -45,6 +46,8 @@ def completed(tmp_path):
     [
         (["tr"], ["train"]),
         (["train", "--re"], ["--resume"]),
+        (["l"], ["lr"]),
+        (["lr", "--f"], ["--from"]),
         (["runs", "--re"], []),
         (["train", "--preset", "s"], ["speedrun"]),
         (["--preset", "q"], ["quick"]),
@@ -53,13 +56,18 @@ def completed(tmp_path):
         (["train", "--set", "flip", "="], ["none", "random", "alternating"]),  # as bash splits it
         (["train", "--set", "flip", "=", "r"], ["random"]),
         (["train", "--resume", "b"], ["baseline"]),
+        (["sweep", "--resume", ""], ["rates"]),
+        (["attach", "s"], []),
         (["attach", ""], ["20260101-100000", "20260102-100000", "baseline", "latest"]),
         (["eval", "n"], ["net.pth"]),
         (["eval", "l"], ["latest"]),
         (["train", "--data", "c"], ["cifar10", "checkpoints", "cifar.tar.gz", "cats.csv", "cats.npz"]),
         (["train", "--data", "torchvision", ":"], PUBLISHED),  # as bash splits it
         (["train", "--data", "torchvision", ":", "S"], ["SVHN", "STL10"]),
-        (["train", "--data", "checkpoints/"], ["checkpoints/20260101-100000", "checkpoints/20260102-100000"]),
+        (
+            ["train", "--data", "checkpoints/"],
+            ["checkpoints/20260101-100000", "checkpoints/20260102-100000", "checkpoints/sweeps"],
+        ),
         (["train", "--data", "n"], []),
         (["predict", "l"], ["latest"]),
         (["predict", "latest", "n"], ["net.pth"]),

@@ -195,7 +195,9 @@ def test_weights_from_elsewhere_need_the_name_of_their_file(cli, image_folder):
     weights.rename(cli.cwd / "w.pth")
     options = ("--data", image_folder, "--device", "cpu")
     assert_one_sentence(
-        cli.run("eval", "w.pth", *options), 2, "for a net of your own, add --set model=FILE.py:NAME"
+        cli.run("eval", "w.pth", *options),
+        2,
+        "add --set model=torchvision:NAME, or model=FILE.py:NAME for a net of your own",
     )
     named = cli.run("eval", "w.pth", *options, "--set", "model=my_net.py:Net", "--json")
     assert json.loads(named.stdout)["test"]["total"] == 12

@@ -165,7 +165,11 @@ def test_names_of_the_classes_can_be_given_or_taken_from_a_dataset(cli, weights,
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [
-        (["--set", "epochs=3"], 2, "does not depend on 'epochs'; --set takes model, precision, tta"),
+        (
+            ["--set", "epochs=3"],
+            2,
+            "does not depend on 'epochs'; --set takes model, image_size, normalization, precision, tta",
+        ),
         (["--set", "tta=all"], 2, "'all'"),
         (["--classes", "a,a,b"], 2, "--classes 'a,a,b' must be different names, separated by commas"),
         (["--classes", "a,b"], 2, "expects 3 classes, 2 are given (a, b)"),

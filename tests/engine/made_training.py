@@ -62,6 +62,7 @@ def build_setup(dataset, *, backend="eager", log=print, resumed_precision=None, 
     return build_training(
         config,
         choice_of(backend),
+        net=create_model(config.model, num_classes=len(dataset.class_names)),
         num_classes=len(dataset.class_names),
         train=dataset.train,
         log=log,
@@ -122,9 +123,10 @@ class MadeTraining:
                 settings={},
                 provenance={"backend": setup.choice.identity},
                 class_names=dataset.class_names,
+                normalization=dataset.train.normalization,
                 scales=dataset.scales,
             ),
-            samples=dataset.test.images[:8],
+            samples=dataset.test.select(slice(8)),
             evaluate=self.evaluate,
         )
         if state is not None:

@@ -71,11 +71,15 @@ def test_the_report_has_the_numbers_of_the_saved_weights(tmp_path, image_folder)
 def test_every_setting_is_followed_and_saved_weights_are_evaluated_again_the_same(
     tmp_path, image_folder, averaging
 ):
+    torch.save(create_model("airbench-tiny", num_classes=3).state_dict(), tmp_path / "start.pth")
     recipe = {
         "model": "airbench-tiny",
+        "weights": str(tmp_path / "start.pth"),
+        "freeze": "backbone",
+        "freeze_epochs": 1,
         "weight_averaging": averaging,
         "learning_rate": 0.01,
-        "epochs": 1,
+        "epochs": 2,
         "batch_size": 8,
         "optimizer": "muon",
         "bias_lr": 0.1,
@@ -93,6 +97,8 @@ def test_every_setting_is_followed_and_saved_weights_are_evaluated_again_the_sam
         "translate": 2,
         "flip": "random",
         "cutout": 4,
+        "image_size": 40,
+        "normalization": "dataset",
         "low_res_fraction": 0.5,
         "tta": "mirror+translate",
         "precision": "auto",
@@ -106,7 +112,7 @@ def test_every_setting_is_followed_and_saved_weights_are_evaluated_again_the_sam
         "checkpoint_every_minutes": 1.0,
         "seed": 3,
     }
-    followed_elsewhere = {"preset", "compile", "backend"}
+    followed_elsewhere = {"preset", "compile", "backend", "pretrained"}
     assert recipe.keys() | {"data", "data_dir", "device"} == SETTINGS.keys() - followed_elsewhere
     run = Run(tmp_path, data=image_folder, **recipe)
     run.train()

@@ -53,7 +53,7 @@ def folder(tmp_path):
 def make_run(tmp_path, shared_image_folder):
     runs = []
 
-    def make(*, on_folder=None, **settings):
+    def make(*, on_folder=None, membership=None, **settings):
         config = TrainConfig(
             **{
                 "data": str(shared_image_folder),
@@ -63,7 +63,8 @@ def make_run(tmp_path, shared_image_folder):
                 **settings,
             }
         )
-        run = LiveRun(config, checkpoints=tmp_path / "checkpoints", on_folder=on_folder)
+        checkpoints = tmp_path / "checkpoints"
+        run = LiveRun(config, checkpoints=checkpoints, on_folder=on_folder, membership=membership)
         runs.append(run)
         return run
 

@@ -188,7 +188,7 @@ def test_samples_that_somebody_writes_over_while_they_are_viewed_are_in_memory(
 def test_samples_for_which_there_is_no_memory_are_shown_while_they_can_be_read(
     attach, finished_run, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(samples, "_MOST_AHEAD", 0)
+    monkeypatch.setattr(samples, "_MOST_AHEAD_BYTES", 0)
     folder = shutil.copytree(finished_run.folder, tmp_path / "run")
     run = attach(folder)
     assert run.sample_batch(0) is not None

@@ -11,6 +11,7 @@ from cifar_tui.runs.control.client import send_request
 from cifar_tui.runs.control.protocol import Request
 from cifar_tui.runs.disk.config import read_run_config
 from cifar_tui.runs.disk.event_log import read_events
+from cifar_tui.runs.disk.membership import Membership, read_membership
 from cifar_tui.runs.live import LiveRun
 from cifar_tui.runs.resume_config import config_to_resume
 from tests.runs.control.helpers import wait_until
@@ -44,13 +45,15 @@ def test_a_run_whose_folder_is_renamed_is_saved_there(make_run):
 
 
 def test_a_run_whose_folder_is_removed_is_saved_in_a_new_one(make_run):
-    run = make_run(epochs=10_000, checkpoint_every_epochs=0)
+    member = Membership(sweep="rates", number=3)
+    run = make_run(epochs=10_000, checkpoint_every_epochs=0, membership=member)
     start_and_save(run)
     folder = run.folder
     shutil.rmtree(folder, ignore_errors=True)  # the run writes into it meanwhile
     wait_until(lambda: any("somebody removed" in line.text for line in run.log_since(0)))
     wait_until((folder / "last.pt").exists)
     assert run.live
+    assert read_membership(folder) == member
     send_request(folder, Request.STOP)
     assert run.wait(60)
     assert run.snapshot().ended.exit_code == 0

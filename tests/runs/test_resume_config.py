@@ -40,6 +40,9 @@ CHANGEABLE = {
     "checkpoint_every_minutes": 0.5,
 }
 OTHERS = {
+    "weights": "start.pth",
+    "freeze": "backbone",
+    "freeze_epochs": 2,
     "batch_size": 4,
     "optimizer": "adamw",
     "learning_rate": 0.1,
@@ -184,7 +187,7 @@ def test_a_run_is_not_resumed_with_fewer_epochs_than_it_has_trained(folder):
 
 
 def test_every_setting_either_may_change_or_is_refused():
-    assert CHANGEABLE.keys() | OTHERS.keys() | {"preset", "model"} == SETTINGS.keys()
+    assert CHANGEABLE.keys() | OTHERS.keys() | {"preset", "model", "pretrained"} == SETTINGS.keys()
     assert CHANGEABLE.keys() == {name for name, field in SETTINGS.items() if field.metadata["resumable"]}
 
 

@@ -100,6 +100,8 @@ class XRange:
         high: its right end.
         cursor: where the cursor is; None without one.
         ends: where epochs end, or each `every`-th of them.
+        axis: drawn instead of that of the unit; None for that one.
+        names: of `axis`, from the longest.
     """
 
     unit: XUnit
@@ -108,6 +110,8 @@ class XRange:
     ends: "Numbers"
     every: int = 1
     cursor: float | None = None
+    axis: Axis | None = None
+    names: tuple[str, ...] = ()
 
     def shares(self, x: "Numbers") -> "Numbers":
         """Return how far each place is from the left end (0) to the right end (1)."""
@@ -153,8 +157,8 @@ def framed(
         if len(curve.points[0]):
             _draw(canvas, curve, x_range.shares(curve.points[0]), up(curve.points[1]), width)
     unit = x_range.unit
-    x_axis = _X_AXES[unit](x_range.low, x_range.high, max(2, options.width // 12))
-    names = [unit.value]
+    x_axis = x_range.axis or _X_AXES[unit](x_range.low, x_range.high, max(2, options.width // 12))
+    names = [*x_range.names] or [unit.value]
     if len(x_range.ends) and unit is not XUnit.EPOCH:
         grid = "epoch" if x_range.every == 1 else f"every {x_range.every} epochs"
         names.insert(0, f"{unit} · {_EPOCH_END} {grid}")

@@ -1,4 +1,4 @@
-"""Give a dataset the classes, and the scales, of the weights that it is for."""
+"""Give a dataset the classes, and what else is known of the images, of the weights that it is for."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -8,11 +8,12 @@ from typing import Any, Protocol
 from cifar_tui.engine.checkpoint.files import load_own_file
 from cifar_tui.engine.checkpoint.provenance import check_image_count
 from cifar_tui.engine.checkpoint.state import has_trained
-from cifar_tui.engine.checkpoint.weights import RecognizedWeights
+from cifar_tui.engine.checkpoint.trained_on import TrainedOn, trained_on_in
+from cifar_tui.engine.checkpoint.weights import RecognizedWeights, WeightsFile
 from cifar_tui.engine.data.cifar10 import CLASS_NAMES
 from cifar_tui.engine.data.class_names import align_classes, listed, match_dataset, saved_class_names
 from cifar_tui.engine.data.dataset import Dataset
-from cifar_tui.engine.data.scales import Scales, scales_in
+from cifar_tui.engine.data.normalization import Normalization
 from cifar_tui.engine.disk.regular import read_large
 from cifar_tui.engine.errors import ConfigError
 from cifar_tui.engine.layout import CONFIG_FILE, LAST_FILE, REPORT_FILE
@@ -21,7 +22,7 @@ from cifar_tui.engine.layout import CONFIG_FILE, LAST_FILE, REPORT_FILE
 class Match(Protocol):
     """Gives a dataset the classes of weights, and says in sentences what is assumed or differs."""
 
-    def __call__(self, dataset: Dataset, /, *, assume_order: bool) -> tuple[Dataset, list[str]]:
+    def __call__(self, dataset: Dataset, /) -> tuple[Dataset, list[str]]:
         """Match `dataset`; see `match_dataset`."""
 
 
@@ -67,7 +68,9 @@ def match_weights(
     official = align_classes(CLASS_NAMES, ours)
     if official is not None and not official.absent and official.positions != tuple(range(len(ours))):
         order += f", which is not that of CIFAR-10 ({listed(CLASS_NAMES)})"
-    return dataset, [f"'{weights.path}' names no classes: assuming {order}, and inputs from -1 to 1"]
+    return dataset, [
+        f"'{weights.path}' names no classes: assuming {order}, and {dataset.train.normalization.words}"
+    ]
 
 
 def class_names_of(weights: RecognizedWeights) -> tuple[str, ...] | None:
@@ -86,13 +89,14 @@ def class_names_of(weights: RecognizedWeights) -> tuple[str, ...] | None:
 
 
 def name_classes(
-    weights: RecognizedWeights, given: Sequence[str] | None
+    weights: RecognizedWeights, given: Sequence[str] | None, normalization: Normalization
 ) -> tuple[tuple[str, ...], list[str]]:
     """Name the classes of `weights` without a dataset.
 
     Args:
         weights: the weights.
         given: the names that the user gave; None for those that the weights have.
+        normalization: of the inputs.
 
     Returns:
         The names, and a sentence on each thing that was assumed. Ten classes without names are assumed to be
@@ -115,7 +119,7 @@ def name_classes(
     if count == len(CLASS_NAMES):
         names, how = CLASS_NAMES, f"assuming those of CIFAR-10 ({listed(CLASS_NAMES)})"
     return names, [
-        f"'{path}' names no classes: {how}, and assuming inputs from -1 to 1; name them with --classes"
+        f"'{path}' names no classes: {how}, and assuming {normalization.words}; name them with --classes"
     ]
 
 
@@ -132,14 +136,15 @@ def class_names_of_run(folder: Path) -> tuple[str, ...] | None:
     return saved_class_names(report)
 
 
-def training_scales(weights: RecognizedWeights) -> Scales:
-    """Return the scales of the images that `weights` were trained on, as far as they are known.
+def training_images(weights: RecognizedWeights | WeightsFile) -> TrainedOn:
+    """Return what is known of the images that `weights` were trained on.
 
-    They are in their file, or in the `last.pt` of the run in whose folder it is.
+    It is in their file, or in the `last.pt` of the run in whose folder it is.
     """
-    if weights.scales is not None:
-        return weights.scales
-    return scales_in(state_of_run(weights.path.parent).get("scales")) or {}
+    if weights.trained_on is not None:
+        return weights.trained_on
+    state = state_of_run(weights.path.parent)
+    return trained_on_in(state) if state else TrainedOn()
 
 
 def state_of_run(folder: Path) -> Mapping[str, Any]:

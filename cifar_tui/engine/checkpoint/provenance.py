@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from cifar_tui import __version__
 from cifar_tui.engine.config.schema import TrainConfig
@@ -51,9 +52,13 @@ def describe_provenance(
 
 
 def describe_images(dataset: Dataset) -> str:
-    """Identify the training images of `dataset`: their number, and a CRC-32 of them and their classes."""
-    checksum = zlib.crc32(dataset.train.targets.numpy().data)
-    checksum = zlib.crc32(dataset.train.images.numpy().data, checksum)
+    """Identify the training images of `dataset`: their number, and a CRC-32 of them and their classes.
+
+    Of images in a file it is one of their hashes.
+    """
+    images = dataset.train.images
+    content = images.numpy() if isinstance(images, Tensor) else images.digests
+    checksum = zlib.crc32(content.data, zlib.crc32(dataset.train.targets.numpy().data))
     return f"{len(dataset.train)} {checksum:08x}"
 
 

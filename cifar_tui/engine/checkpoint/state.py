@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from cifar_tui.engine.data.class_names import class_names_in
+from cifar_tui.engine.data.normalization import normalization_in
 from cifar_tui.engine.data.scales import scales_in
 from cifar_tui.engine.errors import ConfigError
 
@@ -178,6 +179,7 @@ _VALUES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "provenance": (_is_provenance, "a description of a run"),
     "class_names": (lambda value: class_names_in(value) is not None, "a list of names"),
     "scales": (lambda value: scales_in(value) is not None, "a set of scales"),
+    "normalization": (lambda value: normalization_in(value) is not None, "a normalization"),
     "step": (_is_count, "a count"),
     "epoch": (lambda value: _is_count(value, 1), "a count from 1"),
     "batch": (_is_count, "a count"),
@@ -197,5 +199,6 @@ _VALUES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "other_rng_states": (_is_dict, "a set of states of random numbers"),
 }
 
-_ADDED = {"other_rng_states"}
-"""What a `last.pt` may lack: without a net of the user's nothing draws from these generators."""
+_ADDED = {"other_rng_states", "normalization"}
+"""What a `last.pt` may lack: without a net of the user's nothing draws from these generators, and before
+there was a choice inputs were from -1 to 1."""

@@ -8,14 +8,15 @@ from torch import Tensor, nn
 
 from cifar_tui.engine.checkpoint.files import all_finite, load_file
 from cifar_tui.engine.checkpoint.state import missing_in
+from cifar_tui.engine.checkpoint.trained_on import TrainedOn, trained_on_in
 from cifar_tui.engine.data.cifar10 import CLASS_NAMES
 from cifar_tui.engine.data.class_names import listed, saved_class_names
-from cifar_tui.engine.data.convert import SIDE
-from cifar_tui.engine.data.scales import Scales, scales_in
 from cifar_tui.engine.errors import ConfigError
-from cifar_tui.engine.models.own.check import count_logits
+from cifar_tui.engine.models.check import count_logits
+from cifar_tui.engine.models.load import library_model
 from cifar_tui.engine.models.own.name import FORM, short_model
 from cifar_tui.engine.models.own.own_net import OwnNet
+from cifar_tui.engine.models.published.names import FORM as PUBLISHED
 from cifar_tui.engine.models.recognize import (
     BATCH_COUNTER,
     STATE_DICT_KEYS,
@@ -24,7 +25,8 @@ from cifar_tui.engine.models.recognize import (
     first_difference,
     fitting_models,
 )
-from cifar_tui.engine.models.registry import MODELS, create_model
+from cifar_tui.engine.models.registry import MODELS
+from cifar_tui.engine.models.source import ModelSource
 from cifar_tui.engine.text import cut
 
 _DEPTH = 4
@@ -56,14 +58,14 @@ class WeightsFile:
         path: of the file.
         found: each `state_dict` in it, the one to take first.
         class_names: the names in it of what its logits stand for; None without any.
-        scales: what is black and white in images of more than 8 bits; None if it does not say.
+        trained_on: what it says of the images of the training; None if it does not say.
         own: whether it is the `last.pt` of a run.
     """
 
     path: Path
     found: tuple[StateDict, ...]
     class_names: tuple[str, ...] | None
-    scales: Scales | None
+    trained_on: TrainedOn | None
     own: bool
 
 
@@ -73,24 +75,24 @@ class RecognizedWeights:
 
     Attributes:
         path: of their file.
-        model: its name.
+        source: what makes the model.
         num_classes: number of logits.
+        image_size: height and width of the images that it is built for, in pixels.
         class_names: the names in the file of what the logits stand for; None without any.
-        scales: what is black and white in images of more than 8 bits; None if the file does not say.
+        trained_on: what the file says of the images of the training; None if it does not say.
         tensors: the `state_dict` of the model.
         notes: what was done to get it, in words, and what else there was.
-        own: what made `net`; None for a registered model.
-        net: the user's net, whose weights `build_net` replaces; None for a registered model.
+        net: one that is built already, whose weights `build_net` replaces; None without.
     """
 
     path: Path
-    model: str
+    source: ModelSource
     num_classes: int
+    image_size: int
     class_names: tuple[str, ...] | None
-    scales: Scales | None
+    trained_on: TrainedOn | None
     tensors: dict[str, Tensor]
     notes: tuple[str, ...]
-    own: OwnNet | None = None
     net: nn.Module | None = None
 
 
@@ -109,58 +111,62 @@ def load_weights(path: Path) -> WeightsFile:
         path=path,
         found=found[:1] if own else found,
         class_names=saved_class_names(content),
-        scales=scales_in(content["scales"]) if own and isinstance(content, Mapping) else None,
+        trained_on=trained_on_in(content) if own and isinstance(content, Mapping) else None,
         own=own,
     )
 
 
-def recognize(file: WeightsFile, model: str | None) -> RecognizedWeights:
-    """Find the `state_dict` in `file` that fits `model`, or some registered model.
+def recognize(file: WeightsFile, source: ModelSource | None, *, image_size: int) -> RecognizedWeights:
+    """Find the `state_dict` in `file` that fits a model that is no user's.
 
     Args:
         file: the weights.
-        model: the only model allowed; None for any that fits.
+        source: what makes the only model allowed; None for any registered one that fits.
+        image_size: height and width of the images that it was trained on.
 
     Raises:
         ConfigError: none fits, or several models do; or the weights are not finite.
     """
-    models = MODELS if model is None else [model]
+    models = MODELS if source is None else [source.model]
     fits = [
         (unwrapped, name)
-        for found in file.found
-        for unwrapped in _unwrapped(found)
-        for name in fitting_models(unwrapped.tensors, models)
+        for unwrapped in unwrapped_states(file, source)
+        for name in fitting_models(unwrapped.tensors, models, image_size=image_size)
     ]
     if not fits:
-        raise ConfigError(_refusal(file, model))
+        raise ConfigError(_refusal(file, source, image_size))
     taken, name = fits[0]
     several = list(dict.fromkeys(other for unwrapped, other in fits if unwrapped is taken))
     if len(several) > 1:
         raise ConfigError(
             f"'{file.path}' fits several models, {', '.join(several)}: choose one with --set model=…"
         )
-    num_classes = compare(name, taken.tensors).num_classes
-    notes = [] if file.own else _notes(taken, [other for other, _ in fits if other.where != taken.where])
-    if model is None:
+    num_classes = compare(name, taken.tensors, image_size=image_size).num_classes
+    notes = [] if file.own else notes_on(taken, [other for other, _ in fits if other.where != taken.where])
+    if source is None:
         notes.append(f"model {name}, by its names and shapes")
     return RecognizedWeights(
         path=file.path,
-        model=name,
+        source=source or library_model(name),
         num_classes=num_classes,
+        image_size=image_size,
         class_names=file.class_names,
-        scales=file.scales,
+        trained_on=file.trained_on,
         tensors=taken.tensors,
         notes=tuple(notes),
     )
 
 
-def recognize_own(file: WeightsFile, own: OwnNet, num_classes: int | None) -> RecognizedWeights:
+def recognize_own(
+    file: WeightsFile, own: OwnNet, num_classes: int | None, *, image_size: int
+) -> RecognizedWeights:
     """Find the `state_dict` in `file` that fits the net that `own` makes, which is built once.
 
     Args:
         file: the weights.
         own: the net of the user's.
         num_classes: that it was trained on; None if the shape of the last tensor has to tell.
+        image_size: height and width of the images that it was trained on.
 
     Raises:
         ConfigError: none fits, or the net cannot be built or run.
@@ -168,14 +174,13 @@ def recognize_own(file: WeightsFile, own: OwnNet, num_classes: int | None) -> Re
     if num_classes is None:
         rows = [tensor.shape[0] for tensor in file.found[0].tensors.values() if tensor.ndim]
         num_classes = rows[-1] if rows else len(CLASS_NAMES)
-    net = own.build(num_classes=num_classes, image_size=SIDE)
+    net = own.build(num_classes=num_classes, image_size=image_size)
     expected = net.state_dict()
     shapes = {name: tuple(tensor.shape) for name, tensor in expected.items()}
     dtypes = {name: tensor.dtype for name, tensor in expected.items()}
     candidates = [
         (unwrapped, first_difference(shapes, dtypes, unwrapped.tensors))
-        for found in file.found
-        for unwrapped in _unwrapped(found)
+        for unwrapped in unwrapped_states(file, own)
     ]
     fits = [unwrapped for unwrapped, difference in candidates if not difference]
     if not fits:
@@ -187,13 +192,13 @@ def recognize_own(file: WeightsFile, own: OwnNet, num_classes: int | None) -> Re
     others = [other for other in fits if other.where != fits[0].where]
     return RecognizedWeights(
         path=file.path,
-        model=own.model,
-        num_classes=count_logits(own, net, SIDE),
+        source=own,
+        num_classes=count_logits(own, net, image_size),
+        image_size=image_size,
         class_names=file.class_names,
-        scales=file.scales,
+        trained_on=file.trained_on,
         tensors=fits[0].tensors,
-        notes=() if file.own else tuple(_notes(fits[0], others)),
-        own=own,
+        notes=() if file.own else tuple(notes_on(fits[0], others)),
         net=net,
     )
 
@@ -206,18 +211,27 @@ def build_net(weights: RecognizedWeights) -> nn.Module:
     """
     net = weights.net
     if net is None:
-        net = create_model(weights.model, num_classes=weights.num_classes)
-    expected = net.state_dict()
-    tensors = {name: weights.tensors.get(name, tensor).to(tensor.dtype) for name, tensor in expected.items()}
-    for name, tensor in tensors.items():
-        if not all_finite(tensor):
-            bad = int((~tensor.isfinite()).sum())
-            raise ConfigError(
-                f"'{weights.path}' has weights that are not finite ({name}: {bad:,} of {tensor.numel():,}), "
-                "so there is no accuracy; use an earlier checkpoint"
-            )
-    net.load_state_dict(tensors)
+        net = weights.source.build(num_classes=weights.num_classes, image_size=weights.image_size)
+    load_into(net, weights.tensors, weights.path)
     return net
+
+
+def load_into(net: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:
+    """Give `net` those of its weights that are in `tensors`, from the file at `path`, in its own types.
+
+    Raises:
+        ConfigError: they are not finite.
+    """
+    state = net.state_dict()  # which says the versions of the modules too
+    for name, tensor in state.items():
+        state[name] = tensors.get(name, tensor).to(tensor.dtype)
+        if not all_finite(state[name]):
+            bad = int((~state[name].isfinite()).sum())
+            raise ConfigError(
+                f"'{path}' has weights that are not finite ({name}: {bad:,} of {tensor.numel():,}), so there "
+                "is no accuracy; use an earlier checkpoint"
+            )
+    net.load_state_dict(state)
 
 
 def _state_dicts(content: object) -> Iterator[StateDict]:
@@ -260,6 +274,14 @@ def _as_state_dict(where: tuple[str, ...], content: Mapping[object, object]) -> 
     return StateDict(tensors=tensors, where=where, notes=notes)
 
 
+def unwrapped_states(file: WeightsFile, source: ModelSource | None) -> Iterator[StateDict]:
+    """Yield each `state_dict` in `file`, as it is and without prefixes, by the names that `source` knows."""
+    for found in file.found:
+        for unwrapped in _unwrapped(found):
+            tensors, notes = (unwrapped.tensors, ()) if source is None else source.renamed(unwrapped.tensors)
+            yield StateDict(tensors=tensors, where=unwrapped.where, notes=(*unwrapped.notes, *notes))
+
+
 def _unwrapped(found: StateDict) -> Iterator[StateDict]:
     """Yield `found` as it is, then without the first part of its names as often as all share one.
 
@@ -287,7 +309,7 @@ def _unwrapped(found: StateDict) -> Iterator[StateDict]:
         yield StateDict(tensors=tensors, where=found.where, notes=(*notes, said))
 
 
-def _notes(taken: StateDict, others: list[StateDict]) -> list[str]:
+def notes_on(taken: StateDict, others: list[StateDict]) -> list[str]:
     """Say in words what was taken and how, as parts of a sentence; none for a plain `state_dict`."""
     notes = [f"the state_dict in {_quoted(taken.where)}"] if taken.where else []
     unused = sorted({_quoted(other.where) for other in others})
@@ -303,26 +325,25 @@ def _notes(taken: StateDict, others: list[StateDict]) -> list[str]:
     return notes
 
 
-def _refusal(file: WeightsFile, model: str | None) -> str:
+def _refusal(file: WeightsFile, source: ModelSource | None, image_size: int) -> str:
     """Say which name or shape keeps `file` from fitting."""
+    states = list(unwrapped_states(file, source))
+    models = MODELS if source is None else [source.model]
     best = max(
-        (
-            closest(unwrapped.tensors, MODELS if model is None else [model])
-            for found in file.found
-            for unwrapped in _unwrapped(found)
-        ),
+        (closest(unwrapped.tensors, models, image_size=image_size) for unwrapped in states),
         key=lambda comparison: comparison.alike,
     )
-    if model is None:
+    if source is None:
         return (
             f"'{file.path}' fits no model; the closest is {best.model}, but {best.difference}. "
-            f"The models are {', '.join(MODELS)}; for a net of your own, add --set model={FORM}"
+            f"The models are {', '.join(MODELS)}; for another one, add --set model={PUBLISHED}, or "
+            f"model={FORM} for a net of your own"
         )
-    fitting = {
-        name: None for found in file.found for u in _unwrapped(found) for name in fitting_models(u.tensors)
-    }
-    hint = f"use --set model={next(iter(fitting))}" if fitting else f"the models are {', '.join(MODELS)}"
-    return f"'{file.path}' does not match the model {model}: {best.difference}; {hint}"
+    fitting = [
+        name for unwrapped in states for name in fitting_models(unwrapped.tensors, image_size=image_size)
+    ]
+    hint = f"use --set model={fitting[0]}" if fitting else f"the models are {', '.join(MODELS)}"
+    return f"'{file.path}' does not match the model {source.model}: {best.difference}; {hint}"
 
 
 def _quoted(where: tuple[str, ...]) -> str:

@@ -3,7 +3,8 @@
 from typing import TYPE_CHECKING
 
 from cifar_tui.engine.errors import ConfigError
-from cifar_tui.engine.models.registry import MODELS, model_spec
+from cifar_tui.engine.models.published.names import FORM, published_name
+from cifar_tui.engine.models.registry import MODELS, ModelSpec, model_spec
 
 if TYPE_CHECKING:
     from cifar_tui.engine.config.schema import TrainConfig
@@ -18,6 +19,7 @@ def check_combinations(config: "TrainConfig") -> None:
     model = model_spec(config.model)
     if config.optimizer == "nesterov" and config.momentum == 0:
         raise ConfigError("momentum 0.0 must be above 0 with optimizer nesterov", field="momentum")
+    _check_image_size(config, model)
     if config.low_res_fraction and model.image_size is not None:
         size = f"{model.image_size}×{model.image_size}"
         raise ConfigError(
@@ -25,8 +27,44 @@ def check_combinations(config: "TrainConfig") -> None:
             "pixels only",
             field="low_res_fraction",
         )
+    if config.pretrained and published_name(config.model) is None:
+        raise ConfigError(
+            f"pretrained 'yes' needs model {FORM}, which alone has published weights; set pretrained "
+            "to no, or model",
+            field="pretrained",
+        )
+    if config.pretrained and config.weights:
+        raise ConfigError(
+            f"pretrained 'yes' and weights {config.weights!r} are two starts: set one of them",
+            field="weights",
+        )
     if config.precision == "fp16" and not model.fp16:
         names = ", ".join(name for name, spec in MODELS.items() if spec.fp16)
         raise ConfigError(
             f"precision 'fp16' is only stable with {names}: use bf16, or another model", field="precision"
         )
+
+
+def _check_image_size(config: "TrainConfig", model: ModelSpec) -> None:
+    """Check that the model takes images of this size, and that what is done to them fits into them."""
+    size = config.image_size
+    if model.image_size not in {None, size}:
+        others = ", ".join(name for name, spec in MODELS.items() if spec.image_size is None)
+        raise ConfigError(
+            f"image_size {size} needs another model, such as {others} or a net of your own: {config.model} "
+            f"takes {model.image_size}×{model.image_size} pixels only",
+            field="image_size",
+        )
+    smallest = size * 3 // 4 if config.low_res_fraction else size
+    if smallest < model.smallest_image:
+        reduced = f" (low_res_fraction reduces them to {smallest}×{smallest})" if smallest < size else ""
+        raise ConfigError(
+            f"image_size {size} is too small for {config.model}, which takes images from "
+            f"{model.smallest_image}×{model.smallest_image} pixels{reduced}",
+            field="image_size",
+        )
+    for name, value, most in (("translate", config.translate, size // 2), ("cutout", config.cutout, size)):
+        if value > most:
+            raise ConfigError(
+                f"{name} {value} must be a whole number from 0 to {most} with image_size {size}", field=name
+            )

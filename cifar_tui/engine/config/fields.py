@@ -29,6 +29,8 @@ class Group(StrEnum):
     """The groups of the form, in its order."""
 
     ESSENTIALS = "Essentials"
+    IMAGES = "Images"
+    WEIGHTS = "Weights"
     OPTIMIZER = "Optimizer"
     SCHEDULE = "Schedule"
     AUGMENTATION = "Augmentation"
@@ -50,7 +52,7 @@ def setting(
     group: Group,
     choices: Iterable[str] = (),
     explained: Mapping[str, str] | None = None,
-    other: str = "",
+    others: Mapping[str, str] | None = None,
     suggestions: Iterable[str] = (),
     words: Mapping[str, Any] | None = None,
     used_if: Callable[[Mapping[str, Any]], bool] = _always,
@@ -69,7 +71,7 @@ def setting(
         group: where the form shows it.
         choices: the values, where there are few.
         explained: what a choice is, in one line.
-        other: what a value that is none of the `choices` looks like; "" if there is no other.
+        others: what values that are none of the `choices` look like, and what they are, in one line.
         suggestions: values that the form suggests.
         words: what a user reads and writes for values that need a word, such as "auto" for 0.
         used_if: whether it has an effect, given all values by name; the form hides it otherwise.
@@ -84,7 +86,7 @@ def setting(
         "check": check,
         "group": group,
         "choices": {name: (explained or {}).get(name, "") for name in choices},
-        "other": other,
+        "others": dict(others or {}),
         "suggestions": tuple(suggestions),
         "words": words or {},
         "used_if": used_if,
@@ -158,6 +160,11 @@ def device_name(value: str) -> str | None:
 def not_empty(value: str) -> str | None:
     """Any text but blanks."""
     return None if value.strip() else "must not be empty"
+
+
+def path_or_empty(value: str) -> str | None:
+    """A path, or nothing."""
+    return None if value == value.strip() and value.isprintable() else "must be the path of a file"
 
 
 def type_error(field: "dataclasses.Field[Any]", value: object) -> str | None:

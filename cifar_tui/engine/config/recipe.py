@@ -2,10 +2,22 @@
 
 from dataclasses import dataclass
 
-from cifar_tui.engine.config.fields import Group, choice, device_name, not_empty, number, setting, whole
+from cifar_tui.engine.config.fields import (
+    Group,
+    choice,
+    device_name,
+    not_empty,
+    number,
+    path_or_empty,
+    setting,
+    switch,
+    whole,
+)
 from cifar_tui.engine.config.presets import PRESET_SUMMARIES, PRESETS
 from cifar_tui.engine.data.registry import SOURCES
-from cifar_tui.engine.models.own.name import FORM
+from cifar_tui.engine.models.own.name import FORM as OWN
+from cifar_tui.engine.models.published.names import FORM as PUBLISHED
+from cifar_tui.engine.models.published.names import published_name
 from cifar_tui.engine.models.registry import MODELS, model_problem
 from cifar_tui.engine.optim.lr_schedule import LR_SCHEDULES
 from cifar_tui.engine.optim.registry import OPTIMIZERS
@@ -39,11 +51,15 @@ class RecipeSettings:
     )
     model: str = setting(
         PRESETS["tutorial"]["model"],
-        "model architecture, or a net of your own: FILE.py:NAME, a class or function that makes it",
+        "model architecture, torchvision:NAME, or a net of your own: FILE.py:NAME, a class or function that "
+        "makes it",
         model_problem,
         choices=MODELS,
         explained={name: spec.summary for name, spec in MODELS.items()},
-        other=FORM,
+        others={
+            PUBLISHED: "an architecture of torchvision.models",
+            OWN: "a net of your own, from a file",
+        },
         group=Group.ESSENTIALS,
     )
     epochs: int = setting(
@@ -75,6 +91,59 @@ class RecipeSettings:
         in_step=False,
         in_recipe=False,
         group=Group.ESSENTIALS,
+    )
+    image_size: int = setting(
+        32,
+        "height and width of the images, in pixels: their shorter side is resized, their centre cropped",
+        whole(8, 512),
+        in_recipe=False,
+        group=Group.IMAGES,
+        later=True,
+    )
+    normalization: str = choice(
+        "auto",
+        "what pixels become; auto and tutorial: from -1 to 1; dataset: less the mean of the training images, "
+        "divided by their deviation; imagenet: with those of ImageNet",
+        ("auto", "tutorial", "dataset", "imagenet"),
+        group=Group.IMAGES,
+        later=True,
+    )
+    pretrained: bool = switch(
+        default=False,
+        description="start from the weights that torchvision publishes for the architecture, downloaded into "
+        "torch's cache",
+        in_step=False,
+        group=Group.WEIGHTS,
+        used_if=lambda values: published_name(values["model"]) is not None,
+        later=True,
+    )
+    weights: str = setting(
+        "",
+        "file of weights to start from, in any format that eval reads; the last layer starts fresh where the "
+        "classes are others",
+        path_or_empty,
+        in_step=False,
+        group=Group.WEIGHTS,
+        words={"none": ""},
+        folder=True,
+        later=True,
+    )
+    freeze: str = choice(
+        "none",
+        "what keeps its weights and statistics; backbone: all but the last layer",
+        ("none", "backbone"),
+        group=Group.WEIGHTS,
+        later=True,
+    )
+    freeze_epochs: int = setting(
+        0,
+        "epochs that train the last layer alone, before the rest",
+        whole(0, 100_000),
+        in_step=False,
+        group=Group.WEIGHTS,
+        words={"all": 0},
+        used_if=lambda values: values["freeze"] != "none",
+        later=True,
     )
     optimizer: str = choice(
         "sgd",
@@ -178,15 +247,15 @@ class RecipeSettings:
     )
     translate: int = setting(
         0,
-        "largest random shift of training images, in pixels",
-        whole(0, 16),
+        "largest random shift of training images, in pixels; at most half of image_size",
+        whole(0, 256),
         group=Group.AUGMENTATION,
         words={"none": 0},
     )
     cutout: int = setting(
         0,
-        "side of the square masked in training images, in pixels",
-        whole(0, 32),
+        "side of the square masked in training images, in pixels; at most image_size",
+        whole(0, 512),
         group=Group.AUGMENTATION,
         words={"none": 0},
     )

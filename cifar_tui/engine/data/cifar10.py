@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from cifar_tui.engine.data.arrays import resized
+from cifar_tui.engine.data.convert import SIDE
 from cifar_tui.engine.data.dataset import Dataset, ImageSplit
 from cifar_tui.engine.data.fetch import Archive, check_official, exists, fetch, read_archive, read_official
 from cifar_tui.engine.data.registry import ALTERNATIVES, Progress
@@ -39,11 +41,19 @@ _TEST_BATCHES = ("test_batch",)
 _TRAIN_BATCHES = tuple(f"data_batch_{number}" for number in range(1, 6))
 
 
-def load_cifar10(*, data_dir: Path, seed: int, progress: Progress, path: Path | None = None) -> Dataset:  # noqa: ARG001 - the split is the official one
+def load_cifar10(
+    *,
+    data_dir: Path,
+    seed: int,  # noqa: ARG001 - the split is the official one
+    progress: Progress,
+    image_size: int = SIDE,
+    path: Path | None = None,
+) -> Dataset:
     """Load CIFAR-10 from the folder or archive at `path`, or from `data_dir`, where it is downloaded to.
 
     Raises:
-        DataUnavailableError: the download failed, or a file is missing, unreadable or not the official one.
+        DataUnavailableError: the download failed, a file is missing, unreadable or not the official one, or
+            there is no room for images of `image_size`.
         CancelledError: the user requested a stop.
     """
     if path is None:
@@ -57,13 +67,14 @@ def load_cifar10(*, data_dir: Path, seed: int, progress: Progress, path: Path | 
         progress.update(number)
         content = None if unpacked is None else unpacked.get(name, b"")
         batches.append(_read_batch(path / name, ARCHIVE.file_md5s[name], content))
-    return Dataset(
+    dataset = Dataset(
         title="CIFAR-10",
         synthetic=False,
         class_names=CLASS_NAMES,
         train=_concatenate(batches[: len(_TRAIN_BATCHES)]),
         test=_concatenate(batches[len(_TRAIN_BATCHES) :]),
     )
+    return resized(dataset, progress, image_size=image_size, data_dir=data_dir)
 
 
 def is_downloaded(data_dir: Path) -> bool:

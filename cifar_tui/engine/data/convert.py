@@ -1,4 +1,4 @@
-"""Convert an opened image of any size and mode to 32x32 RGB pixels, or to ones of more than 8 bits."""
+"""Convert an opened image of any size and mode to square RGB pixels, or to ones of more than 8 bits."""
 
 import enum
 import sys
@@ -10,7 +10,7 @@ import numpy.typing as npt
 from PIL import Image, ImageFile, TiffImagePlugin
 
 SIDE = 32
-"""Height and width of every image, in pixels."""
+"""Height and width of the images unless the settings say otherwise, in pixels."""
 
 Pixels = npt.NDArray[np.uint8]
 _Plane = npt.NDArray[np.float32]
@@ -41,7 +41,7 @@ class DeepImage:
     """A picture of more than 8 bits, whose scale the other files of its folder share.
 
     Attributes:
-        values: float32, shape (32, 32, C), C is 1 or 3, plus 1 with `alpha`.
+        values: float32, shape (S, S, C), C is 1 or 3, plus 1 with `alpha`.
         low: the lowest value before resizing.
         high: the highest.
         floating: whether the values are floating-point.
@@ -57,13 +57,13 @@ class DeepImage:
     alpha: bool = False
 
 
-def fit(image: Image.Image) -> Image.Image:
-    """Resize the centre square to 32x32."""
-    if image.size == (SIDE, SIDE):
+def fit(image: Image.Image, size: int) -> Image.Image:
+    """Resize the centre square to `size` x `size`."""
+    if image.size == (size, size):
         return image
     side = min(image.size)
     left, top = (image.width - side) / 2, (image.height - side) / 2
-    return image.resize((SIDE, SIDE), Image.Resampling.LANCZOS, box=(left, top, left + side, top + side))
+    return image.resize((size, size), Image.Resampling.LANCZOS, box=(left, top, left + side, top + side))
 
 
 def to_rgb(image: Image.Image) -> tuple[Image.Image, int]:
@@ -99,7 +99,7 @@ def is_deep_grey(image: Image.Image) -> bool:
     return image.mode.startswith("I") or image.mode == "F"
 
 
-def deep_grey(image: Image.Image) -> DeepImage:
+def deep_grey(image: Image.Image, size: int) -> DeepImage:
     """Convert the loaded `image` of mode "I", "I;16" or "F", whatever its byte order."""
     values = np.asarray(image)
     floating = image.mode == "F"
@@ -107,7 +107,7 @@ def deep_grey(image: Image.Image) -> DeepImage:
     low, high = float(planes.min()), float(planes.max())
     inverted = isinstance(image, TiffImagePlugin.TiffImageFile) and image.tag_v2.get(_WHITE_IS_ZERO) == 0
     return DeepImage(
-        values=_fit_planes(planes.astype(np.float32)[..., None]),
+        values=_fit_planes(planes.astype(np.float32)[..., None], size),
         low=low,
         high=high,
         floating=floating,
@@ -129,7 +129,7 @@ def is_deep_colour(raw: str) -> bool:
     return (order in _SWAPPED and mode in {"RGB", "RGBA", "RGBX"}) or raw == "LA;16B"
 
 
-def deep_colour(image: ImageFile.ImageFile, again: ImageFile.ImageFile) -> DeepImage:
+def deep_colour(image: ImageFile.ImageFile, again: ImageFile.ImageFile, size: int) -> DeepImage:
     """Convert an image of such a layout, of which Pillow reads the high bytes; `again` is not loaded yet."""
     raw = raw_mode(image)
     mode, _, order = raw.partition(";16")
@@ -144,19 +144,21 @@ def deep_colour(image: ImageFile.ImageFile, again: ImageFile.ImageFile) -> DeepI
     else:
         planes = np.asarray(image).astype(np.float32) * 256 + low_bytes
     if not mode.endswith("A"):
-        return DeepImage(values=_fit_planes(planes), low=float(planes.min()), high=float(planes.max()))
+        return DeepImage(values=_fit_planes(planes, size), low=float(planes.min()), high=float(planes.max()))
     colours, alpha = planes[..., :-1], planes[..., -1:] / 65_535
     visible = colours[np.broadcast_to(alpha > 0, colours.shape)]
     return DeepImage(
-        values=_fit_planes(np.concatenate([colours * alpha, alpha], axis=2)),
+        values=_fit_planes(np.concatenate([colours * alpha, alpha], axis=2), size),
         low=float(visible.min(initial=0)),
         high=float(visible.max(initial=0)),
         alpha=True,
     )
 
 
-def _fit_planes(planes: _Plane) -> _Plane:
-    return np.stack([np.asarray(fit(Image.fromarray(plane))) for plane in np.moveaxis(planes, 2, 0)], axis=2)
+def _fit_planes(planes: _Plane, size: int) -> _Plane:
+    return np.stack(
+        [np.asarray(fit(Image.fromarray(plane), size)) for plane in np.moveaxis(planes, 2, 0)], axis=2
+    )
 
 
 def has_more_frames(image: Image.Image) -> bool:
@@ -171,7 +173,7 @@ ORIENTATIONS = range(2, 9)
 
 
 def turn(pixels: _Picture, orientation: int) -> _Picture:
-    """Turn the square `pixels`, shape (32, 32, C), as the EXIF `orientation` says."""
+    """Turn the square `pixels`, shape (S, S, C), as the EXIF `orientation` says."""
     if orientation >= 5:
         pixels = pixels.swapaxes(0, 1)
     flip_rows, flip_columns = _FLIPS[orientation]
@@ -205,7 +207,7 @@ def shared_scale(images: list[DeepImage]) -> tuple[float, float]:
 
 
 def to_pixels(image: DeepImage, scale: tuple[float, float]) -> Pixels:
-    """Convert `image` to uint8 RGB, shape (32, 32, 3), on white; `scale` is that of its folder."""
+    """Convert `image` to uint8 RGB, shape (S, S, 3), on white; `scale` is that of its folder."""
     low, high = scale
     colours = image.values[..., :-1] if image.alpha else image.values
     alpha = image.values[..., -1:] if image.alpha else np.float32(1)
@@ -213,4 +215,4 @@ def to_pixels(image: DeepImage, scale: tuple[float, float]) -> Pixels:
     if image.inverted:
         shades = 255 * alpha - shades
     shades = np.clip(np.round(shades + 255 * (1 - alpha)), 0, 255).astype(np.uint8)
-    return np.broadcast_to(shades, (SIDE, SIDE, 3))
+    return np.broadcast_to(shades, (*shades.shape[:2], 3))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cifar_tui.engine.data.cache import cache_path
+from cifar_tui.engine.data.convert import SIDE
 from cifar_tui.engine.data.dataset import Dataset
 from cifar_tui.engine.data.entries import canonical, shown
 from cifar_tui.engine.data.folder import Listing, load_listed
@@ -35,7 +36,13 @@ class _Row:
 
 
 def load_csv(
-    path: Path, *, data_dir: Path, seed: int, progress: Progress, scales: Scales | None = None
+    path: Path,
+    *,
+    data_dir: Path,
+    seed: int,
+    progress: Progress,
+    scales: Scales | None = None,
+    image_size: int = SIDE,
 ) -> Dataset:
     """Load the images that the table at `path` lists: decode them, or take them from the cache in `data_dir`.
 
@@ -74,10 +81,11 @@ def load_csv(
             no_class="list images of it or remove its rows",
             no_split="add rows with split {split}",
         ),
-        cache_path(path, data_dir),
+        cache_path(path, data_dir, image_size),
         seed=seed,
         progress=progress,
         scales=scales,
+        image_size=image_size,
     )
 
 

@@ -1,13 +1,22 @@
-"""`Dataset`: labelled images in memory, from any source."""
+"""`Dataset`: labelled images in memory or in a file, from any source."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from cifar_tui.engine.data.file_images import Images, select
+from cifar_tui.engine.data.normalization import TUTORIAL, Normalization
 from cifar_tui.engine.data.scales import Scales
 from cifar_tui.engine.errors import ConfigError
+
+_GPU_SHARE = 0.5
+"""The share of a GPU's free memory that images from a file may take."""
+_MOVED_IMAGES = 256
+_USUAL_SIZE = 32
+_FEWEST = 16
+"""Images that are computed on at a time, however large they are."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -15,19 +24,66 @@ class ImageSplit:
     """Images with their labels.
 
     Attributes:
-        images: uint8, shape (N, 3, 32, 32), RGB, 0-255.
+        images: uint8, shape (N, 3, S, S), RGB, 0-255; on the device of `targets`, or in a file.
         targets: int64, shape (N,), class indices.
+        normalization: what makes the images the inputs of a network.
     """
 
-    images: Tensor
+    images: Images
     targets: Tensor
+    normalization: Normalization = TUTORIAL
 
     def __len__(self) -> int:
         return len(self.targets)
 
+    @property
+    def image_size(self) -> int:
+        """Height and width of the images, in pixels."""
+        return int(self.images.shape[-1])
+
+    def take(self, which: Tensor | slice) -> Tensor:
+        """Return the images at `which`, uint8 (B, 3, S, S), on the device of `targets`.
+
+        Raises:
+            DataUnavailableError: they are in a file that cannot be read any more.
+        """
+        if isinstance(self.images, Tensor):
+            return self.images[which]
+        return self.images.take(which).to(self.targets.device)
+
+    def inputs(self, which: Tensor | slice) -> Tensor:
+        """Return the images at `which` as inputs of a network, float32 (B, 3, S, S)."""
+        return self.normalization.apply(self.take(which))
+
+    def thumbnails(self, which: Tensor | slice) -> Tensor:
+        """Return the images at `which` as they are shown, uint8 (B, 3, T, T), where they are.
+
+        Raises:
+            DataUnavailableError: they are in a file that cannot be read any more.
+        """
+        return self.images[which] if isinstance(self.images, Tensor) else self.images.thumbnails(which)
+
+    def select(self, which: Tensor | slice) -> "ImageSplit":
+        """Return the images and labels at `which`; images in a file stay there."""
+        return replace(self, images=select(self.images, which), targets=self.targets[which])
+
     def to(self, device: torch.device) -> "ImageSplit":
-        """Return the images and labels on `device`."""
-        return ImageSplit(images=self.images.to(device), targets=self.targets.to(device))
+        """Return the labels on `device`, and the images too; those in a file only if a GPU has room for them.
+
+        Raises:
+            DataUnavailableError: they are in a file that cannot be read any more.
+        """
+        images = self.images
+        if isinstance(images, Tensor):
+            images = images.to(device)
+        elif device.type == "cuda" and images.nbytes <= _GPU_SHARE * torch.cuda.mem_get_info(device)[0]:
+            images = torch.cat(
+                [
+                    images.take(slice(first, first + _MOVED_IMAGES)).to(device)
+                    for first in range(0, len(images), _MOVED_IMAGES)
+                ]
+            )
+        return replace(self, images=images, targets=self.targets.to(device))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -93,10 +149,7 @@ def split_validation(split: ImageSplit, count: int, *, seed: int) -> tuple[Image
             f"val_size {count} must be below the number of training images, {len(split)}",
             field="val_size",
         )
-    train, validation = (
-        ImageSplit(images=split.images[positions], targets=split.targets[positions])
-        for positions in split_positions(len(split), count, seed=seed)
-    )
+    train, validation = map(split.select, split_positions(len(split), count, seed=seed))
     return train, validation
 
 
@@ -107,8 +160,10 @@ def split_positions(total: int, count: int, *, seed: int) -> tuple[Tensor, Tenso
 
 
 def normalize(images: Tensor) -> Tensor:
-    """Convert `images`, uint8 (N, 3, H, W), to float32 in [-1, 1].
+    """Convert `images`, uint8 (N, 3, H, W), to float32 in [-1, 1], as the tutorial does."""
+    return TUTORIAL.apply(images)
 
-    Bit for bit torchvision's `ToTensor` and `Normalize((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))`.
-    """
-    return images.to(torch.float32).div_(255).sub_(0.5).div_(0.5)
+
+def images_at_a_time(count: int, image_size: int) -> int:
+    """How many images of `image_size` to compute on at a time, where it is `count` of 32x32 pixels."""
+    return max(min(_FEWEST, count), min(count, count * _USUAL_SIZE**2 // image_size**2))

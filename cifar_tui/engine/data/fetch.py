@@ -30,20 +30,24 @@ class RemoteFile:
     Attributes:
         urls: where it is downloaded from; the same bytes everywhere.
         file_name: its name in the data folder.
-        md5: its MD5, in hexadecimal.
+        md5: its MD5, in hexadecimal; "" if its SHA-256 is known.
+        sha256: the beginning of its SHA-256, in hexadecimal.
         size: in bytes; None if unknown.
         title: the name of the dataset.
         room: what to free up on a full disk.
         alternatives: what else to do, for the end of an error message.
+        elsewhere: how to have it in another folder.
     """
 
     urls: tuple[str, ...]
     file_name: str
-    md5: str
+    md5: str = ""
+    sha256: str = ""
     size: int | None = None
     title: str = "CIFAR-10"
     room: str = "360 MB"
     alternatives: str = ALTERNATIVES
+    elsewhere: str = "choose another data_dir"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -103,6 +107,24 @@ def fetch_file(
     with _prepared(file, data_dir, progress):
         if not path.exists():  # another process downloaded it while this one waited for the lock
             _download_file(file, path, progress, retry_pauses)
+
+
+def check_file(file: RemoteFile, path: Path, progress: Progress) -> None:
+    """Check that the file at `path` is `file`.
+
+    Raises:
+        DataUnavailableError: it cannot be read, or is another one.
+        CancelledError: the user requested a stop.
+    """
+    try:
+        difference = _difference(file, path, progress)
+    except OSError as error:
+        raise DataUnavailableError(f"cannot read '{path}' ({error.strerror}): {file.alternatives}") from None
+    if difference:
+        raise DataUnavailableError(
+            f"'{path}' is not the published file ({difference}): remove it to download it again, or "
+            f"{file.alternatives}"
+        )
 
 
 def exists(path: Path) -> bool:
@@ -202,14 +224,15 @@ def _difference(archive: RemoteFile, path: Path, progress: Progress) -> str:
     if archive.size is not None and size != archive.size:
         return f"{size:,} bytes, expected {archive.size:,}"
     progress.begin(f"checking {path.name}", "bytes", total=size)
-    digest, checked = hashlib.md5(usedforsecurity=False), 0
+    name, expected = ("MD5", archive.md5) if archive.md5 else ("SHA-256", archive.sha256)
+    digest, checked = hashlib.new(name.replace("-", ""), usedforsecurity=False), 0
     with path.open("rb") as file:
         while block := file.read(_BLOCK_BYTES):
             digest.update(block)
             checked += len(block)
             progress.update(checked)
-    found = digest.hexdigest()
-    return "" if found == archive.md5 else f"MD5 {found}, expected {archive.md5}"
+    found = digest.hexdigest()[: len(expected)]
+    return "" if found == expected else f"{name} {found}, expected {expected}"
 
 
 def read_archive(archive: Archive, path: Path, progress: Progress) -> dict[str, bytes]:
@@ -308,8 +331,8 @@ def _storage_sentence(file: RemoteFile, data_dir: Path, error: OSError) -> str:
     if error.errno in {errno.ENOSPC, errno.EDQUOT}:
         return (
             f"the disk that holds '{data_dir}' is full: free up {file.room} for {file.title}, "
-            "or choose another data_dir"
+            f"or {file.elsewhere}"
         )
     place = error.filename or data_dir
     reason = error.strerror or error
-    return f"cannot write to '{place}' ({reason}): choose another data_dir, or {file.alternatives}"
+    return f"cannot write to '{place}' ({reason}): {file.elsewhere}, or {file.alternatives}"

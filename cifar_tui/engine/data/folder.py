@@ -12,14 +12,19 @@ from torch import Tensor
 from cifar_tui.engine.data.cache import (
     DecodedFolder,
     cache_path,
+    new_pixel_file,
     read_cache,
+    remove_cache,
     remove_temporaries,
     write_cache,
 )
+from cifar_tui.engine.data.convert import SIDE, Pixels
 from cifar_tui.engine.data.dataset import Dataset, ImageSplit
-from cifar_tui.engine.data.decode import UnreadableImageError, decode_files, thread_count
+from cifar_tui.engine.data.decode import UnreadableImageError
+from cifar_tui.engine.data.decode_files import decode_files, thread_count
 from cifar_tui.engine.data.duplicates import duplicate_warnings
 from cifar_tui.engine.data.entries import canonical, shown
+from cifar_tui.engine.data.file_images import FileImages, Images, PixelFile, joined, select
 from cifar_tui.engine.data.notes import (
     class_warnings,
     conversion_notes,
@@ -66,7 +71,13 @@ class Listing:
 
 
 def load_folder(
-    root: Path, *, data_dir: Path, seed: int, progress: Progress, scales: Scales | None = None
+    root: Path,
+    *,
+    data_dir: Path,
+    seed: int,
+    progress: Progress,
+    scales: Scales | None = None,
+    image_size: int = SIDE,
 ) -> Dataset:
     """Load the images below `root`: decode them, or take them from the cache in `data_dir`.
 
@@ -80,9 +91,11 @@ def load_folder(
 
     Images of more than 8 bits have the `scales` of the run that they are for, or else one that fits them all.
 
+    Those of 32x32 pixels are in memory; of another `image_size` they stay in a file of the cache.
+
     Raises:
         DataUnavailableError: the folder is missing, unreadable or empty, is laid out in a way that
-            `find_layout` refuses, or has a class or a split without images.
+            `find_layout` refuses, or has a class or a split without images; or there is no room for them.
         CancelledError: the user requested a stop.
     """
     return load_listed(
@@ -96,10 +109,11 @@ def load_folder(
             no_class="add images or remove its folder",
             no_split="add images to {split}/",
         ),
-        cache_path(root, data_dir),
+        cache_path(root, data_dir, image_size),
         seed=seed,
         progress=progress,
         scales=scales,
+        image_size=image_size,
     )
 
 
@@ -112,6 +126,7 @@ def load_listed(
     seed: int,
     progress: Progress,
     scales: Scales | None = None,
+    image_size: int = SIDE,
 ) -> Dataset:
     """Load the images that `found` lists: decode them, or take them from the cache.
 
@@ -123,15 +138,17 @@ def load_listed(
         seed: chooses the test images where there is no split.
         progress: see `Progress`.
         scales: see `load_folder`.
+        image_size: see `load_folder`.
 
     Raises:
-        DataUnavailableError: a class or a split has no images.
+        DataUnavailableError: a class or a split has no images, or there is no room for them.
         CancelledError: the user requested a stop.
     """
-    decoded, errors = _read(root, found, cache, progress)
+    read = _Folder(root, found, cache, image_size, progress)
+    decoded, errors = read.read()
     own, scales = decoded.scales, scales or {}
     if any(kind in scales and scales[kind] != tuple(scale) for kind, (_, *scale) in own.items()):
-        decoded, errors = _decode(root, found, _usable(found), progress, scales)  # not kept in the cache
+        decoded, errors = read.decode(read.usable, scales)  # not kept in the cache
     layout = found.layout
     reasons = _skipped(found, decoded, errors)
     skipped = _listed(found, reasons)
@@ -157,7 +174,7 @@ def load_listed(
     indices[TEST] = interleave(targets, indices[TEST])
     splits = {
         # Indexing copies, so the images no longer depend on the mapped cache file.
-        split: ImageSplit(images=decoded.images[chosen], targets=targets[chosen])
+        split: ImageSplit(images=select(decoded.images, chosen), targets=targets[chosen])
         for split, chosen in indices.items()
     }
     line = summary_line(
@@ -242,61 +259,101 @@ def interleave(targets: Tensor, indices: Tensor) -> Tensor:
     return indices[torch.from_numpy(np.lexsort((classes, rank)))]
 
 
-def _read(
-    root: Path, found: FoundFolder, cache: Path, progress: Progress
-) -> tuple[DecodedFolder, dict[int, UnreadableImageError]]:
-    """Return what is known of all files, and why the others cannot be read now, by their position.
+class _Folder:
+    """Reads the files of a folder, or what the cache has of them.
 
-    Only what the bytes of a file prove is kept in the cache; the others are tried again each time.
+    Attributes:
+        usable: the positions of the files that may be images.
     """
-    remove_temporaries(cache)
-    usable = _usable(found)
-    known = read_cache(cache, found.fingerprint, files=len(found.files))
-    if known is not None:
-        if len(known.files) + len(known.skipped) == len(usable):
-            return known, {}
-        settled = set(known.files.tolist()) | known.skipped.keys()
-        again, errors = _decode(root, found, [index for index in usable if index not in settled], progress)
-        if not again.scales:  # otherwise all images of more than 8 bits may need another scale
-            if len(again.files) or again.skipped:
-                known = _merge(known, again)
-                write_cache(cache, found.fingerprint, known)
-            return known, errors
-    decoded, errors = _decode(root, found, usable, progress)
-    write_cache(cache, found.fingerprint, decoded)
-    return decoded, errors
+
+    def __init__(
+        self, root: Path, found: FoundFolder, cache: Path, image_size: int, progress: Progress
+    ) -> None:
+        self.usable = [position for position, file in enumerate(found.files) if not file.problem]
+        self._root = root
+        self._found = found
+        self._cache = cache
+        self._size = image_size
+        self._progress = progress
+
+    def read(self) -> tuple[DecodedFolder, dict[int, UnreadableImageError]]:
+        """Return what is known of all files, and why the others cannot be read now, by their position.
+
+        Only what the bytes of a file prove is kept in the cache; the others are tried again each time.
+        """
+        remove_temporaries(self._cache)
+        fingerprint, count = self._found.fingerprint, len(self._found.files)
+        known = read_cache(self._cache, fingerprint, files=count, image_size=self._size)
+        if known is not None:
+            if len(known.files) + len(known.skipped) == len(self.usable):
+                return known, {}
+            settled = set(known.files.tolist()) | known.skipped.keys()
+            file = known.images.file if isinstance(known.images, FileImages) else None
+            again, errors = self.decode([index for index in self.usable if index not in settled], file=file)
+            if not again.scales:  # otherwise all images of more than 8 bits may need another scale
+                if len(again.files) or again.skipped:
+                    known = _merge(known, again)
+                    write_cache(self._cache, fingerprint, known)
+                return known, errors
+        if self._size != SIDE:
+            remove_cache(self._cache)
+        decoded, errors = self.decode(self.usable)
+        write_cache(self._cache, fingerprint, decoded)
+        return decoded, errors
+
+    def decode(
+        self, positions: list[int], scales: Scales | None = None, *, file: PixelFile | None = None
+    ) -> tuple[DecodedFolder, dict[int, UnreadableImageError]]:
+        """Decode the files at `positions`; the errors are those that do not prove that a file is no image.
+
+        Images of another size than 32x32 are written into `file`, or a new one.
+        """
+        found = self._found
+        if file is None and self._size != SIDE:
+            file = new_pixel_file(self._cache, count=len(found.files), image_size=self._size)
+        files = [found.files[position] for position in positions]
+        self._progress.begin("decoding images", "images", total=len(files))
+        decoded = decode_files(
+            [self._root / file.path for file in files],
+            threads=thread_count(sum(file.size for file in files) / max(len(files), 1)),
+            progress=self._progress,
+            scales=scales,
+            image_size=self._size,
+            into=None if file is None else _Rows(file, positions),
+        )
+        errors = {positions[index]: error for index, error in decoded.errors.items()}
+        good = [index for index in range(len(files)) if index not in decoded.errors]
+        kept = np.array(positions, dtype=np.int64)[good]
+        if file is not None:
+            images: Images = FileImages(file, kept)
+        else:
+            images = torch.from_numpy(decoded.pixels[good] if errors else decoded.pixels)
+        return DecodedFolder(
+            images=images,
+            files=kept,
+            sizes=decoded.sizes[good],
+            conversions=decoded.conversions[good],
+            skipped={position: str(error) for position, error in errors.items() if not error.passing},
+            scales=decoded.scales,
+        ), {position: error for position, error in errors.items() if error.passing}
 
 
-def _usable(found: FoundFolder) -> list[int]:
-    return [position for position, file in enumerate(found.files) if not file.problem]
+class _Rows:
+    """Writes the images of the files at `positions` into `file`."""
 
+    def __init__(self, file: PixelFile, positions: Sequence[int]) -> None:
+        self._file = file
+        self._positions = positions
 
-def _decode(
-    root: Path, found: FoundFolder, positions: list[int], progress: Progress, scales: Scales | None = None
-) -> tuple[DecodedFolder, dict[int, UnreadableImageError]]:
-    """Decode the files at `positions`; the errors are those that do not prove that a file is no image."""
-    files = [found.files[position] for position in positions]
-    progress.begin("decoding images", "images", total=len(files))
-    threads = thread_count(sum(file.size for file in files) / max(len(files), 1))
-    paths = [root / file.path for file in files]
-    decoded = decode_files(paths, threads=threads, progress=progress, scales=scales)
-    errors = {positions[index]: error for index, error in decoded.errors.items()}
-    good = [index for index in range(len(files)) if index not in decoded.errors]
-    return DecodedFolder(
-        images=torch.from_numpy(decoded.pixels[good] if errors else decoded.pixels),
-        files=np.array(positions, dtype=np.int64)[good],
-        sizes=decoded.sizes[good],
-        conversions=decoded.conversions[good],
-        skipped={position: str(error) for position, error in errors.items() if not error.passing},
-        scales=decoded.scales,
-    ), {position: error for position, error in errors.items() if error.passing}
+    def __setitem__(self, index: int, pixels: Pixels) -> None:
+        self._file[self._positions[index]] = pixels
 
 
 def _merge(known: DecodedFolder, again: DecodedFolder) -> DecodedFolder:
     files = np.concatenate([known.files, again.files])
     order = np.argsort(files)
     return DecodedFolder(
-        images=torch.cat([known.images, again.images])[torch.from_numpy(order)],
+        images=select(joined([known.images, again.images]), torch.from_numpy(order)),
         files=files[order],
         sizes=np.concatenate([known.sizes, again.sizes])[order],
         conversions=np.concatenate([known.conversions, again.conversions])[order],

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cifar_tui.engine.data.cache import DecodedFolder
-from cifar_tui.engine.data.convert import SIDE, Conversion
+from cifar_tui.engine.data.convert import Conversion
 from cifar_tui.engine.data.decode import INSTALL, UnreadableImageError
 from cifar_tui.engine.data.scan import FoundFile, FoundFolder
 from cifar_tui.engine.data.splits import TEST, TRAIN, UNSPLIT, VALIDATION
@@ -64,18 +64,19 @@ def summary_line(
         parts.append(text)
     if skipped:
         parts.append(f"{skipped:,} {'file' if skipped == 1 else 'files'} skipped")
-    if resized := resizing(decoded.sizes):
+    if resized := resizing(decoded.sizes, decoded.images.shape[-1]):
         parts.append(resized)
     return ", ".join(parts)
 
 
-def resizing(sizes: npt.NDArray[np.int32]) -> str:
+def resizing(sizes: npt.NDArray[np.int32], image_size: int) -> str:
     """Say which of the images of `sizes` were resized, and cropped; "" for none.
 
     Args:
         sizes: shape (N, 2), width and height in the files.
+        image_size: height and width that they have now.
     """
-    other = sizes[(sizes != SIDE).any(axis=1)]
+    other = sizes[(sizes != image_size).any(axis=1)]
     if not len(other):
         return ""
     smallest, largest = (
@@ -84,7 +85,7 @@ def resizing(sizes: npt.NDArray[np.int32]) -> str:
     first, last = (f"{width}×{height}" for width, height in (smallest, largest))
     alike = bool((other == other[0]).all())
     counted = "" if len(other) == len(sizes) else f"{len(other):,} "
-    line = f"{counted}resized {first if alike else f'{first} to {last}'} → {SIDE}×{SIDE}"
+    line = f"{counted}resized {first if alike else f'{first} to {last}'} → {image_size}×{image_size}"
     oblong = int((other[:, 0] != other[:, 1]).sum())
     if oblong:
         line += f" (the centre square of {'all' if oblong == len(sizes) else f'{oblong:,}'})"

@@ -18,9 +18,11 @@ from torch import Tensor
 
 from cifar_tui.engine.data.arrays import as_pictures, fit_pictures, shape_text
 from cifar_tui.engine.data.class_names import class_names_in, listed
+from cifar_tui.engine.data.convert import SIDE
 from cifar_tui.engine.data.dataset import Dataset, ImageSplit
 from cifar_tui.engine.data.duplicates import duplicate_warnings
 from cifar_tui.engine.data.entries import canonical, shown
+from cifar_tui.engine.data.file_images import joined
 from cifar_tui.engine.data.notes import class_warnings
 from cifar_tui.engine.data.registry import Progress
 from cifar_tui.engine.data.scales import Scales
@@ -58,10 +60,11 @@ _Array = npt.NDArray[Any]
 def load_npz(
     path: Path,
     *,
-    data_dir: Path,  # noqa: ARG001 - nothing is kept on disk
+    data_dir: Path,
     seed: int,  # noqa: ARG001 - the split is that of the file
     progress: Progress,
     scales: Scales | None = None,  # noqa: ARG001 - the pictures have 8 bits
+    image_size: int = SIDE,
 ) -> Dataset:
     """Load the file at `path`, without unpickling anything.
 
@@ -90,7 +93,9 @@ def load_npz(
             found[split] = read.pixels
         labels = {split: _labels(arrays, _SUFFIXES[split], len(found[split]), where) for split in splits}
         names, targets = _classes(labels, arrays.get("class_names"), where)
-        images, resized = fit_pictures(list(found.values()), progress)
+        images, resized = fit_pictures(
+            list(found.values()), progress, image_size=image_size, data_dir=data_dir
+        )
         data = {
             split: ImageSplit(images=part, targets=targets[split])
             for split, part in zip(found, images, strict=True)
@@ -273,5 +278,5 @@ def _warnings(data: Mapping[str, ImageSplit], names: tuple[str, ...]) -> list[st
     for split, part in data.items():
         positions[split] = torch.arange(start, start + len(part))
         start += len(part)
-    images = torch.cat([part.images for part in data.values()])
+    images = joined([part.images for part in data.values()])
     return [*class_warnings(names, counts, folders={}), *duplicate_warnings(images, paths, positions)]

@@ -32,7 +32,8 @@ SOURCES: dict[str, str] = {
 }
 """`module:name` of the loader of each. A new dataset needs a module and a row here.
 
-A loader takes `data_dir` (for downloads and caches), `seed` and `progress`, and returns a `Dataset`.
+A loader takes `data_dir` (for downloads and caches), `seed`, `progress` and `image_size`, and returns a
+`Dataset`.
 """
 
 FILES: dict[str, str] = {

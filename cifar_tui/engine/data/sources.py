@@ -4,8 +4,10 @@ import difflib
 import pkgutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from cifar_tui.engine.data.cifar10 import find_official_files, is_folder, is_regular_file, load_cifar10
+from cifar_tui.engine.data.convert import SIDE
 from cifar_tui.engine.data.dataset import Dataset
 from cifar_tui.engine.data.fetch import exists
 from cifar_tui.engine.data.folder import load_folder
@@ -28,8 +30,9 @@ def load_dataset(
     report: Callable[[LoadingProgress], None],
     cancelled: Callable[[], bool],
     scales: Scales | None = None,
+    image_size: int = SIDE,
 ) -> Dataset:
-    """Load a dataset into memory.
+    """Load a dataset: into memory, or into a file if its images are not of 32x32 pixels.
 
     Args:
         source: a key of `SOURCES`, the path of a folder, of images or of the official CIFAR-10 files, that of
@@ -39,15 +42,21 @@ def load_dataset(
         report: receives the progress; see `Progress`.
         cancelled: whether the user requested a stop.
         scales: what is black and white in images of more than 8 bits, in the run that they are for.
+        image_size: height and width of the images, in pixels.
 
     Raises:
         DataUnavailableError: the images are not available; the message says what to do.
         CancelledError: the user requested a stop; a partial download is kept and resumed next time.
     """
-    progress = Progress(report, cancelled)
+    common: dict[str, Any] = {
+        "data_dir": data_dir,
+        "seed": seed,
+        "progress": Progress(report, cancelled),
+        "image_size": image_size,
+    }
     if source in SOURCES:
         load = pkgutil.resolve_name(SOURCES[source])
-        dataset: Dataset = load(data_dir=data_dir, seed=seed, progress=progress)
+        dataset: Dataset = load(**common)
         return dataset
     if source.startswith(PUBLISHED_PREFIX):
         raise DataUnavailableError(_unknown(source))
@@ -57,12 +66,12 @@ def load_dataset(
         if exists(path) and not is_regular_file(path):  # a pipe would never end
             raise DataUnavailableError(f"'{path}' is not a regular file: give the path of one")
         load = pkgutil.resolve_name(loader)
-        loaded: Dataset = load(path, data_dir=data_dir, seed=seed, progress=progress, scales=scales)
+        loaded: Dataset = load(path, scales=scales, **common)
         return loaded
     official = path if is_regular_file(path) else find_official_files(path)
     if official is not None:
-        return load_cifar10(data_dir=data_dir, seed=seed, progress=progress, path=official)
-    return load_folder(path, data_dir=data_dir, seed=seed, progress=progress, scales=scales)
+        return load_cifar10(path=official, **common)
+    return load_folder(path, scales=scales, **common)
 
 
 def _unknown(source: str) -> str:

@@ -13,14 +13,16 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from cifar_tui.engine.data.arrays import new_images
+from cifar_tui.engine.data.convert import SIDE
 from cifar_tui.engine.data.dataset import Dataset, ImageSplit
+from cifar_tui.engine.data.file_images import select
 from cifar_tui.engine.data.registry import Progress
 
 TITLE = "synthetic shapes, not CIFAR-10"
 TRAIN_IMAGES = 30_000
 TEST_IMAGES = 6_000
 
-_SIDE = 32
 _IMAGES_PER_BLOCK = 40  # of one class; the arrays of a block stay in the CPU cache
 _ANGLES = 256
 _WORDS_PER_IMAGE = 16
@@ -98,66 +100,73 @@ CLASS_NAMES = tuple(_SHAPES)
 
 def load_synthetic(
     *,
-    data_dir: Path,  # noqa: ARG001 - nothing is kept on disk
+    data_dir: Path,
     seed: int,
     progress: Progress,
+    image_size: int = SIDE,
     train_images: int = TRAIN_IMAGES,
     test_images: int = TEST_IMAGES,
 ) -> Dataset:
     """Draw the synthetic dataset; `train_images` and `test_images` are multiples of ten.
 
-    The classes take turns, so that any ten images in a row show all of them.
+    The classes take turns, so that any ten images in a row show all of them. Larger images have
+    larger shapes.
 
     Raises:
+        DataUnavailableError: there is no room for images of another size than 32x32.
         CancelledError: the user requested a stop.
     """
     count = train_images + test_images
     classes = len(CLASS_NAMES)
     progress.begin("generating images", "images", total=count)
-    images = np.empty((count, 3, _SIDE, _SIDE), dtype=np.uint8)
+    images, rows = new_images(count, image_size, data_dir)
     generator = np.random.PCG64(seed)
     done = 0
     for target, shape in enumerate(_SHAPES.values()):
         for start in range(0, count // classes, _IMAGES_PER_BLOCK):
             end = min(start + _IMAGES_PER_BLOCK, count // classes)
-            images[target + start * classes : target + (end - 1) * classes + 1 : classes] = _draw(
-                shape, end - start, generator
-            )
+            for number, pixels in enumerate(_draw(shape, end - start, image_size, generator), start=start):
+                rows[target + number * classes] = pixels
             done += end - start
             progress.update(done)
     targets = torch.arange(count) % classes
-    pixels = torch.from_numpy(images)
+    train, test = (
+        ImageSplit(images=select(images, part), targets=targets[part])
+        for part in (slice(train_images), slice(train_images, None))
+    )
     return Dataset(
         title=TITLE,
         synthetic=True,
         class_names=CLASS_NAMES,
-        train=ImageSplit(images=pixels[:train_images], targets=targets[:train_images]),
-        test=ImageSplit(images=pixels[train_images:], targets=targets[train_images:]),
+        train=train,
+        test=test,
     )
 
 
 def _draw(
-    shape: Callable[[Plane, Plane, Plane], Plane], count: int, generator: np.random.PCG64
+    shape: Callable[[Plane, Plane, Plane], Plane], count: int, size: int, generator: np.random.PCG64
 ) -> npt.NDArray[np.uint8]:
-    """Draw `count` images of one class: uint8, shape (count, 3, 32, 32)."""
+    """Draw `count` images of one class: uint8, shape (count, 3, size, size); shapes are measured in 1/32."""
+    scale = np.float32(size / SIDE)
     dice = _Dice(_words(generator, count * _WORDS_PER_IMAGE).reshape(count, _WORDS_PER_IMAGE))
-    x = np.arange(_SIDE, dtype=np.float32).reshape(1, 1, _SIDE) - 15.5
-    y = np.arange(_SIDE, dtype=np.float32).reshape(1, _SIDE, 1) - 15.5
+    places = (np.arange(size, dtype=np.float32) - np.float32((size - 1) / 2)) / scale
+    x, y = places.reshape(1, 1, size), places.reshape(1, size, 1)
 
     angle = dice.word() % _ANGLES
     cosine, sine = _COSINES[angle], _COSINES[(angle + 3 * _ANGLES // 4) % _ANGLES]
     left, top = x - dice.between(-5, 5), y - dice.between(-5, 5)
     u, v = left * cosine + top * sine, top * cosine - left * sine
     inside = shape(u, v, dice.between(5, 12))
-    coverage = np.minimum(np.maximum(inside + 0.5, 0), 1)
+    coverage = np.minimum(np.maximum(inside * scale + 0.5, 0), 1)
 
     # The background is a gradient in a random direction.
     slope_x, slope_y = dice.between(-1, 1), dice.between(-1, 1)
     ramp = x * slope_x + y * slope_y
     noise_level = dice.between(0.05, 0.6)
-    noise = _words(generator, count * 3 * _SIDE * _SIDE // 2).view(np.uint8).reshape(count, 3, _SIDE, _SIDE)
+    values = count * 3 * size * size
+    noise = _words(generator, -(-values // 8) * 4).view(np.uint8)[:values].reshape(count, 3, size, size)
 
-    images = np.empty((count, 3, _SIDE, _SIDE), dtype=np.uint8)
+    images = np.empty((count, 3, size, size), dtype=np.uint8)
     for channel in range(3):
         background = dice.between(0, 256)
         # 56 to 200 away, modulo 256: a visible contrast in every channel.

@@ -1,7 +1,7 @@
 """Compile a model before its first step, so that no step waits for the compiler."""
 
 import itertools
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 
 import torch
 from torch import Tensor, nn
@@ -10,10 +10,11 @@ from cifar_tui.engine.device.interrupt import interrupted_when
 from cifar_tui.engine.device.memory import is_out_of_memory
 from cifar_tui.engine.device.precision import autocast
 from cifar_tui.engine.errors import CancelledError
+from cifar_tui.engine.models.freezing import Frozen
 
-Variant = tuple[Tensor, Sequence[nn.Parameter]]
-"""What a model is compiled for: float32 (N, 3, S, S), as a step gets it, repeated to fill a batch; and the
-parameters that are frozen."""
+Variant = tuple[Tensor, Frozen]
+"""What a model is compiled for: float32 (N, 3, S, S), as a step gets it, repeated to fill a batch; and what
+is frozen."""
 
 
 class CompilationError(Exception):
@@ -32,7 +33,7 @@ def compile_model(
 
     Args:
         net: in training mode.
-        variants: image sizes and frozen parameters.
+        variants: image sizes and what is frozen.
         batch_sizes: images per batch.
         precision: precision of the steps.
         cancelled: whether to stop early, which takes as long as the one kernel that is being compiled.
@@ -41,7 +42,9 @@ def compile_model(
         CompilationError: torch.compile failed; `net` is unchanged.
         CancelledError: the user requested a stop; `net` is unchanged.
     """
-    before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
+    before = net.state_dict()
+    for name, tensor in before.items():
+        before[name] = tensor.clone()
     try:
         torch.compiler.reset()  # beyond a few graphs of the same code, torch falls back to eager
         compiled: Callable[[Tensor], Tensor] = torch.compile(net, dynamic=False)
@@ -63,21 +66,19 @@ def _run(
     compiled: Callable[[Tensor], Tensor],
     inputs: Tensor,
     size: int,
-    frozen: Sequence[nn.Parameter],
+    frozen: Frozen,
     precision: str,
 ) -> None:
     """Make torch compile forward and backward of a batch of `size`."""
     repeats = -(-size // len(inputs))
     batch = inputs.repeat(repeats, 1, 1, 1)[:size].contiguous(memory_format=_memory_format(inputs))
-    for parameter in frozen:
-        parameter.requires_grad = False
+    frozen.freeze()
     try:
         with autocast(precision, batch.device):
             logits = compiled(batch)
         torch.autograd.backward(logits.float().square().mean())
     finally:
-        for parameter in frozen:
-            parameter.requires_grad = True
+        frozen.thaw()
 
 
 def _first_line(error: Exception) -> str:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from cifar_tui.engine.data.dataset import ImageSplit, normalize
+from cifar_tui.engine.data.dataset import ImageSplit, images_at_a_time
 from cifar_tui.engine.device.memory import FREE_MEMORY, memory_advice
 from cifar_tui.engine.device.random_state import randomness_kept
 from cifar_tui.engine.device.select import available_threads, intra_op_threads
@@ -17,12 +17,10 @@ from cifar_tui.engine.errors import CancelledError
 from cifar_tui.engine.events import ClassAccuracy, Evaluated, EvaluationProgress, SamplesPredicted
 
 BATCH_SIZE = 500
-"""Images that an evaluation takes at a time."""
+"""Images that an evaluation takes at a time, of 32x32 pixels; fewer of larger ones."""
 
 TOP_CLASSES = 5
 """Classes of each image whose probabilities are kept."""
-
-_MEMORY_ADVICE = f"an evaluation takes {BATCH_SIZE} images at a time: {FREE_MEMORY}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -104,12 +102,15 @@ class EvalReport:
 def _evaluation_mode(net: nn.Module, device: torch.device) -> Iterator[None]:
     """Run a block with `net` in evaluation mode; a training draws the same random numbers after it."""
     was_training = net.training
+    modes = [(module, module.training) for module in net.modules()]
     net.eval()
     try:
         with randomness_kept(device):
             yield
     finally:
         net.train(was_training)
+        for module, mode in modes:  # some parts may be frozen
+            module.training = mode
 
 
 @torch.no_grad()
@@ -135,24 +136,25 @@ def evaluate(
     """
     logits = []
     loss_sum, correct = 0.0, 0
+    size = images_at_a_time(BATCH_SIZE, split.image_size)
     with (
-        memory_advice(_MEMORY_ADVICE),
+        memory_advice(f"an evaluation takes {size} images at a time: {FREE_MEMORY}"),
         _evaluation_mode(net, split.targets.device),
         intra_op_threads(available_threads()),
     ):
-        starts = range(0, len(split), BATCH_SIZE)
+        starts = range(0, len(split), size)
         for batch, first in enumerate(starts, start=1):
             if cancelled is not None and cancelled():
                 raise CancelledError
-            part = slice(first, first + BATCH_SIZE)
-            batch_logits = net(normalize(split.images[part]))
+            part = slice(first, first + size)
+            batch_logits = net(split.inputs(part))
             loss_sum += functional.cross_entropy(batch_logits, split.targets[part], reduction="sum").item()
             logits.append(batch_logits.float().cpu())
             if progress is not None:
                 correct += int((logits[-1].argmax(dim=1) == split.targets[part].cpu()).sum())
                 progress(
                     EvaluationProgress(
-                        done=min(first + BATCH_SIZE, len(split)),
+                        done=min(first + size, len(split)),
                         total=len(split),
                         correct=correct,
                         batch=batch,
@@ -176,17 +178,17 @@ def evaluate(
 
 
 @torch.no_grad()
-def predict(net: nn.Module, images: Tensor) -> tuple[Tensor, Tensor]:
-    """Predict the classes, int64 (N,), and their softmax probabilities, float32 (N,), of uint8 `images`."""
-    with _evaluation_mode(net, images.device):
-        logits = net(normalize(images))
+def predict(net: nn.Module, split: ImageSplit) -> tuple[Tensor, Tensor]:
+    """Predict the classes, int64 (N,), and their softmax probabilities, float32 (N,), of a few images."""
+    with _evaluation_mode(net, split.targets.device):
+        logits = net(split.inputs(slice(None)))
     confidences, predicted = logits.float().softmax(dim=1).max(dim=1)
     return predicted.cpu(), confidences.cpu()
 
 
-def predict_samples(net: nn.Module, images: Tensor, *, step: int) -> SamplesPredicted:
-    """Predict the classes of uint8 `images` after `step` steps, as an event."""
-    predicted, confidences = predict(net, images)
+def predict_samples(net: nn.Module, samples: ImageSplit, *, step: int) -> SamplesPredicted:
+    """Predict the classes of `samples` after `step` steps, as an event."""
+    predicted, confidences = predict(net, samples)
     return SamplesPredicted(
         step=step,
         predicted=tuple(predicted.tolist()),

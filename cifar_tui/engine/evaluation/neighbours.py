@@ -6,15 +6,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from cifar_tui.engine.data.dataset import normalize
+from cifar_tui.engine.data.dataset import ImageSplit, images_at_a_time
 from cifar_tui.engine.device.memory import FREE_MEMORY, memory_advice
 from cifar_tui.engine.errors import RunFailedError
-from cifar_tui.engine.models.classifier import last_linear
+from cifar_tui.engine.models.classifier import last_layer
 
 BATCH_SIZE = 250
-"""Images whose features are computed at a time: fewer than in an evaluation, for a cancel to be soon."""
+"""Images of 32x32 pixels whose features are computed at a time, fewer of larger ones; and fewer than in an
+evaluation, for a cancel to be soon."""
 
-_MEMORY_ADVICE = f"features are computed of {BATCH_SIZE} images at a time: {FREE_MEMORY}"
 _COMPARED = 5000
 """Features that are compared at a time: all of them in float32 might not fit into memory."""
 
@@ -22,7 +22,7 @@ _COMPARED = 5000
 @torch.no_grad()
 def last_features(
     net: nn.Module,
-    images: Tensor,
+    images: ImageSplit,
     *,
     progress: Callable[[int], None] = lambda _: None,
 ) -> Tensor | None:
@@ -30,7 +30,7 @@ def last_features(
 
     Args:
         net: the model, on any device, with one view of each image; its mode is restored.
-        images: uint8 (N, 3, 32, 32), on the CPU.
+        images: on the CPU.
         progress: called with the number of images done after each batch; may raise to stop.
 
     Returns:
@@ -39,8 +39,8 @@ def last_features(
     Raises:
         RunFailedError: features are not finite.
     """
-    head, device = last_linear(net), next(net.parameters()).device
-    if head is None:
+    head, device = last_layer(net), next(net.parameters()).device
+    if not isinstance(head, nn.Linear):
         return None
     features = torch.zeros(len(images), head.in_features, dtype=torch.float16)
     inputs: list[Tensor] = []
@@ -48,13 +48,14 @@ def last_features(
     handle = head.register_forward_pre_hook(lambda _, arguments: inputs.append(arguments[0]))
     try:
         net.eval()
-        with memory_advice(_MEMORY_ADVICE):
-            for first in range(0, len(images), BATCH_SIZE):
+        size = images_at_a_time(BATCH_SIZE, images.image_size)
+        with memory_advice(f"features are computed of {size} images at a time: {FREE_MEMORY}"):
+            for first in range(0, len(images), size):
                 inputs.clear()
-                count = len(images[first : first + BATCH_SIZE])
+                batch = images.take(slice(first, first + size)).to(device)
+                count = len(batch)
                 # never a single image, which a net may squeeze to none
-                batch = images[first : first + BATCH_SIZE].to(device).expand(max(2, count), -1, -1, -1)
-                logits = net(normalize(batch))
+                logits = net(images.normalization.apply(batch.expand(max(2, count), -1, -1, -1)))
                 if len(inputs) != 1 or inputs[0].dim() != 2 or head.out_features != logits.shape[1]:
                     return None  # it is somewhere inside
                 # in float32: the squares of large features overflow in half precision
@@ -64,8 +65,8 @@ def last_features(
                         "the features of the last layer are not finite, so no image is near: "
                         "use precision fp32"
                     )
-                features[first : first + BATCH_SIZE] = part.cpu()
-                progress(min(first + BATCH_SIZE, len(images)))
+                features[first : first + count] = part.cpu()
+                progress(first + count)
     finally:
         handle.remove()
         net.train(was_training)

@@ -1,7 +1,6 @@
 """Classify image files: decoded as a folder of images is, predicted as an evaluation does."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,13 +9,14 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from cifar_tui.engine.checkpoint.classes import name_classes, training_scales
+from cifar_tui.engine.checkpoint.classes import name_classes, training_images
 from cifar_tui.engine.checkpoint.find import find_weights
 from cifar_tui.engine.checkpoint.weights import build_net
 from cifar_tui.engine.config.schema import TrainConfig
-from cifar_tui.engine.data.convert import Pixels
-from cifar_tui.engine.data.dataset import normalize
-from cifar_tui.engine.data.decode import DecodedFiles, decode_files, thread_count
+from cifar_tui.engine.data.convert import SIDE, Pixels
+from cifar_tui.engine.data.dataset import images_at_a_time
+from cifar_tui.engine.data.decode_files import DecodedFiles, decode_files, thread_count
+from cifar_tui.engine.data.normalization import Normalization, named_normalization
 from cifar_tui.engine.data.notes import conversion_notes, resizing, scale_sentence
 from cifar_tui.engine.data.registry import Progress
 from cifar_tui.engine.data.scales import Scales
@@ -33,14 +33,12 @@ from cifar_tui.engine.device.select import (
     intra_op_threads,
     select_device,
 )
-from cifar_tui.engine.errors import RunFailedError
+from cifar_tui.engine.errors import ConfigError, RunFailedError
 from cifar_tui.engine.evaluation.evaluate import BATCH_SIZE
 from cifar_tui.engine.events import LoadingProgress
 from cifar_tui.engine.models.own.name import short_model
-from cifar_tui.engine.models.own.own_net import OwnNet
+from cifar_tui.engine.models.source import ModelSource
 from cifar_tui.engine.training.build import create_predictor
-
-_MEMORY_ADVICE = f"{BATCH_SIZE} images are classified at a time: {FREE_MEMORY}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -52,16 +50,20 @@ class Classifier:
         model: its name.
         class_names: what the C logits stand for.
         scales: what is black and white in images of more than 8 bits, as far as the training had such images.
+        image_size: height and width of the images that it was trained on, in pixels.
+        normalization: of its inputs.
         notes: what was unwrapped, converted and assumed, in sentences.
-        own: what made `net`; None for a registered model.
+        source: what made `net`.
     """
 
     net: nn.Module
     model: str
     class_names: tuple[str, ...]
     scales: Scales
+    image_size: int
+    normalization: Normalization
     notes: tuple[str, ...]
-    own: OwnNet | None = None
+    source: ModelSource
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -70,7 +72,7 @@ class PredictedFiles:
 
     Attributes:
         paths: the N files that could be read.
-        pixels: uint8 (N, 3, 32, 32), RGB: what the network saw.
+        pixels: uint8 (N, 3, S, S), RGB: what the network saw.
         classes: int64 (N, K), the K most probable classes, the most probable one first.
         confidences: float32 (N, K), their softmax probabilities.
         problems: the path and the reason of each file that could not be read.
@@ -88,6 +90,8 @@ def load_classifier(
     *,
     model: str | None = None,
     edited_model: bool = False,
+    image_size: int = SIDE,
+    normalization: str = "auto",
     seed: int = 0,
     say: Callable[[str], object] = lambda _: None,
     class_names: Sequence[str] | None = None,
@@ -98,6 +102,8 @@ def load_classifier(
         path: the file; in the folder of a run they have its class names and its scales.
         model: the only model allowed; None for any registered one that fits.
         edited_model: see `find_weights`.
+        image_size: height and width of the images; those of the training count, if they are known.
+        normalization: that of the inputs in the settings; likewise.
         seed: see `find_weights`.
         say: takes what a net of the user's prints, whenever it does.
         class_names: names of the classes; None for those that the weights have, see `name_classes`.
@@ -107,18 +113,34 @@ def load_classifier(
     """
     changes: list[str] = []
     recognized = find_weights(
-        path, model, edited_model=edited_model, seed=seed, say=say, alert=changes.append
+        path,
+        model,
+        edited_model=edited_model,
+        image_size=image_size,
+        seed=seed,
+        say=say,
+        alert=changes.append,
     )
     net = build_net(recognized)
-    names, assumed = name_classes(recognized, class_names)
+    trained_on = training_images(recognized)
+    inputs = trained_on.normalization or named_normalization(normalization)
+    if inputs is None:
+        raise ConfigError(
+            f"'{path}' does not say the mean and deviation of its training images, which normalization "
+            f"{normalization} needs: name the last.pt of its run, or set it to imagenet or tutorial",
+            field="normalization",
+        )
+    names, assumed = name_classes(recognized, class_names, inputs)
     unwrapped = [f"'{path}': {'; '.join(recognized.notes)}"] if recognized.notes else []
     return Classifier(
         net=net,
-        model=short_model(recognized.model),
+        model=short_model(recognized.source.model),
         class_names=names,
-        scales=training_scales(recognized),
+        scales=trained_on.scales or {},
+        image_size=trained_on.image_size or image_size,
+        normalization=inputs,
         notes=(*changes, *unwrapped, *assumed),
-        own=recognized.own,
+        source=recognized.source,
     )
 
 
@@ -154,6 +176,8 @@ class FilePredictor:
         self._say = say
         self._report = report
         self._cancelled = cancelled
+        self._batch_size = images_at_a_time(BATCH_SIZE, classifier.image_size)
+        self._memory_advice = f"{self._batch_size} images are classified at a time: {FREE_MEMORY}"
         self._scales: dict[str, tuple[float, float]] = dict(classifier.scales)
         self._scaled: dict[str, tuple[int, float, float]] = {}
         self._fitting: dict[str, tuple[float, float]] = {}
@@ -174,11 +198,11 @@ class FilePredictor:
                 device = select_device(self._config.device)
                 if self._config.device == "auto" and device.type == "cpu" and (reason := unused_gpu()):
                     self._say(f"computing on the CPU: {reason}")
-            with out_of_memory_explained(device, _MEMORY_ADVICE), current_device(device):
+            with out_of_memory_explained(device, self._memory_advice), current_device(device):
                 predictor = create_predictor(self._classifier.net.to(device), self._config).eval()
-                for first in range(0, len(paths), BATCH_SIZE):
+                for first in range(0, len(paths), self._batch_size):
                     decoded = self._decode(paths, first)
-                    yield self._predict(predictor, device, paths[first : first + BATCH_SIZE], decoded)
+                    yield self._predict(predictor, device, paths[first : first + self._batch_size], decoded)
         finally:
             release_gpu_memory()
 
@@ -187,7 +211,7 @@ class FilePredictor:
         if not self._sizes:
             return []
         sizes, conversions = np.concatenate(self._sizes), np.concatenate(self._conversions)
-        resized = resizing(sizes)
+        resized = resizing(sizes, self._classifier.image_size)
         scaled = [self._scale_note(kind, *self._scaled[kind]) for kind in self._scaled]
         return [*([resized] if resized else []), *conversion_notes(sizes, conversions), *scaled]
 
@@ -204,7 +228,7 @@ class FilePredictor:
         decoded = self._decode_batch(paths, first, "decoding images", self._scales)
         if decoded.scales.keys() - self._scales.keys():  # measured on the files before, which have no such
             fitting = _widened({}, decoded)
-            for start in range(first + BATCH_SIZE, len(paths), BATCH_SIZE):
+            for start in range(first + self._batch_size, len(paths), self._batch_size):
                 later = self._decode_batch(paths, start, "finding black and white", {})
                 fitting = _widened(fitting, later)
             self._scales = {**fitting, **self._scales}
@@ -216,14 +240,20 @@ class FilePredictor:
         return decoded
 
     def _decode_batch(self, paths: Sequence[Path], first: int, stage: str, scales: Scales) -> DecodedFiles:
-        part = paths[first : first + BATCH_SIZE]
+        part = paths[first : first + self._batch_size]
 
         def report(loading: LoadingProgress) -> None:
             self._report(replace(loading, done=first + loading.done, total=len(paths)))
 
         progress = Progress(report, self._cancelled)
         progress.begin(stage, "images")
-        return decode_files(part, threads=thread_count(_mean_bytes(part)), progress=progress, scales=scales)
+        return decode_files(
+            part,
+            threads=thread_count(_mean_bytes(part)),
+            progress=progress,
+            scales=scales,
+            image_size=self._classifier.image_size,
+        )
 
     def _predict(
         self, predictor: nn.Module, device: torch.device, paths: Sequence[Path], decoded: DecodedFiles
@@ -248,13 +278,12 @@ class FilePredictor:
     ) -> tuple[Tensor, Tensor]:
         if not paths:
             return torch.zeros(0, self._top), torch.zeros(0, self._top, dtype=torch.int64)
-        own = self._classifier.own
         with (
-            memory_advice(_MEMORY_ADVICE),
+            memory_advice(self._memory_advice),
             intra_op_threads(available_threads()),
-            nullcontext() if own is None else own.called(self._classifier.net),
+            self._classifier.source.called(self._classifier.net),
         ):
-            logits: Tensor = predictor(normalize(images)).float().cpu()
+            logits: Tensor = predictor(self._classifier.normalization.apply(images)).float().cpu()
         finite = logits.isfinite().all(dim=1)
         if not finite.all():
             raise RunFailedError(

@@ -1,8 +1,7 @@
 """The training images with their features in a network, to look up those nearest to another image."""
 
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +9,12 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from cifar_tui.engine.checkpoint.classes import match_weights, state_of_run, training_scales
+from cifar_tui.engine.checkpoint.classes import match_weights, state_of_run, training_images
 from cifar_tui.engine.checkpoint.find import find_weights
 from cifar_tui.engine.checkpoint.provenance import describe_images
 from cifar_tui.engine.checkpoint.weights import RecognizedWeights, build_net
 from cifar_tui.engine.config.schema import TrainConfig
-from cifar_tui.engine.data.dataset import Dataset, split_positions
+from cifar_tui.engine.data.dataset import Dataset, ImageSplit, split_positions
 from cifar_tui.engine.data.registry import Progress, user_path
 from cifar_tui.engine.data.sources import is_downloaded, load_dataset
 from cifar_tui.engine.device.memory import FREE_MEMORY, out_of_memory_explained, release_gpu_memory
@@ -26,6 +25,7 @@ from cifar_tui.engine.evaluation.neighbours import last_features, nearest
 from cifar_tui.engine.events import LoadingProgress
 from cifar_tui.engine.models.own.name import own_name, short_model
 from cifar_tui.engine.training.build import create_predictor
+from cifar_tui.engine.training.loading import image_size_of, normalized
 
 _ADVICE = "end other programs that use it"
 
@@ -36,7 +36,7 @@ class NearImage:
 
     Attributes:
         position: in the training images of the dataset.
-        image: uint8 (32, 32, 3), RGB.
+        image: uint8 (T, T, 3), RGB, as it is shown.
         target: index of its class.
         similarity: cosine of the angle between the features of both, -1 to 1.
         file: its path below the folder of the dataset; "" if it is in no file.
@@ -67,26 +67,51 @@ class TrainingIndex:
     net: nn.Module
     notes: tuple[str, ...]
 
-    def nearest(self, image: npt.NDArray[np.uint8], count: int) -> tuple[NearImage, ...]:
-        """Return the `count` training images nearest to `image`, uint8 (32, 32, 3): the nearest one first."""
+    def nearest(self, image: npt.NDArray[np.uint8], count: int, *, place: int = 0) -> tuple[NearImage, ...]:
+        """Return the `count` training images nearest to `image`: the nearest one first.
+
+        Args:
+            image: uint8 (S, S, 3), or the thumbnail of a test image that is larger.
+            count: of images.
+            place: of the test image.
+
+        Raises:
+            DataUnavailableError: the thumbnail is of another test image than that at `place`.
+        """
         pixels = torch.from_numpy(image.transpose(2, 0, 1).copy())[None]
+        if len(image) != self.dataset.train.image_size:
+            pixels = self._test_image(pixels, place)
+        shown = replace(self.dataset.train, images=pixels, targets=torch.zeros(1, dtype=torch.int64))
         with out_of_memory_explained("cpu", _ADVICE), intra_op_threads(1):  # which is faster for so little
-            features = last_features(self.net, pixels)
+            features = last_features(self.net, shown)
             if features is None:
                 raise AssertionError("the training images have features")
             indices, similarities = nearest(features[0], self.features, count)
         positions = self.positions[indices].tolist()
-        train, files = self.dataset.train, self.dataset.train_files
+        train, files = self.dataset.train.select(torch.tensor(positions)), self.dataset.train_files
+        pictures = train.thumbnails(slice(None)).permute(0, 2, 3, 1).numpy()
         return tuple(
             NearImage(
                 position=position,
-                image=train.images[position].permute(1, 2, 0).numpy(),
-                target=int(train.targets[position]),
+                image=picture,
+                target=target,
                 similarity=similarity,
                 file=files[position] if files else "",
             )
-            for position, similarity in zip(positions, similarities.tolist(), strict=True)
+            for position, picture, target, similarity in zip(
+                positions, pictures, train.targets.tolist(), similarities.tolist(), strict=True
+            )
         )
+
+    def _test_image(self, thumbnail: Tensor, place: int) -> Tensor:
+        """The test image at `place`, uint8 (1, 3, S, S), whose thumbnail is known."""
+        test, there = self.dataset.test, slice(place, place + 1)
+        if not torch.equal(test.thumbnails(there), thumbnail):
+            raise DataUnavailableError(
+                "the test images have changed since they were evaluated: evaluate again (e in Train), then "
+                "compare them"
+            )
+        return test.take(there)
 
 
 def index_training_images(
@@ -127,6 +152,7 @@ def index_training_images(
                 weights,
                 model,
                 edited_model=edited_model,
+                image_size=config.image_size,
                 seed=config.seed,
                 say=lambda _: None,
                 alert=notes.append,
@@ -138,13 +164,12 @@ def index_training_images(
         total = len(dataset.train)
         held_out = config.val_size if dataset.validation is None and config.val_size < total else 0
         positions, _ = split_positions(total, held_out, seed=config.seed)
-        images = dataset.train.images[positions] if held_out else dataset.train.images
+        images = dataset.train.select(positions) if held_out else dataset.train
         progress.begin("computing features", "images", total=len(images))
-        own = recognized.own
-        with nullcontext() if own is None else own.called(net):
+        with recognized.source.called(net):
             features = _features(net, config, images, progress, gently=gently)
     if features is None:
-        name = short_model(recognized.model)
+        name = short_model(recognized.source.model)
         raise ConfigError(
             f"the last layer of the model {name} is not linear, so it has no features to compare images by"
         )
@@ -163,15 +188,20 @@ def _load(
         raise DataUnavailableError(
             f"the training images are not in '{data_dir}'; press e in Train to download them"
         )
+    notes: list[str] = []
+    trained_on = training_images(recognized)
     loaded = load_dataset(
         config.data,
         data_dir=data_dir,
         seed=config.seed,
         report=report,
         cancelled=cancelled,
-        scales=training_scales(recognized),
+        scales=trained_on.scales,
+        image_size=image_size_of(config, trained_on, notes.append),
     )
-    dataset, notes = match_weights(recognized, loaded, assume_order=False)
+    loaded = normalized(loaded, config, trained_on)
+    dataset, differences = match_weights(recognized, loaded, assume_order=False)
+    notes += differences
     provenance = state_of_run(recognized.path.parent).get("provenance")
     if isinstance(provenance, Mapping) and provenance.get("images") != describe_images(dataset):
         notes.append("the training images have changed since the training")
@@ -179,7 +209,7 @@ def _load(
 
 
 def _features(
-    net: nn.Module, config: TrainConfig, images: Tensor, progress: Progress, *, gently: bool
+    net: nn.Module, config: TrainConfig, images: ImageSplit, progress: Progress, *, gently: bool
 ) -> Tensor | None:
     """Compute the features of `images` as an evaluation would, and take `net` back to the CPU."""
     device, threads = torch.device("cpu"), max(1, available_threads() // 2)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from cifar_tui.engine.data.dataset import normalize
+from cifar_tui.engine.data.dataset import ImageSplit, images_at_a_time
 from cifar_tui.engine.models.classifier import Classifier
 
 _PATCH = 2
@@ -100,13 +100,16 @@ class AirbenchNet(Classifier):
         return logits * _LOGIT_SCALE
 
     @torch.no_grad()
-    def init_from_images(self, images: Tensor) -> None:
-        """Make the first layer whiten 2x2 patches of `images`, uint8 (N, 3, H, W), of which it uses 5,000.
+    def init_from_images(self, train: ImageSplit) -> None:
+        """Make the first layer whiten 2x2 patches of the training images, of which it uses 5,000.
+
+        Of images larger than 32x32 it uses fewer, for about as many patches.
 
         The filters are the eigenvectors of the uncentred patch covariance, scaled by 1/sqrt(λ + ε), and their
         negations. ε is 5e-4 of the mean square of the normalized images.
         """
-        inputs = normalize(images[:: max(1, len(images) // _WHITENING_IMAGES)])
+        used = images_at_a_time(_WHITENING_IMAGES, train.image_size)
+        inputs = train.inputs(slice(None, None, max(1, len(train) // used)))
         patches = inputs.unfold(2, _PATCH, 1).unfold(3, _PATCH, 1).permute(0, 2, 3, 1, 4, 5).reshape(-1, 12)
         covariance = (patches.T @ patches) / len(patches)
         values, vectors = torch.linalg.eigh(covariance.cpu().double())

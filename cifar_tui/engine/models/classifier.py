@@ -1,14 +1,16 @@
 """Optional hooks for models; a plain `nn.Module` needs none."""
 
-from torch import Tensor, nn
+from torch import nn
+
+from cifar_tui.engine.data.dataset import ImageSplit
 
 
 class Classifier(nn.Module):
     """Base class for models with special training needs; the defaults suit most."""
 
-    def init_from_images(self, images: Tensor) -> None:
-        """Initialize what depends on the training images: uint8 (N, 3, H, W)."""
-        del images
+    def init_from_images(self, train: ImageSplit) -> None:
+        """Initialize what depends on the training images."""
+        del train
 
     def frozen_parameters(self, epoch: int) -> list[nn.Parameter]:
         """Parameters frozen from `epoch` (0-based) on."""
@@ -21,7 +23,14 @@ class Classifier(nn.Module):
         return []
 
 
-def last_linear(net: nn.Module) -> nn.Linear | None:
-    """The head: the last linear layer; None without one."""
+def last_layer(net: nn.Module) -> nn.Linear | nn.Conv2d | None:
+    """The head: the last linear layer, or without any the last convolution; None without either."""
     linear = [module for module in net.modules() if isinstance(module, nn.Linear)]
-    return linear[-1] if linear else None
+    convolutions = [module for module in net.modules() if isinstance(module, nn.Conv2d)]
+    return linear[-1] if linear else convolutions[-1] if convolutions else None
+
+
+def name_of(net: nn.Module, layer: nn.Module) -> str:
+    """The name of `layer` in `net`."""
+    names: dict[nn.Module, str] = {module: name for name, module in net.named_modules()}
+    return names[layer]

@@ -1,14 +1,15 @@
-"""Tell which registered model a `state_dict` belongs to, by its names and shapes."""
+"""Tell which model a `state_dict` belongs to, by its names and shapes."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cache
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from cifar_tui.engine.models.classifier import last_linear
-from cifar_tui.engine.models.registry import MODELS, create_model
+from cifar_tui.engine.models.classifier import last_layer, name_of
+from cifar_tui.engine.models.load import library_model
+from cifar_tui.engine.models.registry import MODELS
 from cifar_tui.engine.text import cut
 
 _SHOWN_NAME = 60
@@ -21,17 +22,19 @@ STATE_DICT_KEYS = ("state_dict", "model_state_dict", "model", "net", "weights")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Template:
+class Template:
     """The `state_dict` of a model.
 
     Attributes:
-        shapes: by name, for ten classes.
+        shapes: by name, for some number of classes.
         dtypes: by name.
-        head: the names whose first dimension is the number of classes.
+        layer: the name of the last layer; "" without one.
+        head: the names in it, whose first dimension is the number of classes.
     """
 
     shapes: dict[str, tuple[int, ...]]
     dtypes: dict[str, torch.dtype]
+    layer: str
     head: tuple[str, ...]
 
 
@@ -52,9 +55,13 @@ class Comparison:
     alike: int
 
 
-def compare(model: str, state_dict: Mapping[str, Tensor]) -> Comparison:
+def compare(model: str, state_dict: Mapping[str, Tensor], *, image_size: int) -> Comparison:
     """Compare `state_dict` with what `model` expects, for whatever number of classes it has."""
-    template = _template(model)
+    return compare_to(_template(model, image_size), model, state_dict)
+
+
+def compare_to(template: Template, model: str, state_dict: Mapping[str, Tensor]) -> Comparison:
+    """Compare `state_dict` with the `template` of `model`, for whatever number of classes it has."""
     head = [state_dict[name] for name in template.head if name in state_dict]
     rows = [tensor.shape[0] for tensor in head if not tensor.is_nested and tensor.ndim]
     num_classes = rows[0] if rows else 0
@@ -73,27 +80,38 @@ def compare(model: str, state_dict: Mapping[str, Tensor]) -> Comparison:
     )
 
 
-def fitting_models(state_dict: Mapping[str, Tensor], models: Collection[str] = MODELS) -> list[str]:
-    """Return those of `models` that `state_dict` fits."""
-    return [model for model in models if not compare(model, state_dict).difference]
+def fitting_models(
+    state_dict: Mapping[str, Tensor], models: Collection[str] = MODELS, *, image_size: int
+) -> list[str]:
+    """Return those of `models` that `state_dict` fits, built for images of `image_size` pixels."""
+    return [model for model in models if not compare(model, state_dict, image_size=image_size).difference]
 
 
-def closest(state_dict: Mapping[str, Tensor], models: Collection[str] = MODELS) -> Comparison:
+def closest(
+    state_dict: Mapping[str, Tensor], models: Collection[str] = MODELS, *, image_size: int
+) -> Comparison:
     """Compare `state_dict` with the one of `models` that has most names and shapes in common with it."""
-    return max((compare(model, state_dict) for model in models), key=lambda comparison: comparison.alike)
+    compared = [compare(model, state_dict, image_size=image_size) for model in models]
+    return max(compared, key=lambda comparison: comparison.alike)
 
 
 @cache
-def _template(model: str) -> _Template:
-    with torch.random.fork_rng(devices=[]):
-        net = create_model(model, num_classes=_TEMPLATE_CLASSES)
-    head = last_linear(net)
-    modules = {module: name for name, module in net.named_modules()}
+def _template(model: str, image_size: int) -> Template:
+    with torch.device("meta"):  # neither memory nor random numbers
+        net = library_model(model).build(num_classes=_TEMPLATE_CLASSES, image_size=image_size)
+    return template_of(net)
+
+
+def template_of(net: nn.Module) -> Template:
+    """What a `state_dict` of `net` has."""
+    layer = last_layer(net)
+    name = "" if layer is None else name_of(net, layer)
     expected = net.state_dict()
-    return _Template(
+    return Template(
         shapes={name: tuple(tensor.shape) for name, tensor in expected.items()},
         dtypes={name: tensor.dtype for name, tensor in expected.items()},
-        head=() if head is None else tuple(f"{modules[head]}.{name}" for name in head.state_dict()),
+        layer=name,
+        head=() if layer is None else tuple(f"{name}.{part}".lstrip(".") for part in layer.state_dict()),
     )
 
 

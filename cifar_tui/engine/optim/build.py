@@ -7,7 +7,7 @@ from torch import nn
 from torch.optim import SGD, AdamW, Optimizer
 
 from cifar_tui.engine.config.schema import TrainConfig
-from cifar_tui.engine.models.classifier import Classifier, last_linear
+from cifar_tui.engine.models.classifier import Classifier, last_layer
 from cifar_tui.engine.optim.registry import OPTIMIZERS
 
 _ADAMW_BETA2 = 0.999
@@ -42,7 +42,7 @@ def adamw(groups: list[dict[str, Any]], config: TrainConfig) -> Optimizer:
 
 def _parameter_groups(net: nn.Module, config: TrainConfig) -> list[dict[str, Any]]:
     """The trainable parameters grouped by learning rate: base, biases and norms (1-D), head."""
-    head = last_linear(net)
+    head = last_layer(net)
     exempt = net.base_lr_biases(config.optimizer) if isinstance(net, Classifier) else []
     base: list[nn.Parameter] = []
     biases = base if config.bias_lr is None else []

@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 
 from cifar_tui.engine.config.schema import TrainConfig
-from cifar_tui.engine.data.dataset import normalize
 from cifar_tui.engine.device.memory import is_out_of_memory
 from cifar_tui.engine.steps.backend import BackendFailedError, StepBackend, StepParts, StepResult
 from cifar_tui.engine.steps.eager import EagerSteps
@@ -84,7 +83,7 @@ class CudaGraphSteps(EagerSteps):
 
     def _steps(self) -> None:
         """The steps of a graph, on whatever `_indices` holds."""
-        inputs = torch.split(normalize(self._train.images[self._indices]), self._batch_size)
+        inputs = torch.split(self._train.inputs(self._indices), self._batch_size)
         targets = self._train.targets[self._indices]
         steps = map(self.train_step, inputs, torch.split(targets, self._batch_size))
         losses, logits = zip(*steps, strict=True)

@@ -2,18 +2,18 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from cifar_tui.engine.data.dataset import normalize
 from cifar_tui.engine.device.capabilities import compiles
 from cifar_tui.engine.device.compile import CompilationError, Variant, compile_model
 from cifar_tui.engine.device.precision import autocast, loss_scale
 from cifar_tui.engine.errors import CancelledError, ConfigError
-from cifar_tui.engine.models.classifier import Classifier
+from cifar_tui.engine.models.freezing import Freezing
 from cifar_tui.engine.optim.lr_schedule import lr_factor
 from cifar_tui.engine.steps.backend import StepBackend, StepParts, StepResult
 from cifar_tui.engine.steps.in_flight import limit_in_flight
@@ -31,6 +31,10 @@ class EagerSteps:
     """The tutorial's steps with everything that a recipe adds to them.
 
     Default settings are no-ops: losses and weights are bit-identical to the tutorial's loop.
+
+    Attributes:
+        lr_factor: the factor on all learning rates at a step, counted from 0; the schedule of the settings,
+            unless another one takes its place.
     """
 
     def __init__(self, parts: StepParts) -> None:
@@ -43,6 +47,7 @@ class EagerSteps:
         self._train = train
         self._precision = parts.precision
         self._log = parts.log
+        self._freezing = Freezing(parts.net, config)
         self._device = train.targets.device
         self._batch_size = config.batch_size
         self._seed = config.seed
@@ -53,16 +58,18 @@ class EagerSteps:
         self._memory_format = torch.channels_last if config.channels_last else torch.contiguous_format
         self._compile = compiles(config, self._device)
         self._must_compile = config.compile == "yes"
-        self._lr_schedule = config.lr_schedule
-        self._lr_shape = {
-            "warmup_fraction": config.warmup_fraction,
-            "warmup_start_factor": config.warmup_start_factor,
-            "final_lr_factor": config.final_lr_factor,
-        }
         self._low_res_epochs = low_res_epochs(config.low_res_fraction, config.epochs)
         self._epoch = epoch_size(parts.net, len(train), config.batch_size)
         self._epochs = config.epochs
         self._total_steps = config.epochs * self._epoch.steps
+        self.lr_factor: Callable[[int], float] = partial(
+            lr_factor,
+            config.lr_schedule,
+            total_steps=self._total_steps,
+            warmup_fraction=config.warmup_fraction,
+            warmup_start_factor=config.warmup_start_factor,
+            final_lr_factor=config.final_lr_factor,
+        )
         self._step = 0
         self._limit = limit_in_flight(self._device)
         self.chart_images = _CHART_IMAGES_ON_CUDA if self._device.type == "cuda" else _CHART_IMAGES
@@ -79,12 +86,12 @@ class EagerSteps:
             return
         images, batch_size = self._epoch.images, self._batch_size
         sizes = {min(batch_size, images), images % batch_size or min(batch_size, images)}
-        whole = self._formatted(normalize(self._train.images[:1]))
+        whole = self._formatted(self._train.inputs(slice(1)))
         small = self._formatted(downscale(whole)) if self._low_res_epochs else whole
         variants: dict[object, Variant] = {}
         for epoch in range(self._epochs):
-            low_res, frozen = epoch < self._low_res_epochs, self._frozen(epoch)
-            variants[low_res, *map(id, frozen)] = (small if low_res else whole), frozen
+            low_res, frozen = epoch < self._low_res_epochs, self._freezing.in_epoch(epoch)
+            variants[low_res, frozen.parameters] = (small if low_res else whole), frozen
         try:
             self._forward = compile_model(
                 self._net, variants.values(), sizes, self._precision, cancelled=cancelled
@@ -105,8 +112,7 @@ class EagerSteps:
         If a step fails, those before it are a last result: the count of steps agrees with the weights.
         """
         self._step = step
-        for parameter in self._frozen(step // self._epoch.steps):
-            parameter.requires_grad = False
+        self._freezing.begin(step // self._epoch.steps)
         pending: list[tuple[Tensor, Tensor, Tensor]] = []
         try:
             for inputs, targets in self._batches(order):
@@ -168,7 +174,7 @@ class EagerSteps:
         params = sample_augmentation(
             self._augmentation,
             len(self._train),
-            size=self._train.images.shape[-1],
+            size=self._train.image_size,
             seed=self._seed,
             epoch=epoch,
             device=self._device,
@@ -187,12 +193,8 @@ class EagerSteps:
     def _formatted(self, inputs: Tensor) -> Tensor:
         return inputs.contiguous(memory_format=self._memory_format)
 
-    def _frozen(self, epoch: int) -> list[torch.nn.Parameter]:
-        """The parameters whose gradients are no longer computed in `epoch`."""
-        return self._net.frozen_parameters(epoch) if isinstance(self._net, Classifier) else []
-
     def _set_learning_rates(self) -> None:
-        factor = lr_factor(self._lr_schedule, self._step, self._total_steps, **self._lr_shape)
+        factor = self.lr_factor(self._step)
         for group, lr in zip(self._optimizer.param_groups, self._base_lrs, strict=True):
             group["lr"] = lr * factor
 

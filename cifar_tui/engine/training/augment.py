@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from cifar_tui.engine.data.dataset import normalize
+from cifar_tui.engine.data.dataset import ImageSplit
 
 _SEED_STRIDE = 1_000_003
 _SEEDS = 2**63
@@ -70,7 +70,7 @@ def sample_augmentation(
 
 
 def augment(
-    images: Tensor,
+    train: ImageSplit,
     indices: Tensor,
     params: AugmentParams,
     augmentation: Augmentation,
@@ -80,26 +80,26 @@ def augment(
     """Augment and normalize the images at `indices`.
 
     Args:
-        images: uint8 (N, 3, S, S).
-        indices: int64 (B,), on the device of `images`.
+        train: N images of S x S pixels.
+        indices: int64 (B,), on the device of `train`.
         params: of this epoch, for the N images.
         augmentation: that `params` were sampled for.
         draws: int64 (B,), whose `params` each image has, except that it alternates its own flip; None: its
             own. In an epoch with an image twice, the two differ.
 
     Returns:
-        float32 (B, 3, S, S) in [-1, 1]; a square that is cut out is 0.
+        float32 (B, 3, S, S); a square that is cut out is 0.
     """
-    size = images.shape[-1]
+    size = train.image_size
     draws = indices if draws is None else draws
-    changed = images[indices]
+    changed = train.take(indices)
     if params.offsets is not None or params.flips is not None:
         flipped = indices if augmentation.flip == "alternating" else draws
         sources = _source_pixels(draws, flipped, params, size, augmentation.translate)
         changed = changed.flatten(2).gather(2, sources.expand(-1, changed.shape[1], -1)).view_as(changed)
-    inputs = normalize(changed)
+    inputs = train.normalization.apply(changed)
     if params.corners is not None:
-        distances = torch.arange(size, device=images.device) - params.corners[draws].unsqueeze(2)
+        distances = torch.arange(size, device=inputs.device) - params.corners[draws].unsqueeze(2)
         inside = (distances >= 0) & (distances < augmentation.cutout)
         inputs.masked_fill_((inside[:, 0, :, None] & inside[:, 1, None, :]).unsqueeze(1), 0)
     return inputs

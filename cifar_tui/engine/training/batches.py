@@ -8,7 +8,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from cifar_tui.engine.data.dataset import ImageSplit
+from cifar_tui.engine.data.dataset import ImageSplit, images_at_a_time
 from cifar_tui.engine.training.augment import Augmentation, AugmentParams, augment, downscale
 from cifar_tui.engine.training.class_balance import image_weights
 
@@ -122,11 +122,11 @@ def augmented_batches(
     Yields:
         Inputs, float32 (B, 3, H, W), and targets, int64 (B,), on the device of `train`.
     """
-    prepared = max(1, _PREPARED_IMAGES // batch_size) * batch_size
+    prepared = max(1, images_at_a_time(_PREPARED_IMAGES, train.image_size) // batch_size) * batch_size
     order = order.to(train.targets.device)
     draws = order if first_draw is None else torch.arange(len(order), device=order.device) + first_draw
     for indices, rows in zip(torch.split(order, prepared), torch.split(draws, prepared), strict=True):
-        inputs = augment(train.images, indices, params, augmentation, draws=rows)
+        inputs = augment(train, indices, params, augmentation, draws=rows)
         if low_res:
             inputs = downscale(inputs)
         inputs, targets = inputs.contiguous(memory_format=memory_format), train.targets[indices]

@@ -12,13 +12,12 @@ from torch.optim import Optimizer
 
 from cifar_tui.engine.checkpoint.state import check_optimizer, hyperparameters
 from cifar_tui.engine.config.schema import SETTINGS, TrainConfig
-from cifar_tui.engine.data.dataset import ImageSplit, normalize
+from cifar_tui.engine.data.dataset import ImageSplit, images_at_a_time
 from cifar_tui.engine.device.capabilities import missing_for_compiling
 from cifar_tui.engine.device.precision import evaluation_precision, matrix_precision, select_precision
 from cifar_tui.engine.device.select import fastest_convolutions
 from cifar_tui.engine.evaluation.tta import TestTimeAugmentation
 from cifar_tui.engine.models.classifier import Classifier
-from cifar_tui.engine.models.registry import create_model
 from cifar_tui.engine.optim.build import create_optimizer
 from cifar_tui.engine.optim.weight_averaging import WeightAverage
 from cifar_tui.engine.steps.backend import BackendFailedError, StepParts, StepRunner
@@ -70,21 +69,22 @@ def build_training(
     config: TrainConfig,
     choice: BackendChoice,
     *,
+    net: nn.Module,
     num_classes: int,
     train: ImageSplit,
     log: Callable[[str], None],
     cancelled: Callable[[], bool],
     resumed_precision: str | None = None,
     restore: Callable[[TrainingSetup], None] | None = None,
-    net: nn.Module | None = None,
 ) -> TrainingSetup:
-    """Build a freshly initialized model on the device of `train`, and what `config` trains it with.
+    """Take `net` to the device of `train`, and build what `config` trains it with.
 
-    Draws from torch's global generator what the initialization of the model draws, and nothing else.
+    Draws nothing from torch's global generator.
 
     Args:
         config: the settings.
         choice: the backend; eager PyTorch takes its place if it cannot be prepared here.
+        net: freshly initialized, or with the weights that it starts from.
         num_classes: number of logits per image.
         train: the training images.
         log: receives log lines about choices the settings do not show.
@@ -92,16 +92,13 @@ def build_training(
         resumed_precision: of the run that is resumed, which it keeps; None to choose one.
         restore: loads the checkpoint of the run that is resumed, before anything is compiled or recorded for
             it; such a run may have to change its backend.
-        net: a freshly initialized net of the user's; None to build the registered model.
 
     Raises:
         ConfigError: a new run requests a backend, or compilation, that fails here.
     """
-    if net is None:
-        net = create_model(config.model, num_classes=num_classes)
     net = net.to(train.targets.device)
     if isinstance(net, Classifier):
-        net.init_from_images(train.images)
+        net.init_from_images(train)
     if config.channels_last:
         net = net.to(memory_format=torch.channels_last)
     optimizer = create_optimizer(net, config)
@@ -186,7 +183,7 @@ def _resolve_precision(
         if config.precision != "fp32":
             log(f"training in {resumed_precision}, as before the resume")
         return resumed_precision
-    images = normalize(train.images[:_PROBED_IMAGES])
+    images = train.inputs(slice(images_at_a_time(_PROBED_IMAGES, train.image_size)))
     if config.channels_last:
         images = images.contiguous(memory_format=torch.channels_last)
     precision, reason = select_precision(config.precision, net, images)

@@ -3,8 +3,9 @@
 import time
 from collections.abc import Callable
 
-from torch import Tensor, nn
+from torch import nn
 
+from cifar_tui.engine.data.dataset import ImageSplit
 from cifar_tui.engine.evaluation.evaluate import predict_samples
 from cifar_tui.engine.events import EpochFinished, Event, LossPoint, LossWindow, StepsDone
 from cifar_tui.engine.training.metrics import MetricsReading, TrainingMetrics
@@ -19,7 +20,7 @@ class Reporter:
     Args:
         emit: takes every event; it must not block.
         net: the model whose predictions are shown.
-        samples: uint8 (N, 3, H, W), the test images they are shown for.
+        samples: the test images they are shown for.
         batch_size: training images per batch.
         chart_every: batches per chart point.
         log_every: batches per log line.
@@ -34,7 +35,7 @@ class Reporter:
         *,
         emit: Callable[[Event], None],
         net: nn.Module,
-        samples: Tensor,
+        samples: ImageSplit,
         batch_size: int,
         chart_every: int,
         log_every: int,

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cifar_tui.engine.control import RunControl
+from cifar_tui.engine.data.normalization import Normalization
 from cifar_tui.engine.data.scales import Scales
 from cifar_tui.engine.disk.run_folder import RunFolder
 from cifar_tui.engine.events import Event
@@ -23,6 +24,7 @@ class RunContext:
         provenance: what the outcome depends on besides the settings; saved too.
         class_names: what the model's logits stand for; saved too.
         scales: what is black and white in images of more than 8 bits; saved too.
+        normalization: of the inputs; saved too.
     """
 
     folder: RunFolder | None
@@ -33,3 +35,4 @@ class RunContext:
     provenance: Mapping[str, Any]
     class_names: tuple[str, ...]
     scales: Scales
+    normalization: Normalization

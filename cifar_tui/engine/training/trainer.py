@@ -11,6 +11,7 @@ from cifar_tui.engine.checkpoint.files import Checkpoint, all_finite, serialized
 from cifar_tui.engine.checkpoint.policy import RETRY_SECONDS, NoSaver, Saver
 from cifar_tui.engine.checkpoint.state import check_position, has_trained
 from cifar_tui.engine.config.schema import TrainConfig
+from cifar_tui.engine.data.dataset import ImageSplit
 from cifar_tui.engine.device.memory import out_of_memory_explained, release_gpu_memory
 from cifar_tui.engine.device.random_state import random_states, restore_random_states
 from cifar_tui.engine.errors import RunFailedError
@@ -42,7 +43,7 @@ class Trainer:
         config: the settings.
         setup: model, optimizer and step runner.
         run: the run it belongs to.
-        samples: uint8 (N, 3, H, W), test images whose predictions are shown while training.
+        samples: test images whose predictions are shown while training.
         evaluate: evaluates the model on the test set after a given step; false if a stop cancelled it.
         validate: evaluates the model on held-out training images; None if a stop cancelled it.
 
@@ -59,7 +60,7 @@ class Trainer:
         setup: TrainingSetup,
         run: RunContext,
         *,
-        samples: Tensor,
+        samples: ImageSplit,
         evaluate: Callable[[int], bool],
         validate: Callable[[], EvalReport | None] | None = None,
     ) -> None:
@@ -339,6 +340,7 @@ class Trainer:
             "provenance": dict(self._run.provenance),
             "class_names": list(self._run.class_names),
             "scales": dict(self._run.scales),
+            "normalization": self._run.normalization.to_dict(),
             "step": self.step,
             "epoch": self.epoch,
             "batch": self.batch,

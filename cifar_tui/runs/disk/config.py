@@ -32,10 +32,11 @@ def read_run_config(folder: Path) -> TrainConfig:
 
 
 def with_absolute_folders(config: TrainConfig) -> TrainConfig:
-    """Return `config` with the absolute paths of the images, of downloads and of a net of the user's."""
+    """Return `config` with the absolute paths of images, downloads, a net of the user's and weights."""
     named = config.data in SOURCES or config.data.startswith(PUBLISHED_PREFIX)  # one with a typo too
     return config.replace(
         model=absolute_model(config.model),
         data=config.data if named else str(user_path(config.data).absolute()),
+        weights=config.weights and str(user_path(config.weights).absolute()),
         data_dir=str(user_path(config.data_dir).absolute()),
     )

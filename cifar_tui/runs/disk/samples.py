@@ -32,13 +32,15 @@ if TYPE_CHECKING:
 
     from cifar_tui.engine.data.dataset import ImageSplit
 
-_IMAGE_SHAPE = (3, 32, 32)
-_IMAGE_BYTES = math.prod(_IMAGE_SHAPE)
-_AHEAD_IMAGES, _MOST_AHEAD = 64, 20_480
-"""Images that are read ahead at once, and at most: 60 MiB."""
+_CHANNELS = 3
+_LEAST_SIDE, _MOST_SIDE = 8, 64
+"""Height and width of the stored pictures, in pixels; of larger images their thumbnails are stored."""
+_AHEAD_IMAGES, _MOST_AHEAD_BYTES = 64, 60 << 20
+"""Images that are read ahead at once, and bytes at most."""
 _DISK_SHARE = 0.1
 """The test images may take up to this share of the free disk space; of more, only the first are kept."""
-_CHUNK_BYTES = 1 << 20
+_WRITTEN_IMAGES = 256
+"""Images that are in memory at a time while they are written."""
 _MOST_PREDICTION_BYTES = 1 << 29
 """Unpacked: of 14 million test images."""
 _PREDICTION_NAMES = ("step", "targets", "losses", "top_classes", "top_confidences")
@@ -70,13 +72,19 @@ class StoredImages:
         descriptor: of the file; it is duplicated.
         start: where the first image starts, in bytes.
         count: number of images.
+        side: height and width of the images.
+
+    Attributes:
+        side: the same.
     """
 
-    def __init__(self, descriptor: int, *, start: int, count: int) -> None:
+    def __init__(self, descriptor: int, *, start: int, count: int, side: int) -> None:
         self._descriptor = os.dup(descriptor)
         weakref.finalize(self, os.close, self._descriptor)
         self._start = start
         self._count = count
+        self.side = side
+        self._bytes = _CHANNELS * side * side
         self._ahead: list[bytes] = []
 
     def __len__(self) -> int:
@@ -85,7 +93,7 @@ class StoredImages:
     def read_ahead(self, seconds: float) -> None:
         """Read more of the first images into memory, for about `seconds`; one thread at a time may."""
         end = time.monotonic() + seconds
-        while len(self._ahead) * _AHEAD_IMAGES < min(self._count, _MOST_AHEAD):
+        while len(self._ahead) * _AHEAD_IMAGES < min(self._count, _MOST_AHEAD_BYTES // self._bytes):
             first = len(self._ahead) * _AHEAD_IMAGES
             try:
                 self._ahead.append(self.read(first, min(_AHEAD_IMAGES, self._count - first)))
@@ -102,12 +110,14 @@ class StoredImages:
         """
         if self.place == other.place:
             return True
+        if self.side != other.side:
+            return False
         count = min(len(self), len(other))
         parts = ((first, min(_AHEAD_IMAGES, count - first)) for first in range(0, count, _AHEAD_IMAGES))
         return all(self.read(*part) == other.read(*part) for part in parts)
 
     def __getitem__(self, index: int) -> "NDArray[np.uint8]":
-        """Read an image, uint8 (32, 32, 3).
+        """Read an image, uint8 (S, S, 3).
 
         Raises:
             IndexError: there is none of this number.
@@ -119,10 +129,10 @@ class StoredImages:
             raise IndexError(index)
         part, place = divmod(index, _AHEAD_IMAGES)
         if part < len(self._ahead):
-            pixels = self._ahead[part][place * _IMAGE_BYTES : (place + 1) * _IMAGE_BYTES]
+            pixels = self._ahead[part][place * self._bytes : (place + 1) * self._bytes]
         else:
             pixels = self.read(index, 1)
-        return np.frombuffer(pixels, np.uint8).reshape(_IMAGE_SHAPE).transpose(1, 2, 0)
+        return np.frombuffer(pixels, np.uint8).reshape(_CHANNELS, self.side, self.side).transpose(1, 2, 0)
 
     @property
     def place(self) -> tuple[int, int, int]:
@@ -131,16 +141,16 @@ class StoredImages:
         return found.st_dev, found.st_ino, self._start
 
     def read(self, first: int, count: int) -> bytes:
-        """Read `count` images from number `first` on, each (3, 32, 32); OSError if they are not there."""
-        size = count * _IMAGE_BYTES
-        pixels = os.pread(self._descriptor, size, self._start + first * _IMAGE_BYTES)
+        """Read `count` images from number `first` on, each (3, S, S); OSError if they are not there."""
+        size = count * self._bytes
+        pixels = os.pread(self._descriptor, size, self._start + first * self._bytes)
         if len(pixels) < size:
             raise OSError(errno.EIO, "the file of the test images has become shorter")
         return pixels
 
 
 def write_samples(folder: Path, test: "ImageSplit") -> None:
-    """Write the test images and their targets into the run's `folder`.
+    """Write the test images, or their thumbnails, and their targets into the run's `folder`.
 
     Runs with the same test images share one file by a hard link. If the disk is nearly full, only the first
     `SAMPLE_IMAGES` are written.
@@ -148,13 +158,13 @@ def write_samples(folder: Path, test: "ImageSplit") -> None:
     Raises:
         RunFailedError: the file cannot be written.
     """
-    path, content = folder / SAMPLES_FILE, _content(test, len(test))
+    path, content = folder / SAMPLES_FILE, _Content(test)
     if _has_content(path, content) or _link_to_same(path, content):
         return
     with disk_errors_explained(f"write '{path}'"):
-        if sum(map(len, content)) > _DISK_SHARE * shutil.disk_usage(folder).free:
-            content = _content(test, SAMPLE_IMAGES)
-        write_atomically(path, b"".join(content))
+        if content.size > _DISK_SHARE * shutil.disk_usage(folder).free:
+            content = _Content(test.select(slice(SAMPLE_IMAGES)))
+        write_atomically(path, content.parts())
 
 
 def read_samples(folder: Path, *, classes: int) -> "tuple[StoredImages, NDArray[np.int64]] | None":
@@ -169,9 +179,11 @@ def read_samples(folder: Path, *, classes: int) -> "tuple[StoredImages, NDArray[
             targets = np.lib.format.read_array(file, allow_pickle=False)
             if not _are_classes(targets, classes):
                 return None
-            images = StoredImages(file.fileno(), start=file.tell(), count=len(targets))
-            if os.fstat(file.fileno()).st_size < file.tell() + len(targets) * _IMAGE_BYTES:
+            pixels = os.fstat(file.fileno()).st_size - file.tell()
+            side = math.isqrt(max(0, pixels) // (_CHANNELS * len(targets)))
+            if pixels != len(targets) * _CHANNELS * side**2 or not _LEAST_SIDE <= side <= _MOST_SIDE:
                 return None
+            images = StoredImages(file.fileno(), start=file.tell(), count=len(targets), side=side)
     except _READ_ERRORS:
         return None
     return images, targets.astype(np.int64, copy=False)
@@ -277,16 +289,30 @@ def _are_between(array: "NDArray[np.floating]", low: float, high: float) -> bool
     return array.dtype.kind == "f" and bool(((array >= low) & (array <= high)).all())
 
 
-def _content(test: "ImageSplit", count: int) -> tuple[bytes, memoryview]:
-    """Build the file: the targets as `.npy`, then the pixels as they are in memory, (N, 3, 32, 32)."""
-    import numpy as np
+class _Content:
+    """The file: the targets as `.npy`, then the pixels of each image as in memory, (3, S, S).
 
-    buffer = io.BytesIO()
-    np.lib.format.write_array(buffer, test.targets[:count].numpy(), allow_pickle=False)
-    return buffer.getvalue(), test.images[:count].contiguous().view(-1).numpy().data
+    Attributes:
+        size: in bytes.
+    """
+
+    def __init__(self, test: "ImageSplit") -> None:
+        import numpy as np
+
+        buffer = io.BytesIO()
+        np.lib.format.write_array(buffer, test.targets.numpy(), allow_pickle=False)
+        self._test = test
+        self._targets = buffer.getvalue()
+        self.size = len(self._targets) + len(test) * test.thumbnails(slice(1))[0].nbytes
+
+    def parts(self) -> Iterator[bytes]:
+        """Yield the parts of the file, one after the other."""
+        yield self._targets
+        for first in range(0, len(self._test), _WRITTEN_IMAGES):
+            yield self._test.thumbnails(slice(first, first + _WRITTEN_IMAGES)).numpy().tobytes()
 
 
-def _link_to_same(path: Path, content: tuple[bytes, memoryview]) -> bool:
+def _link_to_same(path: Path, content: _Content) -> bool:
     """Link `path` to the file of another run with the same content; false if there is none."""
     compared: set[int] = set()
     for other in sorted(path.parent.parent.glob(f"*/{SAMPLES_FILE}"), reverse=True):
@@ -303,15 +329,11 @@ def _link_to_same(path: Path, content: tuple[bytes, memoryview]) -> bool:
     return False
 
 
-def _has_content(path: Path, content: tuple[bytes, memoryview]) -> bool:
+def _has_content(path: Path, content: _Content) -> bool:
     try:
         with os.fdopen(open_regular(path), "rb") as file:
-            return os.fstat(file.fileno()).st_size == sum(map(len, content)) and all(
-                file.read(len(chunk)) == chunk for part in content for chunk in _chunks(part)
+            return os.fstat(file.fileno()).st_size == content.size and all(
+                file.read(len(part)) == part for part in content.parts()
             )
     except OSError:
         return False
-
-
-def _chunks(part: bytes | memoryview) -> Iterator[bytes]:
-    return (bytes(part[start : start + _CHUNK_BYTES]) for start in range(0, len(part), _CHUNK_BYTES))

@@ -18,6 +18,7 @@ from cifar_tui.engine.layout import CONFIG_FILE, LAST_FILE, NAME_FILE
 from cifar_tui.engine.text import escaped
 from cifar_tui.runs.disk.event_log import first_event
 from cifar_tui.runs.disk.hints import command
+from cifar_tui.runs.disk.membership import Membership, write_membership
 from cifar_tui.runs.disk.run_lock import owner_of
 
 _LATEST = "latest"
@@ -43,8 +44,12 @@ def check_checkpoints(checkpoints: Path) -> None:
         ) from None
 
 
-def create_run_folder(checkpoints: Path, config: TrainConfig, *, name: str = "") -> Path:
+def create_run_folder(
+    checkpoints: Path, config: TrainConfig, *, name: str = "", membership: Membership | None = None
+) -> Path:
     """Create a folder for a new run, with its `config.toml`; the run's ID is the local time.
+
+    With a `membership`, it is the run of a sweep.
 
     Raises:
         ConfigError: `name` is not a valid name, or another run has it.
@@ -63,6 +68,8 @@ def create_run_folder(checkpoints: Path, config: TrainConfig, *, name: str = "")
         break
     if name:
         write_name(folder, name)
+    if membership is not None:
+        write_membership(folder, membership)
     write_config(folder, config)  # makes it a run, so that it has its name from the start
     return folder
 

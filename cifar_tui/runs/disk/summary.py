@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from cifar_tui.engine.atomic import write_atomically
@@ -38,6 +38,7 @@ class RunSummary:
         started: start of the first training, in Unix seconds.
         error: why the run failed, or "".
         completed: whether all steps were trained.
+        val_accuracy: latest accuracy (0-1) on the validation images; None without any.
     """
 
     phase: Phase = Phase.IDLE
@@ -53,6 +54,7 @@ class RunSummary:
     started: float | None = None
     error: str = ""
     completed: bool = False
+    val_accuracy: float | None = field(default=None, metadata={"later": True})
 
 
 def summarize(snapshot: RunSnapshot) -> RunSummary:
@@ -71,6 +73,7 @@ def summarize(snapshot: RunSnapshot) -> RunSummary:
         started=snapshot.first_started,
         error=snapshot.ended.error if snapshot.ended is not None else "",
         completed=snapshot.finished is not None and snapshot.finished.completed,
+        val_accuracy=snapshot.validated.accuracy if snapshot.validated is not None else None,
     )
 
 

@@ -14,6 +14,7 @@ from cifar_tui.engine.checkpoint.weights import build_net, load_weights, recogni
 from cifar_tui.engine.errors import ConfigError
 from cifar_tui.engine.evaluation.evaluate import evaluate
 from cifar_tui.engine.models.registry import MODELS, ModelSpec, create_model
+from cifar_tui.engine.models.source import ModelSource
 from tests.engine.checkpoint.made_state import sound_state
 
 
@@ -33,7 +34,7 @@ def tiny():
 
 
 def load(path, model=None):
-    weights = recognize(load_weights(path), model)
+    weights = recognize(load_weights(path), None if model is None else ModelSource(model), image_size=32)
     return build_net(weights), weights
 
 
@@ -145,7 +146,7 @@ def test_the_same_right_answers_whatever_is_wrapped_around_the_weights(net, tmp_
     expected = evaluate(net, noise_dataset.test, noise_dataset.class_names)
     report = evaluate(loaded, noise_dataset.test, noise_dataset.class_names)
     assert (report.correct, report.loss) == (expected.correct, expected.loss)
-    assert (weights.model, weights.num_classes) == ("net", 10)
+    assert (weights.source.model, weights.num_classes) == ("net", 10)
     assert note in "; ".join(weights.notes)
 
 
@@ -164,7 +165,7 @@ def test_half_precision_is_converted_and_said(tiny, tmp_path, dtype, save):
 def test_safetensors_are_told_by_their_content(tiny, tmp_path, name):
     safetensors.torch.save_file(nn.DataParallel(tiny).state_dict(), tmp_path / name)
     loaded, weights = load(tmp_path / name)
-    assert weights.model == "airbench-tiny"
+    assert weights.source.model == "airbench-tiny"
     assert all(torch.equal(a, b) for a, b in zip(loaded.parameters(), tiny.parameters(), strict=True))
 
 
@@ -185,16 +186,16 @@ def test_weights_saved_on_a_gpu_load_without_one(net, tmp_path, monkeypatch):
 @pytest.mark.parametrize("name", MODELS)
 def test_every_model_is_told_by_its_names_and_shapes_for_any_number_of_classes(tmp_path, name):
     torch.save(create_model(name, num_classes=7).state_dict(), tmp_path / "seven.pth")
-    weights = recognize(load_weights(tmp_path / "seven.pth"), None)
-    assert (weights.model, weights.num_classes) == (name, 7)
+    weights = recognize(load_weights(tmp_path / "seven.pth"), None, image_size=32)
+    assert (weights.source.model, weights.num_classes) == (name, 7)
     assert f"model {name}, by its names and shapes" in weights.notes
 
 
 def test_a_part_of_a_name_that_the_model_itself_has_stays(tmp_path, monkeypatch):
     monkeypatch.setitem(MODELS, "wrapped", ModelSpec(factory=f"{__name__}:Wrapped", summary=""))
     torch.save({"module." + name: t for name, t in Wrapped(10).state_dict().items()}, tmp_path / "w.pth")
-    weights = recognize(load_weights(tmp_path / "w.pth"), "wrapped")
-    assert weights.model == "wrapped"
+    weights = recognize(load_weights(tmp_path / "w.pth"), ModelSource("wrapped"), image_size=32)
+    assert weights.source.model == "wrapped"
     assert next(iter(weights.tensors)) == "net.conv1.weight"
 
 
@@ -208,7 +209,7 @@ def test_several_models_that_fit_are_a_question(net, tmp_path, monkeypatch):
     monkeypatch.setitem(MODELS, "twin", MODELS["net"])
     torch.save(net.state_dict(), tmp_path / "w.pth")
     assert "fits several models, net, twin: choose one with --set model=" in refusal(tmp_path / "w.pth")
-    assert load(tmp_path / "w.pth", "twin")[1].model == "twin"
+    assert load(tmp_path / "w.pth", "twin")[1].source.model == "twin"
 
 
 def test_a_run_keeps_its_class_names_and_says_nothing_of_its_own_file(net, tmp_path):

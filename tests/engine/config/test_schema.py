@@ -46,7 +46,7 @@ def test_settings_that_do_not_go_together_are_refused_with_the_reason(values, fi
 def test_a_preset_is_valid_and_sets_all_that_a_recipe_is_made_of(name):
     config = build_config({"preset": name})
     assert config.preset == name
-    own = {"preset", "data", "data_dir", "device", "seed", "val_size"}
+    own = {"preset", "image_size", "data", "data_dir", "device", "seed", "val_size"}
     own |= {"checkpoint_every_minutes", "backend", "class_weights", "sampler", "patience"}
     assert preset_values(name).keys() == SETTINGS.keys() - own
     assert all(getattr(config, key) == value for key, value in preset_values(name).items())

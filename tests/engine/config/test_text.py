@@ -35,7 +35,7 @@ from cifar_tui.engine.errors import ConfigError
         ("data", "  ", "must not be empty"),
         ("optimizer", "adam", "did you mean 'adamw'"),
         ("warmup_fraction", "1", "below 1"),
-        ("cutout", "33", "from 0 to 32"),
+        ("cutout", "513", "from 0 to 512"),
         ("channels_last", "maybe", "must be yes or no"),
         ("seed", "-1", "from 0"),
     ],

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cifar_tui.engine.data.decode import UnreadableImageError, decode_files, thread_count
+from cifar_tui.engine.data.decode import UnreadableImageError
+from cifar_tui.engine.data.decode_files import decode_files, thread_count
 from cifar_tui.engine.data.registry import Progress
 
 

@@ -11,9 +11,10 @@ import pytest
 import torch
 from torchvision.datasets import ImageFolder
 
-from cifar_tui.engine.data import decode
+from cifar_tui.engine.data import decode_files
 from cifar_tui.engine.data import folder as folder_module
-from cifar_tui.engine.data.decode import DecodedFiles, DecodedImage
+from cifar_tui.engine.data.decode import DecodedImage
+from cifar_tui.engine.data.decode_files import DecodedFiles
 from cifar_tui.engine.data.folder import choose_test_images, load_folder
 from cifar_tui.engine.data.registry import Progress
 from cifar_tui.engine.errors import CancelledError
@@ -284,7 +285,7 @@ def test_images_outlive_the_cache_file(both: Path) -> None:
 
 
 def test_cancel_while_decoding_leaves_nothing(both: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(decode, "_FILES_PER_TASK", 4)
+    monkeypatch.setattr(decode_files, "_FILES_PER_TASK", 4)
     stop = threading.Event()
     stages = []
 
@@ -306,7 +307,7 @@ def test_cancel_ends_the_decoding_soon(both: Path, monkeypatch: pytest.MonkeyPat
     stop, never = threading.Event(), threading.Event()
     decoded: list[Path] = []
 
-    def slow(path: Path) -> DecodedImage:
+    def slow(path: Path, size: int) -> DecodedImage:
         if decoded:
             stop.wait(20)
             never.wait(0.02)
@@ -317,8 +318,8 @@ def test_cancel_ends_the_decoding_soon(both: Path, monkeypatch: pytest.MonkeyPat
         if event.stage == "decoding images":
             stop.set()
 
-    monkeypatch.setattr(decode, "decode_image", slow)
-    monkeypatch.setattr(decode, "_FILES_PER_TASK", 1)
+    monkeypatch.setattr(decode_files, "decode_image", slow)
+    monkeypatch.setattr(decode_files, "_FILES_PER_TASK", 1)
     with pytest.raises(CancelledError):
         load_folder(both, data_dir=both.parent / "data", seed=0, progress=Progress(report, stop.is_set))
     assert len(decoded) < 17

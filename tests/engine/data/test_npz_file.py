@@ -95,7 +95,7 @@ def test_pictures_of_another_size_are_resized_as_those_of_a_folder_which_is_said
     dataset = load(save(path, x_train=train, x_test=test))
     for split, pictures in ((dataset.train, train), (dataset.test, test)):
         expected = np.stack(
-            [np.asarray(fit(Image.fromarray(picture)).convert("RGB")) for picture in pictures]
+            [np.asarray(fit(Image.fromarray(picture), 32).convert("RGB")) for picture in pictures]
         )
         assert torch.equal(split.images, channels_first(expected))
     said = {
@@ -304,7 +304,7 @@ def test_a_file_that_unpacks_to_more_than_the_memory_is_refused_before_it_is_rea
 
 
 def test_a_conversion_that_runs_out_of_memory_is_one_sentence(path, monkeypatch):
-    def full(*_):
+    def full(*_, **__):
         raise MemoryError
 
     monkeypatch.setattr("cifar_tui.engine.data.npz_file.fit_pictures", full)

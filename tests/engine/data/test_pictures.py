@@ -12,7 +12,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from cifar_tui.engine.data import decode
-from cifar_tui.engine.data.decode import DecodedFiles, decode_files
+from cifar_tui.engine.data.decode_files import DecodedFiles, decode_files
 from cifar_tui.engine.data.registry import Progress
 from tests.engine.data.deep import write_png, write_tiff
 from tests.engine.data.folders import load, skipped

@@ -114,7 +114,7 @@ def with_torchvision(served):
 
 def expected_pixels(pictures):
     """The pictures, (N, 3, 32, 32), in RGB and resized as those of a folder are."""
-    images = [np.asarray(fit(picture).convert("RGB")) for picture, _ in pictures]
+    images = [np.asarray(fit(picture, 32).convert("RGB")) for picture, _ in pictures]
     return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)
 
 

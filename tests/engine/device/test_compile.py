@@ -11,6 +11,7 @@ from torch import nn
 from cifar_tui.engine.device.compile import CompilationError, compile_model
 from cifar_tui.engine.device.memory import is_out_of_memory
 from cifar_tui.engine.errors import CancelledError
+from cifar_tui.engine.models.freezing import Frozen
 
 
 @pytest.mark.parametrize(
@@ -21,7 +22,7 @@ def test_a_compiled_model_trains_as_before_and_starts_unchanged(memory_format, s
     net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(4 * 36, 3))
     inputs = torch.randn(4, 3, 8, 8).contiguous(memory_format=memory_format)
     before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
-    fast = compile_model(net, [(inputs, [])], sizes, "fp32")
+    fast = compile_model(net, [(inputs, Frozen())], sizes, "fp32")
     assert all(torch.equal(tensor, before[name]) for name, tensor in net.state_dict().items())
     assert all(parameter.grad is None for parameter in net.parameters())
     count = torch._dynamo.utils.counters["stats"]["unique_graphs"]
@@ -43,7 +44,10 @@ def test_a_model_is_compiled_even_beyond_the_recompile_limit():
     for size in (2, 3):
         count = counters["unique_graphs"]
         compile_model(
-            nn.Sequential(nn.Flatten(), nn.Linear(12, 3)), [(torch.randn(1, 3, 2, 2), [])], {size}, "fp32"
+            nn.Sequential(nn.Flatten(), nn.Linear(12, 3)),
+            [(torch.randn(1, 3, 2, 2), Frozen())],
+            {size},
+            "fp32",
         )
         assert counters["unique_graphs"] == count + 1
 
@@ -51,7 +55,7 @@ def test_a_model_is_compiled_even_beyond_the_recompile_limit():
 def test_a_frozen_parameter_is_compiled_for_too():
     net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(4 * 36, 3))
     inputs = torch.randn(4, 3, 8, 8)
-    fast = compile_model(net, [(inputs, []), (inputs, [net[0].bias])], {4}, "fp32")
+    fast = compile_model(net, [(inputs, Frozen()), (inputs, Frozen(parameters=(net[0].bias,)))], {4}, "fp32")
     assert net[0].bias.requires_grad
     count = torch._dynamo.utils.counters["stats"]["unique_graphs"]
     fast(inputs).sum().backward()
@@ -85,13 +89,13 @@ def test_compiling_ends_soon_after_a_stop_and_a_model_can_be_compiled_afterwards
         patch.setattr(torch, "compile", partial(torch.compile, backend=backend))
         before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
         with pytest.raises(CancelledError):
-            compile_model(net, [(inputs, [])], {2}, "fp32", cancelled=cancelled)
+            compile_model(net, [(inputs, Frozen())], {2}, "fp32", cancelled=cancelled)
     assert time.monotonic() - asked[0] < 10
     assert all(torch.equal(tensor, before[name]) for name, tensor in net.state_dict().items())
     assert not [thread for thread in threading.enumerate() if thread.name == "cifar-tui-interrupt"]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(torch, "compile", partial(torch.compile, backend="eager"))
-        fast = compile_model(net, [(inputs, [])], {2}, "fp32")
+        fast = compile_model(net, [(inputs, Frozen())], {2}, "fp32")
     assert torch.allclose(fast(inputs), net(inputs))
 
 
@@ -104,7 +108,7 @@ class TooLarge(nn.Sequential):
 
 def test_running_out_of_memory_while_compiling_is_no_reason_to_train_without():
     with pytest.raises(Exception) as failed:
-        compile_model(TooLarge(nn.Flatten()), [(torch.randn(1, 3, 4, 4), [])], [6], "fp32")
+        compile_model(TooLarge(nn.Flatten()), [(torch.randn(1, 3, 4, 4), Frozen())], [6], "fp32")
     assert not isinstance(failed.value, CompilationError)
     assert is_out_of_memory(failed.value)
 
@@ -122,6 +126,6 @@ def test_a_model_that_cannot_be_compiled_is_unchanged():
     net = NoPairs(nn.BatchNorm2d(3), nn.Flatten())
     before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
     with pytest.raises(CompilationError, match=r"^two are a pair$"):
-        compile_model(net, [(torch.randn(1, 3, 4, 4), [])], [6, 2], "fp32")
+        compile_model(net, [(torch.randn(1, 3, 4, 4), Frozen())], [6, 2], "fp32")
     assert all(torch.equal(tensor, before[name]) for name, tensor in net.state_dict().items())
     assert all(parameter.grad is None for parameter in net.parameters())

@@ -87,7 +87,7 @@ def test_no_gradients_are_computed_and_the_mode_is_restored():
     net = create_model("net", num_classes=10).train()
     split = split_of([0] * 3, [0] * 3)
     evaluate(net, split, tuple("abcdefghij"))
-    predict(net, split.images)
+    predict(net, split)
     assert net.training
     assert all(p.grad is None for p in net.parameters())
 

@@ -8,10 +8,10 @@ from torch import nn
 from torch.nn import functional
 
 from cifar_tui.engine.config.schema import preset_values
-from cifar_tui.engine.data.dataset import normalize
+from cifar_tui.engine.data.dataset import ImageSplit, normalize
 from cifar_tui.engine.errors import CancelledError, RunFailedError
 from cifar_tui.engine.evaluation import neighbours
-from cifar_tui.engine.evaluation.neighbours import last_features, nearest
+from cifar_tui.engine.evaluation.neighbours import nearest
 from cifar_tui.engine.models.registry import create_model
 
 FAMILIES = ("net", preset_values("quick")["model"])
@@ -26,6 +26,11 @@ def small_batches(monkeypatch):
 def images_of(count, seed=0):
     generator = torch.Generator().manual_seed(seed)
     return torch.randint(256, (count, 3, 32, 32), dtype=torch.uint8, generator=generator)
+
+
+def last_features(net, images, **others):
+    split = ImageSplit(images=images, targets=torch.zeros(len(images), dtype=torch.int64))
+    return neighbours.last_features(net, split, **others)
 
 
 def headless(net):

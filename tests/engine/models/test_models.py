@@ -4,10 +4,14 @@ import pytest
 import torch
 from torch import nn
 
-from cifar_tui.engine.data.dataset import normalize
+from cifar_tui.engine.data.dataset import ImageSplit, normalize
 from cifar_tui.engine.models.airbench import AirbenchNet
-from cifar_tui.engine.models.classifier import Classifier, last_linear
+from cifar_tui.engine.models.classifier import Classifier, last_layer
 from cifar_tui.engine.models.registry import MODELS, create_model
+
+
+def split_of(images):
+    return ImageSplit(images=images, targets=torch.zeros(len(images), dtype=torch.int64))
 
 
 @pytest.fixture
@@ -23,11 +27,14 @@ def images():
 def test_every_model_gives_a_logit_for_each_of_any_number_of_classes(name):
     net = create_model(name, num_classes=7).eval()
     assert net(torch.zeros(2, 3, 32, 32)).shape == (2, 7)
-    assert last_linear(net).out_features == 7
+    assert last_layer(net).out_features == 7
 
 
-def test_a_net_without_a_linear_layer_has_no_head():
-    assert last_linear(nn.Conv2d(3, 4, 1)) is None
+def test_the_head_is_the_last_linear_layer_or_else_the_last_convolution():
+    first, second, convolution = nn.Linear(3, 4), nn.Linear(4, 5), nn.Conv2d(3, 4, 1)
+    assert last_layer(nn.Sequential(first, second, convolution)) is second
+    assert last_layer(nn.Sequential(nn.Conv2d(3, 3, 1), convolution, nn.ReLU())) is convolution
+    assert last_layer(nn.ReLU()) is None
 
 
 def test_resnet18_is_torchvisions_with_another_stem():
@@ -136,7 +143,7 @@ def test_an_airbench_net_does_not_train_its_whitening_and_the_scales_of_its_norm
 
 def test_whitened_patches_are_uncorrelated_and_of_one_size(images):
     net = create_model("airbench-tiny", num_classes=10)
-    net.init_from_images(images)
+    net.init_from_images(split_of(images))
     with torch.no_grad():
         whitened = net.whitening(normalize(images)).permute(0, 2, 3, 1).reshape(-1, 24)
     assert torch.allclose(whitened[:, 12:], -whitened[:, :12], atol=1e-5), "both signs of every filter"
@@ -151,9 +158,9 @@ def test_whitening_looks_at_images_from_first_to_last(images):
     net = AirbenchNet((4, 4, 4))
     images = images[..., :8, :8]
     dark = torch.zeros(9700, 3, 8, 8, dtype=torch.uint8)
-    net.init_from_images(torch.cat([dark, images]))
+    net.init_from_images(split_of(torch.cat([dark, images])))
     before = net.whitening.weight.clone()
-    net.init_from_images(torch.cat([dark, images.flip(0).flip(1)]))
+    net.init_from_images(split_of(torch.cat([dark, images.flip(0).flip(1)])))
     assert not torch.equal(net.whitening.weight, before)
 
 

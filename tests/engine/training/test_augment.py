@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from cifar_tui.engine.data.dataset import normalize
+from cifar_tui.engine.data.dataset import ImageSplit, normalize
 from cifar_tui.engine.training.augment import Augmentation, augment, downscale, sample_augmentation
 
 CPU = torch.device("cpu")
@@ -17,6 +17,10 @@ def images():
     return pixels.repeat(100, 1, 1, 1)
 
 
+def split_of(images):
+    return ImageSplit(images=images, targets=torch.zeros(len(images), dtype=torch.int64))
+
+
 def sampled(count, *, seed=0, epoch=0, **settings):
     return sample_augmentation(Augmentation(**settings), count, size=32, seed=seed, epoch=epoch, device=CPU)
 
@@ -24,7 +28,7 @@ def sampled(count, *, seed=0, epoch=0, **settings):
 def augmented(images, *, seed=0, epoch=0, **settings):
     """All images as an epoch changes them."""
     params = sampled(len(images), seed=seed, epoch=epoch, **settings)
-    return augment(images, torch.arange(len(images)), params, Augmentation(**settings))
+    return augment(split_of(images), torch.arange(len(images)), params, Augmentation(**settings))
 
 
 def test_without_any_the_images_are_normalized():
@@ -119,8 +123,8 @@ def test_a_part_of_the_images_is_changed_as_in_the_whole(images):
     settings = Augmentation(translate=3, flip="random", cutout=5)
     params = sample_augmentation(settings, len(images), size=32, seed=0, epoch=0, device=CPU)
     indices = torch.tensor([7, 1, 3_999])
-    whole = augment(images, torch.arange(len(images)), params, settings)
-    assert torch.equal(augment(images, indices, params, settings), whole[indices])
+    whole = augment(split_of(images), torch.arange(len(images)), params, settings)
+    assert torch.equal(augment(split_of(images), indices, params, settings), whole[indices])
 
 
 @pytest.mark.parametrize("settings", [{"translate": 3}, {"cutout": 5}, {"flip": "random"}])
@@ -128,10 +132,10 @@ def test_an_image_drawn_several_times_in_an_epoch_differs_each_time(images, sett
     augmentation = Augmentation(**settings)
     params = sampled(len(images), **settings)
     same, draws = torch.full((50,), 7), torch.arange(100, 150)
-    changed = augment(images, same, params, augmentation, draws=draws)
+    changed = augment(split_of(images), same, params, augmentation, draws=draws)
     assert len(changed.unique(dim=0)) > 1
     expected = [
-        augment(images[7:8].expand(len(images), -1, -1, -1), row, params, augmentation)
+        augment(split_of(images[7:8].expand(len(images), -1, -1, -1)), row, params, augmentation)
         for row in draws.split(1)
     ]
     assert torch.equal(changed, torch.cat(expected))
@@ -141,7 +145,9 @@ def test_an_image_drawn_several_times_alternates_its_own_flip(images):
     flip = Augmentation(flip="alternating")
     same, draws = torch.full((50,), 7), torch.arange(100, 150)
     epochs = [
-        augment(images, same, sampled(len(images), epoch=epoch, flip="alternating"), flip, draws=draws)
+        augment(
+            split_of(images), same, sampled(len(images), epoch=epoch, flip="alternating"), flip, draws=draws
+        )
         for epoch in (0, 1)
     ]
     assert [len(changed.unique(dim=0)) for changed in epochs] == [1, 1]

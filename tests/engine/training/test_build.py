@@ -44,6 +44,7 @@ def test_every_preset_trains(noise_dataset, name):
     setup = build_training(
         config,
         choice_of("eager"),
+        net=create_model(config.model, num_classes=10),
         num_classes=10,
         train=noise_dataset.train,
         log=logged.append,
@@ -117,6 +118,7 @@ def test_a_backend_that_was_asked_for_and_cannot_be_prepared_is_refused(noise_da
         build_training,
         build_config({"backend": "cuda_graph"}),
         choice_of("cuda_graph"),
+        net=create_model("net", num_classes=10),
         num_classes=10,
         train=noise_dataset.train,
         log=print,

@@ -3,6 +3,7 @@
 import torch
 from torch import nn
 
+from cifar_tui.engine.data.dataset import ImageSplit
 from cifar_tui.engine.events import LossPoint, StepsDone
 from cifar_tui.engine.steps.backend import StepResult
 from cifar_tui.engine.training import reporting
@@ -14,7 +15,7 @@ def test_between_two_chart_points_the_steps_are_reported_every_quarter_of_a_seco
     reporter = reporting.Reporter(
         emit=events.append,
         net=nn.Identity(),
-        samples=torch.zeros(0),
+        samples=ImageSplit(images=torch.zeros(0), targets=torch.zeros(0)),
         batch_size=4,
         chart_every=10,
         log_every=1000,

@@ -10,8 +10,6 @@ from cifar_tui.app.panes.settings.form import Form, Row
 from cifar_tui.engine.config.schema import SETTINGS
 from cifar_tui.engine.text import escaped
 
-OTHER = "a net of your own, from a file"
-"""What a model is that is none of the choices."""
 _LOCKED = "Settings cannot be changed while a run is active or shown read-only"
 
 
@@ -88,6 +86,10 @@ def _choices(form: Form, name: str) -> Table:
     for choice, text in _explained(name).items():
         current = choice == form.text(name)
         table.add_row(">" if current else " ", Text(choice, "bold" if current else ""), Text(text, "dim"))
-    if other := SETTINGS[name].metadata["other"]:
-        table.add_row(">" if form.is_text(name) else " ", Text(other), Text(OTHER, "dim"))
+    others: dict[str, str] = SETTINGS[name].metadata["others"]
+    begun = form.text(name).partition(":")[0] + ":"
+    typed = [other for other in others if other.startswith(begun)] or list(others)[-1:]
+    for other, text in others.items():
+        current = form.is_text(name) and other in typed
+        table.add_row(">" if current else " ", Text(other), Text(text, "dim"))
     return table

@@ -113,13 +113,13 @@ class Form:
         self.errors.pop(name, None)
         text, metadata = self._texts[name], SETTINGS[name].metadata
         try:
-            parse_setting(name, text)
+            value = parse_setting(name, text)
         except ConfigError as error:
             self._show_error(error)
         else:
-            if metadata["folder"] and text not in metadata["suggestions"] and not _exists(text):
+            if metadata["folder"] and value and value not in metadata["suggestions"] and not _exists(text):
                 self.errors[name] = f"'{text}' is not a folder or a file"
-            own = own_name(text) if metadata["other"] else None
+            own = own_name(text) if metadata["others"] else None
             if own is not None and not _exists(str(own.file)):
                 self.errors[name] = f"'{own.file}' does not exist"
         return name not in self.errors

@@ -2,14 +2,16 @@
 
 from collections.abc import Callable
 from functools import partial
+from typing import ClassVar
 
 from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.geometry import Region
 from textual.reactive import reactive
 from textual.widgets import Input, Static
 
-from cifar_tui.app.panes.settings.about import OTHER, about, hint
+from cifar_tui.app.panes.settings.about import about, hint
 from cifar_tui.app.panes.settings.field import Field
 from cifar_tui.app.panes.settings.form import Form
 from cifar_tui.app.panes.settings.suggest import suggester_for
@@ -17,7 +19,10 @@ from cifar_tui.app.panes.settings.view import FormView
 from cifar_tui.app.widgets.pane import Pane
 from cifar_tui.engine.config.schema import SETTINGS, Setting, TrainConfig
 from cifar_tui.engine.config.text import setting_text
+from cifar_tui.engine.data.registry import PUBLISHED_PREFIX
 from cifar_tui.engine.errors import ConfigError
+
+_RATE = "learning_rate"
 
 
 class SettingsPane(Pane, can_focus=True):
@@ -42,6 +47,10 @@ class SettingsPane(Pane, can_focus=True):
     }
     """
 
+    BINDINGS: ClassVar[list[BindingType]] = [
+        # the app's key, in the footer of the setting that it is for
+        Binding("ctrl+l", "find_rate", "Find a rate", key_display="^l", priority=True),
+    ]
     BORDER_TITLE = "1 Settings"
     locked = reactive(default=False, init=False)
 
@@ -78,6 +87,15 @@ class SettingsPane(Pane, can_focus=True):
     def has_cursor(self) -> bool:
         """Whether a row has the cursor."""
         return self.is_attached and self.screen.focused is self._field
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Offer a range test at the learning rate only."""
+        del parameters
+        return action != "find_rate" or self._edited == _RATE
+
+    async def action_find_rate(self) -> None:
+        """Start the range test, as the app's key does elsewhere."""
+        await self.run_action("app.range_test")
 
     def read(self) -> TrainConfig | None:
         """Return the settings in the form; if one is wrong, move to it and return None."""
@@ -180,15 +198,15 @@ class SettingsPane(Pane, can_focus=True):
         def choose(choice: str | None) -> None:
             if choice is None:
                 return
-            self._form.write(name, "" if choice == other else choice)
-            if choice != other:  # which is typed next
+            if choice in others:  # typed next
+                self._form.write(name, PUBLISHED_PREFIX if choice.startswith(PUBLISHED_PREFIX) else "")
+            else:
+                self._form.write(name, choice)
                 self._view.move(1)
             self._show()
 
-        choices, other = SETTINGS[name].metadata["choices"], SETTINGS[name].metadata["other"]
-        if other:
-            choices = choices | {other: OTHER}
-        self.app.push_screen(Choices(name, choices, self._form.text(name)), choose)
+        choices, others = SETTINGS[name].metadata["choices"], SETTINGS[name].metadata["others"]
+        self.app.push_screen(Choices(name, choices | others, self._form.text(name)), choose)
 
     # What happens to it
 
@@ -240,8 +258,8 @@ class SettingsPane(Pane, can_focus=True):
         edited = row.setting if focused and has_text and not self.locked else None
         if self._edited not in {None, edited}:
             self._form.check(str(self._edited))
-        if (edited is None) != (self._edited is None):
-            self.refresh_bindings()  # letters are text, or commands again
+        if edited != self._edited and (None in {edited, self._edited} or _RATE in {edited, self._edited}):
+            self.refresh_bindings()  # letters are text, or commands again; one setting has a key of its own
         self._edited = edited
         self._view.has_cursor, self._view.locked = focused, self.locked
         self._view.redraw()

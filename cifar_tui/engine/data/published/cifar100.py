@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from cifar_tui.engine.data.arrays import resized
 from cifar_tui.engine.data.dataset import Dataset, ImageSplit
 from cifar_tui.engine.data.fetch import Archive, RemoteFile, read_official
 from cifar_tui.engine.data.published.source import ALTERNATIVES, Published
@@ -26,7 +27,7 @@ def _files(known: Any) -> list[tuple[str, RemoteFile]]:  # noqa: ANN401 - torchv
     return [("", archive)]
 
 
-def _read(known: Any, data_dir: Path, progress: Progress) -> Dataset:  # noqa: ANN401 - as above
+def _read(known: Any, data_dir: Path, image_size: int, progress: Progress) -> Dataset:  # noqa: ANN401 - as above
     folder, meta = data_dir / known.base_folder, known.meta
     (train,), (test,) = known.train_list, known.test_list
     progress.begin("reading CIFAR100", "files", total=3)
@@ -44,13 +45,14 @@ def _read(known: Any, data_dir: Path, progress: Progress) -> Dataset:  # noqa: A
         )
         for batch in contents[:2]
     ]
-    return Dataset(
+    dataset = Dataset(
         title="CIFAR100",
         synthetic=False,
         class_names=tuple(contents[2][meta["key"]]),
         train=splits[0],
         test=splits[1],
     )
+    return resized(dataset, progress, image_size=image_size, data_dir=data_dir)
 
 
 CIFAR100 = Published(name="CIFAR100", files=_files, read=_read)

@@ -26,7 +26,7 @@ def _files(known: Any) -> list[tuple[str, RemoteFile]]:  # noqa: ANN401 - torchv
     return [(_FOLDER, photos), *((_FOLDER, RemoteFile(**common, **named[key])) for key in ("label", "setid"))]
 
 
-def _read(known: Any, data_dir: Path, progress: Progress) -> Dataset:  # noqa: ANN401 - as above
+def _read(known: Any, data_dir: Path, image_size: int, progress: Progress) -> Dataset:  # noqa: ANN401 - as above
     folder = data_dir / _FOLDER
     labels, ids = (
         read_mat(folder / file_name, md5)
@@ -57,9 +57,10 @@ def _read(known: Any, data_dir: Path, progress: Progress) -> Dataset:  # noqa: A
             no_class=again,
             no_split=again,
         ),
-        cache_path(folder / _PHOTOS, data_dir),
+        cache_path(folder / _PHOTOS, data_dir, image_size),
         seed=0,  # the splits are the official ones
         progress=progress,
+        image_size=image_size,
     )
 
 

@@ -43,14 +43,14 @@ def _files(name: str, known: Any) -> list[tuple[str, RemoteFile]]:  # noqa: ANN4
     ]
 
 
-def _read(name: str, known: Any, data_dir: Path, progress: Progress) -> Dataset:  # noqa: ANN401 - as above
+def _read(name: str, known: Any, data_dir: Path, image_size: int, progress: Progress) -> Dataset:  # noqa: ANN401 - as above
     progress.begin(f"reading {name}", "files", total=len(known.resources))
     arrays = []
     for number, (file_name, md5) in enumerate(known.resources):
         progress.update(number)
         arrays.append(_read_idx(gzip.decompress(read_file(data_dir / _folder(name) / file_name, md5))))
     train, train_labels, test, test_labels = arrays
-    images, notes = fit_pictures([train, test], progress)
+    images, notes = fit_pictures([train, test], progress, image_size=image_size, data_dir=data_dir)
     splits = [
         ImageSplit(images=part, targets=torch.from_numpy(labels.astype(np.int64)))
         for part, labels in zip(images, (train_labels, test_labels), strict=True)

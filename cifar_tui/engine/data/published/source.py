@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cifar_tui.engine.data.convert import SIDE
 from cifar_tui.engine.data.dataset import Dataset
 from cifar_tui.engine.data.fetch import Archive, RemoteFile, exists, fetch, fetch_file, read_official
 from cifar_tui.engine.data.registry import Progress
@@ -27,16 +28,23 @@ class Published:
     Attributes:
         name: of its class in `torchvision.datasets`.
         files: from that class, the files to download, each with the folder below `data_dir` that it is in.
-        read: from that class and `data_dir`, the images.
+        read: from that class and `data_dir`, the images, of a given size.
         needs_scipy: whether files are in the format of Matlab.
     """
 
     name: str
     files: Callable[[Any], Sequence[tuple[str, RemoteFile]]]
-    read: Callable[[Any, Path, Progress], Dataset]
+    read: Callable[[Any, Path, int, Progress], Dataset]
     needs_scipy: bool = False
 
-    def load(self, *, data_dir: Path, seed: int, progress: Progress) -> Dataset:  # noqa: ARG002 - the split is the official one
+    def load(
+        self,
+        *,
+        data_dir: Path,
+        seed: int,  # noqa: ARG002 - the split is the official one
+        progress: Progress,
+        image_size: int = SIDE,
+    ) -> Dataset:
         """Load the images, after downloading what is missing of them.
 
         Raises:
@@ -53,7 +61,7 @@ class Published:
                     fetch(file, data_dir / folder, progress)
                 else:
                     fetch_file(file, data_dir / folder, progress)
-        return self.read(known, data_dir, progress)
+        return self.read(known, data_dir, image_size, progress)
 
     def is_downloaded(self, data_dir: Path) -> bool:
         """Whether all files are in `data_dir`, so that loading them needs no network."""

@@ -39,7 +39,7 @@ def _files(known: Any) -> list[tuple[str, RemoteFile]]:  # noqa: ANN401 - as abo
     return [("", archive)]
 
 
-def _read(known: Any, data_dir: Path, progress: Progress) -> Dataset:  # noqa: ANN401 - as above
+def _read(known: Any, data_dir: Path, image_size: int, progress: Progress) -> Dataset:  # noqa: ANN401 - as above
     folder, files = data_dir / known.base_folder, _labelled(known)
     advice = f"remove '{folder}' to unpack it again, or {ALTERNATIVES}"
     progress.begin("reading STL10", "files", total=len(files))
@@ -49,7 +49,7 @@ def _read(known: Any, data_dir: Path, progress: Progress) -> Dataset:  # noqa: A
         arrays.append(np.frombuffer(read_official(folder / name, md5, advice), dtype=np.uint8))
     # from N, channels, columns, rows
     train, test = (array.reshape(-1, 3, _SIDE, _SIDE).transpose(0, 3, 2, 1) for array in arrays[::2])
-    images, notes = fit_pictures([train, test], progress)
+    images, notes = fit_pictures([train, test], progress, image_size=image_size, data_dir=data_dir)
     splits = [
         ImageSplit(images=part, targets=torch.from_numpy(labels.astype(np.int64) - 1))
         for part, labels in zip(images, arrays[1::2], strict=True)

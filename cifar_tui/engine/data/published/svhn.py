@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from cifar_tui.engine.data.arrays import resized
 from cifar_tui.engine.data.dataset import Dataset, ImageSplit
 from cifar_tui.engine.data.fetch import RemoteFile
 from cifar_tui.engine.data.published.source import ALTERNATIVES, Published, read_mat
@@ -33,7 +34,7 @@ def _files(known: Any) -> list[tuple[str, RemoteFile]]:  # noqa: ANN401 - torchv
     ]
 
 
-def _read(known: Any, data_dir: Path, progress: Progress) -> Dataset:  # noqa: ANN401 - as above
+def _read(known: Any, data_dir: Path, image_size: int, progress: Progress) -> Dataset:  # noqa: ANN401 - as above
     progress.begin("reading SVHN", "files", total=len(_SPLITS))
     splits = []
     for number, split in enumerate(_SPLITS):
@@ -43,13 +44,14 @@ def _read(known: Any, data_dir: Path, progress: Progress) -> Dataset:  # noqa: A
         pixels = np.ascontiguousarray(variables["X"].transpose(3, 2, 0, 1))  # from rows, columns, channels, N
         targets = torch.from_numpy(variables["y"].astype(np.int64) % _DIGITS)
         splits.append(ImageSplit(images=torch.from_numpy(pixels), targets=targets))
-    return Dataset(
+    dataset = Dataset(
         title="SVHN",
         synthetic=False,
         class_names=tuple(map(str, range(_DIGITS))),
         train=splits[0],
         test=splits[1],
     )
+    return resized(dataset, progress, image_size=image_size, data_dir=data_dir)
 
 
 SVHN = Published(name="SVHN", files=_files, read=_read, needs_scipy=True)

@@ -28,6 +28,7 @@ from cifar_tui.engine.models.own.kept import KeptSources, source_hash, write_kep
 from cifar_tui.engine.models.own.modules import OwnModules
 from cifar_tui.engine.models.own.name import OwnName, own_name, short_model
 from cifar_tui.engine.models.own.sources import FolderSources, SourceFile, Sources, read_source
+from cifar_tui.engine.models.source import ModelSource
 
 _CPU = torch.device("cpu")
 _MOST_PRINTED = 20
@@ -36,7 +37,7 @@ _LINE_END = re.compile("[\r\n]+")  # a progress bar has only the first
 _PASSED = ("num_classes", "image_size")
 
 
-class OwnNet:
+class OwnNet(ModelSource):
     """The class or function `name` of the modules from `sources`, loaded.
 
     Args:
@@ -46,17 +47,18 @@ class OwnNet:
         say: takes a line for the log.
 
     Attributes:
-        model: the setting that names it.
         kept: whether its source is the one that a run has kept.
 
     Raises:
         ConfigError: it cannot be loaded; the sentence names the user's line.
     """
 
+    is_tried = True
+
     def __init__(
         self, model: str, name: str, sources: Sources, *, seed: int, say: Callable[[str], object]
     ) -> None:
-        self.model = model
+        super().__init__(model)
         self.kept = isinstance(sources, KeptSources)
         self._name = name
         self._sources = sources
@@ -82,12 +84,13 @@ class OwnNet:
         return source_hash(self.files)
 
     def keep(self, folder: Path) -> None:
-        """Keep its source in the folder of a run.
+        """Keep its source in the folder of a run, unless it comes from there.
 
         Raises:
             OSError: it cannot be written.
         """
-        write_kept(folder / MODEL_FILE, self.files)
+        if not self.kept:
+            write_kept(folder / MODEL_FILE, self.files)
 
     def build(self, *, num_classes: int, image_size: int) -> nn.Module:
         """Build a freshly initialized net on the CPU; draws from the global generators what it draws.
@@ -243,8 +246,8 @@ def _start(line: str) -> str:
 
 def load_own_net(
     model: str, *, kept_in: Path | None, seed: int, say: Callable[[str], object]
-) -> tuple[OwnNet | None, list[str]]:
-    """Load the net that the setting `model` names; None if it names no file.
+) -> tuple[OwnNet, list[str]]:
+    """Load the net that the setting `model` names, which is one in a file.
 
     Args:
         model: the setting.
@@ -260,7 +263,7 @@ def load_own_net(
     """
     own = own_name(model)
     if own is None:
-        return None, []
+        raise AssertionError(f"{model} names no net in a file")
     try:
         kept = None if kept_in is None else KeptSources(kept_in / MODEL_FILE)
     except FileNotFoundError:

@@ -32,7 +32,7 @@ class NumbaSteps:
         self._optimizer = parts.optimizer
         self._batch_size = parts.config.batch_size
         self.chart_images = _CHART_IMAGES
-        self._images = parts.train.images.view(len(parts.train), -1).numpy()
+        self._images = parts.train.take(slice(None)).view(len(parts.train), -1).numpy()
         self._targets = parts.train.targets.numpy()
         self._classes = self._parameters[-1].numel()
         self._values = normalize(torch.arange(256, dtype=torch.uint8)).numpy()

@@ -22,7 +22,7 @@ def settings_of(form: Form, height: int = 1000) -> list[str]:
 def test_a_low_form_has_the_essentials_and_the_headings_of_the_other_groups(form: Form) -> None:
     rows = form.rows(0)
     assert [row.key for row in rows] == ["Essentials", *ESSENTIALS, *list(Group)[1:]]
-    assert [row.is_open for row in rows if row.setting is None] == [True] + [False] * 6
+    assert [row.is_open for row in rows if row.setting is None] == [True] + [False] * 7
 
 
 def open_groups(form: Form, height: int) -> list[Group]:
@@ -31,7 +31,7 @@ def open_groups(form: Form, height: int) -> list[Group]:
 
 def test_groups_are_open_from_the_first_to_the_last_that_fits(form: Form) -> None:
     every = len(form.rows(1000))
-    for height in range(15, every):
+    for height in range(16, every):
         assert len(form.rows(height)) <= height
         opened = open_groups(form, height)
         assert opened == list(Group)[: len(opened)]
@@ -62,6 +62,8 @@ def test_a_group_stays_as_the_user_folded_it(form: Form) -> None:
         ("ema_decay", "weight_averaging", "ema"),
         ("warmup_start_factor", "warmup_fraction", "0.1"),
         ("final_lr_factor", "lr_schedule", "cosine"),
+        ("pretrained", "model", "torchvision:resnet18"),
+        ("freeze_epochs", "freeze", "backbone"),
     ],
 )
 def test_a_setting_without_effect_is_hidden_unless_it_is_wrong(
@@ -78,7 +80,7 @@ def test_a_setting_without_effect_is_hidden_unless_it_is_wrong(
 
 
 def test_every_other_setting_is_shown(form: Form) -> None:
-    hidden = {"ema_decay", "warmup_start_factor", "final_lr_factor"}
+    hidden = {"ema_decay", "warmup_start_factor", "final_lr_factor", "pretrained", "freeze_epochs"}
     assert settings_of(form) == [name for name in SETTINGS if name not in hidden]
 
 

@@ -116,8 +116,8 @@ async def test_headings_fold_and_unfold_and_arrows_pass_them(fingers):
         fingers.view.form.fold(group, folded=True)
     await fingers.go("seed")
     await fingers.press("down")
-    assert fingers.row == "Optimizer"
-    await fingers.press("right", "down")
+    assert fingers.row == "Weights"
+    await fingers.press("down", "right", "down")
     assert fingers.row == "optimizer"
     await fingers.press("up", "enter", "down")
     assert fingers.row == "Schedule"

@@ -8,7 +8,7 @@ import torch
 
 from cifar_tui.engine.config.schema import TrainConfig
 from cifar_tui.engine.device.random_state import seed_everything
-from cifar_tui.engine.models.own.check import check_net, count_logits
+from cifar_tui.engine.models.check import check_net, count_logits
 from cifar_tui.engine.models.own.own_net import load_own_net
 from tests.engine.made_training import first_images
 from tests.engine.models.own.nets import RANDOM, write_net

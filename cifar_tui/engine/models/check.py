@@ -1,4 +1,4 @@
-"""Try a user's net on what the training will give it, before the first step."""
+"""Try a net on what the training will give it, before the first step."""
 
 import copy
 from collections.abc import Iterator
@@ -9,29 +9,36 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from cifar_tui.engine.config.schema import TrainConfig
-from cifar_tui.engine.data.dataset import ImageSplit, normalize
+from cifar_tui.engine.data.dataset import ImageSplit, images_at_a_time
 from cifar_tui.engine.device.precision import autocast
 from cifar_tui.engine.device.random_state import randomness_kept
 from cifar_tui.engine.errors import ConfigError
-from cifar_tui.engine.models.own.own_net import OwnNet
+from cifar_tui.engine.models.freezing import Freezing
 from cifar_tui.engine.models.own.trial import net_kept
+from cifar_tui.engine.models.source import ModelSource
 from cifar_tui.engine.optim.build import create_optimizer
 from cifar_tui.engine.training.augment import downscale
 from cifar_tui.engine.training.batches import epoch_size, low_res_epochs
 
 _EVALUATED = 500
-"""Images that an evaluation takes at a time."""
+"""Images of 32x32 pixels that an evaluation takes at a time."""
 
 
 def check_net(
-    own: OwnNet, net: nn.Module, train: ImageSplit, config: TrainConfig, *, num_classes: int, precision: str
+    source: ModelSource,
+    net: nn.Module,
+    train: ImageSplit,
+    config: TrainConfig,
+    *,
+    num_classes: int,
+    precision: str,
 ) -> None:
     """Train and evaluate `net` on batches of the sizes that the run will have.
 
     The net and the generators of random numbers are as before afterwards.
 
     Args:
-        own: what made it.
+        source: what made it.
         net: on the device of `train`.
         train: the training images.
         config: the settings.
@@ -48,76 +55,92 @@ def check_net(
             where = f"a training batch of {_counted(size)}{_of_size(inputs)}"
             if size != batch_size and size == images % batch_size:
                 where += f", which batch_size {batch_size:,} leaves of {images:,}: set another"
-            with _trial(own, net, device, where), autocast(precision, device):
-                logits = net.train()(inputs)
-                _check_output(own, net, logits, size, num_classes, where)
-                loss = functional.cross_entropy(logits.float(), train.targets[:size])
-                if not loss.requires_grad:
-                    own.refuse(
-                        "its output does not depend on a parameter that is trained; return logits", net
-                    )
-                torch.autograd.backward(loss)
-                create_optimizer(net, config).step()
-    for size in sorted({min(_EVALUATED, len(train)), 1}, reverse=True):
+            for epoch in _epochs(config):
+                with _trial(source, net, device, where), autocast(precision, device):
+                    Freezing(net.train(), config).begin(epoch)
+                    logits = net(inputs)
+                    _check_output(source, net, logits, size, num_classes, where)
+                    loss = functional.cross_entropy(logits.float(), train.targets[:size])
+                    if not loss.requires_grad:
+                        source.refuse(
+                            "its output does not depend on a parameter that is trained; return logits", net
+                        )
+                    torch.autograd.backward(loss)
+                    create_optimizer(net, config).step()
+    evaluated = images_at_a_time(_EVALUATED, train.image_size)
+    for size in sorted({min(evaluated, len(train)), 1}, reverse=True):
         where = f"an evaluation batch of {_counted(size)}"
-        inputs = normalize(train.images[:size])
-        with _trial(own, net, device, where), torch.no_grad():
-            _check_output(own, net, net.eval()(inputs), size, num_classes, where)
+        inputs = train.inputs(slice(size))
+        with _trial(source, net, device, where), torch.no_grad():
+            _check_output(source, net, net.eval()(inputs), size, num_classes, where)
     if config.weight_averaging != "none":
         where = f"a copy of the net, which weight_averaging {config.weight_averaging} needs: set it to none"
-        inputs = normalize(train.images[:1])
-        with _trial(own, net, device, where), torch.no_grad():
+        inputs = train.inputs(slice(1))
+        with _trial(source, net, device, where), torch.no_grad():
             copied = copy.deepcopy(net)  # before it has run, so that its hooks have filled nothing of it yet
-            _check_output(own, net, copied.eval()(inputs), 1, num_classes, where)
+            _check_output(source, net, copied.eval()(inputs), 1, num_classes, where)
 
 
-def count_logits(own: OwnNet, net: nn.Module, image_size: int) -> int:
+def count_logits(source: ModelSource, net: nn.Module, image_size: int) -> int:
     """Return how many logits `net`, on the CPU, computes of an image.
 
     Raises:
         ConfigError: it fails, or returns no logits; the sentence names the user's line.
     """
     where = "an evaluation batch of 2 images"
-    with _trial(own, net, torch.device("cpu"), where), torch.no_grad():
+    with _trial(source, net, torch.device("cpu"), where), torch.no_grad():
         logits = net.eval()(torch.zeros(2, 3, image_size, image_size))
-        _check_output(own, net, logits, 2, None, where)
+        _check_output(source, net, logits, 2, None, where)
         return int(logits.shape[1])
 
 
 @contextmanager
-def _trial(own: OwnNet, net: nn.Module, device: torch.device, where: str) -> Iterator[None]:
+def _trial(source: ModelSource, net: nn.Module, device: torch.device, where: str) -> Iterator[None]:
     """Run a block that tries `net`, and whose errors say that they are of `where`."""
-    with own.running(ConfigError, net, doing=where), own.isolated(), randomness_kept(device), net_kept(net):
+    with (
+        source.running(ConfigError, net, doing=where),
+        source.isolated(),
+        randomness_kept(device),
+        net_kept(net),
+    ):
         yield
+
+
+def _epochs(config: TrainConfig) -> tuple[int, ...]:
+    """The first epoch, and the first one that trains more of the net."""
+    thaws = config.freeze != "none" and 0 < config.freeze_epochs < config.epochs
+    return (0, config.freeze_epochs) if thaws else (0,)
 
 
 def _inputs(train: ImageSplit, size: int, config: TrainConfig) -> Iterator[Tensor]:
     """Yield `size` images as a step gets them, and at a lower resolution if some epochs train on that."""
     layout = torch.channels_last if config.channels_last else torch.contiguous_format
-    inputs = normalize(train.images[:size])
+    inputs = train.inputs(slice(size))
     yield inputs.contiguous(memory_format=layout)
     if low_res_epochs(config.low_res_fraction, config.epochs):
         yield downscale(inputs).contiguous(memory_format=layout)
 
 
 def _check_output(
-    own: OwnNet, net: nn.Module, logits: object, size: int, num_classes: int | None, where: str
+    source: ModelSource, net: nn.Module, logits: object, size: int, num_classes: int | None, where: str
 ) -> None:
     classes = "classes" if num_classes is None else f"{num_classes}"
     wanted = f"it must return logits of shape ({size}, {classes})"
     if not isinstance(logits, Tensor):
-        own.refuse(f"the net returns a value of type {type(logits).__name__} for {where}; {wanted}", net)
+        source.refuse(f"the net returns a value of type {type(logits).__name__} for {where}; {wanted}", net)
     shape = tuple(logits.shape)
     if len(shape) != 2 or shape[0] != size:
-        own.refuse(f"the net returns shape {shape} for {where}; {wanted}", net)
+        source.refuse(f"the net returns shape {shape} for {where}; {wanted}", net)
     if num_classes is not None and shape[1] != num_classes:
-        own.refuse(
+        source.refuse(
             f"the net returns {shape[1]} logits for an image, the dataset has {num_classes} classes; make "
             "the last layer as wide as the parameter num_classes, which it is passed",
             net,
         )
     if not logits.is_floating_point():
-        own.refuse(f"the net returns {logits.dtype} for {where}; logits must be floating-point numbers", net)
+        source.refuse(
+            f"the net returns {logits.dtype} for {where}; logits must be floating-point numbers", net
+        )
 
 
 def _counted(size: int) -> str:

@@ -1,0 +1,186 @@
+"""The folder of a sweep, `checkpoints/sweeps/NAME`: its plan, and what only its scheduler knows.
+
+`plan.toml` is written once. `outcomes.json` has what no run's folder says: which runs were stopped as
+hopeless, and why a run failed that had no folder yet. All else is read from the folders of the runs, each of
+which has a file that says which run of which sweep it is: a sweep can be resumed after anything.
+"""
+
+import itertools
+import json
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import tomli_w
+
+from cifar_tui.engine.atomic import disk_errors_explained, write_text_atomically
+from cifar_tui.engine.config.fields import suggestion
+from cifar_tui.engine.disk.regular import read_regular
+from cifar_tui.engine.errors import ConfigError
+from cifar_tui.runs.disk.membership import read_membership
+from cifar_tui.runs.disk.store import check_name, is_run, read_name, run_folders
+from cifar_tui.runs.sweep.plan import SweepPlan, plan_from_values, plan_to_values
+
+SWEEPS_FOLDER = "sweeps"
+_PLAN_FILE, _OUTCOMES_FILE, _LOG_FILE = "plan.toml", "outcomes.json", "sweep.log"
+_MOST_BYTES = 1 << 24
+_MOST_ERROR = 1000
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outcome:
+    """What the scheduler knows of a run.
+
+    Attributes:
+        hopeless_at: the epoch at which it was stopped as hopeless; 0 if it was not.
+        error: why it failed before it had a folder; "" if it did not.
+    """
+
+    hopeless_at: int = 0
+    error: str = ""
+
+
+def sweeps_folder(checkpoints: Path) -> Path:
+    """Return the folder of all sweeps."""
+    return checkpoints / SWEEPS_FOLDER
+
+
+def log_file(folder: Path) -> Path:
+    """Return the file that takes what the sweep in `folder` prints without a terminal."""
+    return folder / _LOG_FILE
+
+
+def output_file(folder: Path, number: int) -> Path:
+    """Return the file that takes what run `number` prints before it has a folder."""
+    return folder / f"{number}.log"
+
+
+def process_lock(folder: Path, number: int) -> Path:
+    """Return the file that the process of run `number` keeps locked while it lives."""
+    return folder / f"{number}.lock"
+
+
+def free_name(checkpoints: Path) -> str:
+    """Return a free name for a sweep that is given none, such as `sweep-1`."""
+    return next(
+        name
+        for name in (f"sweep-{number}" for number in itertools.count(1))
+        if not (sweeps_folder(checkpoints) / name).exists()
+    )
+
+
+def create_sweep(folder: Path, plan: SweepPlan) -> None:
+    """Create the folder of a sweep, with its plan.
+
+    Raises:
+        ConfigError: another sweep has its name, or another run the name of one of its runs.
+        RunFailedError: it cannot be written.
+    """
+    checkpoints = folder.parent.parent
+    check_name(checkpoints, plan.run_name(len(plan.configs)))
+    taken = {read_name(folder): folder.name for folder in run_folders(checkpoints)}
+    for run in map(plan.run_name, plan.numbers):
+        if run in taken:
+            raise ConfigError(f"the name {run!r} belongs to run {taken[run]}; choose another --name")
+    with disk_errors_explained(f"write '{folder / _PLAN_FILE}'"):
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            raise ConfigError(
+                f"there is a sweep {plan.name!r} already; resume it with: cifar-tui sweep --resume "
+                f"{plan.name}, or choose another --name"
+            ) from None
+        write_text_atomically(folder / _PLAN_FILE, tomli_w.dumps(plan_to_values(plan)))
+
+
+def read_plan(folder: Path) -> SweepPlan:
+    """Read the plan of the sweep in `folder`.
+
+    Raises:
+        ConfigError: it cannot be read, or is none.
+    """
+    path = folder / _PLAN_FILE
+    try:
+        return plan_from_values(tomllib.loads(read_regular(path, limit=_MOST_BYTES).decode()))
+    except OSError as error:
+        raise ConfigError(f"cannot read '{path}': {error.strerror}; start another sweep") from None
+    except ConfigError as error:
+        raise ConfigError(f"'{path}': {error}", field=error.field) from None
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        raise ConfigError(f"'{path}' is not the plan of a sweep; start another sweep") from None
+
+
+def sweep_names(checkpoints: Path) -> list[str]:
+    """Return the names of all sweeps in `checkpoints`."""
+    try:
+        folders = [
+            folder for folder in sweeps_folder(checkpoints).iterdir() if (folder / _PLAN_FILE).exists()
+        ]
+    except OSError:
+        return []
+    return sorted(folder.name for folder in folders)
+
+
+def find_sweep(checkpoints: Path, name: str) -> Path:
+    """Find the folder of the sweep `name`.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    names = sweep_names(checkpoints)
+    if name in names:
+        return sweeps_folder(checkpoints) / name
+    hint = suggestion(name, names) or (
+        f"; there are {', '.join(names[-3:])}" if names else "; there are none"
+    )
+    raise ConfigError(f"no sweep {name!r} in '{checkpoints}'{hint}")
+
+
+def read_outcomes(folder: Path) -> dict[int, Outcome]:
+    """Read what the scheduler of the sweep in `folder` has noted, by the numbers of the runs."""
+    try:
+        values = json.loads(read_regular(folder / _OUTCOMES_FILE, limit=_MOST_BYTES))
+        return {
+            int(number): Outcome(
+                hopeless_at=int(known["hopeless_at"]), error=str(known["error"])[:_MOST_ERROR]
+            )
+            for number, known in values.items()
+        }
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return {}
+
+
+def write_outcomes(folder: Path, outcomes: Mapping[int, Outcome]) -> None:
+    """Write what the scheduler of the sweep in `folder` knows.
+
+    Raises:
+        RunFailedError: it cannot be written.
+    """
+    values = {
+        str(number): {"hopeless_at": known.hopeless_at, "error": known.error}
+        for number, known in outcomes.items()
+    }
+    with disk_errors_explained(f"write '{folder / _OUTCOMES_FILE}'"):
+        write_text_atomically(folder / _OUTCOMES_FILE, json.dumps(values) + "\n")
+
+
+def member_folders(checkpoints: Path, name: str, known: Mapping[int, Path]) -> dict[int, Path]:
+    """Find the folders of the runs of the sweep `name`, by their numbers.
+
+    Args:
+        checkpoints: the checkpoints folder.
+        name: the name of the sweep.
+        known: folders found earlier; those that are still there are not looked for again.
+    """
+    found = {number: folder for number, folder in known.items() if is_run(folder)}
+    seen = set(found.values())
+    try:
+        folders = [folder for folder in checkpoints.iterdir() if folder not in seen]
+    except OSError:
+        return found
+    for folder in sorted(folders):
+        member = None if folder.name.startswith(".") else read_membership(folder)
+        if member is not None and member.sweep == name and is_run(folder):
+            found[member.number] = folder
+    return found
