@@ -17,7 +17,7 @@ _SECONDS = 60
 
 
 def run_ranks(size, work, *arguments):
-    """Run `work(*arguments)` in `size` processes, set up as torchrun sets them up; return what each returns."""
+    """Run `work(*arguments)` in `size` processes, set up as by torchrun; return what each returns."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     pipes, processes = [], []
@@ -61,7 +61,7 @@ def _run(environment, pipe, work, arguments):
     os.environ.update(environment)
     try:
         result = False, work(*arguments)
-    except Exception:
+    except Exception:  # noqa: BLE001 - the test shows it
         result = True, traceback.format_exc()
     buffer = io.BytesIO()  # tensors in a pipe would need this process to live on
     torch.save(result, buffer)

@@ -1,7 +1,11 @@
 """What torchrun tells a process about the job that it belongs to. Imports no torch."""
 
 import os
+import platform
 from dataclasses import dataclass
+
+_UNNAMED = "none"
+"""What torchrun calls a job that was given no name."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -30,13 +34,16 @@ def launched() -> Launch | None:
 
     Source of the variables: https://docs.pytorch.org/docs/stable/elastic/run.html#environment-variables
     """
-    if os.environ.get("WORLD_SIZE", "1") == "1" or "RANK" not in os.environ:
+    if "RANK" not in os.environ or "TORCHELASTIC_RUN_ID" not in os.environ:
         return None
+    job = os.environ["TORCHELASTIC_RUN_ID"]
+    if job == _UNNAMED:  # torchrun starts its processes itself, after a restart too
+        job = f"{platform.node()}-{os.getppid()}"
     return Launch(
         rank=int(os.environ["RANK"]),
         size=int(os.environ["WORLD_SIZE"]),
         local_rank=int(os.environ["LOCAL_RANK"]),
         local_size=int(os.environ["LOCAL_WORLD_SIZE"]),
-        job=os.environ["TORCHELASTIC_RUN_ID"],
+        job=job,
         restarts=int(os.environ["TORCHELASTIC_RESTART_COUNT"]),
     )

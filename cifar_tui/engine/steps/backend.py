@@ -10,6 +10,7 @@ from torch.optim import Optimizer
 
 from cifar_tui.engine.config.schema import SETTINGS, TrainConfig
 from cifar_tui.engine.data.dataset import ImageSplit
+from cifar_tui.engine.distributed.ranks import ALONE, Ranks
 from cifar_tui.engine.optim.weight_averaging import WeightAverage
 
 
@@ -82,6 +83,7 @@ class StepParts:
         precision: of the steps: fp32, tf32, bf16 or fp16.
         class_weights: float32 (C,), of the loss, on the device of `train`; None: all classes the same.
         log: takes a line for the log.
+        ranks: the processes that train it.
     """
 
     config: TrainConfig
@@ -92,6 +94,7 @@ class StepParts:
     precision: str
     class_weights: Tensor | None
     log: Callable[[str], None]
+    ranks: Ranks = ALONE
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -8,6 +8,7 @@ from cifar_tui.engine.control import RunControl
 from cifar_tui.engine.data.normalization import Normalization
 from cifar_tui.engine.data.scales import Scales
 from cifar_tui.engine.disk.run_folder import RunFolder
+from cifar_tui.engine.distributed.ranks import ALONE, Ranks
 from cifar_tui.engine.events import Event
 
 
@@ -25,6 +26,7 @@ class RunContext:
         class_names: what the model's logits stand for; saved too.
         scales: what is black and white in images of more than 8 bits; saved too.
         normalization: of the inputs; saved too.
+        ranks: the processes that train it.
     """
 
     folder: RunFolder | None
@@ -36,3 +38,4 @@ class RunContext:
     class_names: tuple[str, ...]
     scales: Scales
     normalization: Normalization
+    ranks: Ranks = ALONE

@@ -26,7 +26,8 @@ def answers(control):
 def request_in_turn():
     """What all see after each request: to the first, to the second, to none."""
     seen = []
-    with joined(launched(), CPU, timeout_minutes=1) as ranks:
+    with joined(launched()) as ranks:
+        ranks.begin(CPU, timeout_minutes=1)
         own = RunControl()
         control = AgreedControl(own, ranks)
         for rank, name in ((0, "save"), (1, "evaluate"), (None, ""), (1, "stop")):
@@ -51,7 +52,8 @@ def test_what_any_process_is_asked_for_all_do_and_none_before_the_others():
 
 def pause_and_resume():
     waits = 0
-    with joined(launched(), CPU, timeout_minutes=1) as ranks:
+    with joined(launched()) as ranks:
+        ranks.begin(CPU, timeout_minutes=1)
         own = RunControl()
         control = AgreedControl(own, ranks)
         if ranks.is_first:

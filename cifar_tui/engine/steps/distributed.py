@@ -1,0 +1,138 @@
+"""Steps of several processes: each computes a part of the batch, and their gradients are averaged."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from cifar_tui.engine.device.random_state import randomness_kept, seed_everything
+from cifar_tui.engine.models.registry import MODELS
+from cifar_tui.engine.steps.accumulated import NO_CLASS, AccumulatedSteps, part_sizes
+from cifar_tui.engine.steps.backend import StepParts, StepResult
+from cifar_tui.engine.steps.eager import step_result
+
+_RESULT_SECONDS = 0.02
+"""Between two results the processes tell each other losses and requests."""
+_STEP_STRIDE, _RANK_STRIDE, _SEEDS = 1_000_003, 65_537, 2**63
+
+
+class DistributedSteps(AccumulatedSteps):
+    """The steps of `EagerSteps`, each done by all processes of a run.
+
+    A batch is divided among the processes as `torch.tensor_split` does. Gradients, and so the weights, are
+    those of the whole batch, up to the rounding of sums; batch normalization sees the part of its process.
+    """
+
+    def __init__(self, parts: StepParts) -> None:
+        super().__init__(parts)
+        self._ranks = parts.ranks
+        self._gradient_factor = float(parts.ranks.size)  # DistributedDataParallel divides by it
+        self._is_registered = parts.config.model in MODELS
+        self._ddp: DistributedDataParallel | None = None
+        self._module: nn.Module | None = None
+        self._frozen: set[int] = set()
+        self._whole: tuple[int, Tensor | int] = (0, 0)
+        self._steps_per_result = 1
+
+    def run(self, order: Tensor, *, step: int, max_steps: Callable[[], int]) -> Iterator[StepResult]:
+        """Train on the images in `order`, of which every process has the same.
+
+        A result has the losses of whole batches and covers the same steps in all processes.
+        """
+        self._step = step
+        self._freezing.begin(step // self._epoch.steps)
+        self._wrap()
+        pending: list[tuple[Tensor, Tensor, Tensor]] = []
+        batches = zip(self._batches(order), self._whole_batches(order), strict=True)
+        steps, images = -(-len(order) // self._batch_size), 0
+        started = time.monotonic()
+        for number, ((inputs, targets), self._whole) in enumerate(batches, start=1):
+            if not pending:
+                limit, started = min(max_steps(), self._steps_per_result), time.monotonic()
+            with self._limit:
+                pending.append((*self.train_step(inputs, targets), targets))
+            images += self._whole[0]
+            if len(pending) >= limit or number == steps:
+                yield self._summed(step_result(pending), images, started)
+                pending.clear()
+                images = 0
+
+    def train_step(self, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """One update on one batch, of which this process has a part.
+
+        What the net draws, such as dropout, depends on seed, step and process.
+
+        Returns:
+            This process's part of the batch's mean loss, shape (), and its logits, both without gradients.
+        """
+        with ExitStack() as stack:
+            if not self._is_registered:
+                stack.enter_context(randomness_kept(self._device))
+                seed = (self._seed * _STEP_STRIDE + self._step) * _RANK_STRIDE + self._ranks.rank
+                seed_everything(seed % _SEEDS)
+            stack.enter_context(self._ranks.explained())
+            return super().train_step(inputs, targets)
+
+    def forward_sizes(self, images: int) -> set[int]:
+        """How many images the model gets at a time, of a batch of `images`."""
+        own = len(torch.arange(images).tensor_split(self._ranks.size)[self._ranks.rank])
+        return part_sizes(max(1, own), self._parts)
+
+    def _wrap(self) -> None:
+        """Have the gradients of what is trained now averaged."""
+        frozen = {id(parameter) for parameter in self._net.parameters() if not parameter.requires_grad}
+        if self._module is None:  # compiled or not
+            self._module = cast("nn.Module", self._forward)
+        if self._ddp is None or frozen != self._frozen:
+            self._ddp, self._frozen = None, frozen
+            with self._ranks.explained():
+                self._ddp = DistributedDataParallel(
+                    self._module,
+                    process_group=self._ranks.group,
+                    init_sync=False,  # the weights are equal already
+                    find_unused_parameters=not self._is_registered,
+                )
+            self._forward = self._ddp
+
+    def _batches(self, order: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        """This process's parts of the batches; an image that counts for nothing where it has no part."""
+        size, rank = self._ranks.size, self._ranks.rank
+        places = torch.split(torch.arange(len(order)), self._batch_size)
+        parts = [batch.tensor_split(size)[rank] for batch in places]
+        is_empty = not len(parts[-1])
+        if is_empty:
+            parts[-1] = torch.tensor([len(order) - 1])
+        batches = self._augmented(order, torch.cat(parts), len(parts[0]))
+        for number, (inputs, targets) in enumerate(batches, start=1):
+            if is_empty and number == len(parts):
+                yield inputs, torch.full_like(targets, NO_CLASS)
+            else:
+                yield inputs, targets
+
+    def _whole_batches(self, order: Tensor) -> Iterator[tuple[int, Tensor | int]]:
+        targets = self._train.targets[order.to(self._device)]
+        return map(super()._whole_batch, torch.split(targets, self._batch_size))
+
+    def _whole_batch(self, targets: Tensor) -> tuple[int, Tensor | int]:
+        del targets  # of a part
+        return self._whole
+
+    @contextmanager
+    def _part(self, *, last: bool) -> Iterator[None]:
+        ddp = self._ddp
+        waits: AbstractContextManager[object] = nullcontext() if last or ddp is None else ddp.no_sync()
+        with waits:
+            yield
+
+    def _summed(self, result: StepResult, images: int, started: float) -> StepResult:
+        """The result of all processes; how many steps the next one covers follows from their speed."""
+        steps = len(result.losses)
+        seconds = torch.tensor([time.monotonic() - started], device=self._device)
+        sums = torch.cat([result.losses, result.correct.view(1).float(), seconds.float()])
+        sums = self._ranks.add(sums)
+        self._steps_per_result = max(1, int(_RESULT_SECONDS * steps * self._ranks.size / float(sums[-1])))
+        return StepResult(losses=sums[:steps], correct=sums[steps].round().long(), images=images)
