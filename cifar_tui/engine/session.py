@@ -151,19 +151,20 @@ class Session(RunParts):
             match = partial(match_resumed, resumed, config.epochs, assume_order=self._assume_class_order)
             trained_on = trained_on_in(resumed)
             dataset = ranks.in_turn(lambda: self._load_data(config, match, trained_on=trained_on))
-        kept, held_out = validation_split(dataset, config.val_size, seed=config.seed)
-        check_patience(config.patience, held_out)
-        splits = [kept, dataset.test, *([] if held_out is None else [held_out])]
-        train, self._test, *others = moved(splits, device, self._log)
-        validation = others[0] if others else None
-        # bypass `reads`: comparing settings with their defaults must not mark them as read
-        choice = resolve_backend(
-            self.config,
-            device,
-            images=config.epochs * len(train),
-            resumed=None if resumed is None else resumed["provenance"]["backend"],
-            processes=ranks.size,
-        )
+        with ranks.together():
+            kept, held_out = validation_split(dataset, config.val_size, seed=config.seed)
+            check_patience(config.patience, held_out)
+            splits = [kept, dataset.test, *([] if held_out is None else [held_out])]
+            train, self._test, *others = moved(splits, device, self._log)
+            validation = others[0] if others else None
+            # bypass `reads`: comparing settings with their defaults must not mark them as read
+            choice = resolve_backend(
+                self.config,
+                device,
+                images=config.epochs * len(train),
+                resumed=None if resumed is None else resumed["provenance"]["backend"],
+                processes=ranks.size,
+            )
         threads = training_threads(device, config.batch_size // ranks.size, processes=ranks.local_size)
         advice = FREE_MEMORY
         if resumed is None:  # which keeps its batch size

@@ -58,7 +58,7 @@ def test_the_tutorial_in_two_and_three_processes_is_that_of_one(pictures, tmp_pa
 
 
 def test_quick_is_that_of_one_process_that_normalizes_the_same_parts_of_its_batches(pictures, tmp_path):
-    """40 steps. Two parts have the same sum in either order; running statistics are of the first part only."""
+    """40 steps. Two parts have the same sum in either order; running statistics are of the first part."""
     alone = train_alone(tmp_path / "alone", pictures, **QUICK, backend="eager", accumulate=2)
     together = train_together(2, tmp_path / "together", pictures, **QUICK)
     assert together["steps"] == alone["steps"] == 40
