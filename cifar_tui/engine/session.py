@@ -124,7 +124,11 @@ class Session(RunParts):
                 with ranks.together():
                     check_device(self.config, device)
                     check_compiler_cache()
-                ranks.begin(device, timeout_minutes=reads.rank_timeout)
+                ranks.begin(
+                    device,
+                    timeout_minutes=reads.rank_timeout,
+                    description=describe_device(device) if ranks.size > 1 else "",
+                )
                 return self._train(reads, device, start, create_folder, interactive=interactive)
         finally:
             self._ranks = ALONE

@@ -1,5 +1,6 @@
 """`cifar-tui train` in processes that torchrun starts: killed, restarted, steered, stopped."""
 
+import platform
 import signal
 
 import pytest
@@ -13,6 +14,7 @@ from cifar_tui.engine.events import (
     LossPoint,
     Phase,
     PhaseChanged,
+    RanksMeasured,
     Resumed,
     RunEnded,
     TrainingFinished,
@@ -78,7 +80,10 @@ def test_a_job_started_with_gpus_is_steered_stopped_and_resumed_by_more_processe
     assert started.stdout == f"{run.name}\n"
     torchrun = parent_of(owner_of(run).pid)
     try:
-        wait_until(lambda: events_in(checkpoints, LossPoint))
+        wait_until(lambda: events_in(checkpoints, RanksMeasured))
+        ranks = events_in(checkpoints, RanksMeasured)[0].ranks
+        assert [(rank.host, rank.device) for rank in ranks] == [(platform.node(), "cpu")] * 2
+        assert all(rank.images_per_second > 0 <= rank.waited < 1 for rank in ranks)
         send_request(run, Request.PAUSE)
         wait_until(lambda: events_in(checkpoints, PhaseChanged)[-1].phase is Phase.PAUSED)
         before = len(events_in(checkpoints, Evaluated))

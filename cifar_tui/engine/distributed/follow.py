@@ -8,7 +8,7 @@ from cifar_tui.engine.control import RunControl
 from cifar_tui.engine.distributed.launch import Launch
 from cifar_tui.engine.distributed.ranks import joined
 from cifar_tui.engine.errors import CancelledError
-from cifar_tui.engine.events import Event
+from cifar_tui.engine.events import ignore_event
 from cifar_tui.engine.session import Session
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def follow(launch: Launch, control: RunControl, *, begun: Callable[[], None] = l
         begun()
         session = Session(
             config=TrainConfig(**start.settings),
-            emit=_drop,
+            emit=ignore_event,
             control=control,
             assume_class_order=start.assume_class_order,
             edited_model=start.edited_model,
@@ -43,7 +43,3 @@ def follow(launch: Launch, control: RunControl, *, begun: Callable[[], None] = l
             session.train_with(ranks, start)
         except CancelledError:
             return
-
-
-def _drop(event: Event) -> None:
-    del event

@@ -52,6 +52,7 @@ class Ranks:
         local_rank: of this process on its host, from 0.
         local_size: number of processes on this host.
         group: the process group of the training; None alone and before `begin`.
+        places: host and device of each process; none before `begin`.
     """
 
     def __init__(self, *, rank: int = 0, size: int = 1, local_rank: int = 0, local_size: int = 1) -> None:
@@ -60,6 +61,7 @@ class Ranks:
         self.local_rank = local_rank
         self.local_size = local_size
         self.group: Any = None  # torch has no type for it
+        self.places: list[tuple[str, str]] = []
         self._processes: list[tuple[str, int]] = []
 
     @property
@@ -67,7 +69,7 @@ class Ranks:
         """Whether this process owns the run: its folder, log and screen."""
         return self.rank == 0
 
-    def begin(self, device: torch.device, *, timeout_minutes: float) -> None:
+    def begin(self, device: torch.device, *, timeout_minutes: float, description: str = "") -> None:
         """From here on, give up a process that does not answer for so long.
 
         Tensors on the CPU travel with Gloo, those on a GPU with NCCL.
@@ -75,12 +77,14 @@ class Ranks:
         Args:
             device: that this process computes on; of the same type in all.
             timeout_minutes: how long to wait.
+            description: of the device, for the user.
 
         Raises:
             LostRanksError: the others are lost.
         """
         if self.size == 1:
             return
+        self.places = self._exchange((platform.node(), description))
         with self._explained():
             self.group = distributed.new_group(
                 backend="cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo",

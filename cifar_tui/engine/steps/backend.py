@@ -11,6 +11,7 @@ from torch.optim import Optimizer
 from cifar_tui.engine.config.schema import SETTINGS, TrainConfig
 from cifar_tui.engine.data.dataset import ImageSplit
 from cifar_tui.engine.distributed.ranks import ALONE, Ranks
+from cifar_tui.engine.events import Event, ignore_event
 from cifar_tui.engine.optim.weight_averaging import WeightAverage
 
 
@@ -84,6 +85,7 @@ class StepParts:
         class_weights: float32 (C,), of the loss, on the device of `train`; None: all classes the same.
         log: takes a line for the log.
         ranks: the processes that train it.
+        emit: takes an event.
     """
 
     config: TrainConfig
@@ -95,6 +97,7 @@ class StepParts:
     class_weights: Tensor | None
     log: Callable[[str], None]
     ranks: Ranks = ALONE
+    emit: Callable[[Event], None] = ignore_event
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -3,13 +3,14 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from cifar_tui.engine.device.random_state import randomness_kept, seed_everything
+from cifar_tui.engine.events import RankMeasured, RanksMeasured
 from cifar_tui.engine.models.registry import MODELS
 from cifar_tui.engine.steps.accumulated import NO_CLASS, AccumulatedSteps, part_sizes
 from cifar_tui.engine.steps.backend import StepParts, StepResult
@@ -17,6 +18,10 @@ from cifar_tui.engine.steps.eager import step_result
 
 _RESULT_SECONDS = 0.02
 """Between two results the processes tell each other losses and requests."""
+_FIRST_REPORT_SECONDS, _REPORT_SECONDS = 1.0, 10.0
+_MEASURED_STEPS = 10
+"""DistributedDataParallel measures every so many-th step."""
+_NANOSECONDS = 1e9
 _STEP_STRIDE, _RANK_STRIDE, _SEEDS = 1_000_003, 65_537, 2**63
 
 
@@ -32,11 +37,13 @@ class DistributedSteps(AccumulatedSteps):
         self._ranks = parts.ranks
         self._gradient_factor = float(parts.ranks.size)  # DistributedDataParallel divides by it
         self._is_registered = parts.config.model in MODELS
-        self._ddp: DistributedDataParallel | None = None
+        self._ddp: Any = None  # some of its methods are without types
         self._module: nn.Module | None = None
         self._frozen: set[int] = set()
         self._whole: tuple[int, Tensor | int] = (0, 0)
         self._steps_per_result = 1
+        self._emit = parts.emit
+        self._report_at = time.monotonic() + _FIRST_REPORT_SECONDS
 
     def run(self, order: Tensor, *, step: int, max_steps: Callable[[], int]) -> Iterator[StepResult]:
         """Train on the images in `order`, of which every process has the same.
@@ -96,6 +103,7 @@ class DistributedSteps(AccumulatedSteps):
                     init_sync=False,  # the weights are equal already
                     find_unused_parameters=not self._is_registered,
                 )
+            self._ddp._set_ddp_runtime_logging_sample_rate(_MEASURED_STEPS)  # noqa: SLF001 - there is no other
             self._forward = self._ddp
 
     def _batches(self, order: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
@@ -131,8 +139,39 @@ class DistributedSteps(AccumulatedSteps):
     def _summed(self, result: StepResult, images: int, started: float) -> StepResult:
         """The result of all processes; how many steps the next one covers follows from their speed."""
         steps = len(result.losses)
-        seconds = torch.tensor([time.monotonic() - started], device=self._device)
-        sums = torch.cat([result.losses, result.correct.view(1).float(), seconds.float()])
+        now = time.monotonic()
+        own = [now - started, float(self._ranks.is_first and now >= self._report_at)]
+        sums = torch.cat(
+            [result.losses, result.correct.view(1).float(), torch.tensor(own, device=self._device)]
+        )
         sums = self._ranks.add(sums)
-        self._steps_per_result = max(1, int(_RESULT_SECONDS * steps * self._ranks.size / float(sums[-1])))
+        seconds, report_due = sums[-2:].tolist()
+        self._steps_per_result = max(1, int(_RESULT_SECONDS * steps * self._ranks.size / seconds))
+        if report_due:
+            self._report()
         return StepResult(losses=sums[:steps], correct=sums[steps].round().long(), images=images)
+
+    def _report(self) -> None:
+        """Have the first process report how fast all are, as DistributedDataParallel has measured it."""
+        self._report_at = time.monotonic() + _REPORT_SECONDS
+        speed = waited = 0.0
+        if self._ddp is not None:
+            measured = self._ddp._get_ddp_logging_data()  # noqa: SLF001 - there is no other
+            working = measured.get("avg_forward_compute_time", 0)
+            working += measured.get("avg_backward_compute_time", 0)
+            communicating = measured.get("avg_backward_comm_time", 0)
+            waiting = max(0, communicating - measured.get("avg_backward_compute_comm_overlap_time", 0))
+            if working:
+                own = len(torch.arange(self._batch_size).tensor_split(self._ranks.size)[self._ranks.rank])
+                speed, waited = own / self._parts / working * _NANOSECONDS, waiting / (working + waiting)
+        collected = self._ranks.collect(torch.tensor([[speed, waited]], dtype=torch.float64))
+        self._emit(
+            RanksMeasured(
+                ranks=tuple(
+                    RankMeasured(host=host, device=device, images_per_second=row[0], waited=row[1])
+                    for (host, device), row in zip(
+                        self._ranks.places, torch.cat(collected).tolist(), strict=True
+                    )
+                )
+            )
+        )

@@ -18,6 +18,7 @@ from cifar_tui.engine.device.precision import evaluation_precision, matrix_preci
 from cifar_tui.engine.device.select import fastest_convolutions
 from cifar_tui.engine.distributed.ranks import ALONE, Ranks
 from cifar_tui.engine.evaluation.tta import TestTimeAugmentation
+from cifar_tui.engine.events import Event, ignore_event
 from cifar_tui.engine.models.classifier import Classifier
 from cifar_tui.engine.optim.build import create_optimizer
 from cifar_tui.engine.optim.weight_averaging import WeightAverage
@@ -76,6 +77,7 @@ def build_training(
     log: Callable[[str], None],
     cancelled: Callable[[], bool],
     ranks: Ranks = ALONE,
+    emit: Callable[[Event], None] = ignore_event,
     resumed_precision: str | None = None,
     restore: Callable[[TrainingSetup], None] | None = None,
 ) -> TrainingSetup:
@@ -92,6 +94,7 @@ def build_training(
         log: receives log lines about choices the settings do not show.
         cancelled: whether to stop early; then nothing is prepared.
         ranks: the processes that train it; all have the weights of the first one.
+        emit: takes an event about these processes.
         resumed_precision: of the run that is resumed, which it keeps; None to choose one.
         restore: loads the checkpoint of the run that is resumed, before anything is compiled or recorded for
             it; such a run may have to change its backend.
@@ -121,6 +124,7 @@ def build_training(
         class_weights=_class_weights(config, train, num_classes, log),
         log=log,
         ranks=ranks,
+        emit=emit,
     )
     _log_what_settings_hide(config, train.targets.device, log)
     evaluated = net if average is None else average.net

@@ -105,6 +105,7 @@ class RunParts:
                 log=self._log,
                 cancelled=lambda: self.control.stop_requested,
                 ranks=self._ranks,
+                emit=self._emit,
                 resumed_precision=precision,
                 restore=None if resumed is None else lambda setup: load_state(setup, resumed, last),
                 net=net,
