@@ -179,6 +179,7 @@ class CifarApp(RunActions):
         self.finder.forget()  # its memory is for the run
         self._own_end_told = False
         self._failure = 0
+        self.clear_notifications()  # what they say is of an earlier run
         self._show(run, pane=pane)
 
     def _show(self, run: RunSource, *, pane: str, recap: bool = False) -> None:

@@ -11,6 +11,7 @@ from cifar_tui.cli.parser import PROGRAM, add_arguments
 from cifar_tui.engine.config.presets import PRESETS
 from cifar_tui.engine.config.schema import SETTINGS
 from cifar_tui.engine.data.registry import FILES, PUBLISHED_PREFIX, SOURCES
+from cifar_tui.engine.models.published.names import published_names
 
 _RUNS = (
     "sh -c 'cd checkpoints 2>/dev/null && "
@@ -24,8 +25,12 @@ _SWEEPS = "sh -c 'ls checkpoints/sweeps 2>/dev/null | grep -x \"[A-Za-z0-9._+-]*
 _SOURCES, _SUFFIXES = " ".join(SOURCES), (".tar.gz", *FILES)
 _FISH_FILES = " ".join(f"(__fish_complete_suffix {suffix})" for suffix in _SUFFIXES)
 _KEYS = " ".join(f"{name}=" for name in SETTINGS)
+_MODELS = " ".join(f"{PUBLISHED_PREFIX}{name}" for name in published_names())
 _VALUES = " ".join(
-    f"{field.name}={choice}" for field in SETTINGS.values() for choice in field.metadata["choices"]
+    [
+        *(f"{field.name}={choice}" for field in SETTINGS.values() for choice in field.metadata["choices"]),
+        *(f"model={model}" for model in _MODELS.split()),
+    ]
 )
 
 _BASH = f"""\
@@ -43,14 +48,15 @@ _cifar_tui_data() {{
 _BASH_END = f"""
 # bash splits "key=value" and "torchvision:NAME" into three words, and adds a space after "key="
 _cifar_tui() {{
-  local current="${{COMP_WORDS[COMP_CWORD]}}" key=""
+  local current="${{COMP_WORDS[COMP_CWORD]}}" key="" before names="{_SOURCES}"
   if [[ "${{COMP_WORDS[COMP_CWORD-1]}}$current" == "{PUBLISHED_PREFIX}" ]]; then
-    key="{PUBLISHED_PREFIX}" current=""
+    key="{PUBLISHED_PREFIX}" current="" before=$((COMP_CWORD-3))
   elif [[ "${{COMP_WORDS[COMP_CWORD-2]-}}${{COMP_WORDS[COMP_CWORD-1]}}" == "{PUBLISHED_PREFIX}" ]]; then
-    key="{PUBLISHED_PREFIX}"
+    key="{PUBLISHED_PREFIX}" before=$((COMP_CWORD-4))
   fi
   if [[ -n $key ]]; then
-    COMPREPLY=($(compgen -W "{_SOURCES}" -- "$key$current"))
+    [[ $before -gt 0 && ${{COMP_WORDS[before]}} == model ]] && names="{_MODELS}"
+    COMPREPLY=($(compgen -W "$names" -- "$key$current"))
     COMPREPLY=("${{COMPREPLY[@]#*:}}")
     return 0
   fi

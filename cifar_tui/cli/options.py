@@ -292,6 +292,8 @@ example:
                     "sweep",
                 ),
                 switch("--retry-failed", "with --resume: start failed runs again"),
+                value("--show", "SWEEP", "print the table of a sweep as it is now", "sweep"),
+                value("--stop", "SWEEP", "save and stop the runs of a sweep in the background", "sweep"),
                 value(
                     "--ray",
                     "ADDRESS",

@@ -70,13 +70,14 @@ def _predict(options: argparse.Namespace) -> int:
         from cifar_tui.engine.data.gather import gather_files
         from cifar_tui.engine.data.registry import Progress
         from cifar_tui.engine.evaluation.predict import FilePredictor, load_classifier
+        from cifar_tui.engine.training.loading import normalization_of
 
     classifier = load_classifier(
         weights,
         model=None if any_model else config.model,
         edited_model="model" in named,
         image_size=config.image_size,
-        normalization=config.normalization,
+        normalization=normalization_of(config),
         seed=config.seed,
         say=lambda text: _say_all([text]),
         class_names=None if options.classes is None else _class_names(options.classes),

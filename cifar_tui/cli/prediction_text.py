@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from cifar_tui.engine.evaluation.predict import PredictedFiles
 
 PICTURE_WIDTHS = (64, 32, 24, 20, 16)
-"""Widths of a picture in cells; the network sees 32 pixels. Only one alone is enlarged."""
+"""Widths of a picture in cells. Only one alone is wider than 32."""
 
 _LONGEST_NAME = 24
 _GAP = 2

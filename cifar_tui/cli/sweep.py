@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import math
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -22,16 +23,33 @@ from cifar_tui.engine.errors import ConfigError, RunFailedError
 from cifar_tui.runs.disk.config import with_absolute_folders
 from cifar_tui.runs.disk.run_lock import BEAT_SECONDS
 from cifar_tui.runs.disk.store import check_checkpoints
-from cifar_tui.runs.sweep.plan import SweepPlan
+from cifar_tui.runs.sweep.plan import SweepPlan, check_count
 from cifar_tui.runs.sweep.processes import LocalWorkers, Workers
 from cifar_tui.runs.sweep.ray_workers import RayWorkers, ray_address
 from cifar_tui.runs.sweep.results import ENDED, FAILED, Member, counts_text
-from cifar_tui.runs.sweep.scheduler import SweepScheduler
+from cifar_tui.runs.sweep.scheduler import SweepScheduler, list_members, stop_sweep
 from cifar_tui.runs.sweep.search import Span, drawn, grid, parse_axis, parse_seeds, varied
-from cifar_tui.runs.sweep.store import create_sweep, find_sweep, free_name, read_plan, sweeps_folder
+from cifar_tui.runs.sweep.store import (
+    create_sweep,
+    find_sweep,
+    free_name,
+    member_folders,
+    read_outcomes,
+    read_plan,
+    sweep_command,
+    sweeps_folder,
+)
 from cifar_tui.terminal.supervisor import ParentLink, run_in_child
 
 _ETA = 3
+_OF_PLAN = ("seeds", "random", "sweep_seed", "name", "stop_hopeless", "eta", "config")
+_UNUSED: dict[str, tuple[str, ...]] = {
+    "resume": (),
+    "show": ("retry_failed", "workers", "ray", "detach"),
+    "stop": ("retry_failed", "workers", "ray", "detach", "json"),
+}
+"""Options that `--resume`, `--show` and `--stop` have no use for."""
+
 _POLL_SECONDS = 0.1
 _DRAW_SECONDS = 1.0
 
@@ -41,10 +59,15 @@ def sweep(options: argparse.Namespace) -> int:
     checkpoints = checkpoints_folder(options)
     if options.detach and options.json:
         raise ConfigError("--json and --detach cannot be combined: --json waits for the results")
-    if options.resume is not None:
-        _check_resume(options)
-        folder = find_sweep(checkpoints, options.resume)
+    name = _existing(options)
+    if name is not None:
+        folder = find_sweep(checkpoints, name)
         plan = read_plan(folder)
+        if options.show is not None:
+            return _show(folder, plan, as_json=options.json)
+        if options.stop is not None:
+            stop_sweep(folder)
+            return 0
     else:
         if options.retry_failed:
             raise ConfigError("--retry-failed needs --resume: a new sweep has no failed runs")
@@ -53,9 +76,9 @@ def sweep(options: argparse.Namespace) -> int:
         folder = sweeps_folder(checkpoints) / plan.name
     work = partial(_work, folder, plan, options)
     if options.detach:
-        return run_in_child(work, reads_terminal=False)
+        return run_in_child(work, reads_terminal=False, how_to_continue=_how_to_continue)
     if sys.stdin.isatty() and sys.stderr.isatty():
-        return run_in_child(work)
+        return run_in_child(work, how_to_continue=_how_to_continue)
     return work(None)
 
 
@@ -75,6 +98,8 @@ def build_plan(options: argparse.Namespace, name: str) -> SweepPlan:
     if isinstance(seeds, Span):
         raise ConfigError("seed cannot have a range; use --seeds, such as --seeds 0-4", field="seed")
     names = varied(axes.items())
+    number = options.random or math.prod(len(axis) for axis in axes.values() if not isinstance(axis, Span))
+    check_count(number * len(seeds or ("",)))  # before they are made
     if options.random is not None:
         combinations = drawn(axes, options.random, seed=_whole(options.sweep_seed or "0", "--sweep-seed"))
     else:
@@ -103,18 +128,28 @@ def _check_options(options: argparse.Namespace) -> None:
         raise ConfigError("--eta must be at least 2: with 1 no run is stopped")
 
 
-def _check_resume(options: argparse.Namespace) -> None:
-    """Check that a sweep to resume is given no other plan.
+def _existing(options: argparse.Namespace) -> str | None:
+    """Return the name of the sweep to resume, to show or to stop; None for a new one.
 
     Raises:
-        ConfigError: it is.
+        ConfigError: there are several, or settings for another plan.
     """
-    own = ("seeds", "random", "sweep_seed", "name", "eta", "config")
-    given = [name for name in own if getattr(options, name) is not None]
-    given += ["stop_hopeless"] if options.stop_hopeless else []
-    given += [*assignments(options)]
+    named = {flag: getattr(options, flag) for flag in ("resume", "show", "stop")}
+    chosen = [flag for flag, name in named.items() if name is not None]
+    if not chosen:
+        return None
+    if len(chosen) > 1:
+        raise ConfigError(f"--{chosen[0]} and --{chosen[1]} cannot be combined")
+    own = [flag for flag in _OF_PLAN if getattr(options, flag) not in {None, False}]
+    given = [*(f"--{flag.replace('_', '-')}" for flag in own), *assignments(options)]
     if given:
-        raise ConfigError(f"--resume keeps the plan of the sweep: leave out {given[0].replace('_', ' ')}")
+        raise ConfigError(f"--{chosen[0]} keeps the plan of the sweep: leave out {given[0]}")
+    unused = [flag for flag in _UNUSED[chosen[0]] if getattr(options, flag) not in {None, False}]
+    if unused:
+        raise ConfigError(
+            f"--{chosen[0]} and --{unused[0].replace('_', '-')} cannot be combined: leave one out"
+        )
+    return str(named[chosen[0]])
 
 
 def _whole(text: str, flag: str) -> int:
@@ -148,6 +183,8 @@ def _work(folder: Path, plan: SweepPlan, options: argparse.Namespace, parent: Pa
         say=lambda text: print_message(f"cifar-tui: {text}"),
     )
     scheduler.take_over()
+    if parent is not None:
+        parent.note_run(folder)
     try:
         with terminal.handling(scheduler):
             if options.detach:
@@ -157,7 +194,7 @@ def _work(folder: Path, plan: SweepPlan, options: argparse.Namespace, parent: Pa
     finally:
         scheduler.release()
     _print_results(plan, members, as_json=options.json)
-    return _exit_code(plan, members, terminal.received.exit_code)
+    return _exit_code(folder, plan, members, terminal.received.exit_code)
 
 
 def _follow(scheduler: SweepScheduler, terminal: SweepTerminal) -> None:
@@ -172,10 +209,24 @@ def _follow(scheduler: SweepScheduler, terminal: SweepTerminal) -> None:
             beat_at = now + BEAT_SECONDS
         if scheduler.ended:
             return
-        if now >= draw_at:
+        if now >= draw_at and not terminal.left:
             terminal.show(scheduler.members())
             draw_at = time.monotonic() + _DRAW_SECONDS
         terminal.wait(_POLL_SECONDS)
+
+
+def _how_to_continue(folder: Path) -> str:
+    """Say how to continue the sweep in `folder` after its process was killed."""
+    return f"runs that have started continue. Resume the sweep with: {sweep_command('--resume', folder)}"
+
+
+def _show(folder: Path, plan: SweepPlan, *, as_json: bool) -> int:
+    """Print the table of a sweep as it is now, and return the exit code."""
+    folders = member_folders(folder.parent.parent, plan.name, {})
+    members = list_members(folder, plan, folders, read_outcomes(folder))
+    _print_results(plan, members, as_json=as_json)
+    print_message(f"cifar-tui: sweep {plan.name}: {counts_text(members)}")
+    return 0
 
 
 def _print_results(plan: SweepPlan, members: Mapping[int, Member], *, as_json: bool) -> None:
@@ -192,7 +243,7 @@ def _print_results(plan: SweepPlan, members: Mapping[int, Member], *, as_json: b
     print_failed(plan, members)
 
 
-def _exit_code(plan: SweepPlan, members: Mapping[int, Member], signalled: int) -> int:
+def _exit_code(folder: Path, plan: SweepPlan, members: Mapping[int, Member], signalled: int) -> int:
     """Return the exit code, and say what is left to do."""
     counts = counts_text(members)
     left = [member for member in members.values() if member.status not in ENDED]
@@ -202,7 +253,7 @@ def _exit_code(plan: SweepPlan, members: Mapping[int, Member], signalled: int) -
         return signalled
     retry = " --retry-failed" if len(failed) == len(left) else ""
     print_message(
-        f"cifar-tui: sweep {plan.name}: {counts}. Continue with: cifar-tui sweep --resume {plan.name}{retry}"
+        f"cifar-tui: sweep {plan.name}: {counts}. Continue with: {sweep_command('--resume', folder)}{retry}"
     )
     unfinished = any(member.status == "waiting" for member in left)
     return signalled or (RunFailedError.exit_code if failed or unfinished else 0)

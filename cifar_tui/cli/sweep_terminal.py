@@ -15,11 +15,11 @@ from cifar_tui.cli.sweep_text import LiveTable, StatusLines, SweepView
 from cifar_tui.runs.sweep.plan import SweepPlan
 from cifar_tui.runs.sweep.results import Member
 from cifar_tui.runs.sweep.scheduler import SweepScheduler
-from cifar_tui.runs.sweep.store import log_file
+from cifar_tui.runs.sweep.store import log_file, sweep_command
 from cifar_tui.terminal.native_output import detach_standard_streams
-from cifar_tui.terminal.restore import show_cursor
+from cifar_tui.terminal.restore import say, show_cursor
 from cifar_tui.terminal.signals import STOP_SIGNALS, StopSignals
-from cifar_tui.terminal.standard_streams import STDIN
+from cifar_tui.terminal.standard_streams import STDERR, STDIN
 from cifar_tui.terminal.supervisor import ParentLink
 
 _KEYS = "q leave it running · ctrl+c save and stop all runs"
@@ -33,12 +33,13 @@ class SweepTerminal:
 
     Attributes:
         received: the signals that asked it to stop.
+        left: whether the process has left the terminal.
     """
 
     def __init__(self, folder: Path, plan: SweepPlan, parent: ParentLink | None) -> None:
         self._folder, self._plan, self._parent = folder, plan, parent
         self.received = StopSignals()
-        self._left = False
+        self.left = False
         self._hung_up = False
         self._shown = contextlib.ExitStack()
         self._view: SweepView | None = None
@@ -50,6 +51,9 @@ class SweepTerminal:
         def stop(number: int, _frame: FrameType | None) -> None:
             if self.received.receive(number):
                 show_cursor()
+                say(
+                    STDERR, f"\ncifar-tui: resume the sweep with: {sweep_command('--resume', self._folder)}\n"
+                )
                 os._exit(self.received.exit_code)
             scheduler.stop()
 
@@ -71,32 +75,31 @@ class SweepTerminal:
         """Give the terminal back to the shell and work in the background."""
         self._shown.close()
         name = self._plan.name
-        self._left = True
+        self.left = True
         detach_standard_streams(log_file(self._folder))
         if self._parent is not None:
+            show, stop = (sweep_command(option, self._folder) for option in ("--show", "--stop"))
             hint = (
-                f"cifar-tui: sweep {name} is working in the background. See its runs with: cifar-tui runs, "
-                "or with r in the dashboard"
+                f"cifar-tui: sweep {name} is working in the background. See it with: {show}, or with r in "
+                f"the dashboard; stop it with: {stop}"
             )
             self._parent.leave(name, hint=hint)
 
     def show(self, members: Mapping[int, Member]) -> None:
         """Show the runs as they are now."""
-        if self._left:
-            return
         if self._view is None:
             self._view = self._open_view()
         self._view.show(self._plan, members)
 
     def wait(self, seconds: float) -> None:
         """Wait so long, or until a key or the end of the terminal makes the process leave it."""
-        reads = self._parent is not None and not self._left
+        reads = self._parent is not None and not self.left
         try:
             ready = select.select([STDIN] if reads else [], [], [], seconds)[0]
             pressed = os.read(STDIN, 1) if ready else None
         except OSError:  # the terminal is gone
             pressed = b""
-        if not self._left and (self._hung_up or pressed in {b"", b"q"}):
+        if not self.left and (self._hung_up or pressed in {b"", b"q"}):
             self.leave()
         if self.received.first and isinstance(self._view, LiveTable):
             self._view.keys = _STOPPING

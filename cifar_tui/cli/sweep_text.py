@@ -12,7 +12,6 @@ from rich.text import Text
 from cifar_tui.cli.console import SafeConsole, plain_table
 from cifar_tui.cli.output import print_message
 from cifar_tui.runs.comparison import BEST_MARK
-from cifar_tui.runs.format import UNKNOWN
 from cifar_tui.runs.listing import setting_cell
 from cifar_tui.runs.sweep.plan import SweepPlan
 from cifar_tui.runs.sweep.results import (
@@ -22,6 +21,7 @@ from cifar_tui.runs.sweep.results import (
     SweepGroup,
     counts_text,
     group_members,
+    spread_text,
     status_counts,
 )
 from cifar_tui.runs.table import heading_of
@@ -29,8 +29,8 @@ from cifar_tui.terminal.native_output import TerminalStream
 from cifar_tui.terminal.standard_streams import STDERR, follow_terminal_size
 
 _PROGRESS_SECONDS = 10.0
-_OTHER_LINES = 5
-"""Lines of a live table beside its rows: title, headings, notes, keys, and one for the prompt."""
+_OTHER_LINES = 2
+"""Lines of a live table beside its rows and what is said: headings, and one for the prompt."""
 
 
 class SweepView(Protocol):
@@ -68,16 +68,14 @@ class LiveTable:
     def show(self, plan: SweepPlan, members: Mapping[int, Member]) -> None:
         """Draw the table."""
         groups = group_members(plan, members)
-        room = max(1, self._console.height - _OTHER_LINES)
-        shown = ranked(groups)[:room]
-        notes = table_notes(plan, members)
-        if len(groups) > len(shown):
-            notes = [f"{len(groups) - len(shown)} more", *notes]
         title = Text.assemble(("sweep ", ""), (plan.name, "bold"), f": {counts_text(members)}")
-        lines = [Text(" · ".join(notes), "dim")] if notes else []
-        self._live.update(
-            Group(title, groups_table(plan, shown), *lines, Text(self.keys, "dim")), refresh=True
-        )
+        keys = Text(self.keys, "dim")
+        notes = Text(" · ".join(table_notes(plan, members)), "dim")
+        said = self._console.render_lines(Group(title, Text(f"{len(groups)} more · ") + notes, keys))
+        shown = ranked(groups)[: max(1, self._console.height - _OTHER_LINES - len(said))]
+        if len(groups) > len(shown):
+            notes = Text(f"{len(groups) - len(shown)} more · ", "dim") + notes
+        self._live.update(Group(title, groups_table(plan, shown), notes, keys), refresh=True)
 
 
 class StatusLines:
@@ -122,14 +120,6 @@ def groups_table(plan: SweepPlan, groups: Sequence[SweepGroup]) -> Table:
         cells += [spread_text(group.test), _state(plan, group)]
         table.add_row(*(Text(cell, "bold green" if group.best else "") for cell in cells))
     return table
-
-
-def spread_text(spread: Spread | None) -> str:
-    """Format as `57.53 ± 0.42`, in per cent; without the deviation for a single run."""
-    if spread is None:
-        return UNKNOWN
-    mean = f"{100 * spread.mean:.2f}"
-    return mean if spread.deviation is None else f"{mean} ± {100 * spread.deviation:.2f}"
 
 
 def table_notes(plan: SweepPlan, members: Mapping[int, Member]) -> list[str]:

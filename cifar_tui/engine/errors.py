@@ -31,5 +31,9 @@ class RunFailedError(UserError):
     """The run failed: out of memory, a non-finite loss, or an I/O error."""
 
 
+class WrongOutputError(Exception):
+    """A net returned something else than logits; the message says what."""
+
+
 class CancelledError(Exception):
     """The user cancelled a long operation; nothing is left half-done."""

@@ -175,16 +175,9 @@ class Session(RunParts):
             advice = f"lower batch_size (now {config.batch_size:,}), or choose another device"
         with out_of_memory_explained(device, advice), intra_op_threads(threads):
             # 2. define the network, 3. the loss and the optimizer
-            net = ranks.in_turn(
-                lambda: self._model.build(config, train, dataset.class_names, resumed=resumed is not None)
-            )
-            with ranks.together():
-                folder = None if create_folder is None else create_folder()
+            setup = self._build(config, choice, train, create_folder=create_folder, resumed=resumed)
+            folder = None if create_folder is None else create_folder()
             last = Path() if folder is None else folder.path / LAST_FILE
-            with self._model.preparing():
-                setup = self._build(config, choice, net, train, resumed, last)
-            with ranks.together():
-                self._model.check_precision(setup, len(dataset.class_names))
             provenance = describe_provenance(
                 dataset,
                 describe_device(device),
@@ -286,7 +279,7 @@ class Session(RunParts):
             self._own_device(self.config.device) as device,
             out_of_memory_explained(device, FREE_MEMORY, rescue=lambda _: f"'{weights}' is kept; "),
         ):
-            (self._test,) = moved([dataset.test], device, self._log)
+            self._test = dataset.test.to(device)
             with self._model.evaluating(recognized, device):
                 predictor = create_predictor(net.to(device), self.config)
                 report = self._evaluate(predictor, step=step, final=True)

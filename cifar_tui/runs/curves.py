@@ -32,7 +32,7 @@ class Curves:
     """Curves of the charts as (step, value) points: losses in nats, accuracies from 0 to 1.
 
     `train_seconds` has the training time at each step; `steps_per_epoch` is 0 until known. `test_so_far` is
-    None unless an evaluation is under way.
+    None unless an evaluation is under way. `mixed` says that the training accuracy is that of mixed images.
     """
 
     loss: Sequence[tuple[float, float]] = ()
@@ -42,6 +42,7 @@ class Curves:
     learning_rate: Sequence[tuple[float, float]] = ()
     train_seconds: Sequence[tuple[float, float]] = ()
     steps_per_epoch: int = 0
+    mixed: bool = False
 
 
 MOST_EVALUATIONS = 256

@@ -206,7 +206,8 @@ def why_not_compared(
 def other_images(run: Results | None, baseline: Results | None) -> str:
     """Say how far two runs were evaluated on different test images; "" if no difference is known.
 
-    The pixels of all images that both have stored are compared, of images in one file none.
+    The pixels of all images that both have stored are compared, of images in one file none; of runs on images
+    of different sizes the paths of their files.
     """
     import numpy as np
 
@@ -219,6 +220,12 @@ def other_images(run: Results | None, baseline: Results | None) -> str:
     positions = np.array([-1 if position is None else position for position in found])
     if not np.array_equal(positions[ours], theirs):
         return "test images of different classes"
+    sizes = run.image_size, baseline.image_size
+    if None not in sizes and sizes[0] != sizes[1]:
+        if run.files and (run.root, run.files) == (baseline.root, baseline.files):
+            return ""
+        one, other = (f"{size}×{size}" for size in sizes)
+        return f"test images of {one} and {other} pixels, not known to be the same"
     if isinstance(run.images, StoredImages) and isinstance(baseline.images, StoredImages):
         try:
             return "" if run.images.starts_like(baseline.images) else "different test images"

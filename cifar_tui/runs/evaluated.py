@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cifar_tui.engine.errors import DataUnavailableError
+from cifar_tui.engine.errors import ConfigError, DataUnavailableError
+from cifar_tui.runs.disk.config import read_run_config
 from cifar_tui.runs.disk.samples import (
     StoredImages,
     read_predictions,
@@ -250,8 +251,17 @@ def _stored_results(
         images=images,
         files=files,
         root=root,
+        image_size=_image_size(folder),
         history=history,
     )
+
+
+def _image_size(folder: Path) -> int | None:
+    """Return the size of the images of the run in `folder`; None if its settings cannot be read."""
+    try:
+        return read_run_config(folder).image_size
+    except ConfigError:
+        return None
 
 
 class _TestImages:

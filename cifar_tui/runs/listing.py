@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from cifar_tui.engine.config.schema import SETTINGS
+from cifar_tui.engine.config.schema import LATER, SETTINGS
 from cifar_tui.engine.config.text import setting_text
 from cifar_tui.engine.data.registry import DOWNLOADED
 from cifar_tui.engine.disk.regular import read_regular
@@ -18,6 +18,7 @@ from cifar_tui.engine.models.own.kept import kept_hash
 from cifar_tui.engine.models.own.name import own_name, short_model
 from cifar_tui.engine.text import cut, cut_path, escaped_name
 from cifar_tui.runs.disk.config import MOST_CONFIG_BYTES
+from cifar_tui.runs.disk.membership import Membership, read_membership
 from cifar_tui.runs.disk.run_lock import Owner, owner_of
 from cifar_tui.runs.disk.store import began, is_run, read_name, run_folders
 from cifar_tui.runs.disk.summary import RunSummary, read_summary
@@ -46,6 +47,7 @@ COLUMNS: dict[str, str] = {
     "preset": "preset",
     "data": "data",
     "epoch": "epoch",
+    "val": "val",
     "best": "best test",
     "last": "last test",
     "loss": "train loss",
@@ -78,6 +80,7 @@ class ListedRun:
         config: its settings by name; None if `config.toml` cannot be read.
         title: the name that the user gave it, or "".
         began: when it began, in Unix seconds.
+        membership: which run of a sweep it is; None if it is in none.
     """
 
     name: str
@@ -87,6 +90,7 @@ class ListedRun:
     config: dict[str, Any] | None
     title: str = ""
     began: float = 0.0
+    membership: Membership | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -127,6 +131,7 @@ def list_run(folder: Path) -> ListedRun:
         config=config,
         title=read_name(folder),
         began=began(folder),
+        membership=read_membership(folder),
     )
 
 
@@ -166,8 +171,8 @@ def delete_run(folder: Path) -> None:
 
 def compare_runs(runs: Sequence[ListedRun]) -> Comparison:
     """Compare the settings in which `runs` differ, and their results."""
-    configs = [run.config or {} for run in runs]
-    names = dict.fromkeys(name for config in configs for name in config)
+    configs = [{} if run.config is None else LATER | run.config for run in runs]
+    names = dict.fromkeys(name for run in runs for name in run.config or {})
     settings = {name: tuple(config.get(name) for config in configs) for name in names}
     if len(runs) > 1 and any(own_name(str(config.get("model"))) for config in configs):
         settings[_SOURCE] = tuple(kept_hash(run.folder)[:_HASH_DIGITS] for run in runs)
@@ -207,6 +212,7 @@ def run_cells(run: ListedRun) -> dict[str, str]:
         "preset": cut(str(config.get("preset", "")), _LONGEST_NAME),
         "data": cut(Path(data).name or data, _LONGEST_NAME),
         "epoch": f"{summary.epoch}/{epochs}" if run.summary else UNKNOWN,
+        "val": _percent(summary.val_accuracy),
         "best": _percent(summary.best_accuracy),
         "last": _percent(summary.last_accuracy),
         "loss": UNKNOWN if summary.loss is None else loss_figure(summary.loss),

@@ -116,6 +116,7 @@ class Results:
         images: the first M test images; fewer than all N where the disk had no room for more.
         files: of each test image its path below `root`; () where the images are in no files.
         root: the folder of the files; None without any.
+        image_size: height and width of the images that were evaluated; None if it is not known.
         history: the evaluations by step until the one that made the predictions; many are thinned out.
     """
 
@@ -124,6 +125,7 @@ class Results:
     images: Images
     files: Sequence[str] = ()
     root: Path | None = None
+    image_size: int | None = None
     history: tuple[Evaluated, ...] = ()
 
     @property

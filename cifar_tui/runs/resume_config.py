@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cifar_tui.engine.config.schema import SETTINGS, Setting, TrainConfig
+from cifar_tui.engine.config.schema import LATER, SETTINGS, Setting, TrainConfig
 from cifar_tui.engine.disk.regular import is_regular
 from cifar_tui.engine.errors import ConfigError
 from cifar_tui.engine.layout import CONFIG_FILE, LAST_FILE, REPORT_FILE
@@ -20,9 +20,6 @@ from cifar_tui.runs.state import RunSnapshot
 
 RESUMABLE = frozenset(name for name, field in SETTINGS.items() if field.metadata["resumable"])
 """The settings that a resumed run may have another value of."""
-
-_LATER = {name: field.default for name, field in SETTINGS.items() if field.metadata["later"]}
-"""What the checkpoints of earlier versions were trained with, and do not say."""
 
 _LONGEST = 40
 _LARGEST = 2**63
@@ -116,7 +113,7 @@ def changes_since_checkpoint(saved: Mapping[str, Any], config: TrainConfig, *, r
     Raises:
         ConfigError: a setting differs that a resumed run cannot change, or is missing or unknown.
     """
-    saved = {**_LATER, **saved}
+    saved = {**LATER, **saved}
     if saved.keys() != SETTINGS.keys():
         name = min(saved.keys() ^ SETTINGS.keys(), key=str)
         problem = "lacks the setting" if name in SETTINGS else "has an unknown setting"

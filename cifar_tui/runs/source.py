@@ -31,7 +31,7 @@ class Sample:
 
     Attributes:
         index: position of the image in the test set.
-        image: uint8, shape (32, 32, 3), RGB.
+        image: uint8, shape (S, S, 3), RGB, as it is shown.
         ground_truth: name of the true class.
         predicted: name of the predicted class; None if there is no prediction yet.
         confidence: softmax probability (0-1) of `predicted`.

@@ -2,7 +2,7 @@
 
 import contextlib
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,10 +28,10 @@ _LONGEST_HEADING = 32
 _MOST_SETTINGS = 3
 """Settings that stay while there are less important columns."""
 
-_RESULTS = ("best", "last", "loss")
+_RESULTS = ("val", "best", "last", "loss")
 _LEAST_SORTED_BY = ("age", "time", "epoch", "state", "name", "preset", "data", "run")
 
-_LARGEST_FIRST = frozenset({"run", "epoch", "best", "last"})
+_LARGEST_FIRST = frozenset({"run", "epoch", "val", "best", "last"})
 """Columns that are first sorted in descending order: the newest, the best."""
 
 
@@ -96,6 +96,7 @@ def build_table(
     order: Order | None = None,
     width: float = math.inf,
     arrow: bool = True,
+    headings: Sequence[Mapping[str, str]] = (),
 ) -> RunsTable:
     """Arrange `runs` in a table.
 
@@ -105,19 +106,25 @@ def build_table(
         order: the order of the rows; by default the newest run comes first.
         width: width of the table in cells.
         arrow: whether the heading of the column that the rows are sorted by has an arrow.
+        headings: cells of other rows by column, which must fit too.
     """
     order = order or Order()
     shown = sort_runs(filter_runs(runs, needle), order)
     differing = tuple(differing_settings(shown))
-    columns = [name for name in COLUMNS if name != "name" or any(run.title for run in shown)]
+    columns = [name for name in COLUMNS if name not in _AS_NEEDED or any(map(_AS_NEEDED[name], shown))]
     columns[columns.index("epoch") : columns.index("epoch")] = differing
     cells = [dict.fromkeys(differing, UNKNOWN) | _cells(run) for run in shown]
     shortened: set[str] = set()
-    headings = {
+    titles = {
         name: heading_of(name) + (f" {order.arrow}" if arrow and name == order.column else "")
         for name in columns
     }
-    widths = {name: max(map(cell_width, (headings[name], *(row[name] for row in cells)))) for name in columns}
+
+    def width_of(name: str) -> int:
+        others = (row.get(name, "") for row in headings)
+        return max(map(cell_width, (titles[name], *(row[name] for row in cells), *others)))
+
+    widths = {name: width_of(name) for name in columns}
     for name in _least_important_first(cells, differing, order):
         if sum(widths.values()) + GAP * (len(widths) - 1) <= width:
             break
@@ -125,12 +132,12 @@ def build_table(
             shortened.add(name)
             for row, run in zip(cells, shown, strict=True):
                 row[name] = _SHORTENED[name](run)
-            widths[name] = max(map(cell_width, (headings[name], *(row[name] for row in cells))))
+            widths[name] = width_of(name)
         elif name != "state":
             widths.pop(name, None)
     return RunsTable(
         columns=tuple(
-            Column(key=name, heading=headings[name], width=widths[name], right=_is_right(name, shown))
+            Column(key=name, heading=titles[name], width=widths[name], right=_is_right(name, shown))
             for name in widths
         ),
         runs=tuple(shown),
@@ -203,6 +210,12 @@ def state_text(run: ListedRun) -> str:
     return f"{SIGNS[run.state]} {run.state}"
 
 
+_AS_NEEDED: dict[str, Callable[[ListedRun], object]] = {
+    "name": lambda run: run.title,
+    "val": lambda run: run.summary is not None and run.summary.val_accuracy is not None,
+}
+"""What a run has of the columns that are shown only if one has something there."""
+
 _SHORTENED: dict[str, Callable[[ListedRun], str]] = {
     "state": lambda run: f"{SIGNS[run.state]} {run.state}",
     "name": lambda run: cut(escaped_name(run.title), _SHORT_NAME),
@@ -214,7 +227,8 @@ def details_text(run: ListedRun, table: RunsTable) -> str:
     """Say what the columns of `table` leave out of `run`: its whole state, error, results and settings."""
     shown, cells = {column.key for column in table.columns}, _cells(run)
     error = run.summary.error if run.summary is not None else ""
-    hidden = (name for name in (*table.differing, *COLUMNS) if name not in shown and name != "name")
+    left_out = shown | {"name"} | {name for name, has in _AS_NEEDED.items() if not has(run)}
+    hidden = (name for name in (*table.differing, *COLUMNS) if name not in left_out)
     return " · ".join(
         [
             state_text(run),
@@ -245,6 +259,8 @@ def _sort_value(run: ListedRun, column: str) -> tuple[int, float, str] | None:
             value = run.state
         case "epoch":
             value = summary.epoch if run.summary else None
+        case "val":
+            value = summary.val_accuracy
         case "best":
             value = summary.best_accuracy
         case "last":
@@ -302,6 +318,7 @@ def _least_important_first(
         "name",
         *differing[:1],
         "best",
+        "val",
     ]
     return [name for name in names if name != order.column or name in _SHORTENED]
 

@@ -37,7 +37,13 @@ class TerminalState:
             screen_open: whether the screen is known to be open; otherwise raw mode tells.
         """
         before, now = self._attributes, _attributes_of(self._descriptor)
-        if before is None or now is None or not (screen_open or _is_raw(now)):
+        if before is None or now is None:
+            return
+        if not (screen_open or _is_raw(now)):
+            if not now[_LFLAG] & termios.ICANON and _in_foreground(self._descriptor):  # it read single keys
+                with contextlib.suppress(termios.error):
+                    termios.tcsetattr(self._descriptor, termios.TCSANOW, before)
+                say(self._descriptor, _SHOW_CURSOR, seconds=0)
             return
         # in the background a change of the terminal would stop the process
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTTOU})
@@ -70,6 +76,14 @@ def _attributes_of(descriptor: int) -> list[Any] | None:
         return termios.tcgetattr(descriptor)
     except termios.error:  # no terminal, or it is gone
         return None
+
+
+def _in_foreground(descriptor: int) -> bool:
+    """Whether the terminal is that of this process group now, not of a shell that edits a line."""
+    try:
+        return os.tcgetpgrp(descriptor) == os.getpgrp()
+    except OSError:
+        return False
 
 
 def _is_raw(attributes: list[Any]) -> bool:

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from textual.widgets._toast import Toast
 
 from cifar_tui.app.app import CifarApp
 from cifar_tui.app.dialogs.questions import QuitDialog
@@ -41,6 +42,15 @@ async def test_a_training_starts_from_the_settings_it_was_launched_with_and_the_
         assert run.config is CONFIG
         assert run.folder is None
         await until(pilot, lambda: app.dashboard.settings.read() == CONFIG)
+
+
+async def test_a_new_run_clears_what_was_said_of_an_earlier_one(app, started):
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        app.notify("'my_net.py', line 3: it broke", timeout=600)
+        await until(pilot, lambda: app.screen.query(Toast))
+        await pilot.press("t")
+        await until(pilot, lambda: started.trained)
+        await until(pilot, lambda: not app.screen.query(Toast))
 
 
 async def test_a_run_is_resumed_in_its_folder(started, tmp_path):

@@ -164,6 +164,12 @@ def states_of(checkpoints, name):
     return {number: run.state for number, run in runs_of(checkpoints, name).items()}
 
 
+def have_trained(checkpoints, name):
+    """Whether every run of a sweep that has a folder has trained a step."""
+    runs = runs_of(checkpoints, name).values() if checkpoints.exists() else ()
+    return bool(runs) and all(run.summary is not None and run.summary.step for run in runs)
+
+
 def end_all(checkpoints):
     """Kill what still works on runs and sweeps; for the end of a test."""
     for folder in [*checkpoints.glob("sweeps/*"), *checkpoints.iterdir()]:

@@ -6,6 +6,7 @@ import pytest
 
 from cifar_tui.cli.completion import completion_script
 from cifar_tui.cli.options import SHELLS
+from cifar_tui.engine.models.published.names import published_names
 
 PUBLISHED = ["CIFAR100", "MNIST", "FashionMNIST", "KMNIST", "SVHN", "STL10", "Flowers102"]
 
@@ -15,6 +16,8 @@ COMP_WORDS=("$@") COMP_CWORD=$(($# - 1))
 "$(complete -p cifar-tui | sed 's/.*-F \\([^ ]*\\).*/\\1/')"
 printf '%s\\n' "${COMPREPLY[@]}"
 """
+
+DENSENETS = ["densenet121", "densenet161", "densenet169"]
 
 
 @pytest.fixture
@@ -64,6 +67,9 @@ def completed(tmp_path):
         (["train", "--data", "c"], ["cifar10", "checkpoints", "cifar.tar.gz", "cats.csv", "cats.npz"]),
         (["train", "--data", "torchvision", ":"], PUBLISHED),  # as bash splits it
         (["train", "--data", "torchvision", ":", "S"], ["SVHN", "STL10"]),
+        (["train", "--set", "model", "=", "torchvision", ":", "densenet1"], DENSENETS),
+        (["train", "--set", "data", "=", "torchvision", ":", "S"], ["SVHN", "STL10"]),
+        (["train", "--set", "model", "=", "torchvision", ":"], list(published_names())),
         (
             ["train", "--data", "checkpoints/"],
             ["checkpoints/20260101-100000", "checkpoints/20260102-100000", "checkpoints/sweeps"],

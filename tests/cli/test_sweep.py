@@ -4,14 +4,24 @@ import json
 import os
 import signal
 
+import pyte
 import pytest
 
-from cifar_tui.engine.events import Resumed, TrainingStarted
+from cifar_tui.engine.events import Resumed
 from cifar_tui.runs.disk.config import read_run_config
 from cifar_tui.runs.disk.event_log import read_events
 from cifar_tui.runs.sweep.store import read_outcomes, read_plan
 from tests.cli.command import assert_one_sentence, run_process, wait_until
-from tests.cli.sweeps import BROKEN_NET, SweepProgram, end_all, results, runs_of, scheduler_of, states_of
+from tests.cli.sweeps import (
+    BROKEN_NET,
+    SweepProgram,
+    end_all,
+    have_trained,
+    results,
+    runs_of,
+    scheduler_of,
+    states_of,
+)
 
 LONG = ("--epochs", 100_000, "--set", "eval_every=0", "--set", "checkpoint_every_epochs=20")
 
@@ -99,7 +109,7 @@ def test_runs_that_outlive_their_scheduler_are_followed_by_the_next_and_not_star
 def test_ctrl_c_saves_and_stops_and_resume_goes_on_from_the_checkpoints(sweep, checkpoints, folder):
     program = sweep(*LONG, "--set", "learning_rate=0.001,0.002", "--workers", 2, "--name", "mine")
     wait_until(lambda: "2 running" in program.text)
-    wait_until(lambda: all(run.summary.step > 0 for run in runs_of(checkpoints, "mine").values()))
+    wait_until(lambda: have_trained(checkpoints, "mine"))
     program.press("\x03")
     assert program.wait() == 130
     assert states_of(checkpoints, "mine") == {1: "stopped", 2: "stopped"}
@@ -117,17 +127,15 @@ def test_ctrl_c_saves_and_stops_and_resume_goes_on_from_the_checkpoints(sweep, c
 def test_a_run_killed_before_its_first_checkpoint_starts_again(sweep, checkpoints, folder):
     never = ("--set", "checkpoint_every_epochs=0", "--set", "checkpoint_every_minutes=0")
     program = sweep("--epochs", 100_000, "--set", "eval_every=0", *never, "--name", "mine")
-    wait_until(lambda: folder.exists() and states_of(checkpoints, "mine") == {1: "running"})
+    wait_until(lambda: have_trained(checkpoints, "mine"))
     run = runs_of(checkpoints, "mine")[1]
-    wait_until(lambda: any(isinstance(event, TrainingStarted) for event in read_events(run.folder)))
     os.kill(json.loads((run.folder / "lock").read_text())["pid"], signal.SIGKILL)
     assert program.wait() == 4
     assert "crashed, killed by SIGKILL" in program.text.replace("\r\n", "")
     resumed = sweep("--resume", "mine")
-    wait_until(lambda: states_of(checkpoints, "mine") == {1: "running"})
+    wait_until(lambda: states_of(checkpoints, "mine") == {1: "running"} and have_trained(checkpoints, "mine"))
     (again,) = runs_of(checkpoints, "mine").values()
-    assert again.folder != run.folder
-    assert not run.folder.exists()
+    assert again.began > run.began, "nothing of the first attempt is kept"
     resumed.press("\x03")
     resumed.wait()
 
@@ -176,12 +184,60 @@ def test_q_leaves_the_sweep_running_in_the_background(sweep, checkpoints, folder
     assert list(states_of(checkpoints, "mine").values()) == ["done"] * 4
 
 
-def test_a_sweep_survives_its_terminal(sweep, checkpoints, folder):
+@pytest.mark.parametrize("how", ["the terminal closes", "SIGHUP"])
+def test_a_sweep_survives_its_terminal(sweep, checkpoints, folder, how):
     program = sweep("--epochs", 30, "--seeds", "0-3", "--workers", 2, "--name", "mine")
     wait_until(lambda: "running" in program.text)
-    program.hang_up()
+    if how == "SIGHUP":
+        os.kill(scheduler_of(folder), signal.SIGHUP)
+    else:
+        program.hang_up()
     wait_until(lambda: "sweep mine: 4 done" in printed_in_the_background(folder))
     assert list(states_of(checkpoints, "mine").values()) == ["done"] * 4
+
+
+def test_a_sweep_in_the_background_is_shown_and_stopped(sweep, checkpoints, folder, cli):
+    program = sweep(*LONG, "--set", "val_size=6", "--seeds", "0-1", "--name", "mine", "--detach")
+    assert program.wait() == 0
+    wait_until(lambda: states_of(checkpoints, "mine") == {1: "running"})
+    shown = cli.run("sweep", "--show", "mine", "--json")
+    assert shown.returncode == 0
+    assert json.loads(shown.stdout)["states"] == {"running": 1, "waiting": 1}
+    running = cli.run("sweep", "--resume", "mine")
+    assert_one_sentence(running, 2, "already running in process", "cifar-tui sweep --show mine")
+    stopped = cli.run("sweep", "--stop", "mine")
+    assert (stopped.returncode, stopped.stdout) == (0, "")
+    wait_until(lambda: scheduler_of(folder) is None)
+    assert states_of(checkpoints, "mine") == {1: "stopped"}
+    assert_one_sentence(cli.run("sweep", "--stop", "mine"), 2, "sweep mine is not running")
+
+
+def test_the_live_table_is_no_higher_than_the_terminal(sweep):
+    rates = ",".join(f"0.{number:03}" for number in range(1, 41))
+    program = sweep(*LONG, "--set", f"learning_rate={rates}", "--set", "val_size=3", size=(60, 16))
+    wait_until(lambda: "1 running" in program.text and "q leave" in program.text.split("1 running")[-1])
+    screen = pyte.Screen(60, 16)
+    pyte.ByteStream(screen).feed(program.received)
+    lines = [line.rstrip() for line in screen.display]
+    assert lines[0] == "sweep sweep-1: 1 running, 39 waiting"
+    assert lines[2].startswith("   0.001   0/1")
+    assert lines[13] == "29 more · ★ best by validation accuracy"
+    assert lines[14].startswith("q leave it running")
+    program.press("\x03")
+    program.wait()
+
+
+def test_a_run_that_cannot_be_resumed_fails_with_the_reason(sweep, checkpoints):
+    program = sweep(*LONG, "--name", "mine")
+    wait_until(lambda: "1 running" in program.text)
+    wait_until(lambda: have_trained(checkpoints, "mine"))
+    program.press("\x03")
+    program.wait()
+    (runs_of(checkpoints, "mine")[1].folder / "last.pt").write_bytes(b"damaged")
+    resumed = sweep("--resume", "mine")
+    assert resumed.wait() == 4
+    assert "run mine-1 (seed 0): failed: " in resumed.text
+    assert "last.pt" in resumed.text
 
 
 def test_hopeless_runs_are_stopped_and_stay_so(sweep, checkpoints, folder):
@@ -238,6 +294,8 @@ def test_runs_are_programs_that_can_be_listed_and_have_what_they_need(tmp_path, 
         ("--json --detach", ["--json waits for the results"]),
         ("--resume mine", ["no sweep 'mine'", "there are none"]),
         ("--resume mine --set epochs=3", ["leave out epochs"]),
+        ("--resume mine --show mine", ["cannot be combined"]),
+        ("--stop mine", ["no sweep 'mine'"]),
         ("--resume mine --stop-hopeless", ["leave out stop hopeless"]),
         ("--set optimizer=sgd,adam", ["did you mean 'adamw'"]),
         ("--set precision=fp32,fp16 --set model=net", ["fp16"]),
@@ -245,10 +303,7 @@ def test_runs_are_programs_that_can_be_listed_and_have_what_they_need(tmp_path, 
     ],
 )
 def test_what_makes_no_sweep_is_one_sentence_and_leaves_nothing_behind(cli, checkpoints, arguments, words):
-    result = (
-        cli.run("sweep", "--device", "cpu", *arguments.split())
-        if "--resume" not in arguments
-        else cli.run("sweep", *arguments.split())
-    )
+    device = [] if "mine" in arguments else ["--device", "cpu"]
+    result = cli.run("sweep", *device, *arguments.split())
     assert_one_sentence(result, 2, *words)
     assert not (checkpoints / "sweeps").exists()

@@ -12,7 +12,7 @@ import pytest
 from cifar_tui.runs.sweep.ray_workers import ray_address
 from cifar_tui.runs.sweep.store import read_outcomes
 from tests.cli.command import COMMAND, assert_one_sentence, run_process, wait_until
-from tests.cli.sweeps import BROKEN_NET, end_all, runs_of, scheduler_of, states_of
+from tests.cli.sweeps import BROKEN_NET, end_all, have_trained, runs_of, scheduler_of, states_of
 
 HAS_RAY = importlib.util.find_spec("ray") is not None
 needs_ray = pytest.mark.skipif(not HAS_RAY, reason="Ray is not installed")
@@ -70,7 +70,7 @@ def test_a_run_on_ray_saves_and_ends_on_a_stop(tmp_path, image_folder, checkpoin
     command = [*COMMAND, "sweep", *arguments, "--set", "eval_every=0", "--name", "mine", "--ray", "local"]
     with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL) as program:
         wait_until(lambda: checkpoints.exists() and states_of(checkpoints, "mine") == {1: "running"}, 120)
-        wait_until(lambda: runs_of(checkpoints, "mine")[1].summary.step > 0)
+        wait_until(lambda: have_trained(checkpoints, "mine"))
         program.send_signal(signal.SIGTERM)
         assert program.wait(120) == 128 + signal.SIGTERM
     assert states_of(checkpoints, "mine") == {1: "stopped"}

@@ -37,6 +37,7 @@ def make_parts(split, *, classes=10, device="cpu", **settings):
         train=ImageSplit(images=split.images.to(device), targets=split.targets.to(device)),
         average=None,
         precision="fp32",
+        num_classes=classes,
         class_weights=None,
         log=print,
     )

@@ -98,6 +98,11 @@ def test_every_setting_is_followed_and_saved_weights_are_evaluated_again_the_sam
         "translate": 2,
         "flip": "random",
         "cutout": 4,
+        "random_resized_crop": 0.5,
+        "color_jitter": 0.2,
+        "rand_augment": 3,
+        "mixup": 0.2,
+        "cutmix": 0.5,
         "image_size": 40,
         "normalization": "dataset",
         "low_res_fraction": 0.5,
@@ -115,7 +120,7 @@ def test_every_setting_is_followed_and_saved_weights_are_evaluated_again_the_sam
         "accumulate": 2,
         "rank_timeout": 5.0,
     }
-    followed_elsewhere = {"preset", "compile", "backend", "pretrained", "sync_batchnorm"}
+    followed_elsewhere = {"preset", "compile", "backend", "pretrained", "sync_batchnorm", "optimizer_options"}
     assert recipe.keys() | {"data", "data_dir", "device"} == SETTINGS.keys() - followed_elsewhere
     run = Run(tmp_path, data=image_folder, **recipe)
     run.train()
@@ -222,6 +227,13 @@ def test_data_that_is_not_there_leaves_nothing(tmp_path):
     assert not run.folder.exists()
 
 
+def test_an_option_that_torch_refuses_leaves_nothing(tmp_path, image_folder):
+    run = Run(tmp_path, data=image_folder, optimizer="torch:Adam", optimizer_options="beta=1")
+    with pytest.raises(ConfigError, match="did you mean 'betas'"):
+        run.train()
+    assert not run.folder.exists()
+
+
 def test_files_that_are_no_images_are_named_in_an_alert(tmp_path, image_folder):
     (image_folder / "train" / "red" / "notes.txt").write_text("not a picture")
     run = Run(tmp_path, data=image_folder, epochs=1)
@@ -274,7 +286,9 @@ def test_outputs_that_are_not_finite_on_the_way_are_an_alert_and_no_accuracy(
     run = Run(tmp_path, data=image_folder, model="airbench-tiny", on_event=spoil, **settings)
     run.nets = []
     build = run.session._build
-    run.session._build = lambda *args: run.nets.append((setup := build(*args)).net) or setup
+    run.session._build = lambda *args, **options: (
+        run.nets.append((setup := build(*args, **options)).net) or setup
+    )
     assert run.train().completed
     assert [alert.text for alert in run.of(Alert)] == [said]
     assert [event.final for event in run.of(Evaluated)] == [True]

@@ -1,7 +1,9 @@
 """Whole runs on images of 48x48 pixels: the bits of a plain loop, resumed, evaluated, predicted with."""
 
 import itertools
+import os
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,9 +12,11 @@ from torch import nn, optim
 from torch.utils.data import DataLoader, TensorDataset
 from torchvision import transforms
 
+from cifar_tui.engine.checkpoint.trained_on import TrainedOn, trained_on_in
 from cifar_tui.engine.config.schema import TrainConfig
+from cifar_tui.engine.data.normalization import IMAGENET, TUTORIAL
 from cifar_tui.engine.device.select import intra_op_threads, training_threads
-from cifar_tui.engine.errors import ConfigError
+from cifar_tui.engine.errors import ConfigError, DataUnavailableError
 from cifar_tui.engine.evaluation.predict import FilePredictor, load_classifier
 from cifar_tui.engine.evaluation.training_index import index_training_images
 from cifar_tui.engine.events import Alert, Evaluated, LossPoint, Message
@@ -151,6 +155,43 @@ def test_an_evaluation_sees_images_as_the_training_did(tmp_path, photos, start, 
         assert said == []
 
 
+def test_a_checkpoint_of_before_there_was_a_choice_has_inputs_from_minus_1_to_1(start):
+    run = start()
+    run.train()
+    state = torch.load(run.folder / "last.pt", weights_only=True)
+    del state["normalization"]
+    assert trained_on_in(state).normalization == TUTORIAL
+    again = start("again", epochs=4, normalization="imagenet")
+    again.folder = run.folder
+    again.train(resume_from=state)
+    assert again.session.dataset.train.normalization == TUTORIAL
+
+
+def test_a_run_whose_images_cannot_be_read_any_more_is_saved_and_resumed_as_if_nothing_had_happened(start):
+    whole = start("whole")
+    whole.train()
+
+    def shorten(run, event):
+        if isinstance(event, LossPoint) and event.step == 4:
+            os.truncate(run.session.dataset.train.images.file.path, 0)
+
+    run = start("run", on_event=shorten)
+    with pytest.raises(DataUnavailableError) as raised:
+        run.train()
+    step = run.of(LossPoint)[-1].step
+    assert str(raised.value).startswith(f"saved at step {step}; cannot read the decoded images in '")
+    rest = start("run")
+    rest.train(resume_from=torch.load(run.folder / "last.pt", weights_only=True))
+    assert losses(run, rest) == losses(whole)
+
+
+@pytest.mark.parametrize("size", [None, 0, 64.0, True, 10_000])
+def test_a_size_that_no_run_has_is_not_known(size):
+    state = {"config": {"image_size": size}, "scales": {}, "normalization": {"mean": 1}}
+    assert trained_on_in(state) == TrainedOn(scales={})
+    assert trained_on_in({"config": {}}).image_size == 32, "of before there was a choice"
+
+
 def classified(classifier, paths):
     predictor = FilePredictor(
         classifier, TrainConfig(device="cpu"), top=1, say=print, report=print, cancelled=lambda: False
@@ -177,16 +218,17 @@ def test_plain_weights_are_taken_with_the_size_and_the_normalization_of_the_sett
     again = start("again", normalization="imagenet")
     report = again.session.evaluate_file(weights)
     assert (report.correct, report.loss) == (final.correct, final.loss)
-    assert any("assuming" in alert.text and "mean 0.485" in alert.text for alert in again.of(Alert))
+    assumed = "assuming images of 48×48 pixels, and inputs less mean 0.485"
+    assert any(assumed in alert.text for alert in again.of(Alert))
     other = start("other")
     assert other.session.evaluate_file(weights).loss != final.loss
     assert any("inputs from -1 to 1" in alert.text for alert in other.of(Alert))
     settings = {"model": run.session.config.model, "image_size": SIZE}
     paths = [photos / file for file in run.session.dataset.test_files]
-    classifier = load_classifier(weights, normalization="imagenet", class_names="abc", **settings)
+    classifier = load_classifier(weights, normalization=IMAGENET, class_names="abc", **settings)
     assert torch.equal(classified(classifier, paths), run.session.report.predicted)
     with pytest.raises(ConfigError, match="does not say the mean and deviation of its training images"):
-        load_classifier(weights, normalization="dataset", class_names="abc", **settings)
+        load_classifier(weights, normalization=None, class_names="abc", **settings)
 
 
 def test_the_nearest_images_are_searched_at_this_size(start):
@@ -213,3 +255,36 @@ def test_the_nearest_images_are_searched_at_this_size(start):
     assert of_image[0].image.shape == (64, 64, 3)
     with pytest.raises(Exception, match="test images have changed"):
         index.nearest(shown, 3, place=4)
+
+
+def test_of_many_photos_few_are_in_memory_and_few_are_read_before_the_first_step(tmp_path, monkeypatch):
+    photos, size = write_photos(tmp_path / "many", train=160, test=40), 384
+    settings = {
+        "model": f"{write_net(tmp_path, SOURCE)}:make_net",
+        "image_size": size,
+        "epochs": 1,
+        "batch_size": 8,
+        "eval_every": 0,
+    }
+    Run(tmp_path, data=photos, **settings).train()
+    before, resident, read = [], [], [0]
+    preadv = os.preadv
+
+    def counted(descriptor, buffers, offset):
+        read[0] += sum(map(len, buffers))
+        return preadv(descriptor, buffers, offset)
+
+    def note(run, event):
+        resident.append(int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE"))
+        if isinstance(event, LossPoint) and not before:
+            before.append(read[0])
+
+    monkeypatch.setattr(os, "preadv", counted)
+    run = Run(tmp_path, data=photos, on_event=note, **settings | {"chart_every": 1})
+    run.folder = tmp_path / "again"
+    assert run.train().completed
+    pixels = (320 + 80) * 3 * size**2
+    # 64 samples, the batches that the net is tried on, and those of the first steps
+    assert before[0] < pixels // 3
+    assert read[0] > pixels, "all of them are trained and evaluated on"
+    assert max(resident) - resident[0] < pixels

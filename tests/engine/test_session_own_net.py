@@ -210,6 +210,18 @@ def test_a_net_that_fails_while_it_trains_is_a_sentence_with_its_line(tmp_path, 
         run.train()
 
 
+@pytest.mark.parametrize("when", ["self.training", "not self.training"])
+def test_a_net_that_returns_a_tuple_only_later_is_a_sentence_with_its_line(tmp_path, start, when):
+    later = f"return (x, x) if {when} and self.fc3.bias.abs().max() > 0.2 else self.fc3(x) * 100"
+    path = write_net(tmp_path, TUTORIAL.replace("return self.fc3(x)", later))
+    run = start("a", f"{path}:Net", learning_rate=0.1)
+    with pytest.raises(
+        RunFailedError,
+        match=rf"'{path}', line \d+: the net returns a value of type tuple, not logits; correct",
+    ):
+        run.train()
+
+
 def test_a_net_that_is_made_in_evaluation_mode_trains_like_any_other(tmp_path, start):
     plain = start("a", f"{write_net(tmp_path, RANDOM)}:Net")
     source = RANDOM.replace("def forward", "    self.eval()\n\n        def forward")

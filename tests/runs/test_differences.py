@@ -1,9 +1,11 @@
 """How far a run is from a baseline: at the same epoch, class by class, and image by image."""
 
 import os
+from pathlib import Path
 
 import pytest
 
+from cifar_tui.engine.config.schema import TrainConfig
 from cifar_tui.engine.events import ClassAccuracy, Evaluated
 from cifar_tui.engine.layout import SAMPLES_FILE
 from cifar_tui.runs.curves import Curves
@@ -17,6 +19,8 @@ from cifar_tui.runs.differences import (
     recent_mean,
     why_not_compared,
 )
+from cifar_tui.runs.disk.samples import write_test_files
+from cifar_tui.runs.disk.store import write_config
 from cifar_tui.runs.evaluated import read_results
 from tests.runs.made_evaluations import evaluate
 
@@ -181,3 +185,22 @@ def test_a_run_without_predictions_is_named(tmp_path):
     one = results(tmp_path / "one", [0, 1, 2], [0, 1, 2])
     assert why(one, None).startswith("other has no stored predictions")
     assert why(None, one).startswith("one has no stored predictions")
+
+
+@pytest.mark.parametrize(
+    ("files", "different"),
+    [
+        (("a.png", "b.png", "c.png"), ""),
+        (("a.png", "b.png", "d.png"), "test images of 64×64 and 96×96 pixels, not known to be the same"),
+        ((), "test images of 64×64 and 96×96 pixels, not known to be the same"),
+    ],
+)
+def test_runs_on_the_same_files_at_different_sizes_are_compared(tmp_path, files, different):
+    found = []
+    for size, names in ((64, files and ("a.png", "b.png", "c.png")), (96, files)):
+        folder = tmp_path / str(size)
+        folder.mkdir()
+        write_config(folder, TrainConfig(model="resnet18", image_size=size))
+        write_test_files(folder, Path("/photos") if names else None, names)
+        found.append(results(folder, [0, 1, 2], [0, 1, 2], pixels=size))
+    assert other_images(*found) == different

@@ -190,6 +190,14 @@ def test_a_setting_that_a_run_does_not_have_is_a_difference(make_run):
     assert compare_runs([first]).settings == {name: (value,) for name, value in first.config.items()}
 
 
+def test_a_run_from_before_a_setting_was_trained_with_its_default(make_run):
+    first, second = (list_run(make_run(name, over())) for name in "ab")
+    del first.config["image_size"], first.config["mixup"]
+    second.config["mixup"] = 0.2
+    assert compare_runs([first, second]).settings == {"mixup": (0.0, 0.2)}
+    assert compare_runs([second, first]).settings == {"mixup": (0.2, 0.0)}
+
+
 def test_a_run_that_is_deleted_is_gone_and_nothing_else(make_run, tmp_path):
     folder, other = make_run("a", over()), make_run("b", over())
     delete_run(folder)

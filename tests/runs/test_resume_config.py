@@ -40,6 +40,8 @@ CHANGEABLE = {
     "checkpoint_every_minutes": 0.5,
 }
 OTHERS = {
+    "image_size": 64,
+    "normalization": "imagenet",
     "weights": "start.pth",
     "freeze": "backbone",
     "freeze_epochs": 2,
@@ -63,6 +65,11 @@ OTHERS = {
     "flip": "random",
     "cutout": 8,
     "low_res_fraction": 0.5,
+    "random_resized_crop": 0.25,
+    "rand_augment": 9,
+    "color_jitter": 0.4,
+    "mixup": 0.2,
+    "cutmix": 1.0,
     "precision": "bf16",
     "channels_last": True,
     "compile": "yes",
@@ -186,8 +193,16 @@ def test_a_run_is_not_resumed_with_fewer_epochs_than_it_has_trained(folder):
     assert "already in epoch 3; set epochs to at least 3" in refusal(folder, OWN.replace(epochs=2))
 
 
+def test_images_of_another_size_are_refused(folder):
+    own = OWN.replace(model="resnet18", image_size=64)
+    write_config(folder, own)
+    refused = refusal(folder, own.replace(image_size=96))
+    assert refused.endswith("cannot be resumed with image_size 96: it was trained with 64")
+
+
 def test_every_setting_either_may_change_or_is_refused():
-    assert CHANGEABLE.keys() | OTHERS.keys() | {"preset", "model", "pretrained"} == SETTINGS.keys()
+    apart = {"preset", "model", "pretrained", "image_size", "optimizer_options"}
+    assert CHANGEABLE.keys() | OTHERS.keys() | apart == SETTINGS.keys()
     assert CHANGEABLE.keys() == {name for name, field in SETTINGS.items() if field.metadata["resumable"]}
 
 

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from cifar_tui.app.charts.canvas import Numbers
     from cifar_tui.app.charts.frame import Points
 
+_TRAINED = ("training", "train", "")
 SMOOTHING_LEVELS = (0.0, 0.02, 0.05, 0.2)
 """Widths of the mean's window that a key cycles through, in shares of the points shown; 0 draws no mean."""
 
@@ -74,7 +75,7 @@ def accuracy_chart(curves: Curves, options: ChartOptions) -> Drawing:
     legend = [
         LegendEntry(curve, names, f"{curve.points[1][-1]:.1f} %")
         for curve, names in (
-            (trained[-1], ("training", "train", "")),
+            (trained[-1], ("training, mixed images", "train, mixed", "mixed") if curves.mixed else _TRAINED),
             (marks, ("test", "test", "")),
             (so_far, ("test so far", "so far")),
         )

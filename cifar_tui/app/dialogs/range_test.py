@@ -1,6 +1,6 @@
 """The learning-rate range test: its curve while it runs, and the suggestion to take."""
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -18,6 +18,9 @@ from cifar_tui.engine.text import escaped
 from cifar_tui.runs.control.protocol import Request
 from cifar_tui.runs.format import loss_figure, rate_figure
 from cifar_tui.runs.range_test import LiveRangeTest
+
+if TYPE_CHECKING:
+    from cifar_tui.engine.events import Alert
 
 _POLL_SECONDS = 0.2
 _INTERRUPTED = 130
@@ -57,6 +60,7 @@ class RangeTestDialog(Dialog[LrSuggestion]):
         self._test = test
         self._leaving = False
         self._shown: object = None
+        self._alert: Alert | None = None
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog") as dialog:
@@ -101,10 +105,18 @@ class RangeTestDialog(Dialog[LrSuggestion]):
         state = (live, self._leaving, self._test.snapshot().version)
         if state != self._shown:
             self._shown = state
+            self._show_alert()
             suggestion = None if live else self._test.suggestion
             self.query_one(LrCurve).redraw()
             self.query_one("#lr-status", Static).update(self._status(suggestion))
             self.query_one("#lr-keys", Static).update(self._keys(suggestion, live=live))
+
+    def _show_alert(self) -> None:
+        """Say once what is left out of the images, as a run does."""
+        alert = self._test.snapshot().alert
+        if alert is not None and alert is not self._alert:
+            self._alert = alert
+            self.notify(escaped(alert.text), severity="warning", timeout=15, markup=False)
 
     def _status(self, suggestion: LrSuggestion | str | None) -> Content:
         snapshot, points = self._test.snapshot(), self._test.points()

@@ -34,16 +34,23 @@ class DeleteDialog(Question):
 
 
 class StopDialog(Question):
-    """Asks whether to stop the live runs `names`: "stop" or "keep"."""
+    """Asks whether to stop the live runs `names`, or one `sweep`: "stop" or "keep"."""
 
-    def __init__(self, names: Sequence[str]) -> None:
+    def __init__(self, names: Sequence[str], *, sweep: bool = False) -> None:
         answers = (
             Answer(id="stop", keys="s,y", label="s save and stop"),
             Answer(id="keep", keys="escape,n,q", label="esc keep running", harmless=True),
         )
         what = "It is saved first and can" if len(names) == 1 else "They are saved first and can"
         text = f"Stop {_runs(names)}? {what} be resumed later.{_list(names)}"
-        super().__init__("Stop run" if len(names) == 1 else f"Stop {len(names)} runs", text, answers)
+        title = "Stop run" if len(names) == 1 else f"Stop {len(names)} runs"
+        if sweep:
+            title = "Stop sweep"
+            text = (
+                f"Stop {names[0]}? Its runs are saved first, and no others are started. Continue it later "
+                "with cifar-tui sweep --resume."
+            )
+        super().__init__(title, text, answers)
 
 
 class EpochsDialog(Question):

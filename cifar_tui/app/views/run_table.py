@@ -1,6 +1,6 @@
 """The table of runs and the field of its filter."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import ClassVar
 
 from rich.text import Text
@@ -11,7 +11,8 @@ from textual.widgets import DataTable
 
 from cifar_tui.app.widgets.text_input import TextInput
 from cifar_tui.runs.listing import ListedRun
-from cifar_tui.runs.table import Column, RunsTable
+from cifar_tui.runs.sweep.tree import TreeRow
+from cifar_tui.runs.table import Column
 
 MARK = "●"
 
@@ -27,10 +28,12 @@ _STYLES = {
 
 
 class RunTable(DataTable[Content]):
-    """A table of runs that also moves by j and k."""
+    """A table of runs, and of their sweeps, that also moves by j and k."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "select_cursor", "Open", key_display="enter", tooltip="Open the run"),
+        Binding(
+            "enter", "select_cursor", "Open", key_display="enter", tooltip="Open the run, or fold the sweep"
+        ),
         Binding("y", "app.copy_value", "Copy path", show=False, tooltip="Copy the path of the run's folder"),
         Binding("j", "cursor_down", "Down", show=False),
         Binding("k", "cursor_up", "Up", show=False),
@@ -40,13 +43,18 @@ class RunTable(DataTable[Content]):
 
     def __init__(self) -> None:
         super().__init__(id="runs-table", cursor_type="row", cursor_foreground_priority="renderable")
-        self._table: RunsTable | None = None
+        self._columns: tuple[Column, ...] = ()
+        self._rows: tuple[TreeRow, ...] = ()
+
+    @property
+    def current_row(self) -> TreeRow | None:
+        """The row under the cursor; None without any."""
+        return self._rows[self.cursor_row] if 0 <= self.cursor_row < len(self._rows) else None
 
     @property
     def current(self) -> ListedRun | None:
-        """The run under the cursor; None without runs."""
-        runs = self._table.runs if self._table is not None else ()
-        return runs[self.cursor_row] if 0 <= self.cursor_row < len(runs) else None
+        """The run under the cursor; None on a sweep, and without runs."""
+        return self.current_row.run if self.current_row is not None else None
 
     def value_to_copy(self) -> str:
         """Return the folder of the run under the cursor."""
@@ -56,32 +64,29 @@ class RunTable(DataTable[Content]):
         del parameters
         return action != "select_cursor" or self.row_count > 0
 
-    def show(self, table: RunsTable, marked: Collection[str]) -> None:
-        """Show `table`, with the cursor on the same run as before; `marked` are IDs of runs."""
-        before, current, cursor = self._table, self.current, self.cursor_row
-        names = [run.name for run in table.runs]
-        rows = [
-            _row(run, texts, table.columns, marked=run.name in marked)
-            for run, texts in zip(table.runs, table.rows, strict=True)
-        ]
-        self._table = table
-        if before is not None and (before.columns, [run.name for run in before.runs]) == (
-            table.columns,
-            names,
-        ):
+    def show(self, columns: tuple[Column, ...], tree: Sequence[TreeRow], marked: Collection[str]) -> None:
+        """Show the rows of `tree`, with the cursor on the same one as before; `marked` are IDs of runs."""
+        before, current, cursor = (self._columns, self._keys()), self.current_row, self.cursor_row
+        rows = [_row(row, columns, marked) for row in tree]
+        self._columns, self._rows = columns, tuple(tree)
+        keys = self._keys()
+        if before == (columns, keys):
             self._update(rows)
             return
         scrolled = self.scroll_y
         self.clear(columns=True)
         self.add_column("", width=1)
-        for column in table.columns:
+        for column in columns:
             self.add_column(Text(_aligned(column.heading, column)), width=column.width)
         for row in rows:
             self.add_row(*row)
         self.scroll_to(y=scrolled, animate=False)
-        if current is not None and current.name in names:
-            cursor = names.index(current.name)
-        self.move_cursor(row=max(0, min(cursor, len(names) - 1)), animate=False)
+        if current is not None and current.key in keys:
+            cursor = keys.index(current.key)
+        self.move_cursor(row=max(0, min(cursor, len(keys) - 1)), animate=False)
+
+    def _keys(self) -> list[str]:
+        return [row.key for row in self._rows]
 
     def _update(self, rows: list[list[Content]]) -> None:
         for number, row in enumerate(rows):
@@ -100,15 +105,16 @@ class FilterInput(TextInput):
     ]
 
 
-def _row(
-    run: ListedRun, texts: tuple[str, ...], columns: tuple[Column, ...], *, marked: bool
-) -> list[Content]:
-    styles = {"state": _STYLES[run.state], "run": "bold" if marked else ""}
+def _row(row: TreeRow, columns: tuple[Column, ...], marked: Collection[str]) -> list[Content]:
+    is_marked = bool(row.runs) and all(run.name in marked for run in row.runs)
+    styles = {"run": "bold" if is_marked or row.sweep is not None else ""}
+    if row.run is not None:
+        styles["state"] = _STYLES[row.run.state]
     cells = (
-        Content.styled(_aligned(text, column), styles.get(column.key, ""))
-        for text, column in zip(texts, columns, strict=True)
+        Content.styled(_aligned(row.texts.get(column.key, ""), column), styles.get(column.key, ""))
+        for column in columns
     )
-    return [Content.styled(MARK if marked else " ", "bold $text-accent"), *cells]
+    return [Content.styled(MARK if is_marked else " ", "bold $text-accent"), *cells]
 
 
 def _aligned(text: str, column: Column) -> str:

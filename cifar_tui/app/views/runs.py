@@ -18,26 +18,20 @@ from cifar_tui.app.dialogs.keys import KeysScreen
 from cifar_tui.app.dialogs.run_questions import DeleteDialog, EpochsDialog, RenameDialog, StopDialog
 from cifar_tui.app.linked import LinkedScreen
 from cifar_tui.app.views.compare import CompareScreen
+from cifar_tui.app.views.run_list import RunList, list_all, problem_of
 from cifar_tui.app.views.run_table import MARK, FilterInput, RunTable
 from cifar_tui.app.widgets.footer import Footer
 from cifar_tui.app.widgets.line import Line
-from cifar_tui.engine.errors import UserError
-from cifar_tui.engine.text import cell_width, cut_path, escaped
 from cifar_tui.runs.comparison import run_label
 from cifar_tui.runs.control.client import send_request
 from cifar_tui.runs.control.protocol import Request
 from cifar_tui.runs.disk.store import check_name, write_name
-from cifar_tui.runs.listing import LIVE, ListedRun, delete_run, list_runs
+from cifar_tui.runs.listing import LIVE, ListedRun, delete_run
 from cifar_tui.runs.resume_config import own_epochs, why_not_resumable
-from cifar_tui.runs.table import (
-    GAP,
-    Order,
-    RunsTable,
-    build_table,
-    details_text,
-    filter_problem,
-    heading_of,
-)
+from cifar_tui.runs.sweep.scheduler import stop_sweep
+from cifar_tui.runs.sweep.store import delete_sweep
+from cifar_tui.runs.sweep.tree import ListedSweep, arrange, heading_rows
+from cifar_tui.runs.table import GAP, Order, RunsTable, build_table, details_text
 
 REFRESH_SECONDS = 2.0
 """How often the list is refreshed."""
@@ -51,6 +45,8 @@ _HELP = (
     "state=stopped. Separate terms by spaces; all must match.\n\n"
     "Columns show the settings in which the runs differ. A click on a heading sorts by it. "
     "v compares the marked runs. x applies to them if the cursor is on one of them, else to the run under it."
+    "\n\nThe runs of a sweep are together, in groups over seeds; enter folds and unfolds them. "
+    "★ is the best by validation accuracy (val)."
 )
 
 
@@ -64,7 +60,7 @@ class RunChoice:
 
 
 class RunsScreen(LinkedScreen[RunChoice | None], ModalScreen[RunChoice | None]):
-    """Lists all runs, the newest first; dismissed with a `RunChoice`, or None.
+    """Lists all runs, the newest first, those of a sweep together; dismissed with a `RunChoice`, or None.
 
     Args:
         checkpoints: the folder that holds the runs.
@@ -109,9 +105,9 @@ class RunsScreen(LinkedScreen[RunChoice | None], ModalScreen[RunChoice | None]):
         self._checkpoints = checkpoints
         self._form_epochs = form_epochs
         self._why_busy = why_busy
-        self._runs: list[ListedRun] | None = None  # None while they are being listed
-        self._problem = ""
+        self._found = RunList()
         self._listing = False
+        self._unusual: set[str] = set()  # see `arrange`
         self._marked: set[str] = set()
         self._order = Order()
         self._table = RunsTable(columns=(), runs=(), rows=(), differing=())
@@ -148,7 +144,7 @@ class RunsScreen(LinkedScreen[RunChoice | None], ModalScreen[RunChoice | None]):
             case "stop":
                 return self._targets_are_live()
             case "delete":
-                return bool(self._table.runs) and not self._targets_are_live()
+                return bool(self._targets()) and not self._targets_are_live()
             case "compare":
                 return bool(self._marked)
             case "try_resume" | "try_compare" | "mark" | "mark_all" | "rename" | "sort" | "reverse":
@@ -157,9 +153,12 @@ class RunsScreen(LinkedScreen[RunChoice | None], ModalScreen[RunChoice | None]):
                 return True
 
     def on_data_table_row_selected(self) -> None:
-        run = self._current()
-        if run is not None:
-            self.dismiss(RunChoice(action="open", folder=run.folder))
+        row = self.query_one(RunTable).current_row
+        if row is not None and row.run is not None:
+            self.dismiss(RunChoice(action="open", folder=row.run.folder))
+        elif row is not None:
+            self._unusual ^= {row.key}
+            self._draw()
 
     def on_data_table_row_highlighted(self) -> None:
         self._draw_details()
@@ -198,14 +197,16 @@ class RunsScreen(LinkedScreen[RunChoice | None], ModalScreen[RunChoice | None]):
             self.dismiss(RunChoice(action="resume", folder=folder, epochs=answers[answer]))
 
     def action_mark(self) -> None:
-        run = self._current()
-        if run is not None:
-            self._marked ^= {run.name}
-            self._draw()
+        row = self.query_one(RunTable).current_row
+        if row is not None:
+            self._mark({run.name for run in row.runs})
 
     def action_mark_all(self) -> None:
-        shown = {run.name for run in self._table.runs}
-        self._marked = self._marked - shown if shown <= self._marked else self._marked | shown
+        self._mark({run.name for run in self._table.runs})
+
+    def _mark(self, names: set[str]) -> None:
+        """Mark the runs with these IDs, or unmark them if all of them are marked."""
+        self._marked = self._marked - names if names <= self._marked else self._marked | names
         self._draw()
 
     def action_try_compare(self) -> None:
@@ -258,25 +259,33 @@ class RunsScreen(LinkedScreen[RunChoice | None], ModalScreen[RunChoice | None]):
         self.app.push_screen(dialog, on_answer)
 
     def action_stop(self) -> None:
-        runs = self._targets()
+        runs, sweep = self._targets(), self._current_sweep()
+        labels = [run_label(run) for run in runs] if sweep is None else [sweep.label]
 
         def on_answer(answer: str | None) -> None:
-            if answer == "stop":
+            if answer != "stop":
+                return
+            if sweep is not None:
+                self._work("stop", partial(stop_sweep, sweep.folder))
+            else:
                 for run in runs:
                     self._work("stop", partial(send_request, run.folder, Request.STOP))
-                self.notify(f"Stopping {', '.join(map(run_label, runs))}…")
+            self.notify(f"Stopping {', '.join(labels)}…")
 
-        self.app.push_screen(StopDialog([run_label(run) for run in runs]), on_answer)
+        self.app.push_screen(StopDialog(labels, sweep=sweep is not None), on_answer)
 
     def action_delete(self) -> None:
         targets = self._targets()
         ended = [run for run in targets if run.state not in LIVE]
         live = [run_label(run) for run in targets if run.state in LIVE]
+        sweep = self._current_sweep()
 
         def on_answer(answer: str | None) -> None:
             if answer == "delete":
                 for run in ended:
                     self._work("delete", partial(delete_run, run.folder))
+                if sweep is not None and len(ended) == len(sweep.runs):
+                    self._work("delete", partial(delete_sweep, sweep.folder))
 
         self.app.push_screen(DeleteDialog([run_label(run) for run in ended], live), on_answer)
 
@@ -289,10 +298,10 @@ class RunsScreen(LinkedScreen[RunChoice | None], ModalScreen[RunChoice | None]):
         """List the runs, one listing at a time, unless a comparison covers them."""
         if not (self._listing or isinstance(self.app.screen, CompareScreen)):
             self._listing = True
-            self.run_worker(partial(_list, self._checkpoints), name="list", thread=True)
+            self.run_worker(partial(list_all, self._checkpoints), name="list", thread=True)
 
     def _work(self, name: str, work: Callable[[], None]) -> None:
-        self.run_worker(partial(_problem_of, work), name=name, thread=True)
+        self.run_worker(partial(problem_of, work), name=name, thread=True)
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
         if event.state in _AT_WORK:
@@ -301,7 +310,7 @@ class RunsScreen(LinkedScreen[RunChoice | None], ModalScreen[RunChoice | None]):
         if event.worker.name == "list":
             self._listing = False
             if succeeded:
-                self._runs, self._problem = event.worker.result or ([], "")
+                self._found = event.worker.result or RunList(runs=[])
                 self._draw()
         elif succeeded:
             if event.worker.result:
@@ -324,76 +333,53 @@ class RunsScreen(LinkedScreen[RunChoice | None], ModalScreen[RunChoice | None]):
         return self.query_one(RunTable).current
 
     def _targets(self) -> list[ListedRun]:
-        """Return the marked runs if the cursor is on one of them, else the run under the cursor."""
-        current = self._current()
-        if current is None:
-            return []
-        return self._marked_runs() if current.name in self._marked else [current]
+        """Return the marked runs if the cursor is on some of them, else those under the cursor."""
+        row = self.query_one(RunTable).current_row
+        own = [] if row is None else list(row.runs)
+        return self._marked_runs() if own and self._marked.issuperset(run.name for run in own) else own
+
+    def _current_sweep(self) -> ListedSweep | None:
+        row = self.query_one(RunTable).current_row
+        return row.sweep if row is not None else None
 
     def _marked_runs(self) -> list[ListedRun]:
         return [run for run in self._table.runs if run.name in self._marked]
 
     def _targets_are_live(self) -> bool:
+        if (sweep := self._current_sweep()) is not None:
+            return sweep.live
         states = [run.state for run in self._targets()]
         return bool(states) and all(state in LIVE for state in states)
 
     def _draw(self) -> None:
         """Show the known runs and keep the cursor on its run."""
-        runs, table = self._runs or [], self.query_one(RunTable)
+        runs, sweeps, table = self._found.runs or [], self._found.sweeps, self.query_one(RunTable)
         self._marked &= {run.name for run in runs}
         room = self.size.width - _MARGIN
-        self._table = build_table(runs, needle=self._needle, order=self._order, width=room)
+        self._table = build_table(
+            runs, needle=self._needle, order=self._order, width=room, headings=heading_rows(sweeps)
+        )
         self._draw_title()
-        table.show(self._table, self._marked)
+        tree = arrange(self._table, sweeps, self._unusual)
+        table.show(self._table.columns, tree, self._marked)
         self._draw_details()
         self.refresh_bindings()
 
     def _draw_title(self) -> None:
-        title = [("Runs", "bold")]
-        if self._runs is not None:
-            count = f"{len(self._runs):,}"
-            title.append((f" · {len(self._table.runs):,} of {count}" if self._needle else f" · {count}", ""))
-        if self._order != Order():
-            title.append((f" · by {heading_of(self._order.column)} {self._order.arrow}", ""))
-        room = self.size.width - 2 - sum(cell_width(text) for text, _ in title) - len(" · in ")
-        title.append((f" · in {cut_path(str(self._checkpoints), max(1, room))}", ""))
+        shown = len(self._table.runs) if self._needle else None
+        title = self._found.title(self._checkpoints, self._order, shown=shown, width=self.size.width)
         self.query_one("#runs-title", Line).show(Content.assemble(*title))
         words, table = self.query_one("#no-runs", Static), self.query_one(RunTable)
-        words.update(self._why_empty())
+        words.update(self._found.why_empty(self._checkpoints, self._needle))
         words.display, table.display = not self._table.runs, bool(self._table.runs)
         if self.focused is None:
             self.set_focus(table)
 
     def _draw_details(self) -> None:
         """Say in one line how many runs are marked, and what the columns have no room for."""
-        run = self._current()
-        text = f"{run_label(run)} · {details_text(run, self._table)}" if run is not None else ""
+        row = self.query_one(RunTable).current_row
+        text = row.details if row is not None else ""
+        if row is not None and row.run is not None:
+            text = f"{run_label(row.run)} · {details_text(row.run, self._table)}"
         marks = (f"{MARK} {len(self._marked):,} marked", "bold"), " · space unmarks · a marks all or none · "
         self.query_one("#runs-details", Line).show(Content.assemble(*(marks if self._marked else ()), text))
-
-    def _why_empty(self) -> str:
-        if self._problem:
-            return self._problem
-        if self._runs is None:
-            return "Listing runs…"
-        if self._runs:
-            reason = filter_problem(self._runs, self._needle) or f'No runs match "{self._needle}"'
-            return f"{reason}\nesc to show all"
-        return f"No runs in {escaped(str(self._checkpoints))} yet\nPress esc to go back, then t to train"
-
-
-def _list(checkpoints: Path) -> tuple[list[ListedRun], str]:
-    """Return the runs, and the error if the folder cannot be read."""
-    try:
-        return list_runs(checkpoints), ""
-    except UserError as error:
-        return [], str(error)
-
-
-def _problem_of(work: Callable[[], None]) -> str:
-    """Do `work` and return the error, or ""."""
-    try:
-        work()
-    except UserError as error:
-        return str(error)
-    return ""

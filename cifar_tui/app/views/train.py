@@ -1,6 +1,7 @@
 """The Train view: all panes side by side where they fit, else one at a time."""
 
 from bisect import bisect_left, bisect_right
+from dataclasses import replace
 from functools import partial
 
 from textual.app import ComposeResult
@@ -166,7 +167,8 @@ class Dashboard(PanedScreen[None]):
         if version == self._shown_curves_version:
             return False
         self._shown_curves_version = version
-        self.training.show_curves(run.curves())
+        mixed = bool(run.config.mixup or run.config.cutmix)
+        self.training.show_curves(replace(run.curves(), mixed=mixed))
         return True
 
     def _show_log(self, run: RunSource, retracted: int) -> None:

@@ -55,9 +55,11 @@ def match_weights(
         ConfigError: the classes differ.
     """
     names = class_names_of(weights)
+    images = assumed_images(weights, dataset.train.image_size, dataset.train.normalization)
     if names is not None:
         owner = f"'{weights.path.name}'"
-        return match_dataset(dataset, names, owner=owner, complete=False, assume_order=assume_order)
+        matched, said = match_dataset(dataset, names, owner=owner, complete=False, assume_order=assume_order)
+        return matched, [*said, *images]
     ours = dataset.class_names
     if len(ours) != weights.num_classes:
         raise ConfigError(
@@ -68,9 +70,15 @@ def match_weights(
     official = align_classes(CLASS_NAMES, ours)
     if official is not None and not official.absent and official.positions != tuple(range(len(ours))):
         order += f", which is not that of CIFAR-10 ({listed(CLASS_NAMES)})"
-    return dataset, [
-        f"'{weights.path}' names no classes: assuming {order}, and {dataset.train.normalization.words}"
-    ]
+    return dataset, [f"'{weights.path}' names no classes: assuming {order}", *images]
+
+
+def assumed_images(weights: RecognizedWeights, image_size: int, normalization: Normalization) -> list[str]:
+    """Say what of the training images of `weights` is assumed, unless they or the settings of a run tell."""
+    if weights.trained_on is not None or (weights.path.parent / CONFIG_FILE).is_file():
+        return []
+    images = f"images of {image_size}×{image_size} pixels, and {normalization.words}"
+    return [f"'{weights.path}' does not say what it was trained on: assuming {images}"]
 
 
 def class_names_of(weights: RecognizedWeights) -> tuple[str, ...] | None:
@@ -89,14 +97,13 @@ def class_names_of(weights: RecognizedWeights) -> tuple[str, ...] | None:
 
 
 def name_classes(
-    weights: RecognizedWeights, given: Sequence[str] | None, normalization: Normalization
+    weights: RecognizedWeights, given: Sequence[str] | None
 ) -> tuple[tuple[str, ...], list[str]]:
     """Name the classes of `weights` without a dataset.
 
     Args:
         weights: the weights.
         given: the names that the user gave; None for those that the weights have.
-        normalization: of the inputs.
 
     Returns:
         The names, and a sentence on each thing that was assumed. Ten classes without names are assumed to be
@@ -118,9 +125,7 @@ def name_classes(
     names, how = tuple(map(str, range(count))), f"numbering its {count} classes from 0"
     if count == len(CLASS_NAMES):
         names, how = CLASS_NAMES, f"assuming those of CIFAR-10 ({listed(CLASS_NAMES)})"
-    return names, [
-        f"'{path}' names no classes: {how}, and assuming {normalization.words}; name them with --classes"
-    ]
+    return names, [f"'{path}' names no classes: {how}; name them with --classes"]
 
 
 def class_names_of_run(folder: Path) -> tuple[str, ...] | None:

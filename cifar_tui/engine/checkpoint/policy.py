@@ -19,6 +19,20 @@ RETRY_SECONDS = 5.0
 _FINAL_RETRIES_SECONDS = 600.0
 
 
+def create_saver(
+    folder: RunFolder | None,
+    *,
+    make: Callable[[str], Checkpoint],
+    emit: Callable[[Event], None],
+    control: RunControl,
+    minutes: float,
+) -> "Saver | NoSaver":
+    """Return what saves a run in `folder`, or nothing without one; for the arguments see `Saver`."""
+    if folder is None:
+        return NoSaver()
+    return Saver(folder, make=make, emit=emit, control=control, minutes=minutes)
+
+
 class NoSaver:
     """Saves nothing, in a process that does not own the run's folder."""
 

@@ -14,8 +14,13 @@ from cifar_tui.engine.data.scales import scales_in
 from cifar_tui.engine.errors import ConfigError
 
 _MOST_COUNTED = 2**53
-_LEARNING = ("lr", "momentum", "betas", "eps", "weight_decay", "dampening", "nesterov", "orthogonal")
+_LEARNING = (
+    *("lr", "momentum", "betas", "eps", "weight_decay", "dampening", "nesterov", "orthogonal", "alpha"),
+    *("amsgrad", "centered", "etas", "lambd", "lr_decay", "momentum_decay", "rho", "step_sizes", "t0"),
+)
 """The hyperparameters of an optimizer: they come from the settings, not from a file."""
+_FACTORS = {"row_var": -1, "col_var": -2}
+"""The buffers of Adafactor, and the dimension of the parameter that each is the mean over."""
 
 
 def missing_in(state: Mapping[str, Any]) -> list[str]:
@@ -84,8 +89,16 @@ def check_optimizer(optimizer: Optimizer, expected: list[dict[str, Any]]) -> Non
                 raise ValueError(f"its optimizer has {name} {group.get(name)}, the settings say {value}")
     for parameter, buffers in optimizer.state.items():
         for name, buffer in buffers.items():
-            if isinstance(buffer, Tensor) and buffer.dim() and buffer.shape != parameter.shape:
+            if isinstance(buffer, Tensor) and buffer.dim() and not _is_like(buffer, parameter, name):
                 raise ValueError(f"its {name} has shape {tuple(buffer.shape)}, not {tuple(parameter.shape)}")
+
+
+def _is_like(buffer: Tensor, parameter: Tensor, name: str) -> bool:
+    """Whether `buffer` has the shape of `parameter`; those of Adafactor have one row or one column of it."""
+    expected = list(parameter.shape)
+    if name in _FACTORS:
+        expected[_FACTORS[name]] = 1
+    return list(buffer.shape) == expected
 
 
 class HasState(Protocol):

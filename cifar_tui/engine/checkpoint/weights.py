@@ -320,7 +320,12 @@ def notes_on(taken: StateDict, others: list[StateDict]) -> list[str]:
     converted = sorted({str(dtype).removeprefix("torch.") for dtype in floating} - {"float32"})
     if converted:
         notes.append(f"converted from {', '.join(converted)} to float32")
-    if any(name.endswith(BATCH_COUNTER) and not tensor.any() for name, tensor in taken.tensors.items()):
+    if any(
+        name.endswith(BATCH_COUNTER)
+        and not tensor.any()
+        and not taken.tensors.get(f"{name.removesuffix(BATCH_COUNTER)}running_mean", tensor).any()
+        for name, tensor in taken.tensors.items()
+    ):
         notes.append("with normalization statistics that no training has updated")
     return notes
 
@@ -342,7 +347,9 @@ def _refusal(file: WeightsFile, source: ModelSource | None, image_size: int) -> 
     fitting = [
         name for unwrapped in states for name in fitting_models(unwrapped.tensors, image_size=image_size)
     ]
-    hint = f"use --set model={fitting[0]}" if fitting else f"the models are {', '.join(MODELS)}"
+    hint = f"the models are {', '.join(MODELS)}, {PUBLISHED} and {FORM}"
+    if fitting:
+        hint = f"use --set model={fitting[0]}"
     return f"'{file.path}' does not match the model {source.model}: {best.difference}; {hint}"
 
 

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 from cifar_tui.engine.errors import ConfigError
 from cifar_tui.engine.models.published.names import FORM, published_name
 from cifar_tui.engine.models.registry import MODELS, ModelSpec, model_spec
+from cifar_tui.engine.optim.registry import FORM as FORM_TORCH
+from cifar_tui.engine.optim.registry import torch_optimizer_name
 
 if TYPE_CHECKING:
     from cifar_tui.engine.config.schema import TrainConfig
@@ -17,6 +19,12 @@ def check_combinations(config: "TrainConfig") -> None:
         ConfigError: two of them cannot be combined.
     """
     model = model_spec(config.model)
+    if config.optimizer_options and torch_optimizer_name(config.optimizer) is None:
+        raise ConfigError(
+            f"optimizer_options {config.optimizer_options!r} needs optimizer {FORM_TORCH}, not "
+            f"{config.optimizer}",
+            field="optimizer_options",
+        )
     if config.optimizer == "nesterov" and config.momentum == 0:
         raise ConfigError("momentum 0.0 must be above 0 with optimizer nesterov", field="momentum")
     _check_image_size(config, model)
@@ -51,8 +59,8 @@ def _check_image_size(config: "TrainConfig", model: ModelSpec) -> None:
     if model.image_size not in {None, size}:
         others = ", ".join(name for name, spec in MODELS.items() if spec.image_size is None)
         raise ConfigError(
-            f"image_size {size} needs another model, such as {others} or a net of your own: {config.model} "
-            f"takes {model.image_size}×{model.image_size} pixels only",
+            f"image_size {size} needs another model: {config.model} takes "
+            f"{model.image_size}×{model.image_size} pixels only; choose {others} or a net of your own",
             field="image_size",
         )
     smallest = size * 3 // 4 if config.low_res_fraction else size

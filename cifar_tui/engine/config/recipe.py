@@ -20,7 +20,14 @@ from cifar_tui.engine.models.published.names import FORM as PUBLISHED
 from cifar_tui.engine.models.published.names import published_name
 from cifar_tui.engine.models.registry import MODELS, model_problem
 from cifar_tui.engine.optim.lr_schedule import LR_SCHEDULES
-from cifar_tui.engine.optim.registry import OPTIMIZERS
+from cifar_tui.engine.optim.registry import FORM as FORM_TORCH
+from cifar_tui.engine.optim.registry import (
+    OPTIMIZERS,
+    TORCH_SUGGESTIONS,
+    optimizer_problem,
+    options_problem,
+    torch_optimizer_name,
+)
 
 _MAX_SEED = 2**63 - 1
 
@@ -102,8 +109,8 @@ class RecipeSettings:
     )
     normalization: str = choice(
         "auto",
-        "what pixels become; auto and tutorial: from -1 to 1; dataset: less the mean of the training images, "
-        "divided by their deviation; imagenet: with those of ImageNet",
+        "what pixels become; tutorial: from -1 to 1; dataset: less the mean of the training images, divided "
+        "by their deviation; imagenet: with those of ImageNet; auto: that of pretrained, else tutorial",
         ("auto", "tutorial", "dataset", "imagenet"),
         group=Group.IMAGES,
         later=True,
@@ -130,7 +137,7 @@ class RecipeSettings:
     )
     freeze: str = choice(
         "none",
-        "what keeps its weights and statistics; backbone: all but the last layer",
+        "what stays as it starts while the rest trains; backbone: all but the last layer",
         ("none", "backbone"),
         group=Group.WEIGHTS,
         later=True,
@@ -145,16 +152,29 @@ class RecipeSettings:
         used_if=lambda values: values["freeze"] != "none",
         later=True,
     )
-    optimizer: str = choice(
+    optimizer: str = setting(
         "sgd",
-        "sgd, nesterov, adamw, or muon (convolution filters only; Nesterov SGD for the rest)",
-        OPTIMIZERS,
+        "sgd, nesterov, adamw, muon (convolution filters only; Nesterov SGD for the rest), or torch:NAME, "
+        "one of torch.optim",
+        optimizer_problem,
+        choices=OPTIMIZERS,
+        others={FORM_TORCH: "one of torch.optim, such as torch:RMSprop"},
+        suggestions=TORCH_SUGGESTIONS,
         group=Group.OPTIMIZER,
+    )
+    optimizer_options: str = setting(
+        "",
+        "options of torch:NAME as in a call in Python, such as betas=(0.9, 0.95), eps=1e-6",
+        options_problem,
+        group=Group.OPTIMIZER,
+        words={"torch's own": ""},
+        used_if=lambda values: torch_optimizer_name(values["optimizer"]) is not None,
+        later=True,
     )
     momentum: float = setting(
         0.9,
         "share of the last update kept in the next; beta1 for adamw; for muon, that of convolution filters "
-        "(0.85 for the rest)",
+        "(0.85 for the rest); for torch:NAME, its option momentum",
         number(0, 1, below=True),
         group=Group.OPTIMIZER,
     )
@@ -265,4 +285,44 @@ class RecipeSettings:
         number(0, 1, below=True),
         group=Group.AUGMENTATION,
         words={"none": 0.0},
+    )
+    random_resized_crop: float = setting(
+        0.0,
+        "least share of the image's area in a random crop, which is resized to the whole, such as 0.25",
+        number(0, 1),
+        group=Group.AUGMENTATION,
+        words={"none": 0.0},
+        later=True,
+    )
+    rand_augment: int = setting(
+        0,
+        "magnitude of RandAugment, two random operations on each image, such as 9",
+        whole(0, 30),
+        group=Group.AUGMENTATION,
+        words={"none": 0},
+        later=True,
+    )
+    color_jitter: float = setting(
+        0.0,
+        "strength of random brightness, contrast and saturation, such as 0.4; a quarter of it for the hue",
+        number(0, 1),
+        group=Group.AUGMENTATION,
+        words={"none": 0.0},
+        later=True,
+    )
+    mixup: float = setting(
+        0.0,
+        "alpha of MixUp, the weighted sum of two images and their classes, such as 0.2",
+        number(0, 10),
+        group=Group.AUGMENTATION,
+        words={"none": 0.0},
+        later=True,
+    )
+    cutmix: float = setting(
+        0.0,
+        "alpha of CutMix, a rectangle of another image and its class, such as 1; with mixup, one of them",
+        number(0, 10),
+        group=Group.AUGMENTATION,
+        words={"none": 0.0},
+        later=True,
     )

@@ -188,6 +188,9 @@ SETTINGS: dict[str, "dataclasses.Field[Any]"] = {
 }
 """The fields of `TrainConfig` in the order of the form; for their `metadata` see `fields.setting`."""
 
+LATER: dict[str, Any] = {name: field.default for name, field in SETTINGS.items() if field.metadata["later"]}
+"""What the runs of earlier versions were trained with, and do not say."""
+
 
 def setting_field(name: str) -> "dataclasses.Field[Any]":
     """The field of the setting `name`.

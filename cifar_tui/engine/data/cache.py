@@ -5,7 +5,6 @@ import hashlib
 import io
 import os
 import pickle
-import re
 import time
 import zipfile
 import zlib
@@ -25,7 +24,6 @@ from cifar_tui.engine.data.file_images import FACTS, FileImages, Images, PixelFi
 from cifar_tui.engine.data.scales import scales_in
 
 _PIXELS = ".pixels"
-_PIXELS_NAME = re.compile(r"-[0-9a-f]{8}\.pixels")
 _VERSION = f"3 {PIL.__version__}"  # another Pillow may decode to other pixels
 
 # What zipfile and torch.load raise on damaged files, and what content of other types raises.
@@ -171,7 +169,7 @@ def remove_cache(path: Path) -> None:
 
 def _remove_pixels(path: Path, *, but: str) -> None:
     for other in path.parent.glob(f"{path.stem}-*{_PIXELS}"):
-        if other.name != but and _PIXELS_NAME.fullmatch(other.name.removeprefix(path.stem)):
+        if other.name != but:
             other.unlink(missing_ok=True)
 
 
@@ -191,8 +189,6 @@ def remove_temporaries(path: Path) -> None:
 def _opened(path: Path, content: Mapping[str, Any], image_size: int) -> FileImages:
     """Open the images beside the cache file `path`."""
     name, facts = content["pixels"], content["facts"].numpy().copy().view(FACTS)
-    if not _PIXELS_NAME.fullmatch(name.removeprefix(path.stem)):
-        raise ValueError(name)
     file = PixelFile.open(path.with_name(name), size=image_size, facts=facts)
     return FileImages(file, content["files"].numpy())
 

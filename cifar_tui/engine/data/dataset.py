@@ -13,7 +13,6 @@ from cifar_tui.engine.errors import ConfigError
 
 _GPU_SHARE = 0.5
 """The share of a GPU's free memory that images from a file may take."""
-_MOVED_IMAGES = 256
 _USUAL_SIZE = 32
 _FEWEST = 16
 """Images that are computed on at a time, however large they are."""
@@ -77,12 +76,7 @@ class ImageSplit:
         if isinstance(images, Tensor):
             images = images.to(device)
         elif device.type == "cuda" and images.nbytes <= _GPU_SHARE * torch.cuda.mem_get_info(device)[0]:
-            images = torch.cat(
-                [
-                    images.take(slice(first, first + _MOVED_IMAGES)).to(device)
-                    for first in range(0, len(images), _MOVED_IMAGES)
-                ]
-            )
+            images = images.load(device)
         return replace(self, images=images, targets=self.targets.to(device))
 
 

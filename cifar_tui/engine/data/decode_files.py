@@ -113,23 +113,23 @@ def decode_files(
     _in_parallel(decode_one, range(len(paths)), threads, progress)
     applied, fitting, chosen = _choose_scales(deep, scales or {})
 
-    def put(index: int) -> None:
-        image = deep[index]
-        if image.values is _NO_VALUES:
-            try:
-                again = decode_image(paths[index], image_size).pixels
-            except UnreadableImageError as error:  # removed meanwhile
-                errors[index] = UnreadableImageError(str(error), passing=True)
-                return
-            image = again if isinstance(again, DeepImage) else image
-        rows[index] = to_pixels(image, chosen[index]).transpose(2, 0, 1)
+    def decode_again(index: int) -> None:
+        try:
+            image = decode_image(paths[index], image_size).pixels
+        except UnreadableImageError as error:
+            errors[index] = UnreadableImageError(str(error), passing=True)
+            return
+        if isinstance(image, DeepImage):
+            rows[index] = to_pixels(image, chosen[index]).transpose(2, 0, 1)
+        else:
+            errors[index] = UnreadableImageError("changed while it was read", passing=True)
 
     if into is None:
-        for index in deep:
-            put(index)
+        for index, image in deep.items():
+            rows[index] = to_pixels(image, chosen[index]).transpose(2, 0, 1)
     elif deep:
         progress.begin("decoding images of more than 8 bits", "images", total=len(deep))
-        _in_parallel(put, list(deep), threads, progress)
+        _in_parallel(decode_again, list(deep), threads, progress)
     return DecodedFiles(
         pixels=pixels,
         sizes=sizes,

@@ -31,6 +31,7 @@ THUMBNAIL = 64
 """Height and width of the pictures on a screen, in pixels: half blocks hardly have room for more."""
 
 _DIGEST_BYTES = 8
+_LOADED_IMAGES = 256
 _CHANNELS = 3
 _MIB = 2**20
 _NEW_FILE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
@@ -105,8 +106,7 @@ class PixelFile:
             DataUnavailableError: see `create`.
         """
         file = cls.create(folder / f".folder-{os.urandom(8).hex()}.tmp", count=count, size=size)
-        with _writing_explained(file.path):
-            file.path.unlink()
+        file.discard()
         return file
 
     def __setitem__(self, index: int, pixels: Pixels) -> None:
@@ -132,6 +132,11 @@ class PixelFile:
                 written = os.pwrite(self._writer, content, offset)
                 content, offset = content[written:], offset + written
 
+    def discard(self) -> None:
+        """Remove the name of the file: nothing is left of it once nobody uses it."""
+        with contextlib.suppress(OSError):
+            self.path.unlink()
+
     def keep(self, path: Path) -> None:
         """Put the file, whole, in the place of what is at `path`.
 
@@ -141,7 +146,6 @@ class PixelFile:
         os.truncate(self._descriptor, len(self.facts) * self._record)
         self.sync()
         self.path = self.path.replace(path)
-        fcntl.flock(self._descriptor, fcntl.LOCK_UN)
 
     def sync(self) -> None:
         """Wait until the disk has what was written; OSError if it has not."""
@@ -243,6 +247,18 @@ class FileImages:
             DataUnavailableError: see `PixelFile.read`.
         """
         return self.file.read(self.rows[_numpy(which)])
+
+    def load(self, device: torch.device) -> Tensor:
+        """Read all images into the memory of `device`, a few at a time.
+
+        Raises:
+            DataUnavailableError: see `PixelFile.read`.
+        """
+        images = torch.empty(self.shape, dtype=torch.uint8, device=device)
+        for first in range(0, len(self), _LOADED_IMAGES):
+            part = slice(first, first + _LOADED_IMAGES)
+            images[part] = self.take(part).to(device)
+        return images
 
     def thumbnails(self, which: Tensor | slice) -> Tensor:
         """Read the images at `which` as they are shown, uint8 (B, 3, T, T), T at most `THUMBNAIL`.

@@ -1,5 +1,6 @@
 """Load a folder of images with one folder per class."""
 
+import contextlib
 import hashlib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -309,18 +310,22 @@ class _Folder:
         Images of another size than 32x32 are written into `file`, or a new one.
         """
         found = self._found
-        if file is None and self._size != SIDE:
-            file = new_pixel_file(self._cache, count=len(found.files), image_size=self._size)
-        files = [found.files[position] for position in positions]
-        self._progress.begin("decoding images", "images", total=len(files))
-        decoded = decode_files(
-            [self._root / file.path for file in files],
-            threads=thread_count(sum(file.size for file in files) / max(len(files), 1)),
-            progress=self._progress,
-            scales=scales,
-            image_size=self._size,
-            into=None if file is None else _Rows(file, positions),
-        )
+        with contextlib.ExitStack() as if_it_fails:
+            if file is None and self._size != SIDE:
+                file = new_pixel_file(self._cache, count=len(found.files), image_size=self._size)
+                if_it_fails.callback(file.discard)
+            files = [found.files[position] for position in positions]
+            self._progress.begin("decoding images", "images", total=len(files))
+            decoded = decode_files(
+                [self._root / file.path for file in files],
+                threads=thread_count(sum(file.size for file in files) / max(len(files), 1)),
+                progress=self._progress,
+                scales=scales,
+                image_size=self._size,
+                into=None if file is None else _Rows(file, positions),
+            )
+            if scales is None:
+                if_it_fails.pop_all()  # else it is not kept in the cache
         errors = {positions[index]: error for index, error in decoded.errors.items()}
         good = [index for index in range(len(files)) if index not in decoded.errors]
         kept = np.array(positions, dtype=np.int64)[good]

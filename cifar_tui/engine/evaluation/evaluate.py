@@ -16,6 +16,7 @@ from cifar_tui.engine.device.select import available_threads, intra_op_threads
 from cifar_tui.engine.distributed.ranks import ALONE, Ranks
 from cifar_tui.engine.errors import CancelledError
 from cifar_tui.engine.events import ClassAccuracy, Evaluated, EvaluationProgress, SamplesPredicted
+from cifar_tui.engine.models.classifier import logits_in
 
 BATCH_SIZE = 500
 """Images that an evaluation takes at a time, of 32x32 pixels; fewer of larger ones."""
@@ -213,8 +214,8 @@ def _in_order(own: list[Tensor], empty: Tensor, batches: int, ranks: Ranks) -> l
 def predict(net: nn.Module, split: ImageSplit) -> tuple[Tensor, Tensor]:
     """Predict the classes, int64 (N,), and their softmax probabilities, float32 (N,), of a few images."""
     with _evaluation_mode(net, split.targets.device):
-        logits = net(split.inputs(slice(None)))
-    confidences, predicted = logits.float().softmax(dim=1).max(dim=1)
+        logits = logits_in(net(split.inputs(slice(None))))
+    confidences, predicted = logits.softmax(dim=1).max(dim=1)
     return predicted.cpu(), confidences.cpu()
 
 

@@ -9,14 +9,14 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from cifar_tui.engine.checkpoint.classes import name_classes, training_images
+from cifar_tui.engine.checkpoint.classes import assumed_images, name_classes, training_images
 from cifar_tui.engine.checkpoint.find import find_weights
 from cifar_tui.engine.checkpoint.weights import build_net
 from cifar_tui.engine.config.schema import TrainConfig
 from cifar_tui.engine.data.convert import SIDE, Pixels
 from cifar_tui.engine.data.dataset import images_at_a_time
 from cifar_tui.engine.data.decode_files import DecodedFiles, decode_files, thread_count
-from cifar_tui.engine.data.normalization import Normalization, named_normalization
+from cifar_tui.engine.data.normalization import TUTORIAL, Normalization
 from cifar_tui.engine.data.notes import conversion_notes, resizing, scale_sentence
 from cifar_tui.engine.data.registry import Progress
 from cifar_tui.engine.data.scales import Scales
@@ -91,7 +91,7 @@ def load_classifier(
     model: str | None = None,
     edited_model: bool = False,
     image_size: int = SIDE,
-    normalization: str = "auto",
+    normalization: Normalization | None = TUTORIAL,
     seed: int = 0,
     say: Callable[[str], object] = lambda _: None,
     class_names: Sequence[str] | None = None,
@@ -103,7 +103,7 @@ def load_classifier(
         model: the only model allowed; None for any registered one that fits.
         edited_model: see `find_weights`.
         image_size: height and width of the images; those of the training count, if they are known.
-        normalization: that of the inputs in the settings; likewise.
+        normalization: likewise that of the inputs; None if it depends on the training images.
         seed: see `find_weights`.
         say: takes what a net of the user's prints, whenever it does.
         class_names: names of the classes; None for those that the weights have, see `name_classes`.
@@ -123,21 +123,23 @@ def load_classifier(
     )
     net = build_net(recognized)
     trained_on = training_images(recognized)
-    inputs = trained_on.normalization or named_normalization(normalization)
+    inputs = trained_on.normalization or normalization
     if inputs is None:
         raise ConfigError(
             f"'{path}' does not say the mean and deviation of its training images, which normalization "
-            f"{normalization} needs: name the last.pt of its run, or set it to imagenet or tutorial",
+            "dataset needs: name the last.pt of its run, or set it to imagenet or tutorial",
             field="normalization",
         )
-    names, assumed = name_classes(recognized, class_names, inputs)
+    size = trained_on.image_size or image_size
+    names, assumed = name_classes(recognized, class_names)
+    assumed += assumed_images(recognized, size, inputs)
     unwrapped = [f"'{path}': {'; '.join(recognized.notes)}"] if recognized.notes else []
     return Classifier(
         net=net,
         model=short_model(recognized.source.model),
         class_names=names,
         scales=trained_on.scales or {},
-        image_size=trained_on.image_size or image_size,
+        image_size=size,
         normalization=inputs,
         notes=(*changes, *unwrapped, *assumed),
         source=recognized.source,

@@ -7,6 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from cifar_tui.engine.models.classifier import logits_in
+
 
 class TestTimeAugmentation(nn.Module):
     """Averages the logits of `net` over views of each image.
@@ -48,5 +50,5 @@ class TestTimeAugmentation(nn.Module):
 
     def _logits(self, inputs: Tensor) -> Tensor:
         with self._autocast():
-            logits: Tensor = self.net(inputs)
-        return logits.float()
+            output: object = self.net(inputs)
+        return logits_in(output)

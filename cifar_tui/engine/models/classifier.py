@@ -1,8 +1,9 @@
 """Optional hooks for models; a plain `nn.Module` needs none."""
 
-from torch import nn
+from torch import Tensor, nn
 
 from cifar_tui.engine.data.dataset import ImageSplit
+from cifar_tui.engine.errors import WrongOutputError
 
 
 class Classifier(nn.Module):
@@ -21,6 +22,17 @@ class Classifier(nn.Module):
         """Biases that keep the base learning rate where `bias_lr` is set, with `optimizer`."""
         del optimizer
         return []
+
+
+def logits_in(output: object) -> Tensor:
+    """Return the `output` of a net as float32 logits.
+
+    Raises:
+        WrongOutputError: it is no tensor; a net of the user's may return one in its first steps only.
+    """
+    if not isinstance(output, Tensor):
+        raise WrongOutputError(f"the net returns a value of type {type(output).__name__}, not logits")
+    return output.float()
 
 
 def last_layer(net: nn.Module) -> nn.Linear | nn.Conv2d | None:

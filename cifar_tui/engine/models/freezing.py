@@ -22,9 +22,9 @@ class Frozen:
     modules: tuple[nn.Module, ...] = ()
 
     def freeze(self) -> None:
-        """Freeze it; what has trained until now keeps no gradient."""
+        """Freeze it, before the gradients of the last step are cleared."""
         for parameter in self.parameters:
-            parameter.requires_grad, parameter.grad = False, None
+            parameter.requires_grad = False
         for module in self.modules:
             module.training = False
 

@@ -51,6 +51,13 @@ class ModelSource:
         """Give what a file of weights has the names of the net; says what was left out, in words."""
         return dict(tensors), ()
 
+    def resized(
+        self, tensors: Mapping[str, Tensor], image_size: int
+    ) -> tuple[Mapping[str, Tensor], tuple[str, ...]]:
+        """Fit weights for images of another size to `image_size`; says what was resized, in words."""
+        del image_size
+        return tensors, ()
+
     def keep(self, folder: Path) -> None:
         """Keep in the folder of a run what only the user has of the net.
 

@@ -8,7 +8,8 @@ from torch.optim import SGD, AdamW, Optimizer
 
 from cifar_tui.engine.config.schema import TrainConfig
 from cifar_tui.engine.models.classifier import Classifier, last_layer
-from cifar_tui.engine.optim.registry import OPTIMIZERS
+from cifar_tui.engine.optim.from_torch import torch_optimizer
+from cifar_tui.engine.optim.registry import OPTIMIZERS, torch_optimizer_name
 
 _ADAMW_BETA2 = 0.999
 
@@ -18,7 +19,13 @@ def create_optimizer(net: nn.Module, config: TrainConfig) -> Optimizer:
 
     The first group has `learning_rate`. Groups with a separate learning rate have their weight decay
     scaled so that all parameters decay at the same pace.
+
+    Raises:
+        ConfigError: torch refuses the options of its optimizer.
     """
+    name = torch_optimizer_name(config.optimizer)
+    if name is not None:
+        return torch_optimizer(name, _parameter_groups(net, config), config)
     optimizer: Optimizer = pkgutil.resolve_name(OPTIMIZERS[config.optimizer])(
         _parameter_groups(net, config), config
     )

@@ -82,6 +82,7 @@ class StepParts:
         train: the training images.
         average: of the weights; None without.
         precision: of the steps: fp32, tf32, bf16 or fp16.
+        num_classes: number of logits per image.
         class_weights: float32 (C,), of the loss, on the device of `train`; None: all classes the same.
         log: takes a line for the log.
         ranks: the processes that train it.
@@ -94,6 +95,7 @@ class StepParts:
     train: ImageSplit
     average: WeightAverage | None
     precision: str
+    num_classes: int
     class_weights: Tensor | None
     log: Callable[[str], None]
     ranks: Ranks = ALONE

@@ -13,12 +13,14 @@ from cifar_tui.engine.device.capabilities import compiles
 from cifar_tui.engine.device.compile import CompilationError, Variant, compile_model
 from cifar_tui.engine.device.precision import autocast, loss_scale
 from cifar_tui.engine.errors import CancelledError, ConfigError
+from cifar_tui.engine.models.classifier import logits_in
 from cifar_tui.engine.models.freezing import Freezing
 from cifar_tui.engine.optim.lr_schedule import lr_factor
 from cifar_tui.engine.steps.backend import StepParts, StepResult
 from cifar_tui.engine.steps.in_flight import limit_in_flight
 from cifar_tui.engine.training.augment import Augmentation, downscale, sample_augmentation
 from cifar_tui.engine.training.batches import augmented_batches, epoch_size, low_res_epochs
+from cifar_tui.engine.training.transforms import Transforms, dominant, mixed_batches, mixing
 
 _RESULT_SECONDS = 0.02
 """Between two results the trainer checks whether to pause, save or stop."""
@@ -54,7 +56,18 @@ class EagerSteps:
         self._label_smoothing = config.label_smoothing
         self._class_weights = parts.class_weights
         self._repeats_images = config.sampler == "weighted"
-        self._augmentation = Augmentation(translate=config.translate, flip=config.flip, cutout=config.cutout)
+        self._mix = mixing(mixup=config.mixup, cutmix=config.cutmix, num_classes=parts.num_classes)
+        self._augmentation = Augmentation(
+            translate=config.translate,
+            flip=config.flip,
+            cutout=config.cutout,
+            transforms=Transforms(
+                random_resized_crop=config.random_resized_crop,
+                rand_augment=config.rand_augment,
+                color_jitter=config.color_jitter,
+            ),
+            mixes=self._mix is not None,
+        )
         self._memory_format = torch.channels_last if config.channels_last else torch.contiguous_format
         self._compile = compiles(config, self._device)
         self._must_compile = config.compile == "yes"
@@ -120,7 +133,7 @@ class EagerSteps:
                 if not pending:
                     limit, due = max_steps(), time.monotonic() + _RESULT_SECONDS
                 with self._limit:
-                    pending.append((*self.train_step(inputs, targets), targets))
+                    pending.append((*self.train_step(inputs, targets), dominant(targets)))
                 if len(pending) >= limit or time.monotonic() >= due:
                     yield step_result(pending)
                     pending.clear()
@@ -136,7 +149,7 @@ class EagerSteps:
 
         Args:
             inputs: float32 (N, 3, H, W), normalized.
-            targets: int64 (N,).
+            targets: int64 (N,), classes; or of mixed images float32 (N, C), the share of each class.
 
         Returns:
             The batch's mean loss, shape (), and its logits (N, C), both without gradients.
@@ -153,8 +166,8 @@ class EagerSteps:
     def compute_gradients(self, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         """Forward and backward of one batch; takes and returns what `train_step` does."""
         with autocast(self._precision, inputs.device):
-            logits = self._forward(inputs)
-        logits = logits.float()
+            output = self._forward(inputs)
+        logits = logits_in(output)
         loss = functional.cross_entropy(
             logits, targets, weight=self._class_weights, label_smoothing=self._label_smoothing
         )
@@ -194,7 +207,7 @@ class EagerSteps:
             epoch=epoch,
             device=self._device,
         )
-        return augmented_batches(
+        batches = augmented_batches(
             self._train,
             order[places],
             batch_size,
@@ -204,6 +217,9 @@ class EagerSteps:
             low_res=epoch < self._low_res_epochs,
             memory_format=self._memory_format,
         )
+        if self._mix is None or params.batch_seeds is None:
+            return batches
+        return mixed_batches(batches, self._mix, params.batch_seeds[batch:])
 
     def _formatted(self, inputs: Tensor) -> Tensor:
         return inputs.contiguous(memory_format=self._memory_format)

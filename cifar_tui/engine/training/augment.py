@@ -1,16 +1,19 @@
 """Augmentation of training images: translation, flip, cutout and lower resolution, batched on tensors.
 
+Torchvision's transforms and the mixing of batches are in `transforms`; here they get their seeds.
+
 What is sampled for an image depends on seed, epoch and image only (of an epoch that repeats images, on its
 place instead of the image), so a run that resumes within an epoch samples the same again.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from cifar_tui.engine.data.dataset import ImageSplit
+from cifar_tui.engine.training.transforms import Transforms
 
 _SEED_STRIDE = 1_000_003
 _SEEDS = 2**63
@@ -25,11 +28,15 @@ class Augmentation:
         flip: "none"; "random", half of the images of an epoch; or "alternating", a random half of the images
             in the first epoch, the other half in the second, and so on.
         cutout: side of a square at a random place in the image that is set to 0, in pixels; 0 for none.
+        transforms: further changes of each image.
+        mixes: whether the images of a batch are mixed.
     """
 
     translate: int = 0
     flip: str = "none"
     cutout: int = 0
+    transforms: Transforms = field(default_factory=Transforms)
+    mixes: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -40,11 +47,15 @@ class AugmentParams:
         offsets: int64 (N, 2), first row and column of the window, from 0 to twice the largest shift.
         flips: bool (N,), which images are mirrored left to right.
         corners: int64 (N, 2), first row and column of the square that is cut out.
+        image_seeds: int64 (N,), of the random transforms of each image.
+        batch_seeds: int64 (N,), of the mixing of each batch of the epoch, of which there are at most N.
     """
 
     offsets: Tensor | None
     flips: Tensor | None
     corners: Tensor | None
+    image_seeds: Tensor | None
+    batch_seeds: Tensor | None
 
 
 def sample_augmentation(
@@ -55,7 +66,7 @@ def sample_augmentation(
     Source of the alternating flip: Jordan, https://arxiv.org/abs/2404.00498, section 3.6.
     """
     generator = torch.Generator().manual_seed((seed * _SEED_STRIDE + epoch + 1) % _SEEDS)
-    offsets = flips = corners = None
+    offsets = flips = corners = image_seeds = batch_seeds = None
     if augmentation.translate:
         offsets = torch.randint(2 * augmentation.translate + 1, (count, 2), generator=generator).to(device)
     if augmentation.cutout:
@@ -66,7 +77,12 @@ def sample_augmentation(
         generator.manual_seed(seed * _SEED_STRIDE % _SEEDS)
         first = torch.randint(2, (count,), generator=generator).bool()
         flips = (first ^ bool(epoch % 2)).to(device)
-    return AugmentParams(offsets=offsets, flips=flips, corners=corners)
+    if augmentation.transforms or augmentation.mixes:  # from another generator: the draws above stay
+        generator.manual_seed((~(seed * _SEED_STRIDE) - epoch) % _SEEDS)
+        image_seeds, batch_seeds = torch.randint(_SEEDS - 1, (2, count), generator=generator)
+    return AugmentParams(
+        offsets=offsets, flips=flips, corners=corners, image_seeds=image_seeds, batch_seeds=batch_seeds
+    )
 
 
 def augment(
@@ -97,6 +113,8 @@ def augment(
         flipped = indices if augmentation.flip == "alternating" else draws
         sources = _source_pixels(draws, flipped, params, size, augmentation.translate)
         changed = changed.flatten(2).gather(2, sources.expand(-1, changed.shape[1], -1)).view_as(changed)
+    if augmentation.transforms and params.image_seeds is not None:
+        changed = augmentation.transforms.apply(changed, params.image_seeds[draws.cpu()])
     inputs = train.normalization.apply(changed)
     if params.corners is not None:
         distances = torch.arange(size, device=inputs.device) - params.corners[draws].unsqueeze(2)

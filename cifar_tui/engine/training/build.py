@@ -103,7 +103,7 @@ def build_training(
         ConfigError: a new run requests a backend, or compilation, that fails here.
     """
     net = net.to(train.targets.device)
-    if isinstance(net, Classifier):
+    if isinstance(net, Classifier) and not config.weights:  # of which all layers belong together
         net.init_from_images(train)
     if config.channels_last:
         net = net.to(memory_format=torch.channels_last)
@@ -121,6 +121,7 @@ def build_training(
         train=train,
         average=average,
         precision=precision,
+        num_classes=num_classes,
         class_weights=_class_weights(config, train, num_classes, log),
         log=log,
         ranks=ranks,
@@ -230,5 +231,7 @@ def _log_what_settings_hide(config: TrainConfig, device: torch.device, log: Call
         )
     if config.class_weights != "none" and config.sampler == "weighted":
         log("rare classes count twice: sampler weighted already draws every class equally often")
+    if config.mixup or config.cutmix:
+        log("the training accuracy counts mixed images as the class with the larger share")
     if config.lr_schedule == "one-cycle" and not config.warmup_fraction:
         log("lr_schedule one-cycle without warmup_fraction is the same as cosine")

@@ -17,6 +17,7 @@ from cifar_tui.engine.data.sources import load_dataset
 from cifar_tui.engine.data.statistics import measured_normalization
 from cifar_tui.engine.device.memory import FREE_MEMORY, out_of_memory_explained
 from cifar_tui.engine.events import Alert, DataLoaded, Event, Message, Phase, PhaseChanged
+from cifar_tui.engine.models.published.weights import published_normalization
 
 
 def load_images(
@@ -56,8 +57,8 @@ def load_images(
     for warning in dataset.warnings:  # first: a file left out may be why the weights do not match
         emit(Alert(text=warning))
     dataset = normalized(dataset, config, trained_on)
-    if config.normalization == "dataset" and trained_on.normalization is None:
-        emit(Message(text=f"normalization dataset: {dataset.train.normalization.words}"))
+    if (config.normalization == "dataset" or _is_published(config)) and trained_on.normalization is None:
+        emit(Message(text=f"normalization {config.normalization}: {dataset.train.normalization.words}"))
     if match is not None:
         dataset, differences = match(dataset)
         for difference in differences:
@@ -87,7 +88,9 @@ def image_size_of(config: TrainConfig, trained_on: TrainedOn, alert: Callable[[s
 
 def normalized(dataset: Dataset, config: TrainConfig, trained_on: TrainedOn) -> Dataset:
     """Return `dataset` with the normalization of the training; that of the settings if it is not known."""
-    normalization = trained_on.normalization or choose_normalization(config, dataset.train)
+    normalization = (
+        trained_on.normalization or normalization_of(config) or measured_normalization(dataset.train)
+    )
     change = partial(replace, normalization=normalization)
     return replace(
         dataset,
@@ -97,9 +100,15 @@ def normalized(dataset: Dataset, config: TrainConfig, trained_on: TrainedOn) -> 
     )
 
 
-def choose_normalization(config: TrainConfig, train: ImageSplit) -> Normalization:
-    """The normalization that the settings name; measured of the training images if it is theirs."""
-    return named_normalization(config.normalization) or measured_normalization(train)
+def normalization_of(config: TrainConfig) -> Normalization | None:
+    """The normalization that the settings name, maybe by `pretrained`; None if the images have to tell."""
+    if _is_published(config):
+        return published_normalization(config.model)
+    return named_normalization(config.normalization)
+
+
+def _is_published(config: TrainConfig) -> bool:
+    return config.pretrained and config.normalization == "auto"
 
 
 def moved(splits: list[ImageSplit], device: torch.device, log: Callable[[str], None]) -> list[ImageSplit]:

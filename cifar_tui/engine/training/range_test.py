@@ -5,7 +5,6 @@ Source: Smith, https://arxiv.org/abs/1506.01186, section 3.3.
 
 import math
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 from cifar_tui.engine.config.schema import TrainConfig
 from cifar_tui.engine.control import RunControl
@@ -58,11 +57,8 @@ class RangeTestSession(Session):
                 out_of_memory_explained(device, advice),
                 intra_op_threads(training_threads(device, config.batch_size)),
             ):
-                net = self._model.build(config, train, dataset.class_names, resumed=False)
-                with self._model.preparing():
-                    choice = eager("the learning rate rises with every step")
-                    setup = self._build(config, choice, net, train, None, Path())
-                self._model.check_precision(setup, len(dataset.class_names))
+                choice = eager("the learning rate rises with every step")
+                setup = self._build(config, choice, train)
                 self._emit(
                     TrainingStarted(
                         run="",

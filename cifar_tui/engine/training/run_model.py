@@ -13,6 +13,7 @@ from cifar_tui.engine.checkpoint.start import start_from
 from cifar_tui.engine.checkpoint.weights import RecognizedWeights
 from cifar_tui.engine.config.schema import TrainConfig
 from cifar_tui.engine.data.dataset import ImageSplit
+from cifar_tui.engine.data.fetch import exists
 from cifar_tui.engine.data.registry import Progress, user_path
 from cifar_tui.engine.device.interrupt import interrupted_when
 from cifar_tui.engine.device.precision import autocasts
@@ -20,13 +21,14 @@ from cifar_tui.engine.device.random_state import randomness_kept, seed_everythin
 from cifar_tui.engine.disk.run_folder import RunFolder
 from cifar_tui.engine.errors import ConfigError
 from cifar_tui.engine.events import Alert, Event, Message, Phase, PhaseChanged
-from cifar_tui.engine.layout import MODEL_FILE
+from cifar_tui.engine.layout import MODEL_FILE, WEIGHTS_FILE
 from cifar_tui.engine.models.check import check_net
 from cifar_tui.engine.models.freezing import check_head, freezing_sentence
 from cifar_tui.engine.models.load import load_model
 from cifar_tui.engine.models.own.name import short_model
 from cifar_tui.engine.models.published.weights import fetch_published_weights
 from cifar_tui.engine.models.source import ModelSource
+from cifar_tui.engine.optim.build import create_optimizer
 from cifar_tui.engine.training.build import TrainingSetup
 
 
@@ -71,6 +73,9 @@ class RunModel:
             ConfigError: it cannot be loaded; the sentence names the user's line.
             CancelledError: the user requested a stop.
         """
+        weights = self._config.weights
+        if kept_in is None and weights:  # before images are decoded
+            _check_file(weights)
         with interrupted_when(self._cancelled):
             self.source, changes = load_model(
                 self._config.model,
@@ -107,7 +112,7 @@ class RunModel:
         with interrupted_when(self._cancelled):
             net = source.build(num_classes=num_classes, image_size=train.image_size)
         if not resumed:
-            self._start(net, class_names, pretrained=pretrained, weights=weights)
+            self._start(net, class_names, train, pretrained=pretrained, weights=weights)
         if config.freeze != "none":
             check_head(net, num_classes)
             self._log(freezing_sentence(net, config))
@@ -118,22 +123,31 @@ class RunModel:
         with interrupted_when(self._cancelled):
             with source.running(ConfigError, net):
                 net = net.to(device)
+            create_optimizer(net, config)  # torch may refuse its options: say so before there is a folder
             if source.is_tried:
                 check_net(source, net, train, self._config, num_classes=num_classes, precision="fp32")
         return net
 
-    def _start(self, net: nn.Module, class_names: Sequence[str], *, pretrained: bool, weights: str) -> None:
+    def _start(
+        self,
+        net: nn.Module,
+        class_names: Sequence[str],
+        train: ImageSplit,
+        *,
+        pretrained: bool,
+        weights: str,
+    ) -> None:
         """Give a new net the weights to start from, if the settings name any."""
         if pretrained:
             self._say_loading("published weights")
             published = fetch_published_weights(self._config.model, Progress(self._emit, self._cancelled))
-            path, names = published.path, published.class_names
+            path = published.path
         elif weights:
             self._say_loading("weights")
-            path, names = user_path(weights), None
+            path, published = user_path(weights), None
         else:
             return
-        self._log(start_from(path, net, self.loaded, class_names, classes_of_file=names))
+        self._log(start_from(path, net, self.loaded, class_names, train=train, published=published))
 
     def check_precision(self, setup: TrainingSetup, num_classes: int) -> None:
         """Try it in the precision of `setup`, if that is not what `build` tried.
@@ -203,3 +217,18 @@ class RunModel:
 
     def _log(self, text: str) -> None:
         self._emit(Message(text=text))
+
+
+def _check_file(weights: str) -> None:
+    """Check that the setting `weights` names a file.
+
+    Raises:
+        ConfigError: it does not.
+    """
+    path, problem = user_path(weights), ""
+    if not exists(path):
+        problem = "do not exist: set the path of a file"
+    elif path.is_dir():
+        problem = f"are a folder: set the path of a file in it, such as {WEIGHTS_FILE}"
+    if problem:
+        raise ConfigError(f"weights {weights!r} {problem}", field="weights")

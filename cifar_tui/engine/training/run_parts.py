@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import nn
 
 from cifar_tui.engine.checkpoint.classes import Match
 from cifar_tui.engine.checkpoint.provenance import same_kind_of_device
@@ -20,8 +20,10 @@ from cifar_tui.engine.device.memory import FREE_MEMORY, out_of_memory_explained,
 from cifar_tui.engine.device.nvidia import unused_gpu
 from cifar_tui.engine.device.precision import precision_of
 from cifar_tui.engine.device.select import current_device, select_device
+from cifar_tui.engine.disk.run_folder import RunFolder
 from cifar_tui.engine.distributed.ranks import ALONE, Ranks
 from cifar_tui.engine.events import Alert, Event, Message, Phase, PhaseChanged
+from cifar_tui.engine.layout import LAST_FILE
 from cifar_tui.engine.steps.select import BackendChoice
 from cifar_tui.engine.training.build import TrainingSetup, build_training
 from cifar_tui.engine.training.loading import load_images
@@ -83,34 +85,46 @@ class RunParts:
         self,
         config: TrainConfig,
         choice: BackendChoice,
-        net: nn.Module,
         train: ImageSplit,
-        resumed: Mapping[str, Any] | None,
-        last: Path,
+        *,
+        create_folder: Callable[[], RunFolder] | None = None,
+        resumed: Mapping[str, Any] | None = None,
     ) -> TrainingSetup:
+        """Build the net, create the folder of the run if it has one, and build what trains the net."""
         if self.dataset is None:
             raise AssertionError("images are loaded before a model is built")
-        if choice.backend.name != "eager" or compiles(config, train.targets.device):
-            self._emit(PhaseChanged(phase=Phase.LOADING, message="compiling the training step"))
-        precision = None
-        # another device type may not support this precision, or not gain from it
-        if resumed is not None and same_kind_of_device(resumed["provenance"], train.targets.device):
-            precision = precision_of(resumed["steps"])
-        with gc_frozen():  # imports what an optimizer needs of PyTorch
-            setup = build_training(
-                config,
-                choice,
-                num_classes=len(self.dataset.class_names),
-                train=train,
-                log=self._log,
-                cancelled=lambda: self.control.stop_requested,
-                ranks=self._ranks,
-                emit=self._emit,
-                resumed_precision=precision,
-                restore=None if resumed is None else lambda setup: load_state(setup, resumed, last),
-                net=net,
-            )
-        self._log(setup.choice.sentence())
+        ranks, class_names, device = self._ranks, self.dataset.class_names, train.targets.device
+        net = ranks.in_turn(
+            lambda: self._model.build(config, train, class_names, resumed=resumed is not None)
+        )
+        with ranks.together():
+            last = Path() if create_folder is None else create_folder().path / LAST_FILE
+        precision = restore = None
+        if resumed is not None:
+            restore = partial(load_state, state=resumed, path=last)
+            # another device type may not support this precision, or not gain from it
+            if same_kind_of_device(resumed["provenance"], device):
+                precision = precision_of(resumed["steps"])
+        with self._model.preparing():
+            if choice.backend.name != "eager" or compiles(config, device):
+                self._emit(PhaseChanged(phase=Phase.LOADING, message="compiling the training step"))
+            with gc_frozen():  # imports what an optimizer needs of PyTorch
+                setup = build_training(
+                    config,
+                    choice,
+                    num_classes=len(class_names),
+                    train=train,
+                    log=self._log,
+                    cancelled=lambda: self.control.stop_requested,
+                    ranks=ranks,
+                    emit=self._emit,
+                    resumed_precision=precision,
+                    restore=restore,
+                    net=net,
+                )
+            self._log(setup.choice.sentence())
+        with ranks.together():
+            self._model.check_precision(setup, len(class_names))
         return setup
 
     def _log(self, text: str) -> None:

@@ -8,13 +8,13 @@ import torch
 from torch import Tensor
 
 from cifar_tui.engine.checkpoint.files import Checkpoint, all_finite, serialized
-from cifar_tui.engine.checkpoint.policy import RETRY_SECONDS, NoSaver, Saver
+from cifar_tui.engine.checkpoint.policy import RETRY_SECONDS, create_saver
 from cifar_tui.engine.checkpoint.state import check_position, has_trained
 from cifar_tui.engine.config.schema import TrainConfig
 from cifar_tui.engine.data.dataset import ImageSplit
 from cifar_tui.engine.device.memory import out_of_memory_explained, release_gpu_memory
 from cifar_tui.engine.device.random_state import random_states, restore_random_states
-from cifar_tui.engine.errors import RunFailedError
+from cifar_tui.engine.errors import DataUnavailableError, RunFailedError
 from cifar_tui.engine.evaluation.evaluate import EvalReport
 from cifar_tui.engine.events import (
     Alert,
@@ -94,16 +94,12 @@ class Trainer:
             if validate is None
             else BestEpoch(evaluate=validate, weights=self._weights, patience=config.patience)
         )
-        self._saver = (
-            NoSaver()
-            if run.folder is None
-            else Saver(
-                run.folder,
-                make=self._checkpoint,
-                emit=run.emit,
-                control=run.control,
-                minutes=config.checkpoint_every_minutes,
-            )
+        self._saver = create_saver(
+            run.folder,
+            make=self._checkpoint,
+            emit=run.emit,
+            control=run.control,
+            minutes=config.checkpoint_every_minutes,
         )
         self._resumed = False
         self._first_step = 0
@@ -118,14 +114,18 @@ class Trainer:
 
         Raises:
             RunFailedError: it could not be saved, or the loss is not finite in a non-interactive run.
+            DataUnavailableError: the images cannot be read any more; the steps before that are saved.
         """
         try:
             return self._fit()
+        except DataUnavailableError as error:
+            saved = self.rescue(error, cause="images cannot be read")
+            raise DataUnavailableError(f"{saved}{error}") from error
         finally:
             self._saver.drain()
 
-    def rescue(self, error: Exception) -> str:
-        """Free what `error` holds and save the steps before it; says so in words that go on."""
+    def rescue(self, error: Exception, *, cause: str = "out of memory") -> str:
+        """Free what `error` holds and save the steps before it because of `cause`; says so in words."""
         if self.step == self._first_step or self._run.ranks.size > 1:  # the others are in another step
             return ""
         traceback.clear_frames(error.__traceback__)
@@ -138,7 +138,7 @@ class Trainer:
         unsaved = f"not saved at step {self.step:,}"
         try:
             with out_of_memory_explained(self._setup.train.targets.device, unsaved):
-                self._saver.save_final("out of memory")
+                self._saver.save_final(cause)
         except RunFailedError as failure:
             self._emit(Alert(text=str(failure)))
             return ""

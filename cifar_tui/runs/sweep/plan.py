@@ -35,8 +35,7 @@ class SweepPlan:
     eta: int = 0
 
     def __post_init__(self) -> None:
-        if not 1 <= len(self.configs) <= MOST_RUNS:
-            raise ConfigError(f"a sweep has 1 to {MOST_RUNS:,} runs, not {len(self.configs):,}")
+        check_count(len(self.configs))
         if self.eta and any(config.val_size == 0 for config in self.configs):
             raise ConfigError(
                 "--stop-hopeless compares runs on validation images, never on test images: hold some out, "
@@ -63,11 +62,24 @@ class SweepPlan:
 
     def described(self, number: int) -> str:
         """Say what run `number` has for settings and seed, as in `lr 0.01, seed 2`."""
-        cells = [
-            f"{heading_of(name)} {setting_cell(name, getattr(self.config(number), name))}"
-            for name in self.varied
-        ]
-        return ", ".join([*cells, f"seed {self.config(number).seed}"])
+        return ", ".join(filter(None, (self.described_values(number), f"seed {self.config(number).seed}")))
+
+    def described_values(self, number: int) -> str:
+        """Say what run `number` has for the varied settings, as in `lr 0.01, momentum 0.9`."""
+        return ", ".join(
+            f"{heading_of(name)} {setting_cell(name, value)}"
+            for name, value in zip(self.varied, self.values(number), strict=True)
+        )
+
+
+def check_count(runs: int) -> None:
+    """Check how many `runs` a sweep has.
+
+    Raises:
+        ConfigError: it has none, or too many.
+    """
+    if not 1 <= runs <= MOST_RUNS:
+        raise ConfigError(f"a sweep has 1 to {MOST_RUNS:,} runs, not {runs:,}: give fewer values or seeds")
 
 
 def plan_to_values(plan: SweepPlan) -> dict[str, Any]:

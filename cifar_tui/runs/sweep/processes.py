@@ -111,15 +111,15 @@ class ChildProcess:
 
 
 class AdoptedProcess:
-    """A process that an earlier scheduler has started; `run_folder` gives its run's folder."""
+    """A process that an earlier scheduler has started, or the user; `run_folder` gives its run's folder."""
 
-    def __init__(self, folder: Path, number: int, run_folder: Callable[[], Path | None]) -> None:
-        self._folder, self._number, self._run_folder = folder, number, run_folder
+    def __init__(self, lives: Callable[[], bool], run_folder: Callable[[], Path | None]) -> None:
+        self._lives, self._run_folder = lives, run_folder
         self._stopped = False
 
     def exit_code(self) -> int | None:
         """Return 0 once it has ended, however it did: its folder says more."""
-        return None if is_at_work(self._folder, self._number) else 0
+        return None if self._lives() else 0
 
     def stop(self) -> None:
         """Ask it to save and end as soon as it listens."""

@@ -110,6 +110,7 @@ class _RayProcess:
     def __init__(self, actor: Any, command: list[str], folder: Path, number: int, worker: int) -> None:  # noqa: ANN401 - of a class that Ray makes
         self._actor = actor  # which ends once nobody refers to it
         self._code = actor.train.remote(command, str(folder), number, worker)
+        self._stopped = False
 
     def exit_code(self) -> int | None:
         """Return its exit code; None while it lives or waits for room."""
@@ -125,7 +126,9 @@ class _RayProcess:
 
     def stop(self) -> None:
         """Ask it to save and end."""
-        self._actor.stop.remote()
+        if not self._stopped:
+            self._stopped = True
+            self._actor.stop.remote()
 
 
 class _Actor:

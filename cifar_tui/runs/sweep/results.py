@@ -8,6 +8,7 @@ from typing import Literal
 
 from cifar_tui.engine.config.schema import Setting
 from cifar_tui.runs.disk.summary import RunSummary
+from cifar_tui.runs.format import UNKNOWN
 from cifar_tui.runs.listing import LIVE, SIGNS, ListedRun
 from cifar_tui.runs.sweep.plan import SweepPlan
 from cifar_tui.runs.sweep.store import Outcome
@@ -84,19 +85,29 @@ class SweepGroup:
     test: Spread | None
     best: bool = False
 
+    @property
+    def spreads(self) -> dict[str, Spread]:
+        """The accuracies that are known, by what the user calls them."""
+        known = {"val": self.validation, "test": self.test}
+        return {name: spread for name, spread in known.items() if spread is not None}
+
 
 def member_of(number: int, run: ListedRun | None, outcome: Outcome, *, alive: bool) -> Member:
     """Return run `number` with its status; `alive` if its process lives."""
     status: MemberStatus
     error = outcome.error
     if run is None:
-        status = "starting" if alive else "failed" if error else "waiting"
+        settled: MemberStatus = "hopeless" if outcome.hopeless_at else "failed" if error else "waiting"
+        status = "starting" if alive else settled
         return Member(number=number, status=status, error="" if alive else error)
     status, error = run.state, run.summary.error if run.summary is not None else ""
-    if status not in LIVE and alive:
+    if status not in {*LIVE, "done"} and alive:
         status = "starting"  # it is being resumed, or has not got its lock yet
-    elif outcome.hopeless_at and status not in {*LIVE, "done"}:
-        status = "hopeless"
+    elif status not in {*LIVE, "done"}:
+        if outcome.hopeless_at:
+            status = "hopeless"
+        elif outcome.error:
+            status, error = "failed", outcome.error
     return Member(number=number, status=status, run=run, error=error if status == "failed" else "")
 
 
@@ -136,6 +147,14 @@ def status_counts(members: Mapping[int, Member]) -> dict[str, int]:
 def counts_text(members: Mapping[int, Member]) -> str:
     """Say how many runs have which status, as in `5 done, 2 running, 5 waiting`."""
     return ", ".join(f"{count} {status}" for status, count in status_counts(members).items())
+
+
+def spread_text(spread: Spread | None) -> str:
+    """Format as `57.53 ± 0.42`, in per cent; without the deviation for a single run."""
+    if spread is None:
+        return UNKNOWN
+    mean = f"{100 * spread.mean:.2f}"
+    return mean if spread.deviation is None else f"{mean} ± {100 * spread.deviation:.2f}"
 
 
 def _spread(values: Sequence[float | None]) -> Spread | None:

@@ -1,8 +1,11 @@
 """Work through the plan of a sweep: start its runs, stop hopeless ones, go on after any interruption."""
 
+import contextlib
+import os
 import signal
+import socket
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -10,12 +13,19 @@ from cifar_tui.engine.errors import ConfigError
 from cifar_tui.engine.events import Validated
 from cifar_tui.runs.disk.event_log import EventReader
 from cifar_tui.runs.disk.run_lock import RunLock, owner_of
-from cifar_tui.runs.listing import LIVE, list_run
+from cifar_tui.runs.listing import list_run
 from cifar_tui.runs.sweep.asha import find_hopeless
 from cifar_tui.runs.sweep.plan import SweepPlan
 from cifar_tui.runs.sweep.processes import AdoptedProcess, MemberProcess, Workers, is_at_work, worker_of
-from cifar_tui.runs.sweep.results import ENDED, Member, member_of
-from cifar_tui.runs.sweep.store import Outcome, member_folders, output_file, read_outcomes, write_outcomes
+from cifar_tui.runs.sweep.results import ENDED, FAILED, Member, member_of
+from cifar_tui.runs.sweep.store import (
+    Outcome,
+    member_folders,
+    output_file,
+    read_outcomes,
+    sweep_command,
+    write_outcomes,
+)
 
 _SIGNALLED = 128
 """Exit codes from here on are those of a process that a signal ended."""
@@ -79,13 +89,14 @@ class SweepScheduler:
             ConfigError: another process is.
             RunFailedError: the folder cannot be written.
         """
-        owner = owner_of(self.folder)
-        if owner.live:
+        try:
+            self._lock.acquire()
+        except ConfigError:
+            owner = owner_of(self.folder)
             raise ConfigError(
                 f"sweep {self.plan.name!r} is already running in process {owner.pid} on {owner.host}; "
-                "see its runs with: cifar-tui runs"
-            )
-        self._lock.acquire()
+                f"see it with: {sweep_command('--show', self.folder)}"
+            ) from None
         self._outcomes = read_outcomes(self.folder)
         members = self.members()
         again = {number for number, member in members.items() if member.status == "failed"}
@@ -96,9 +107,10 @@ class SweepScheduler:
             for number, member in members.items()
             if member.status not in ENDED and number not in settled
         )
-        if self._retry_failed:
+        if self._retry_failed and again:
             for number in again:
                 self._outcomes.pop(number, None)
+            write_outcomes(self.folder, self._outcomes)  # a retry that is interrupted has not failed
 
     def release(self) -> None:
         """Leave the sweep to others."""
@@ -141,19 +153,13 @@ class SweepScheduler:
     def members(self) -> dict[int, Member]:
         """Return all runs with their status."""
         self._folders = member_folders(self._checkpoints, self.plan.name, self._folders)
-        members = {}
-        for number in self.plan.numbers:
-            alive = number in self._at_work or is_at_work(self.folder, number)
-            folder = self._folders.get(number)
-            run = None if folder is None else list_run(folder)
-            members[number] = member_of(number, run, self._outcomes.get(number, Outcome()), alive=alive)
-        return members
+        return list_members(self.folder, self.plan, self._folders, self._outcomes)
 
     def _adopt(self) -> None:
         """Follow the runs that are at work already."""
         for number in self.plan.numbers:
             if self._lives(number):
-                process = AdoptedProcess(self.folder, number, partial(self._folder_of, number))
+                process = AdoptedProcess(partial(self._lives, number), partial(self._folder_of, number))
                 self._at_work[number] = (worker_of(self.folder, number), process)
 
     def _lives(self, number: int) -> bool:
@@ -172,10 +178,10 @@ class SweepScheduler:
         """Say how run `number` ended, and note what its folder does not say."""
         member = self.members()[number]
         name = self.plan.run_name(number)
-        if member.run is None and 0 < code < _SIGNALLED:
+        if 0 < code < _SIGNALLED and member.status not in FAILED:
             self._note(number, Outcome(error=self._last_words(number)))
             return
-        killed = f", killed by {signal.Signals(-code).name}" if code < 0 else ""
+        killed = f", killed by {_signal_name(-code)}" if code < 0 else ""
         problem = f": {member.error}" if member.error else killed
         how = "interrupted before it had a folder" if member.run is None else member.status
         self._say(f"run {name} ({self.plan.described(number)}): {how}{problem}")
@@ -192,6 +198,8 @@ class SweepScheduler:
         """Return the last sentence that the process of run `number` printed."""
         try:
             with output_file(self.folder, number).open("rb") as file:
+                size = file.seek(0, os.SEEK_END)
+                file.seek(max(0, size - _MOST_OUTPUT))
                 lines = file.read(_MOST_OUTPUT).decode(errors="replace").split("\n")
         except OSError:
             lines = []
@@ -210,7 +218,7 @@ class SweepScheduler:
         for number, rung in find_hopeless(
             self._curves, self._at_work.keys() - noted, eta=self.plan.eta
         ).items():
-            if rung < self.plan.config(number).epochs:
+            if max(self._curves[number]) < self.plan.config(number).epochs:  # else it is about to end
                 self._note(number, Outcome(hopeless_at=rung))
         for number, outcome in self._outcomes.items():
             if outcome.hopeless_at and number in self._at_work:
@@ -230,6 +238,34 @@ class SweepScheduler:
             return
 
 
-def is_live(member: Member) -> bool:
-    """Whether a process works on `member`."""
-    return member.status in {*LIVE, "starting"}
+def _signal_name(number: int) -> str:
+    return signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
+
+
+def list_members(
+    folder: Path, plan: SweepPlan, folders: Mapping[int, Path], outcomes: Mapping[int, Outcome]
+) -> dict[int, Member]:
+    """Return the runs of the sweep in `folder` with their status, given the `folders` that they have."""
+    members = {}
+    for number in plan.numbers:
+        run = list_run(folders[number]) if number in folders else None
+        outcome, alive = outcomes.get(number, Outcome()), is_at_work(folder, number)
+        members[number] = member_of(number, run, outcome, alive=alive)
+    return members
+
+
+def stop_sweep(folder: Path) -> None:
+    """Have the process that works on the sweep in `folder` stop: its runs save and end.
+
+    Raises:
+        ConfigError: none does, or it is on another machine.
+    """
+    owner = owner_of(folder)
+    if not owner.live or owner.pid is None:
+        raise ConfigError(f"sweep {folder.name} is not running")
+    if owner.host != socket.gethostname():
+        raise ConfigError(
+            f"sweep {folder.name} is running on {owner.host}; stop it there with: kill {owner.pid}"
+        )
+    with contextlib.suppress(ProcessLookupError):  # it has just ended
+        os.kill(owner.pid, signal.SIGTERM)

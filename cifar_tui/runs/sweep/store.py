@@ -1,12 +1,14 @@
 """The folder of a sweep, `checkpoints/sweeps/NAME`: its plan, and what only its scheduler knows.
 
 `plan.toml` is written once. `outcomes.json` has what no run's folder says: which runs were stopped as
-hopeless, and why a run failed that had no folder yet. All else is read from the folders of the runs, each of
-which has a file that says which run of which sweep it is: a sweep can be resumed after anything.
+hopeless, and why a run failed that could not say so itself. All else is read from the folders of the runs,
+each of which has a file that says which run of which sweep it is: a sweep can be resumed after anything.
 """
 
+import contextlib
 import itertools
 import json
+import shutil
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,12 +20,15 @@ from cifar_tui.engine.atomic import disk_errors_explained, write_text_atomically
 from cifar_tui.engine.config.fields import suggestion
 from cifar_tui.engine.disk.regular import read_regular
 from cifar_tui.engine.errors import ConfigError
+from cifar_tui.runs.disk.hints import command
 from cifar_tui.runs.disk.membership import read_membership
+from cifar_tui.runs.disk.run_lock import owner_of
 from cifar_tui.runs.disk.store import check_name, is_run, read_name, run_folders
 from cifar_tui.runs.sweep.plan import SweepPlan, plan_from_values, plan_to_values
 
 SWEEPS_FOLDER = "sweeps"
-_PLAN_FILE, _OUTCOMES_FILE, _LOG_FILE = "plan.toml", "outcomes.json", "sweep.log"
+PLAN_FILE = "plan.toml"
+_OUTCOMES_FILE, _LOG_FILE = "outcomes.json", "sweep.log"
 _MOST_BYTES = 1 << 24
 _MOST_ERROR = 1000
 
@@ -34,7 +39,7 @@ class Outcome:
 
     Attributes:
         hopeless_at: the epoch at which it was stopped as hopeless; 0 if it was not.
-        error: why it failed before it had a folder; "" if it did not.
+        error: why it failed before it had a folder, or could not be resumed; "" if it did not.
     """
 
     hopeless_at: int = 0
@@ -44,6 +49,11 @@ class Outcome:
 def sweeps_folder(checkpoints: Path) -> Path:
     """Return the folder of all sweeps."""
     return checkpoints / SWEEPS_FOLDER
+
+
+def sweep_command(options: str, folder: Path) -> str:
+    """Return `cifar-tui sweep OPTIONS NAME` for the sweep in `folder`."""
+    return command(f"sweep {options}", folder.parent.parent / folder.name)
 
 
 def log_file(folder: Path) -> Path:
@@ -78,20 +88,52 @@ def create_sweep(folder: Path, plan: SweepPlan) -> None:
         RunFailedError: it cannot be written.
     """
     checkpoints = folder.parent.parent
+    if plan.name in {".", ".."}:
+        raise ConfigError(f"the name {plan.name!r} is that of a folder; choose another --name")
     check_name(checkpoints, plan.run_name(len(plan.configs)))
     taken = {read_name(folder): folder.name for folder in run_folders(checkpoints)}
     for run in map(plan.run_name, plan.numbers):
         if run in taken:
             raise ConfigError(f"the name {run!r} belongs to run {taken[run]}; choose another --name")
-    with disk_errors_explained(f"write '{folder / _PLAN_FILE}'"):
-        try:
-            folder.mkdir(parents=True)
-        except FileExistsError:
+    if earlier := member_folders(checkpoints, plan.name, {}):  # its folder was removed, its runs were renamed
+        raise ConfigError(
+            f"run {min(earlier.values()).name} is of an earlier sweep {plan.name!r}; choose another --name"
+        )
+    with disk_errors_explained(f"write '{folder / PLAN_FILE}'"):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        if not _make_folder(folder):
+            resume = sweep_command("--resume", folder)
             raise ConfigError(
-                f"there is a sweep {plan.name!r} already; resume it with: cifar-tui sweep --resume "
-                f"{plan.name}, or choose another --name"
-            ) from None
-        write_text_atomically(folder / _PLAN_FILE, tomli_w.dumps(plan_to_values(plan)))
+                f"there is a sweep {plan.name!r} already; choose another --name, or resume it with: {resume}"
+            )
+        try:
+            write_text_atomically(folder / PLAN_FILE, tomli_w.dumps(plan_to_values(plan)))
+        except OSError:
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+            raise
+
+
+def _make_folder(folder: Path) -> bool:
+    """Make the folder of a sweep, or take one that was left without a plan; whether there was no sweep."""
+    try:
+        folder.mkdir()
+    except FileExistsError:
+        return folder.is_dir() and not any(folder.iterdir())
+    return True
+
+
+def delete_sweep(folder: Path) -> None:
+    """Delete the folder of a sweep, not its runs.
+
+    Raises:
+        ConfigError: it is at work.
+        RunFailedError: it cannot be removed.
+    """
+    if owner_of(folder).live:
+        raise ConfigError(f"sweep {folder.name} is still running; stop it before deleting it")
+    with disk_errors_explained(f"delete '{folder}'"):
+        shutil.rmtree(folder)
 
 
 def read_plan(folder: Path) -> SweepPlan:
@@ -100,7 +142,7 @@ def read_plan(folder: Path) -> SweepPlan:
     Raises:
         ConfigError: it cannot be read, or is none.
     """
-    path = folder / _PLAN_FILE
+    path = folder / PLAN_FILE
     try:
         return plan_from_values(tomllib.loads(read_regular(path, limit=_MOST_BYTES).decode()))
     except OSError as error:
@@ -114,9 +156,7 @@ def read_plan(folder: Path) -> SweepPlan:
 def sweep_names(checkpoints: Path) -> list[str]:
     """Return the names of all sweeps in `checkpoints`."""
     try:
-        folders = [
-            folder for folder in sweeps_folder(checkpoints).iterdir() if (folder / _PLAN_FILE).exists()
-        ]
+        folders = [folder for folder in sweeps_folder(checkpoints).iterdir() if (folder / PLAN_FILE).exists()]
     except OSError:
         return []
     return sorted(folder.name for folder in folders)

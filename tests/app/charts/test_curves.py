@@ -140,6 +140,13 @@ def test_evaluations_are_marks_beside_the_training_line() -> None:
     assert sum(row.count(DIAMOND) for row in body) == 2
 
 
+@pytest.mark.parametrize(("width", "name"), [(88, "training, mixed images"), (40, "mixed")])
+def test_the_legend_says_where_the_training_accuracy_is_that_of_mixed_images(width: int, name: str) -> None:
+    legend = rows(accuracy_chart(replace(curves(), mixed=True), width=width, height=10))[0]
+    assert f"{name} 5" in legend
+    assert "mixed" not in rows(accuracy_chart(curves(), width=width, height=10))[0]
+
+
 def test_a_line_through_the_evaluations_shows_what_marks_on_whole_rows_do_not() -> None:
     def chart(*accuracies: float) -> list[str]:
         tests = [(1000.0 * n, accuracy) for n, accuracy in enumerate(accuracies, 1)]

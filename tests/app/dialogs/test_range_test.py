@@ -97,6 +97,21 @@ async def test_what_is_wrong_is_said_in_the_dialog(app_with, tmp_path):
         await until(pilot, lambda: app.screen is app.dashboard)
 
 
+async def test_what_is_left_out_of_the_images_is_said_once(app_with, image_folder):
+    (image_folder / "train" / "red" / "00.png").write_bytes(b"")
+    app = app_with(batch_size=23)
+    async with app.run_test(size=(80, 23)) as pilot:
+        dialog = await opened(pilot)
+
+        def said():
+            return [note.message for note in app._notifications if "00.png" in note.message]
+
+        await until(pilot, said)
+        await until(pilot, lambda: text_of(dialog, "#lr-keys") != "esc cancel")
+        assert len(said()) == 1
+        await pilot.press("escape")
+
+
 async def test_a_test_without_a_suggestion_says_why(app_with, monkeypatch):
     monkeypatch.setattr("cifar_tui.runs.range_test.suggest", lambda *_: "No suggestion: it is flat")
     app = app_with()

@@ -3,18 +3,21 @@
 import threading
 
 import numpy as np
+import pytest
 
 from cifar_tui.app.charts.view import XUnit
+from cifar_tui.app.panes.run_charts import Chart
 from cifar_tui.app.views.train import PANES
 from cifar_tui.engine.config.schema import TrainConfig
 from cifar_tui.runs import evaluated
 from cifar_tui.runs.attached import AttachedRun
 from cifar_tui.runs.curves import Curves
 from cifar_tui.runs.disk.samples import read_predictions
+from cifar_tui.runs.live import LiveRun
 from tests.app.views.runs_app import until
 from tests.runs.export.made_runs import made_run
 from tests.runs.made_evaluations import evaluate
-from tests.runs.made_events import record
+from tests.runs.made_events import STARTED, point, record
 
 
 async def test_the_form_starts_with_the_settings_of_the_command_line(app):
@@ -75,3 +78,17 @@ async def test_predictions_that_a_slow_disk_hands_over_late_are_shown(app, tmp_p
         arrived.set()
         await until(pilot, lambda: "predicted at step 150" in text())
     run.close()
+
+
+@pytest.mark.parametrize("alpha", [0.0, 0.2])
+async def test_the_chart_of_a_run_on_mixed_images_says_so(app, alpha):
+    run = LiveRun(TrainConfig(mixup=alpha), checkpoints=app.checkpoints)
+    for event in (STARTED, point(1), point(2)):
+        run._emit(event)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        app._show(run, pane="training")
+        chart = app.dashboard.query_one("#accuracy-chart", Chart)
+        app.presenter.show_curves()
+        await until(pilot, lambda: "40.0 %" in chart.plain)
+        assert ("mixed" in chart.plain.splitlines()[0]) == bool(alpha)

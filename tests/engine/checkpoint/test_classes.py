@@ -165,9 +165,19 @@ def test_weights_without_names_get_the_order_of_the_dataset_and_that_is_said_onc
     torch.save(in_order(net, [0, 1, 3, 4, 2]), root / "w.pth")  # sorted, as ImageFolder has them
     found, alerts = evaluate(root / "w.pth", root)
     assert found.correct == 10
-    (alert,) = alerts
-    assert alert.startswith(f"'{root / 'w.pth'}' names no classes: assuming the class order of folder ")
-    assert "(airplane, automobile, café, … (5)), and inputs from -1 to 1" in alert
+    order, images = alerts
+    assert order.startswith(f"'{root / 'w.pth'}' names no classes: assuming the class order of folder ")
+    assert order.endswith(" (airplane, automobile, café, … (5))")
+    assert images == (
+        f"'{root / 'w.pth'}' does not say what it was trained on: assuming images of 32×32 pixels, and "
+        "inputs from -1 to 1"
+    )
+
+
+def test_what_is_assumed_of_the_images_of_named_classes_is_said_too(root, net):
+    torch.save({"net": in_order(net, range(5)), "classes": list(NAMES)}, root / "w.pth")
+    (alert,) = evaluate(root / "w.pth", root)[1]
+    assert alert.endswith("assuming images of 32×32 pixels, and inputs from -1 to 1")
 
 
 def test_an_order_that_is_not_that_of_cifar_10_is_said_too(tmp_path):
@@ -175,7 +185,7 @@ def test_an_order_that_is_not_that_of_cifar_10_is_said_too(tmp_path):
     for names, differs in ((CLASS_NAMES, True), (("airplane", "automobile", *CLASS_NAMES[2:]), False)):
         root = tmp_path / names[0]
         write_folder(root / "images", names, [(0,)] * 10)
-        (alert,) = evaluate(tmp_path / "w.pth", root)[1]
+        alert, _ = evaluate(tmp_path / "w.pth", root)[1]
         assert ("not that of CIFAR-10 (plane, car, bird, … (10))" in alert) == differs
 
 

@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from cifar_tui.engine.data import decode
+from cifar_tui.engine.data import decode, file_images
 from cifar_tui.engine.data import folder as folder_module
 from cifar_tui.engine.data.cifar10 import load_cifar10
 from cifar_tui.engine.data.dataset import Dataset, split_validation
@@ -21,11 +22,14 @@ from cifar_tui.engine.data.file_images import THUMBNAIL, FileImages
 from cifar_tui.engine.data.registry import Progress
 from cifar_tui.engine.data.sources import load_dataset
 from cifar_tui.engine.data.synthetic import load_synthetic
-from cifar_tui.engine.errors import DataUnavailableError
+from cifar_tui.engine.errors import CancelledError, DataUnavailableError
+from cifar_tui.engine.events import LoadingProgress
 from tests.engine.data.deep import write_png
 from tests.engine.data.folders import load, skipped
 from tests.engine.data.photos import expected_photo, write_photo, write_photos
 
+SYNTHETIC_65 = "b507ce2f"
+"""The CRC-32 of 20 images of 65x65 pixels, the same on every machine."""
 QUIET = Progress(lambda _: None, lambda: False)
 
 
@@ -94,6 +98,15 @@ def test_images_are_taken_in_any_order_and_again(photos: Path) -> None:
     rest, held_out = split_validation(train, 4, seed=1)
     together = torch.cat([rest.take(slice(None)), held_out.take(slice(None))])
     assert sorted(map(hash_of, together)) == sorted(map(hash_of, whole))
+
+
+def test_all_images_are_loaded_into_the_memory_of_a_device(
+    photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(file_images, "_LOADED_IMAGES", 5)
+    images = load(photos, image_size=48).train.images
+    assert isinstance(images, FileImages)
+    assert torch.equal(images.load(torch.device("cpu")), images.take(slice(None)))
 
 
 def hash_of(image: torch.Tensor) -> bytes:
@@ -173,7 +186,18 @@ def test_new_content_replaces_the_old_cache(photos: Path, decoded: list[int]) ->
     assert len(pixels(before)) == 12, "a run that is active keeps the images it has"
 
 
-@pytest.mark.parametrize("damage", ["shorter", "missing", "another name", "no facts", "damaged"])
+def test_an_old_cache_makes_room_for_the_new_one_first(photos: Path, small_disk: Path) -> None:
+    def load_there() -> Dataset:
+        return folder_module.load_folder(photos, data_dir=small_disk, seed=0, progress=QUIET, image_size=128)
+
+    load_there()  # 1.1 MB, so there is no room for two
+    write_photo(photos / "train" / "class0" / "new.png", 99)
+    assert len(load_there().train) == 13
+
+
+@pytest.mark.parametrize(
+    "damage", ["shorter", "missing", "another name", "no facts", "of fewer files", "damaged"]
+)
 def test_a_damaged_cache_is_made_again(photos: Path, decoded: list[int], damage: str) -> None:
     expected = pixels(load(photos, image_size=64))
     cache = photos.parent / "data" / "cache"
@@ -185,6 +209,9 @@ def test_a_damaged_cache_is_made_again(photos: Path, decoded: list[int], damage:
         images.unlink()
     elif damage == "another name":
         torch.save(content | {"pixels": "../../photos/train/class0/001.png"}, known)
+    elif damage == "of fewer files":
+        torch.save(content | {"facts": content["facts"][: len(content["facts"]) // 18 * 17]}, known)
+        os.truncate(images, images.stat().st_size // 18 * 17)
     elif damage == "no facts":
         torch.save(content | {"facts": content["facts"][:60]}, known)
     else:
@@ -215,6 +242,20 @@ def test_images_that_are_damaged_while_they_are_used_are_an_error_and_not_a_wron
         f"cannot read the decoded images in '{images}' ({reason}): remove it, and start again to decode them "
         "again"
     )
+
+
+def test_a_cancelled_decode_leaves_nothing(photos: Path) -> None:
+    stages = []
+
+    def report(event: LoadingProgress) -> None:
+        stages.append(event.stage)
+
+    progress = Progress(report, lambda: stages[-1:] == ["decoding images"])
+    with pytest.raises(CancelledError):
+        folder_module.load_folder(
+            photos, data_dir=photos.parent / "data", seed=0, progress=progress, image_size=64
+        )
+    assert cached(photos) == []
 
 
 DECODING = """
@@ -278,15 +319,16 @@ def test_images_of_more_than_8_bits_share_one_scale(tmp_path: Path) -> None:
     assert torch.equal(pixels(large)[:, :, 0, 0], pixels(small)[:, :, 0, 0])
     scaled = load(tmp_path / "images", image_size=64, scales={"more than 8 bits": (0, 65_535)})
     assert int(pixels(scaled).max()) < int(pixels(large).max()) // 10
+    assert len(cached(tmp_path / "images")) == 3, "one for 32x32 pixels, and that of the own scale"
     assert torch.equal(pixels(load(tmp_path / "images", image_size=64)), pixels(large)), "from the cache"
 
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A folder on a file system of 1 MB."""
+    """A folder on a file system of 2 MB."""
     folder = tmp_path / "small"
     folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=1m,mode=0700", "tmpfs", str(folder)]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=2m,mode=0700", "tmpfs", str(folder)]
     if subprocess.run(mount, check=False, capture_output=True).returncode != 0:
         pytest.skip("a file system can only be mounted by root")
     yield folder
@@ -299,7 +341,7 @@ def test_a_disk_without_room_is_said_before_anything_is_decoded(
     with pytest.raises(DataUnavailableError) as caught:
         folder_module.load_folder(photos, data_dir=small_disk, seed=0, progress=QUIET, image_size=224)
     assert str(caught.value) == (
-        f"18 images of 224×224 pixels need 3 MiB, '{small_disk}/cache' has 1 MiB free: free disk space, "
+        f"18 images of 224×224 pixels need 3 MiB, '{small_disk}/cache' has 2 MiB free: free disk space, "
         "set data_dir to a folder with more, or lower image_size"
     )
     assert decoded == []
@@ -379,6 +421,7 @@ def test_synthetic_shapes_are_drawn_larger(tmp_path: Path) -> None:
         for size in (32, 65)
     )
     assert isinstance(large.train.images, FileImages)
+    assert f"{zlib.crc32(large.train.take(slice(None)).numpy().tobytes()):08x}" == SYNTHETIC_65
     assert large.train.take(slice(None)).shape == (20, 3, 65, 65)
     assert torch.equal(large.test.targets, small.test.targets)
     # the first class is drawn before the noise of others: its first image has the same disc

@@ -49,7 +49,7 @@ class Served:
         for attribute, value in self.made.attributes(of, base).items():
             self.patch.setattr(self.known, attribute, value)
 
-    def load(self):
+    def load(self, image_size=32):
         reports = []
         dataset = load_dataset(
             f"{PREFIX}{self.name}",
@@ -57,6 +57,7 @@ class Served:
             seed=0,
             report=reports.append,
             cancelled=lambda: False,
+            image_size=image_size,
         )
         self.stages = list(dict.fromkeys(report.stage for report in reports))
         return dataset
@@ -112,9 +113,9 @@ def with_torchvision(served):
     return [[part[index] for index in range(len(part))] for part in parts]
 
 
-def expected_pixels(pictures):
-    """The pictures, (N, 3, 32, 32), in RGB and resized as those of a folder are."""
-    images = [np.asarray(fit(picture, 32).convert("RGB")) for picture, _ in pictures]
+def expected_pixels(pictures, size):
+    """The pictures, (N, 3, S, S), in RGB and resized as those of a folder are."""
+    images = [np.asarray(fit(picture, size).convert("RGB")) for picture, _ in pictures]
     return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)
 
 
@@ -130,20 +131,23 @@ RESIZED = {
 }
 
 
-def test_the_images_are_those_that_torchvision_reads_from_the_same_files(served):
-    dataset = served.load()
+@pytest.mark.parametrize("size", [32, 48])
+def test_the_images_are_those_that_torchvision_reads_from_the_same_files(served, size):
+    dataset = served.load(image_size=size)
     parts = with_torchvision(served)
     ours = [split for split in (dataset.train, dataset.test, dataset.validation) if split is not None]
     assert len(ours) == len(parts)
     for split, pictures in zip(ours, parts, strict=True):
-        images, targets = expected_pixels(pictures), torch.tensor([label for _, label in pictures])
+        images, targets = expected_pixels(pictures, size), torch.tensor([label for _, label in pictures])
         if served.name == "Flowers102" and split is dataset.test:
             turns = interleave(targets, torch.arange(len(targets)))  # by class, as in a folder
             images, targets = images[turns], targets[turns]
-        assert torch.equal(split.images, images)
+        assert torch.equal(split.take(slice(None)), images)
         assert torch.equal(split.targets, targets)
     assert dataset.title == served.name
-    assert dataset.notes == RESIZED.get("MNIST" if served.name.endswith("MNIST") else served.name, ())
+    unresized = () if size == 32 else ("resized 32×32 → 32×32",)
+    notes = RESIZED.get("MNIST" if served.name.endswith("MNIST") else served.name, unresized)
+    assert dataset.notes == tuple(note.replace("→ 32×32", f"→ {size}×{size}") for note in notes)
 
 
 def test_class_names_are_torchvisions(served):

@@ -195,12 +195,16 @@ def test_classes_without_names_are_numbered_or_assumed_and_that_is_said(weights,
     numbered = load_classifier(weights)
     assert numbered.class_names == ("0", "1", "2")
     (note,) = [note for note in numbered.notes if "names no classes" in note]
-    assert "numbering its 3 classes from 0, and assuming inputs from -1 to 1" in note
+    assert "numbering its 3 classes from 0; name them with --classes" in note
     torch.save(create_model("net", num_classes=10).state_dict(), tmp_path / "ten.pth")
     ten = load_classifier(tmp_path / "ten.pth", model="net")
     assert ten.class_names[:2] == ("plane", "car")
     assert "assuming those of CIFAR-10 (plane, car, bird, … (10))" in ten.notes[0]
-    assert load_classifier(tmp_path / "ten.pth", model="net", class_names="abcdefghij").notes == ()
+    (note,) = load_classifier(tmp_path / "ten.pth", model="net", class_names="abcdefghij").notes
+    assert note == (
+        f"'{tmp_path / 'ten.pth'}' does not say what it was trained on: assuming images of 32×32 pixels, and "
+        "inputs from -1 to 1"
+    )
     torch.save({"state_dict": torch.load(weights), "classes": ["x", "y", "z"]}, tmp_path / "named.pth")
     named = load_classifier(tmp_path / "named.pth")
     assert named.class_names == ("x", "y", "z")

@@ -58,7 +58,10 @@ def test_a_training_image_is_found_with_its_class_and_its_file(index, image_fold
     similarities = [image.similarity for image in near]
     assert similarities == sorted(similarities, reverse=True)
     assert len({image.position for image in near}) == 4
-    assert [note.partition(":")[0] for note in found.notes] == [f"'{weights}' names no classes"]
+    assert [note.partition(":")[0] for note in found.notes] == [
+        f"'{weights}' names no classes",
+        f"'{weights}' does not say what it was trained on",
+    ]
 
 
 def test_of_fewer_training_images_than_asked_for_all_are_found(index, image_folder):

@@ -146,6 +146,8 @@ def test_it_sees_the_training_images_only_and_not_those_held_out(tmp_path, image
         {"optimizer": "adamw", "weight_averaging": "lookahead", "bias_lr": 0.01},
         {"class_weights": "balanced", "sampler": "weighted", "label_smoothing": 0.1, "cutout": 8},
         {"backend": "numba", "patience": 3, "lr_schedule": "one-cycle"},
+        {"mixup": 0.2, "random_resized_crop": 0.5, "freeze": "backbone"},
+        {"model": "airbench-tiny", "image_size": 48, "normalization": "dataset", "batch_size": 8},
     ],
     ids=str,
 )

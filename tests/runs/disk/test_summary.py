@@ -12,6 +12,7 @@ from cifar_tui.engine.events import (
     PhaseChanged,
     Resumed,
     RunEnded,
+    Validated,
 )
 from cifar_tui.engine.layout import EVENTS_FILE, SUMMARY_FILE
 from cifar_tui.runs.disk.summary import RunSummary, read_summary, summarize, write_summary
@@ -207,3 +208,25 @@ def test_damaged_lines_are_skipped_in_a_rebuild(tmp_path):
     lines[3:3] = ["{torn", '{"event":"Evaluated","time":1.0}', lines[8].replace("100", "null"), "[]"]
     path.write_text("\n".join(lines) + "\n")
     assert read_summary(tmp_path) == written
+
+
+def validated(epoch, correct):
+    return Validated(epoch=epoch, step=100 * epoch, correct=correct, total=100, loss=1.0, best=True)
+
+
+def test_the_validation_accuracy_is_that_of_the_latest_epoch_which_is_not_trained_again():
+    events = [*beginning(), validated(1, 60), validated(2, 50)]
+    assert summary_of(*beginning()).val_accuracy is None
+    assert summary_of(*events).val_accuracy == 0.5
+    assert summary_of(*events, *resumed(150)).val_accuracy is None
+    assert summary_of(*events, *resumed(200)).val_accuracy == 0.5
+
+
+def test_the_summary_of_a_version_without_validation_accuracy_is_read(tmp_path):
+    summary = summary_of(*beginning(), validated(1, 60))
+    write_summary(tmp_path, summary)
+    assert read_summary(tmp_path) == summary
+    values = json.loads((tmp_path / SUMMARY_FILE).read_text())
+    del values["val_accuracy"]
+    (tmp_path / SUMMARY_FILE).write_text(json.dumps(values))
+    assert read_summary(tmp_path) == dataclasses.replace(summary, val_accuracy=None)

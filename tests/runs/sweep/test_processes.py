@@ -71,7 +71,7 @@ def test_a_process_is_seen_at_work_until_it_ends_whoever_started_it(tmp_path):
     workers = LocalWorkers(tmp_path, lambda number, cores: command, [Share(), Share()])
     assert not is_at_work(tmp_path, 3)
     process = workers.start(3, 1)
-    adopted = AdoptedProcess(tmp_path, 3, lambda: None)
+    adopted = AdoptedProcess(lambda: is_at_work(tmp_path, 3), lambda: None)
     assert is_at_work(tmp_path, 3)
     assert worker_of(tmp_path, 3) == 1
     assert (process.exit_code(), adopted.exit_code()) == (None, None)
@@ -94,6 +94,7 @@ start_process([sys.executable, "-c", {SLEEP!r}], {{}}, Path({str(tmp_path)!r}), 
     with pytest.raises(BlockingIOError):
         LocalWorkers(tmp_path, lambda number, cores: ["true"], [Share()]).start(1, 0)
     pid = next(int(line) for line in _holders(tmp_path / "1.lock"))
+    assert os.getsid(pid) == pid, "the end of a terminal does not reach it"
     os.kill(pid, signal.SIGKILL)
     wait_until(lambda: not is_at_work(tmp_path, 1))
 

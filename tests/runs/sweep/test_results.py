@@ -81,14 +81,18 @@ def test_only_runs_that_are_done_count():
         (None, Outcome(), True, "starting"),
         (None, Outcome(error="no such file"), False, "failed"),
         (None, Outcome(error="no such file"), True, "starting"),
+        (None, Outcome(hopeless_at=3), False, "hopeless"),
         ("stopped", Outcome(), True, "starting"),
         ("stopped", Outcome(hopeless_at=3), False, "hopeless"),
         ("crashed", Outcome(hopeless_at=3), False, "hopeless"),
         ("running", Outcome(hopeless_at=3), True, "running"),
         ("done", Outcome(hopeless_at=3), False, "done"),
+        ("done", Outcome(), True, "done"),
         ("paused", Outcome(), True, "paused"),
         ("crashed", Outcome(), False, "crashed"),
         ("failed", Outcome(), False, "failed"),
+        ("stopped", Outcome(error="no such file"), False, "failed"),
+        ("done", Outcome(error="no such file"), False, "done"),
     ],
 )
 def test_the_status_of_a_run_follows_from_its_folder_its_process_and_what_the_scheduler_noted(

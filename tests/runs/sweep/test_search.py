@@ -73,6 +73,11 @@ def test_what_are_no_seeds_is_refused(text):
         parse_seeds(text)
 
 
+def test_too_many_seeds_are_said_to_be_too_many():
+    with pytest.raises(ConfigError, match="--seeds '0-10000' has more than 10,000 seeds"):
+        parse_seeds("0-10000")
+
+
 def test_a_grid_has_every_combination_the_last_setting_fastest():
     axes = {"optimizer": ("sgd", "adamw"), "momentum": ("0.9",), "learning_rate": ("0.1", "0.2")}
     assert grid(axes) == [

@@ -1,9 +1,12 @@
 """The folder of a sweep: its plan comes back as it was, and damaged files are errors in a sentence."""
 
+import resource
+from pathlib import Path
+
 import pytest
 
 from cifar_tui.engine.config.schema import preset_config
-from cifar_tui.engine.errors import ConfigError
+from cifar_tui.engine.errors import ConfigError, RunFailedError
 from cifar_tui.runs.disk.membership import Membership, read_membership, write_membership
 from cifar_tui.runs.disk.store import create_run_folder, read_name, run_folders, write_name
 from cifar_tui.runs.sweep.plan import SweepPlan
@@ -15,6 +18,7 @@ from cifar_tui.runs.sweep.store import (
     member_folders,
     read_outcomes,
     read_plan,
+    sweep_command,
     sweep_names,
     sweeps_folder,
     write_outcomes,
@@ -59,7 +63,7 @@ def test_names_are_not_taken_twice(folder, tmp_path):
     assert free_name(tmp_path) == "sweep-1"
     (sweeps_folder(tmp_path) / "sweep-1").mkdir()
     assert free_name(tmp_path) == "sweep-2"
-    with pytest.raises(ConfigError, match="a sweep 'rates' already; resume it"):
+    with pytest.raises(ConfigError, match="a sweep 'rates' already; choose another --name, or resume it"):
         create_sweep(folder, made_plan())
 
 
@@ -76,6 +80,49 @@ def test_a_name_must_be_one_of_a_run(tmp_path, name):
     with pytest.raises(ConfigError, match="run name"):
         create_sweep(sweeps_folder(tmp_path) / name, plan)
     assert not sweeps_folder(tmp_path).exists()
+
+
+@pytest.mark.parametrize("name", [".", ".."])
+def test_a_sweep_has_a_folder_of_its_own(tmp_path, name):
+    plan = SweepPlan(name=name, configs=(preset_config("tutorial"),), varied=(), workers=1)
+    with pytest.raises(ConfigError, match=r"that of a folder; choose another --name"):
+        create_sweep(sweeps_folder(tmp_path) / name, plan)
+
+
+def test_runs_of_an_earlier_sweep_do_not_become_those_of_a_new_one(tmp_path):
+    own = Membership(sweep="rates", number=1)
+    run = create_run_folder(tmp_path, preset_config("tutorial"), name="renamed", membership=own)
+    with pytest.raises(ConfigError, match=f"run {run.name} is of an earlier sweep 'rates'"):
+        create_sweep(sweeps_folder(tmp_path) / "rates", made_plan())
+    assert sweep_names(tmp_path) == []
+
+
+def test_a_sweep_whose_plan_cannot_be_written_leaves_nothing_behind(tmp_path):
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
+    try:
+        with pytest.raises(
+            RunFailedError, match=r"cannot write '.*plan\.toml': File too large; free disk space"
+        ):
+            create_sweep(sweeps_folder(tmp_path) / "rates", made_plan())
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert list(sweeps_folder(tmp_path).iterdir()) == []
+
+
+def test_a_folder_that_was_left_without_a_plan_is_taken(tmp_path):
+    folder = sweeps_folder(tmp_path) / "rates"
+    folder.mkdir(parents=True)
+    create_sweep(folder, made_plan())
+    assert read_plan(folder) == made_plan()
+
+
+def test_commands_that_a_sentence_names_work_as_they_are(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert sweep_command("--show", Path("checkpoints/sweeps/my rates")) == "cifar-tui sweep --show 'my rates'"
+    assert sweep_command("--stop", tmp_path / "own/sweeps/rates") == (
+        f"cifar-tui sweep --stop rates --checkpoints {tmp_path / 'own'}"
+    )
 
 
 def test_an_unknown_sweep_is_named_with_the_nearest(folder):

@@ -47,11 +47,13 @@ class Field(TextInput):
         """Whether the row has a text to edit."""
         return self.mark is None
 
-    def edit(self, text: str) -> None:
-        """Edit `text`, from its end."""
+    def edit(self, text: str, *, is_word: bool) -> None:
+        """Edit `text`, from its end; what is typed first replaces a word, such as "none" for 0."""
         self.mark = None
         self.value = text
         self.cursor_position = len(text)
+        if is_word:
+            self.select_all()
 
     def rest(self, mark: str) -> None:
         """Edit nothing; only show `mark`, a single character."""

@@ -19,7 +19,6 @@ from cifar_tui.app.panes.settings.view import FormView
 from cifar_tui.app.widgets.pane import Pane
 from cifar_tui.engine.config.schema import SETTINGS, Setting, TrainConfig
 from cifar_tui.engine.config.text import setting_text
-from cifar_tui.engine.data.registry import PUBLISHED_PREFIX
 from cifar_tui.engine.errors import ConfigError
 
 _RATE = "learning_rate"
@@ -70,7 +69,7 @@ class SettingsPane(Pane, can_focus=True):
             on_entered=self._show,
         )
         self._edited: str | None = None
-        self._place_field()
+        self._place_field(moved=False)
 
     def compose(self) -> ComposeResult:
         yield self._view
@@ -199,7 +198,8 @@ class SettingsPane(Pane, can_focus=True):
             if choice is None:
                 return
             if choice in others:  # typed next
-                self._form.write(name, PUBLISHED_PREFIX if choice.startswith(PUBLISHED_PREFIX) else "")
+                begin = choice.removesuffix("NAME")
+                self._form.write(name, begin if begin.islower() else "")
             else:
                 self._form.write(name, choice)
                 self._view.move(1)
@@ -260,13 +260,13 @@ class SettingsPane(Pane, can_focus=True):
             self._form.check(str(self._edited))
         if edited != self._edited and (None in {edited, self._edited} or _RATE in {edited, self._edited}):
             self.refresh_bindings()  # letters are text, or commands again; one setting has a key of its own
-        self._edited = edited
+        moved, self._edited = edited != self._edited, edited
         self._view.has_cursor, self._view.locked = focused, self.locked
         self._view.redraw()
-        self._place_field()
+        self._place_field(moved=moved)
         self._show_texts()
 
-    def _place_field(self) -> None:
+    def _place_field(self, *, moved: bool) -> None:
         region = self._view.value_region
         if self._edited is None:
             region = Region(0, region.y, 1, 1)
@@ -275,8 +275,8 @@ class SettingsPane(Pane, can_focus=True):
             field, text = SETTINGS[self._edited], self._form.text(self._edited)
             self._field.suggester = suggester_for(field.metadata)
             self._field.is_number = field.type is not str
-            if not self._field.is_text or self._field.value != text:
-                self._field.edit(text)
+            if moved or self._field.value != text:
+                self._field.edit(text, is_word=text in field.metadata["words"])
         # a row that is scrolled out of sight must not put it on the border; the first frame has no height yet
         top = min(max(0, region.y), (self._view.size.height or region.y + 1) - 1)
         self._field.styles.offset = (region.x, top)

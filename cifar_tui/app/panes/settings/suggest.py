@@ -14,10 +14,10 @@ from cifar_tui.engine.models.published.names import complete_published
 
 def suggester_for(metadata: Mapping[str, Any]) -> Suggester | None:
     """Return what suggests values of the setting with this `metadata`; None if nothing does."""
-    if metadata["others"]:
-        return _Models(metadata["choices"])
     suggestions = metadata["suggestions"]
-    return SuggestFromList(suggestions) if suggestions else None
+    if metadata["others"] and not suggestions:
+        return _Models(metadata["choices"])
+    return SuggestFromList([*metadata["choices"], *suggestions]) if suggestions else None
 
 
 class _Models(Suggester):

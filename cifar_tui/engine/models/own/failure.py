@@ -8,7 +8,7 @@ from pathlib import Path
 
 from cifar_tui.engine.device.failure import gpu_failure
 from cifar_tui.engine.device.memory import is_out_of_memory
-from cifar_tui.engine.errors import CancelledError, UserError
+from cifar_tui.engine.errors import CancelledError, UserError, WrongOutputError
 from cifar_tui.engine.text import cut
 
 _LONGEST = 240
@@ -35,7 +35,9 @@ def is_of_user(error: BaseException) -> bool:
 
 
 def is_of_program(error: BaseException) -> bool:
-    """Whether this program raised `error` itself, and neither a user's code nor a library."""
+    """Whether this program raised `error` itself, not over a net, and neither a user's code nor a library."""
+    if isinstance(error, WrongOutputError):
+        return False
     frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
     return bool(frames) and Path(frames[-1].f_code.co_filename).is_relative_to(_PROGRAM)
 
@@ -56,6 +58,8 @@ def described(error: BaseException) -> str:
     """Return the kind of `error` and the first line of what it says."""
     if isinstance(error, SystemExit):
         return "it ends the program (sys.exit)"
+    if isinstance(error, WrongOutputError):
+        return str(error)
     text = error.msg if isinstance(error, SyntaxError) else str(error)
     first = next((line.strip() for line in text.splitlines() if line.strip()), "")
     kind = type(error).__name__

@@ -12,6 +12,7 @@ FORM = f"{PUBLISHED_PREFIX}NAME"
 """What such a setting looks like."""
 
 _SOME = ("resnet18", "mobilenet_v3_small", "efficientnet_b0", "convnext_tiny", "vit_b_16")
+_NUMBER = re.compile(r"\d+")
 _NAME = re.compile(r"\w{1,100}", re.ASCII)
 _REGISTERED = re.compile(r"^@register_model\(\)\n(?:^[@)\s].*\n)*^def (\w+)\(", re.MULTILINE)
 
@@ -41,11 +42,10 @@ def published_names() -> tuple[str, ...]:
 
 
 def complete_published(text: str) -> str | None:
-    """Return the first `torchvision:NAME` that begins with `text`; None without one."""
-    if not text:
-        return None
-    models = (PUBLISHED_PREFIX + name for name in published_names())
-    return next((model for model in models if model.startswith(text)), None)
+    """Return the first `torchvision:NAME` that begins with `text`, 18 before 101; None without one."""
+    models = [PUBLISHED_PREFIX + name for name in published_names()] if text else []
+    matching = [model for model in models if model.startswith(text)]
+    return min(matching, key=lambda model: _NUMBER.sub(lambda found: found[0].zfill(9), model), default=None)
 
 
 def published_problem(name: str) -> str | None:
@@ -54,4 +54,4 @@ def published_problem(name: str) -> str | None:
     if not names or name in names:
         return None
     hint = suggestion(name, names) or f"; some are {', '.join(_SOME)}"
-    return f"is not a classifier of torchvision.models{hint}"
+    return f"is not in torchvision{hint}"

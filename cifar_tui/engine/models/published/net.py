@@ -1,6 +1,7 @@
 """`PublishedModel`: an architecture of torchvision as the model of a run."""
 
 import importlib
+import math
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from cifar_tui.engine.models.published.names import published_name
 from cifar_tui.engine.models.source import ModelSource
 
 _AUXILIARY = re.compile(r"(aux1|aux2|AuxLogits)\.")
+_POSITIONS, _PATCHES = "encoder.pos_embedding", "conv_proj.weight"
 _OLD_NAMES = (
     (re.compile(r"(\.denselayer\d+\.(?:norm|conv))\.([12]\.)"), r"\1\2"),
     (re.compile(r"(\.mlp)\.linear_1\."), r"\1.0."),
@@ -42,7 +44,7 @@ class PublishedModel(ModelSource):
         names = self._models.list_models(module=self._models)
         if self._name not in names:
             raise ConfigError(
-                f"model {model!r} is not a classifier of torchvision.models{suggestion(self._name, names)}",
+                f"model {model!r} is not in torchvision{suggestion(self._name, names)}",
                 field="model",
             )
 
@@ -67,6 +69,25 @@ class PublishedModel(ModelSource):
         kept = {name: tensor for name, tensor in found.items() if not _AUXILIARY.match(name)}
         return kept, ("without the auxiliary classifiers",) if len(kept) < len(found) else ()
 
+    def resized(
+        self, tensors: Mapping[str, Tensor], image_size: int
+    ) -> tuple[Mapping[str, Tensor], tuple[str, ...]]:
+        """Interpolate the position embeddings of a ViT for images of another size, as torchvision does."""
+        before, patches = tensors.get(_POSITIONS), tensors.get(_PATCHES)
+        if before is None or patches is None or before.dim() != 3 or patches.dim() != 4:
+            return tensors, ()
+        patch = patches.shape[-1]
+        try:
+            interpolated = self._models.vision_transformer.interpolate_embeddings(
+                image_size, patch, dict(tensors)
+            )
+        except (RuntimeError, ValueError, ZeroDivisionError):  # they are no square of patches
+            return tensors, ()
+        if interpolated[_POSITIONS].shape == before.shape:
+            return tensors, ()
+        trained = patch * math.isqrt(before.shape[1] - 1)
+        return interpolated, (f"position embeddings resized from {trained}×{trained} pixels",)
+
     @contextmanager
     def running(
         self,
@@ -83,7 +104,8 @@ class PublishedModel(ModelSource):
             if among_others or not is_of_user(error):
                 raise
             raise kind(
-                f"{self.model} does not take {doing} ({described(error)}); choose another image_size or model"
+                f"{self.model} does not take {doing} ({described(error)}); set another image_size, "
+                "batch_size or model"
             ) from error
 
 

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import torch
 
 from cifar_tui.engine.data.fetch import RemoteFile, check_file, exists, fetch_file
+from cifar_tui.engine.data.normalization import TUTORIAL, Normalization
 from cifar_tui.engine.data.registry import Progress
 from cifar_tui.engine.models.published.names import published_name
 from cifar_tui.engine.models.published.net import torchvision_models
@@ -24,10 +25,12 @@ class PublishedWeights:
     Attributes:
         path: of their file.
         class_names: what their logits stand for.
+        normalization: of the inputs that they were trained with.
     """
 
     path: Path
     class_names: tuple[str, ...]
+    normalization: Normalization
 
 
 def fetch_published_weights(model: str, progress: Progress) -> PublishedWeights:
@@ -59,22 +62,26 @@ def fetch_published_weights(model: str, progress: Progress) -> PublishedWeights:
         check_file(file, path, progress)
     else:
         fetch_file(file, folder, progress)
-    return PublishedWeights(path=path, class_names=tuple(weights.meta["categories"]))
+    return PublishedWeights(
+        path=path,
+        class_names=tuple(weights.meta["categories"]),
+        normalization=published_normalization(model),
+    )
 
 
-def published_normalization(model: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """The mean and standard deviation of red, green and blue that the published weights were trained with.
+def published_normalization(model: str) -> Normalization:
+    """What the published weights of `torchvision:NAME` were trained with.
 
-    White is 1. Inside torchvision GoogLeNet and Inception convert their inputs to ones from -1 to 1; as they
-    are built here, they take those.
+    Inside torchvision GoogLeNet and Inception convert their inputs to ones from -1 to 1; as they are built
+    here, they take those.
 
     Raises:
         ConfigError: torchvision has no such model.
     """
     if published_name(model) in _OF_OTHER_INPUTS:
-        return (0.5,) * 3, (0.5,) * 3
+        return TUTORIAL
     transforms = _default_weights(model).transforms()
-    return tuple(transforms.mean), tuple(transforms.std)
+    return Normalization(mean=tuple(transforms.mean), std=tuple(transforms.std))
 
 
 def _default_weights(model: str) -> Any:  # noqa: ANN401 - torchvision has no types

@@ -116,6 +116,8 @@ async def test_headings_fold_and_unfold_and_arrows_pass_them(fingers):
         fingers.view.form.fold(group, folded=True)
     await fingers.go("seed")
     await fingers.press("down")
+    assert fingers.row == "Images"
+    await fingers.press("down")
     assert fingers.row == "Weights"
     await fingers.press("down", "right", "down")
     assert fingers.row == "optimizer"
@@ -212,6 +214,21 @@ async def test_a_value_is_reset_to_that_of_the_preset(fingers):
     assert "^r" not in fingers.hint
     await fingers.press("3")
     assert fingers.value("epochs") == 23
+
+
+async def test_what_is_typed_replaces_a_word_and_is_added_to_a_number(fingers):
+    await fingers.go("bias_lr")
+    assert fingers.field.value == "same as learning_rate"
+    await fingers.press(*"0.5")
+    assert fingers.value("bias_lr") == 0.5
+    await fingers.press("down")
+    assert (fingers.row, fingers.field.value) == ("head_lr", "same as learning_rate")
+    await fingers.press("down", "up", "2", "down")
+    assert fingers.value("head_lr") == 2
+    await fingers.press("up", "5")
+    assert fingers.value("head_lr") == 25, "a number continues"
+    await fingers.press("ctrl+r", "end", "backspace")
+    assert fingers.field.value == "same as learning_rat", "a word can be edited"
 
 
 async def test_a_setting_is_found_by_a_part_of_its_name(fingers):

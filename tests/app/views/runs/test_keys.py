@@ -4,6 +4,7 @@ import pytest
 
 from cifar_tui.app.dialogs.run_questions import DeleteDialog, EpochsDialog, RenameDialog, StopDialog
 from cifar_tui.app.panes.compared_settings import ComparisonTable
+from cifar_tui.app.views import run_list
 from cifar_tui.app.views import runs as runs_screen
 from cifar_tui.app.views.compare import CompareScreen
 from cifar_tui.app.views.run_table import MARK
@@ -62,7 +63,7 @@ async def test_runs_are_listed_no_more_while_a_comparison_covers_them(app, monke
         return list_runs(checkpoints)
 
     monkeypatch.setattr(runs_screen, "REFRESH_SECONDS", 0.02)
-    monkeypatch.setattr(runs_screen, "list_runs", counted)
+    monkeypatch.setattr(run_list, "list_runs", counted)
     async with app.run_test(size=(80, 24)) as pilot:
         await listed(pilot)
         await until(pilot, lambda: len(listings) > 3)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from textual.events import Key
 
+from cifar_tui.app.views import run_list
 from cifar_tui.app.views import runs as runs_screen
 from cifar_tui.app.views.run_table import FilterInput
 from cifar_tui.app.views.runs import RunChoice
@@ -109,7 +110,7 @@ async def test_a_slow_disk_does_not_hold_the_screen_up_and_is_asked_once_at_a_ti
         assert answer.wait(60)
         return []
 
-    monkeypatch.setattr(runs_screen, "list_runs", slow)
+    monkeypatch.setattr(run_list, "list_runs", slow)
     monkeypatch.setattr(runs_screen, "REFRESH_SECONDS", 0.01)
     async with app.run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: asked)
