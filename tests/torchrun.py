@@ -9,6 +9,7 @@ from pathlib import Path
 from cifar_tui.runs.disk.event_log import read_events
 
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--nnodes=1"]
+OUTPUT = "torchrun.log"
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -18,19 +19,19 @@ def environment():
 
 
 def start_job(size, *arguments, cwd, restarts=0, **options):
-    """Start torchrun with `size` processes of `cifar-tui train --headless`."""
+    """Start torchrun with `size` processes of `cifar-tui train --headless`, which print to a file."""
     command = [*TORCHRUN, f"--nproc-per-node={size}", f"--max-restarts={restarts}", "-m", "cifar_tui"]
-    return subprocess.Popen(
-        [*command, "train", "--headless", *map(str, arguments)],
-        cwd=cwd,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        env=environment(),
-        start_new_session=True,
-        **options,
-    )
+    with (cwd / OUTPUT).open("ab") as output:
+        return subprocess.Popen(
+            [*command, "train", "--headless", *map(str, arguments)],
+            cwd=cwd,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            env=environment(),
+            start_new_session=True,
+            **options,
+        )
 
 
 def ranks_of(parent):

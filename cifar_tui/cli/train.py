@@ -25,9 +25,11 @@ def train(options: argparse.Namespace) -> int:
     rank = launched()
     if rank is not None:
         _check_in_job(options)
-        if not options.resume and (interrupted := interrupted_run(checkpoints, rank)) is not None:
-            resumed = Resume(folder=interrupted, config=config_to_resume(interrupted))
-            return _train_headless(resumed, checkpoints, as_json=options.json)
+        if not options.resume:
+            interrupted = interrupted_run(checkpoints, rank, build_settings(options))
+            if interrupted is not None:
+                resumed = Resume(folder=interrupted, config=config_to_resume(interrupted))
+                return _train_headless(resumed, checkpoints, as_json=options.json)
     if options.name is not None:
         check_name(checkpoints, options.name)
     launch: Train | Resume

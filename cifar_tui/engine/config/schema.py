@@ -125,12 +125,6 @@ class TrainConfig(RecipeSettings):
         description="keep the channels of a pixel together in memory: often faster convolutions",
         group=Group.MACHINE,
     )
-    compile: str = choice(
-        "no",
-        "compile the model with torch.compile; auto: on a CUDA GPU",
-        ("no", "yes", "auto"),
-        group=Group.MACHINE,
-    )
     accumulate: int = setting(
         1,
         "parts of a batch, computed one after the other where a batch does not fit into memory: the same "
@@ -158,6 +152,12 @@ class TrainConfig(RecipeSettings):
         resumable=True,
         group=Group.MACHINE,
         later=True,
+    )
+    compile: str = choice(
+        "no",
+        "compile the model with torch.compile; auto: on a CUDA GPU",
+        ("no", "yes", "auto"),
+        group=Group.MACHINE,
     )
     data_dir: str = setting(
         "data",
