@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from cifar_tui.engine.device.precision import autocast, loss_scale
+from cifar_tui.engine.models.classifier import logits_in
 from cifar_tui.engine.steps.backend import StepParts
 from cifar_tui.engine.steps.eager import EagerSteps
 
@@ -35,8 +36,8 @@ class AccumulatedSteps(EagerSteps):
             part, part_targets = (tensor.tensor_split(count)[number] for tensor in (inputs, targets))
             with self._part(last=number == count - 1):
                 with autocast(self._precision, inputs.device):
-                    part_logits = self._forward(part)
-                part_logits = part_logits.float()
+                    output = self._forward(part)
+                part_logits = logits_in(output)
                 loss = functional.cross_entropy(
                     part_logits,
                     part_targets,
@@ -58,8 +59,11 @@ class AccumulatedSteps(EagerSteps):
         return part_sizes(images, self._parts)
 
     def _whole_batch(self, targets: Tensor) -> tuple[int, Tensor | int]:
-        """How many images the batch of a step has, and what their weights in the loss sum to."""
-        if self._class_weights is None:
+        """How many images the batch of a step has, and what the sum of their losses is divided by.
+
+        As `cross_entropy` has it: the weights of their classes, or the number of mixed images.
+        """
+        if self._class_weights is None or self._mix is not None:
             return len(targets), len(targets)
         return len(targets), self._class_weights[targets].sum()
 

@@ -15,6 +15,7 @@ from cifar_tui.engine.models.registry import MODELS
 from cifar_tui.engine.steps.accumulated import NO_CLASS, AccumulatedSteps, part_sizes
 from cifar_tui.engine.steps.backend import StepParts, StepResult
 from cifar_tui.engine.steps.eager import step_result
+from cifar_tui.engine.training.transforms import dominant
 
 _RESULT_SECONDS = 0.02
 """Between two results the processes tell each other losses and requests."""
@@ -61,7 +62,7 @@ class DistributedSteps(AccumulatedSteps):
             if not pending:
                 limit, started = min(max_steps(), self._steps_per_result), time.monotonic()
             with self._limit:
-                pending.append((*self.train_step(inputs, targets), targets))
+                pending.append((*self.train_step(inputs, targets), dominant(targets)))
             images += self._whole[0]
             if len(pending) >= limit or number == steps:
                 yield self._summed(step_result(pending), images, started)
@@ -107,19 +108,26 @@ class DistributedSteps(AccumulatedSteps):
             self._forward = self._ddp
 
     def _batches(self, order: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-        """This process's parts of the batches; an image that counts for nothing where it has no part."""
+        """This process's parts of the batches; an image that counts for nothing where it has no part.
+
+        Each image is mixed with the one before it in the whole batch, which is the last one for the first.
+        """
         size, rank = self._ranks.size, self._ranks.rank
+        before = 0 if self._mix is None else 1
         places = torch.split(torch.arange(len(order)), self._batch_size)
-        parts = [batch.tensor_split(size)[rank] for batch in places]
+        parts = [
+            torch.cat([batch.roll(1).tensor_split(size)[rank][:before], batch.tensor_split(size)[rank]])
+            for batch in places
+        ]
         is_empty = not len(parts[-1])
         if is_empty:
-            parts[-1] = torch.tensor([len(order) - 1])
+            parts[-1] = torch.full((before + 1,), len(order) - 1)
         batches = self._augmented(order, torch.cat(parts), len(parts[0]))
         for number, (inputs, targets) in enumerate(batches, start=1):
             if is_empty and number == len(parts):
-                yield inputs, torch.full_like(targets, NO_CLASS)
+                yield inputs[before:], torch.full((1,), NO_CLASS, device=targets.device)
             else:
-                yield inputs, targets
+                yield inputs[before:], targets[before:]
 
     def _whole_batches(self, order: Tensor) -> Iterator[tuple[int, Tensor | int]]:
         targets = self._train.targets[order.to(self._device)]

@@ -1,4 +1,8 @@
-"""A run in several processes equals the run in one with the same batches."""
+"""A run in several processes equals the run in one with the same batches.
+
+Sums in another order are rounded otherwise, to float32. Of the millions of values before a ReLU one may be so
+near 0 that its sign differs, and with it whether an image adds to the gradient of that unit.
+"""
 
 import numpy as np
 import pytest
@@ -6,6 +10,9 @@ import torch
 
 from cifar_tui.engine.config.presets import PRESETS
 from tests.engine.distributed.jobs import largest_difference, train_alone, train_together
+
+LOSSES, WEIGHTS = 1e-5, 1e-3
+"""How much losses and weights may differ, relative to theirs; weights by the gradients of such images."""
 
 TUTORIAL = {"epochs": 2, "batch_size": 12, "backend": "eager", "chart_every": 1}
 
@@ -29,6 +36,8 @@ EVERYTHING = {
     "accumulate": 2,
 }
 
+MIXED = EVERYTHING | {"mixup": 0.5, "cutmix": 1.0, "freeze": "none", "freeze_epochs": 0}
+
 
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory):
@@ -47,12 +56,12 @@ def pictures(tmp_path_factory):
 
 @pytest.mark.parametrize("size", [2, 3])
 def test_the_tutorial_in_two_and_three_processes_is_that_of_one(pictures, tmp_path, size):
-    """200 steps; their sums are in another order, so float32 rounds them otherwise."""
+    """200 steps."""
     alone = train_alone(tmp_path / "alone", pictures, **TUTORIAL)
     together = train_together(size, tmp_path / "together", pictures, **TUTORIAL)
     assert together["steps"] == alone["steps"] == 200
-    assert together["losses"] == pytest.approx(alone["losses"], rel=1e-5)
-    assert largest_difference(together["weights"], alone["weights"]) < 1e-5
+    assert together["losses"] == pytest.approx(alone["losses"], rel=LOSSES)
+    assert largest_difference(together["weights"], alone["weights"]) < WEIGHTS
     assert together["counts"] == alone["counts"]
     assert torch.equal(together["predicted"], alone["predicted"])
 
@@ -62,15 +71,18 @@ def test_quick_is_that_of_one_process_that_normalizes_the_same_parts_of_its_batc
     alone = train_alone(tmp_path / "alone", pictures, **QUICK, backend="eager", accumulate=2)
     together = train_together(2, tmp_path / "together", pictures, **QUICK)
     assert together["steps"] == alone["steps"] == 40
-    assert together["losses"] == pytest.approx(alone["losses"], rel=1e-5)
-    assert largest_difference(together["weights"], alone["weights"], buffers=False) < 1e-4
+    assert together["losses"] == pytest.approx(alone["losses"], rel=LOSSES)
+    assert largest_difference(together["weights"], alone["weights"], buffers=False) < WEIGHTS
 
 
-def test_a_whole_recipe_with_a_last_batch_smaller_than_the_processes_is_that_of_one(pictures, tmp_path):
+@pytest.mark.parametrize("settings", [EVERYTHING, MIXED], ids=["recipe", "mixed"])
+def test_a_whole_recipe_with_a_last_batch_smaller_than_the_processes_is_that_of_one(
+    pictures, tmp_path, settings
+):
     """Of its 1,002 images the last batch has 2, and the third process none."""
-    alone = train_alone(tmp_path / "alone", pictures, **EVERYTHING, backend="eager")
-    together = train_together(3, tmp_path / "together", pictures, **EVERYTHING)
-    assert together["losses"] == pytest.approx(alone["losses"], rel=1e-5)
-    assert largest_difference(together["weights"], alone["weights"]) < 1e-4
+    alone = train_alone(tmp_path / "alone", pictures, **settings, backend="eager")
+    together = train_together(3, tmp_path / "together", pictures, **settings)
+    assert together["losses"] == pytest.approx(alone["losses"], rel=LOSSES)
+    assert largest_difference(together["weights"], alone["weights"]) < WEIGHTS
     assert together["counts"] == alone["counts"]
     assert together["validated"] == alone["validated"]

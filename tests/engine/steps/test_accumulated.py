@@ -33,8 +33,9 @@ def train(split, accumulate, **settings):
         {},
         {"class_weights": "balanced", "label_smoothing": 0.2},
         {"optimizer": "muon", "flip": "random", "translate": 2},
+        {"class_weights": "balanced", "label_smoothing": 0.2, "mixup": 1.0, "cutmix": 1.0},
     ],
-    ids=["plain", "weighted and smoothed", "muon and augmented"],
+    ids=["plain", "weighted and smoothed", "muon and augmented", "weighted and mixed"],
 )
 def test_a_batch_in_parts_is_the_whole_batch(noise_dataset, accumulate, settings):
     """Each part of a sum is rounded to float32, 6e-8; some steps multiply it."""
