@@ -37,16 +37,15 @@ def checkpoints(tmp_path):
 
 
 def test_ten_kills_at_random_moments_change_nothing(tmp_path, checkpoints, image_folder):
-    chance, epochs = random.Random(1), 2000
+    chance, epochs = random.Random(1), 1000
     job = start_job(2, *arguments(tmp_path, image_folder, epochs=epochs), cwd=tmp_path, restarts=KILLS)
     try:
         for number in range(KILLS):
             before = ranks_of(job.pid)
             wait_until(lambda before=before: len(ranks_of(job.pid)) == 2 or before)
             if number % 2:  # every other one within the steps
-                resumed = len(events_in(checkpoints, Resumed))
-                wait_until(lambda resumed=resumed: len(events_in(checkpoints, Resumed)) >= max(1, resumed))
-                wait_until(lambda: events_in(checkpoints, PhaseChanged)[-1].phase is Phase.TRAINING)
+                now = time.time()
+                wait_until(lambda now=now: any(p.time > now for p in events_in(checkpoints, LossPoint)[-1:]))
             time.sleep(chance.uniform(0, 4))  # loading, training, saving and evaluating
             rank = chance.randrange(2)
             victims = ranks_of(job.pid)
@@ -55,7 +54,7 @@ def test_ten_kills_at_random_moments_change_nothing(tmp_path, checkpoints, image
                 killed = victims[rank]
                 wait_until(lambda killed=killed: killed not in ranks_of(job.pid).values())
                 wait_until(lambda: len(ranks_of(job.pid)) == 2)
-        job.wait(120)
+        job.wait(300)
     finally:
         job.terminate()
     assert job.returncode == 0, (tmp_path / OUTPUT).read_text()
