@@ -17,15 +17,13 @@ from cifar_tui.cli.output import print_message, print_result
 from cifar_tui.engine.config.schema import TrainConfig
 from cifar_tui.engine.disk.regular import read_regular
 from cifar_tui.engine.errors import ConfigError, RunFailedError
-from cifar_tui.engine.events import RunEnded
 from cifar_tui.engine.layout import LOG_FILE
-from cifar_tui.runs.disk.event_log import read_events
 from cifar_tui.runs.disk.job import run_of_job
 from cifar_tui.runs.disk.store import attach_hint, check_checkpoints
 from cifar_tui.terminal.signals import STOP_SIGNALS
 
 _RESTARTS = 3
-"""How often torchrun starts all processes again when one has died."""
+"""How often all processes are started again when one has died."""
 
 _POLL_SECONDS = 0.1
 _MOST_BYTES = 1 << 20
@@ -56,7 +54,7 @@ def train_on_gpus(options: argparse.Namespace, launch: Train | Resume, checkpoin
     job = f"{int(time.time())}-{os.getpid()}"
     command = torchrun_command(count, job, _words_for_ranks(options.words))
     if options.headless or options.json:
-        return _in_foreground(command, count, checkpoints, job)
+        return _in_foreground(command, count)
     print_message(f"cifar-tui: starting {count} processes…")
     log = checkpoints / f".job-{job}.log"
     folder = _start_detached(command, count, checkpoints, job, log)
@@ -71,9 +69,10 @@ def train_on_gpus(options: argparse.Namespace, launch: Train | Resume, checkpoin
 def torchrun_command(count: int, job: str, words: Sequence[str]) -> list[str]:
     """Return the command that has torchrun start `count` processes of this program on this machine."""
     return [
-        *(sys.executable, "-m", "torch.distributed.run", "--nnodes=1", f"--nproc-per-node={count}"),
+        *(sys.executable, "-m", "cifar_tui.cli.agent", str(_RESTARTS)),
+        *("--nnodes=1", f"--nproc-per-node={count}", "--max-restarts=0"),
         *("--rdzv-backend=c10d", "--rdzv-endpoint=localhost:0", f"--rdzv-id={job}"),
-        *(f"--max-restarts={_RESTARTS}", "-m", "cifar_tui", "train", "--headless", *words),
+        *("-m", "cifar_tui", "train", "--headless", *words),
     ]
 
 
@@ -96,7 +95,7 @@ def _environment(count: int) -> dict[str, str]:
     return {_THREADS_VARIABLE: str(max(1, cores // count))} | os.environ  # or torchrun warns of its own
 
 
-def _in_foreground(command: list[str], count: int, checkpoints: Path, job: str) -> int:
+def _in_foreground(command: list[str], count: int) -> int:
     process = subprocess.Popen(command, env=_environment(count), start_new_session=True)  # noqa: S603 - ours
     received: list[int] = []
 
@@ -107,13 +106,10 @@ def _in_foreground(command: list[str], count: int, checkpoints: Path, job: str) 
 
     for number in (*STOP_SIGNALS, signal.SIGHUP):
         signal.signal(number, forward)
-    if process.wait() == 0:
-        return 0
-    if received:
+    code = process.wait()
+    if code and received:
         return 128 + received[0]
-    run = run_of_job(checkpoints, job)
-    ended = [] if run is None else [event for event in read_events(run) if isinstance(event, RunEnded)]
-    return (ended[-1].exit_code if ended else 0) or RunFailedError.exit_code
+    return code if code >= 0 else RunFailedError.exit_code
 
 
 def _start_detached(command: list[str], count: int, checkpoints: Path, job: str, log: Path) -> Path:

@@ -12,6 +12,7 @@ from cifar_tui.cli.rank import interrupted_run
 from cifar_tui.engine.distributed.launch import launched
 from cifar_tui.engine.errors import ConfigError
 from cifar_tui.runs.disk.config import read_run_config
+from cifar_tui.runs.disk.job import run_of_job
 from cifar_tui.runs.disk.store import check_name, find_run, how_to_continue
 from cifar_tui.runs.resume_config import config_to_resume
 from cifar_tui.terminal.supervisor import ParentLink, run_in_child
@@ -25,7 +26,10 @@ def train(options: argparse.Namespace) -> int:
     rank = launched()
     if rank is not None:
         _check_in_job(options)
-        if not options.resume:
+        if options.resume:
+            own = run_of_job(checkpoints, rank.job) if rank.restarts else None
+            options.resume = options.resume if own is None else own.name  # "latest" may be another run by now
+        else:
             interrupted = interrupted_run(checkpoints, rank, build_settings(options))
             if interrupted is not None:
                 resumed = Resume(folder=interrupted, config=config_to_resume(interrupted))

@@ -3,7 +3,7 @@
 import dataclasses
 import math
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -97,6 +97,7 @@ class Session(RunParts):
             UserError: any error the user can fix; one sentence.
             CancelledError: a stop was requested before the first step, or while evaluating.
         """
+        create_folder = cache(create_folder)  # a second call would make a second folder
         start = JobStart(
             settings=dataclasses.asdict(self.config),
             assume_class_order=self._assume_class_order,

@@ -85,6 +85,8 @@ def test_a_job_started_with_gpus_is_steered_stopped_and_resumed_by_more_processe
         ranks = events_in(checkpoints, RanksMeasured)[0].ranks
         assert [(rank.host, rank.device) for rank in ranks] == [(platform.node(), "cpu")] * 2
         assert all(rank.images_per_second > 0 <= rank.waited < 1 for rank in ranks)
+        kill_rank(torchrun, 1)
+        wait_until(lambda: events_in(checkpoints, Resumed))
         send_request(run, Request.PAUSE)
         wait_until(lambda: events_in(checkpoints, PhaseChanged)[-1].phase is Phase.PAUSED)
         before = len(events_in(checkpoints, Evaluated))
@@ -97,9 +99,11 @@ def test_a_job_started_with_gpus_is_steered_stopped_and_resumed_by_more_processe
         wait_until(lambda: events_in(checkpoints, RunEnded))
     finally:
         wait_until(lambda: not ranks_of(torchrun))
+    log = (run / "run.log").read_text()
+    assert "cifar-tui: restarting all processes (1 of 3)\n" in log
     finished = events_in(checkpoints, TrainingFinished)[-1]
     assert not finished.completed
-    assert "Traceback" not in (run / "run.log").read_text()
+    assert "Traceback" not in log
     job = start_job(3, "--resume=latest", cwd=tmp_path)
     try:
         wait_until(lambda: events_in(checkpoints, LossPoint)[-1].step > finished.step)
@@ -113,6 +117,16 @@ def test_a_job_started_with_gpus_is_steered_stopped_and_resumed_by_more_processe
     assert "(stopped)" in (tmp_path / OUTPUT).read_text()
     state = torch.load(run / "last.pt", weights_only=True)
     assert state["step"] == events_in(checkpoints, TrainingFinished)[-1].step > finished.step
+
+
+def test_gpus_says_once_what_a_restart_does_not_mend(tmp_path):
+    arguments = ["--gpus=2", "--headless", "--device=cpu", f"--data={tmp_path / 'none'}"]
+    ended = run_process("train", *arguments, cwd=tmp_path, env=environment())
+    assert ended.returncode == 3
+    said = [line for line in ended.stderr.splitlines() if "loading" not in line]
+    assert len(said) == 1
+    assert said[0].startswith(f"cifar-tui: no such folder: '{tmp_path / 'none'}'; ")
+    assert not list((tmp_path / "checkpoints").glob("*"))
 
 
 def test_a_process_of_a_job_has_no_screen(cli, monkeypatch):

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 _UNNAMED = "none"
 """What torchrun calls a job that was given no name."""
 
+RESTARTS_VARIABLE = "CIFAR_TUI_RESTARTS"
+"""How often `train --gpus` has started torchrun again."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Launch:
@@ -18,7 +21,7 @@ class Launch:
         local_rank: of the process on its host, from 0.
         local_size: number of processes on its host.
         job: the name of the job, the same after a restart.
-        restarts: how often torchrun has started all processes again.
+        restarts: how often all processes have been started again.
     """
 
     rank: int
@@ -45,5 +48,5 @@ def launched() -> Launch | None:
         local_rank=int(os.environ["LOCAL_RANK"]),
         local_size=int(os.environ["LOCAL_WORLD_SIZE"]),
         job=job,
-        restarts=int(os.environ["TORCHELASTIC_RESTART_COUNT"]),
+        restarts=int(os.environ["TORCHELASTIC_RESTART_COUNT"]) + int(os.environ.get(RESTARTS_VARIABLE, 0)),
     )
