@@ -5,11 +5,8 @@ Started as `python -m cifar_tui.cli.agent RESTARTS ARGUMENTS`, with torchrun's a
 
 import logging
 import os
+import signal
 import sys
-
-from torch.distributed import run
-from torch.distributed.elastic.multiprocessing.api import SignalException
-from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
 from cifar_tui.cli.output import print_message
 from cifar_tui.engine.distributed.launch import RESTARTS_VARIABLE
@@ -20,16 +17,21 @@ _PERMANENT = {ConfigError.exit_code, DataUnavailableError.exit_code}
 
 def main() -> int:
     """Run torchrun until its processes are done, and return the exit code of the run."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # until torchrun has handlers, after its slow import
+    from torch.distributed import run
+    from torch.distributed.elastic.multiprocessing.api import SignalException
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+
     logging.disable()  # the processes have said why they ended
     restarts, arguments = int(sys.argv[1]), run.parse_args(sys.argv[2:])
     for left in range(restarts, -1, -1):
         try:
             run.run(arguments)
         except SignalException as error:
-            return 128 + error.sigval
+            return 128 + int(error.sigval)
         except ChildFailedError as error:
             rank, failure = error.get_first_failure()
-            code = failure.exitcode
+            code = int(failure.exitcode)
             if code < 0:
                 print_message(f"cifar-tui: rank {rank} was ended by signal {-code}")
                 code = RunFailedError.exit_code

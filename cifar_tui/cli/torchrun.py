@@ -60,7 +60,7 @@ def train_on_gpus(options: argparse.Namespace, launch: Train | Resume, checkpoin
     folder = _start_detached(command, count, checkpoints, job, log)
     _keep_log(log, folder)
     if in_terminal:
-        return open_dashboard(Attach(folder=folder, config=TrainConfig()), checkpoints)
+        return open_dashboard(Attach(folder=folder, config=TrainConfig(), recap=False), checkpoints)
     print_result(folder.name)
     print_message(f"cifar-tui: {attach_hint(folder, 'training in the background')}")
     return 0
@@ -123,7 +123,7 @@ def _start_detached(command: list[str], count: int, checkpoints: Path, job: str,
             stderr=output,
             start_new_session=True,
         )
-    with _ended_by_signals(process):
+    with _ended_by_signals(process, log):
         while True:
             code = process.poll()
             if (run := run_of_job(checkpoints, job)) is not None:
@@ -134,11 +134,12 @@ def _start_detached(command: list[str], count: int, checkpoints: Path, job: str,
 
 
 @contextlib.contextmanager
-def _ended_by_signals(process: "subprocess.Popen[bytes]") -> Iterator[None]:
+def _ended_by_signals(process: "subprocess.Popen[bytes]", log: Path) -> Iterator[None]:
     """End `process` with this one while the run has no folder, by which it could be stopped."""
 
     def end(number: int, _frame: FrameType | None) -> None:
         process.terminate()
+        log.unlink(missing_ok=True)
         os._exit(128 + number)
 
     before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
