@@ -95,7 +95,9 @@ class RunParts:
             raise AssertionError("images are loaded before a model is built")
         ranks, class_names, device = self._ranks, self.dataset.class_names, train.targets.device
         net = ranks.in_turn(
-            lambda: self._model.build(config, train, class_names, resumed=resumed is not None)
+            lambda: self._model.build(
+                config, train, class_names, resumed=resumed is not None, processes=ranks.size
+            )
         )
         with ranks.together():
             last = Path() if create_folder is None else create_folder().path / LAST_FILE
@@ -124,7 +126,7 @@ class RunParts:
                 )
             self._log(setup.choice.sentence())
         with ranks.together():
-            self._model.check_precision(setup, len(class_names))
+            self._model.check_precision(setup, len(class_names), ranks.size)
         return setup
 
     def _log(self, text: str) -> None:

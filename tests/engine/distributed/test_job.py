@@ -79,6 +79,10 @@ def refusal(folder, images, settings):
         ({"device": "cuda:1"}, "device 'cuda:1' is one device, and 2 processes need one each; set device to"),
         ({"backend": "numba"}, "backend 'numba' is not available: it trains in one process, and there are 2"),
         ({"sync_batchnorm": True}, "sync_batchnorm 'yes' needs CUDA GPUs, and the device is cpu"),
+        (
+            {"model": "torchvision:resnet18", "batch_size": 2},
+            "torchvision:resnet18 does not take a training batch of 1 image of 32×32 pixels, a part of 2",
+        ),
         ({"data": "/nothing"}, "no such folder: '/nothing'; "),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
