@@ -1,4 +1,4 @@
-"""torchrun for `train --gpus`: without its tracebacks, and again only after what a restart may mend.
+"""torchrun for `train --gpus`: without its tracebacks, and again only after a process was killed.
 
 Started as `python -m cifar_tui.cli.agent RESTARTS ARGUMENTS`, with torchrun's arguments.
 """
@@ -10,9 +10,7 @@ import sys
 
 from cifar_tui.cli.output import print_message
 from cifar_tui.engine.distributed.launch import RESTARTS_VARIABLE
-from cifar_tui.engine.errors import ConfigError, DataUnavailableError, RunFailedError
-
-_PERMANENT = {ConfigError.exit_code, DataUnavailableError.exit_code}
+from cifar_tui.engine.errors import RunFailedError
 
 
 def main() -> int:
@@ -30,16 +28,16 @@ def main() -> int:
         except SignalException as error:
             return 128 + int(error.sigval)
         except ChildFailedError as error:
-            rank, failure = error.get_first_failure()
-            code = int(failure.exitcode)
-            if code < 0:
-                print_message(f"cifar-tui: rank {rank} was ended by signal {-code}")
-                code = RunFailedError.exit_code
-            if code in _PERMANENT or not left:
-                return code
-            number = restarts - left + 1
-            os.environ[RESTARTS_VARIABLE] = str(number)
-            print_message(f"cifar-tui: restarting all processes ({number} of {restarts})")
+            codes = {rank: int(failure.exitcode) for rank, failure in error.failures.items()}
+            # torchrun ends the others with SIGTERM
+            killed = {rank: -code for rank, code in codes.items() if code < 0 and code != -signal.SIGTERM}
+            for rank, number in killed.items():
+                print_message(f"cifar-tui: rank {rank} was ended by signal {number}")
+            if not killed or not left:
+                return max(*codes.values(), 0) or RunFailedError.exit_code
+            restart = restarts - left + 1
+            os.environ[RESTARTS_VARIABLE] = str(restart)
+            print_message(f"cifar-tui: restarting all processes ({restart} of {restarts})")
         else:
             break
     return 0

@@ -100,7 +100,7 @@ def test_a_job_started_with_gpus_is_steered_stopped_and_resumed_by_more_processe
     finally:
         wait_until(lambda: not ranks_of(torchrun))
     log = (run / "run.log").read_text()
-    assert "cifar-tui: restarting all processes (1 of 3)\n" in log
+    assert "cifar-tui: rank 1 was ended by signal 9\ncifar-tui: restarting all processes (1 of 3)\n" in log
     finished = events_in(checkpoints, TrainingFinished)[-1]
     assert not finished.completed
     assert "Traceback" not in log
@@ -119,14 +119,24 @@ def test_a_job_started_with_gpus_is_steered_stopped_and_resumed_by_more_processe
     assert state["step"] == events_in(checkpoints, TrainingFinished)[-1].step > finished.step
 
 
-def test_gpus_says_once_what_a_restart_does_not_mend(tmp_path):
-    arguments = ["--gpus=2", "--headless", "--device=cpu", f"--data={tmp_path / 'none'}"]
-    ended = run_process("train", *arguments, cwd=tmp_path, env=environment())
-    assert ended.returncode == 3
-    said = [line for line in ended.stderr.splitlines() if "loading" not in line]
-    assert len(said) == 1
-    assert said[0].startswith(f"cifar-tui: no such folder: '{tmp_path / 'none'}'; ")
-    assert not list((tmp_path / "checkpoints").glob("*"))
+@pytest.mark.parametrize(
+    ("setting", "code", "sentence"),
+    [
+        ("--data=/nothing", 3, "no such folder: '/nothing'; "),
+        ("--set=learning_rate=100", 4, "the loss is not finite at step "),
+    ],
+    ids=["before the run", "in the run"],
+)
+def test_gpus_says_once_what_a_restart_does_not_mend(tmp_path, image_folder, setting, code, sentence):
+    settings = arguments(tmp_path, image_folder, epochs=50)
+    ended = run_process(
+        "train", "--gpus=2", "--headless", *settings, setting, cwd=tmp_path, env=environment()
+    )
+    assert ended.returncode == code
+    assert ended.stderr.count(f"cifar-tui: {sentence}") == 1
+    assert ended.stderr.splitlines()[-1].startswith(f"cifar-tui: {sentence}")
+    assert "Traceback" not in ended.stderr
+    assert "restarting" not in ended.stderr
 
 
 def test_a_process_of_a_job_has_no_screen(cli, monkeypatch):
