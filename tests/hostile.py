@@ -20,6 +20,8 @@ from cifar_tui.engine.events import (
     Message,
     Phase,
     PhaseChanged,
+    RankMeasured,
+    RanksMeasured,
     Resumed,
     RunEnded,
     SamplesPredicted,
@@ -98,6 +100,12 @@ EXAMPLES = (
         per_class=(
             ClassAccuracy(name="a", correct=8, total=10),
             ClassAccuracy(name="b", correct=4, total=10),
+        ),
+    ),
+    RanksMeasured(
+        ranks=(
+            RankMeasured(host="a", device="cpu", images_per_second=10.0, waited=0.1),
+            RankMeasured(host="b", device="cpu", images_per_second=9.0, waited=0.0),
         ),
     ),
     EpochFinished(epoch=1, step=10, loss=2.0, accuracy=0.4, train_seconds=2.0),

@@ -14,15 +14,11 @@ import termios
 import threading
 from multiprocessing.reduction import DupFd
 
-_FORKSERVER = multiprocessing.get_context("forkserver")
-_FORKSERVER.set_forkserver_preload(
+FORKSERVER = multiprocessing.get_context("forkserver")
+"""Forks processes from one that has imported torch."""
+FORKSERVER.set_forkserver_preload(
     ["cifar_tui.cli.train", "cifar_tui.app.run", "cifar_tui.runs.live", "torch._dynamo", "numba"]
 )
-
-
-def fork_server():
-    """The context of processes that are forked from one that has imported torch."""
-    return _FORKSERVER
 
 
 class ExecutedProgram:
@@ -70,7 +66,7 @@ class ForkedProgram:
     def __init__(self, arguments, *, cwd, environment, size=(80, 24), ignore_hangup=False, changes=""):
         self.descriptor, terminal = os.openpty()
         prepared = DupFd(terminal), str(cwd), size, ignore_hangup
-        self._process = _FORKSERVER.Process(target=_run, args=(arguments, environment, changes, *prepared))
+        self._process = FORKSERVER.Process(target=_run, args=(arguments, environment, changes, *prepared))
         self._process.start()
         os.close(terminal)
         self.pid = self._process.pid

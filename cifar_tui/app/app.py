@@ -129,7 +129,7 @@ class CifarApp(RunActions):
             case Idle():
                 self.run_worker(self.tell_of_active_run, thread=True)
                 return
-            case Attach(folder=folder):
+            case Attach(folder=folder, recap=recap):
                 try:
                     attached = AttachedRun(folder)
                 except UserError as error:
@@ -138,7 +138,7 @@ class CifarApp(RunActions):
                 if not self.own_live:
                     self.own_run = None
                 # a finished run is opened from the list to look at it, not to come back to it
-                recap = self.own_run is None and (launch is self._launch or attached.live)
+                recap = recap and self.own_run is None and (launch is self._launch or attached.live)
                 self._show(attached, pane="training", recap=recap)
                 attached.start()
             case Train() | Resume():

@@ -59,10 +59,14 @@ class EvaluateRun:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Attach:
-    """Show the run in `folder`, which another process trains or which has ended."""
+    """Show the run in `folder`, which another process trains or which has ended.
+
+    With `recap`, say what happened since the user last viewed it.
+    """
 
     folder: Path
     config: TrainConfig
+    recap: bool = True
 
 
 Launch = Idle | Train | Resume | Evaluate | EvaluateRun | Attach

@@ -16,6 +16,7 @@ from cifar_tui.app.launch import Evaluate
 from cifar_tui.cli.output import json_text, print_line, print_message, results_lost
 from cifar_tui.cli.progress import ProgressBar
 from cifar_tui.engine.config.schema import TrainConfig
+from cifar_tui.engine.distributed.launch import launched
 from cifar_tui.engine.events import Phase
 from cifar_tui.engine.layout import LOG_FILE, WEIGHTS_FILE
 from cifar_tui.engine.text import escaped
@@ -240,7 +241,9 @@ def _stop_on_signals(
         if only_for_stdout and terminal.has_stdout:
             stop(number, frame)
 
-    handlers = dict.fromkeys(STOP_SIGNALS, stop) | {signal.SIGHUP: leave, signal.SIGTSTP: stop_process}
+    # torchrun passes on the end of its terminal, and then ends its processes
+    hung_up = leave if launched() is None else stop
+    handlers = dict.fromkeys(STOP_SIGNALS, stop) | {signal.SIGHUP: hung_up, signal.SIGTSTP: stop_process}
     before = {}
     for number, handler in handlers.items():
         # as under nohup; a job in the background of a script ignores SIGINT, which stops it all the same

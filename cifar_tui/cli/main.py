@@ -3,6 +3,8 @@
 Imports almost nothing by itself, so that ctrl+c has its meaning before anything slow is imported.
 """
 
+import sys
+
 _INTERRUPTED = 130
 
 
@@ -46,7 +48,13 @@ def _own_process() -> None:
 
 def _run(arguments: list[str] | None) -> int:
     from cifar_tui.cli.parser import checkpoints_folder, parse
+    from cifar_tui.engine.distributed.launch import launched
 
+    launch = launched()
+    if launch is not None and launch.rank and arguments is None and sys.argv[1:2] == ["train"]:
+        from cifar_tui.cli.rank import follow_first
+
+        return follow_first(launch)
     options = parse(arguments)
     # torch, textual and the commands that need them are imported only now
     match options.command:

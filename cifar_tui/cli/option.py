@@ -118,6 +118,11 @@ def value(flag: str, metavar: str, text: str, kind: Kind = "") -> Option:
     return Option(flags=(flag,), help=text, metavar=metavar, dest=dest, completion=Completion(kind=kind))
 
 
+def counted(flag: str, metavar: str, text: str) -> Option:
+    """Return an option whose value is a whole number from 1 up; `text` is its help."""
+    return value(flag, metavar, text)._replace(type=count)
+
+
 def switch(flag: str, text: str) -> Option:
     """Return an option that is given or not; `text` is its help."""
     return Option(flags=(flag,), help=text, dest=flag.lstrip("-").replace("-", "_"))

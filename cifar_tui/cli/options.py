@@ -1,6 +1,6 @@
 """The commands and their options. Imports nothing that takes time: `--help` answers at once."""
 
-from cifar_tui.cli.option import Command, Completion, Option, Positional, count, rate, switch, value
+from cifar_tui.cli.option import Command, Completion, Option, Positional, count, counted, rate, switch, value
 
 _RUN = "run ID or name, a unique prefix of either, or 'latest'"
 _WEIGHTS = Positional(
@@ -92,6 +92,12 @@ COMMANDS: dict[str, Command] = {
                 switch("--headless", "train without the dashboard"),
                 switch("--json", "print the results as JSON (implies --headless)"),
                 switch("--detach", "train in the background; prints the run ID"),
+                counted(
+                    "--gpus",
+                    "N",
+                    "train on N GPUs of this machine, or in N processes on its CPU, with torchrun; "
+                    "batch_size is that of all together",
+                ),
                 _ASSUME_CLASS_ORDER._replace(help=f"with --resume: {_ASSUME_CLASS_ORDER.help}"),
             ),
         }
@@ -129,13 +135,7 @@ COMMANDS: dict[str, Command] = {
         ),
         options={
             "prediction": (
-                Option(
-                    flags=("--top",),
-                    help="classes to show for each picture (default: 3)",
-                    metavar="K",
-                    dest="top",
-                    type=count,
-                ),
+                counted("--top", "K", "classes to show for each picture (default: 3)"),
                 switch("--no-pictures", "show no pictures on the terminal"),
                 switch("--json", "print one JSON object"),
             ),
@@ -267,12 +267,10 @@ example:
                 ),
                 value("--sweep-seed", "N", "seed of what --random draws (default: 0)"),
                 value("--name", "NAME", "a name for the sweep (default: sweep-1, …)"),
-                Option(
-                    flags=("--workers",),
-                    help="runs at a time (default: one a GPU, or one); on a CPU they divide its cores",
-                    metavar="K",
-                    dest="workers",
-                    type=count,
+                counted(
+                    "--workers",
+                    "K",
+                    "runs at a time (default: one a GPU, or one); on a CPU they divide its cores",
                 ),
                 switch(
                     "--stop-hopeless",

@@ -94,7 +94,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     except ConfigError as error:
         print_message(f"cifar-tui: {error}")
         sys.exit(error.exit_code)
-    options.command = name
+    options.command, options.words = name, words
     return options
 
 

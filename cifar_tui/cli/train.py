@@ -8,8 +8,11 @@ from cifar_tui.app.launch import Resume, Train
 from cifar_tui.cli.dashboard import open_dashboard
 from cifar_tui.cli.output import results_lost
 from cifar_tui.cli.parser import build_given, build_settings, checkpoints_folder, given_settings
+from cifar_tui.cli.rank import interrupted_run
+from cifar_tui.engine.distributed.launch import launched
 from cifar_tui.engine.errors import ConfigError
 from cifar_tui.runs.disk.config import read_run_config
+from cifar_tui.runs.disk.job import run_of_job
 from cifar_tui.runs.disk.store import check_name, find_run, how_to_continue
 from cifar_tui.runs.resume_config import config_to_resume
 from cifar_tui.terminal.supervisor import ParentLink, run_in_child
@@ -20,6 +23,17 @@ def train(options: argparse.Namespace) -> int:
     checkpoints = checkpoints_folder(options)
     if options.resume and options.name:
         raise ConfigError("--name and --resume cannot be combined: a resumed run keeps its name")
+    rank = launched()
+    if rank is not None:
+        _check_in_job(options)
+        if options.resume:
+            own = run_of_job(checkpoints, rank.job) if rank.restarts else None
+            options.resume = options.resume if own is None else own.name  # "latest" may be another run by now
+        else:
+            interrupted = interrupted_run(checkpoints, rank, build_settings(options))
+            if interrupted is not None:
+                resumed = Resume(folder=interrupted, config=config_to_resume(interrupted))
+                return _train_headless(resumed, checkpoints, as_json=options.json)
     if options.name is not None:
         check_name(checkpoints, options.name)
     launch: Train | Resume
@@ -29,9 +43,13 @@ def train(options: argparse.Namespace) -> int:
         if options.assume_class_order:
             raise ConfigError("--assume-class-order needs --resume: a new run has no classes yet")
         launch = Train(config=build_settings(options), name=options.name or "")
+    if options.json and options.detach:
+        raise ConfigError("--json and --detach cannot be combined: --json waits for the results")
+    if options.gpus is not None:
+        from cifar_tui.cli.torchrun import train_on_gpus
+
+        return train_on_gpus(options, launch, checkpoints)
     if options.detach:
-        if options.json:
-            raise ConfigError("--json and --detach cannot be combined: --json waits for the results")
         work = partial(_train_headless, launch, checkpoints, as_json=False)
         return run_in_child(
             work, reads_terminal=False, how_to_continue=how_to_continue, results_lost=results_lost
@@ -39,6 +57,20 @@ def train(options: argparse.Namespace) -> int:
     if options.headless or options.json:
         return _train_headless(launch, checkpoints, as_json=options.json)
     return open_dashboard(launch, checkpoints)
+
+
+def _check_in_job(options: argparse.Namespace) -> None:
+    """Check that a process which torchrun has started needs no terminal.
+
+    Raises:
+        ConfigError: it does.
+    """
+    if options.gpus is not None:
+        raise ConfigError("--gpus starts torchrun, which has started this process: leave out one of them")
+    if options.detach or not (options.headless or options.json):
+        raise ConfigError(
+            "torchrun starts processes without a terminal: add --headless, and watch with: cifar-tui attach"
+        )
 
 
 def _resume(checkpoints: Path, options: argparse.Namespace) -> Resume:

@@ -42,6 +42,9 @@ class RunControl:
             self._changed.notify_all()
             self._update_pending()
 
+    def agree(self) -> None:
+        """Take over what other processes of the run were asked for; this one is alone."""
+
     def take(self, name: str) -> bool:
         """Return whether `name` was requested since the last call."""
         with self._changed:

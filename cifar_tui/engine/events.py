@@ -45,6 +45,11 @@ class Event:
     time: float = field(default_factory=lambda: round(time.time(), 3))
 
 
+def ignore_event(event: Event) -> None:
+    """Take `event`, which nobody wants to know."""
+    del event
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PhaseChanged(Event):
     """The run entered `phase`; `message` has details, "" for none."""
@@ -265,6 +270,23 @@ class CheckpointSaved(Event):
     path: str
     step: int
     reason: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RankMeasured:
+    """One of several processes of a run: the speed of its own computing, and its share (0-1) of waiting."""
+
+    host: str
+    device: str
+    images_per_second: float
+    waited: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RanksMeasured(Event):
+    """How the processes of a run have done on average since it began, in the order of their ranks."""
+
+    ranks: tuple[RankMeasured, ...]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -3,6 +3,7 @@
 CONFIG_FILE = "config.toml"
 NAME_FILE = "name"
 SWEEP_FILE = "sweep"
+JOB_FILE = "job"
 EVENTS_FILE = "events.jsonl"
 SUMMARY_FILE = "summary.json"
 REPORT_FILE = "report.json"

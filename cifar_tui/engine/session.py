@@ -2,48 +2,44 @@
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from functools import cache, partial
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import nn
 
-from cifar_tui.engine.checkpoint.classes import Match, match_resumed, match_weights, training_images
+from cifar_tui.engine.checkpoint.classes import match_resumed, match_weights, training_images
 from cifar_tui.engine.checkpoint.provenance import (
     describe_provenance,
     resume_differences,
-    same_kind_of_device,
     split_differences,
 )
 from cifar_tui.engine.checkpoint.state import has_trained, load_state
-from cifar_tui.engine.checkpoint.trained_on import TrainedOn, trained_on_in
+from cifar_tui.engine.checkpoint.trained_on import trained_on_in
 from cifar_tui.engine.checkpoint.weights import build_net
-from cifar_tui.engine.config.schema import TrainConfig
 from cifar_tui.engine.config.tracking import ConfigReads
-from cifar_tui.engine.control import RunControl
-from cifar_tui.engine.data.dataset import Dataset, ImageSplit, validation_split
-from cifar_tui.engine.device.capabilities import check_compiler_cache, check_device, compiles
-from cifar_tui.engine.device.memory import FREE_MEMORY, out_of_memory_explained, release_gpu_memory
-from cifar_tui.engine.device.nvidia import unused_gpu
-from cifar_tui.engine.device.precision import precision_of
+from cifar_tui.engine.data.dataset import ImageSplit, validation_split
+from cifar_tui.engine.device.capabilities import check_compiler_cache, check_device
+from cifar_tui.engine.device.memory import FREE_MEMORY, out_of_memory_explained
 from cifar_tui.engine.device.select import (
-    current_device,
     describe_device,
     intra_op_threads,
     select_device,
     training_threads,
 )
 from cifar_tui.engine.disk.run_folder import RunFolder
+from cifar_tui.engine.distributed.control import AgreedControl
+from cifar_tui.engine.distributed.job import JobStart, select_rank_device
+from cifar_tui.engine.distributed.launch import launched
+from cifar_tui.engine.distributed.ranks import ALONE, Ranks, joined
 from cifar_tui.engine.errors import CancelledError, RunFailedError
 from cifar_tui.engine.evaluation.evaluate import EvalReport, evaluate
 from cifar_tui.engine.evaluation.report import result_lines, write_report
 from cifar_tui.engine.events import (
     SAMPLE_IMAGES,
     Alert,
-    Event,
     Message,
     Phase,
     PhaseChanged,
@@ -51,22 +47,22 @@ from cifar_tui.engine.events import (
     TrainingStarted,
 )
 from cifar_tui.engine.layout import LAST_FILE, REPORT_FILE, WEIGHTS_FILE
-from cifar_tui.engine.steps.select import BackendChoice, resolve_backend
+from cifar_tui.engine.steps.select import resolve_backend
 from cifar_tui.engine.training.build import (
-    TrainingSetup,
-    build_training,
     create_predictor,
     training_arithmetic,
 )
-from cifar_tui.engine.training.loading import load_images, moved
+from cifar_tui.engine.training.loading import moved
 from cifar_tui.engine.training.run_context import RunContext
-from cifar_tui.engine.training.run_model import RunModel
+from cifar_tui.engine.training.run_parts import RunParts
 from cifar_tui.engine.training.trainer import Trainer
 from cifar_tui.engine.training.validation import check_patience
-from cifar_tui.terminal.process_tuning import gc_frozen
+
+if TYPE_CHECKING:
+    from cifar_tui.engine.config.schema import TrainConfig
 
 
-class Session:
+class Session(RunParts):
     """One run, in the calling thread.
 
     Args:
@@ -81,27 +77,6 @@ class Session:
         dataset: the images, on the CPU; None until loaded. Other threads may read it at any time.
         report: the latest evaluation; None before the first. Other threads may read it at any time.
     """
-
-    def __init__(
-        self,
-        *,
-        config: TrainConfig,
-        emit: Callable[[Event], None],
-        control: RunControl,
-        assume_class_order: bool = False,
-        edited_model: bool = False,
-    ) -> None:
-        self.config = config
-        self.dataset: Dataset | None = None
-        self.report: EvalReport | None = None
-        self._test: ImageSplit | None = None
-        self._said_why_not_on_a_gpu = False
-        self._emit = emit
-        self.control = control
-        self._assume_class_order = assume_class_order
-        self._model = RunModel(
-            config, emit, cancelled=lambda: self.control.stop_requested, edited=edited_model
-        )
 
     def train(
         self,
@@ -122,72 +97,97 @@ class Session:
             UserError: any error the user can fix; one sentence.
             CancelledError: a stop was requested before the first step, or while evaluating.
         """
-        reads = ConfigReads(self.config)
         create_folder = cache(create_folder)  # a second call would make a second folder
-        with self._own_device(reads.device) as device:
-            check_device(self.config, device)
-            check_compiler_cache()
-            return self._train(reads, device, create_folder, interactive=interactive, resumed=resume_from)
+        start = JobStart(
+            settings=dataclasses.asdict(self.config),
+            assume_class_order=self._assume_class_order,
+            edited_model=self._edited_model,
+            resumed=resume_from,
+            kept=None if resume_from is None else create_folder().path,
+        )
+        with joined(launched()) as ranks:
+            ranks.share(start)
+            return self.train_with(ranks, start, create_folder, interactive=interactive)
 
-    @contextmanager
-    def _own_device(self, name: str) -> Iterator[torch.device]:
-        """Compute on the device called `name` in a block, and give back its memory afterwards."""
+    def train_with(
+        self,
+        ranks: Ranks,
+        start: JobStart,
+        create_folder: Callable[[], RunFolder] | None = None,
+        *,
+        interactive: bool = False,
+    ) -> TrainingFinished:
+        """Train as one of `ranks`, which all begin with `start`; only the first one has a folder."""
+        reads = ConfigReads(self.config)
+        self._ranks = ranks
         try:
-            with out_of_memory_explained(name, FREE_MEMORY):
-                device = select_device(name)
-                self._say_why_not_on_a_gpu(name, device)
-            with out_of_memory_explained(device, FREE_MEMORY), current_device(device):
-                yield device
+            with self._own_device(reads.device, lambda _: select_rank_device(self.config, ranks)) as device:
+                with ranks.together():
+                    check_device(self.config, device)
+                    check_compiler_cache()
+                ranks.begin(
+                    device,
+                    timeout_minutes=reads.rank_timeout,
+                    description=describe_device(device) if ranks.size > 1 else "",
+                )
+                return self._train(reads, device, start, create_folder, interactive=interactive)
         finally:
-            self._test = None
-            release_gpu_memory()
-
-    def _say_why_not_on_a_gpu(self, name: str, device: torch.device) -> None:
-        if name == "auto" and device.type == "cpu" and not self._said_why_not_on_a_gpu:
-            self._said_why_not_on_a_gpu = True
-            if reason := unused_gpu():
-                self._emit(Alert(text=f"computing on the CPU: {reason}"))
+            self._ranks = ALONE
 
     def _train(
         self,
         reads: ConfigReads,
         device: torch.device,
-        create_folder: Callable[[], RunFolder],
+        start: JobStart,
+        create_folder: Callable[[], RunFolder] | None,
         *,
         interactive: bool,
-        resumed: Mapping[str, Any] | None,
     ) -> TrainingFinished:
-        config = cast("TrainConfig", reads)
-        self._model.load(None if resumed is None else create_folder().path)
+        config, ranks, resumed = cast("TrainConfig", reads), self._ranks, start.resumed
+        with ranks.together():
+            self._model.load(start.kept)
+        ranks.check_same(
+            self._model.loaded.hash, f"model {config.model!r} differs between the hosts: copy its file to all"
+        )
         # 1. load and normalize the images
         if resumed is None:
-            dataset = self._load_data(config)
+            dataset = ranks.in_turn(lambda: self._load_data(config))
         else:
             match = partial(match_resumed, resumed, config.epochs, assume_order=self._assume_class_order)
-            dataset = self._load_data(config, match, trained_on=trained_on_in(resumed))
-        kept, held_out = validation_split(dataset, config.val_size, seed=config.seed)
-        check_patience(config.patience, held_out)
-        splits = [kept, dataset.test, *([] if held_out is None else [held_out])]
-        train, self._test, *others = moved(splits, device, self._log)
-        validation = others[0] if others else None
-        # bypass `reads`: comparing settings with their defaults must not mark them as read
-        choice = resolve_backend(
-            self.config,
-            device,
-            images=config.epochs * len(train),
-            resumed=None if resumed is None else resumed["provenance"]["backend"],
-        )
-        threads = training_threads(device, config.batch_size)
+            trained_on = trained_on_in(resumed)
+            dataset = ranks.in_turn(lambda: self._load_data(config, match, trained_on=trained_on))
+        with ranks.together():
+            kept, held_out = validation_split(dataset, config.val_size, seed=config.seed)
+            check_patience(config.patience, held_out)
+            splits = [kept, dataset.test, *([] if held_out is None else [held_out])]
+            train, self._test, *others = moved(splits, device, self._log)
+            validation = others[0] if others else None
+            # bypass `reads`: comparing settings with their defaults must not mark them as read
+            choice = resolve_backend(
+                self.config,
+                device,
+                images=config.epochs * len(train),
+                resumed=None if resumed is None else resumed["provenance"]["backend"],
+                processes=ranks.size,
+            )
+        threads = training_threads(device, config.batch_size // ranks.size, processes=ranks.local_size)
         advice = FREE_MEMORY
         if resumed is None:  # which keeps its batch size
             advice = f"lower batch_size (now {config.batch_size:,}), or choose another device"
         with out_of_memory_explained(device, advice), intra_op_threads(threads):
             # 2. define the network, 3. the loss and the optimizer
             setup = self._build(config, choice, train, create_folder=create_folder, resumed=resumed)
-            folder = create_folder()
+            folder = None if create_folder is None else create_folder()
+            last = Path() if folder is None else folder.path / LAST_FILE
             provenance = describe_provenance(
-                dataset, describe_device(device), threads, setup.choice.identity, self._model.loaded.hash
+                dataset,
+                describe_device(device),
+                threads,
+                setup.choice.identity,
+                self._model.loaded.hash,
+                processes=ranks.size,
             )
+            ranks.check_same(provenance["images"], f"data {config.data!r} differs between the hosts")
             if resumed is not None and has_trained(resumed, config.epochs):
                 provenance["images"] = resumed["provenance"].get("images", "?")  # those it was trained on
             trainer = Trainer(
@@ -196,13 +196,14 @@ class Session:
                 RunContext(
                     folder=folder,
                     emit=self._emit,
-                    control=self.control,
+                    control=self.control if ranks.size == 1 else AgreedControl(self.control, ranks),
                     interactive=interactive,
                     settings=dataclasses.asdict(self.config),
                     provenance=provenance,
                     class_names=dataset.class_names,
                     scales=dataset.scales,
                     normalization=train.normalization,
+                    ranks=ranks,
                 ),
                 samples=self._test.select(slice(SAMPLE_IMAGES)),
                 evaluate=lambda step: self._evaluate_while_training(setup.predictor, step),
@@ -212,13 +213,15 @@ class Session:
             )
             reads.check_all_followed()
             if resumed is not None:
-                load_state(trainer, resumed, folder.path / LAST_FILE)
+                with ranks.together():
+                    load_state(trainer, resumed, last)
                 for difference in resume_differences(resumed, self.config, provenance, setup.precision):
                     self._emit(Alert(text=f"results may differ from an uninterrupted run: {difference}"))
-            self._model.keep(folder)
+            if folder is not None:
+                self._model.keep(folder)
             self._emit(
                 TrainingStarted(
-                    run=folder.path.name,
+                    run="" if folder is None else folder.path.name,
                     device=describe_device(device),
                     steps_per_epoch=trainer.steps_per_epoch,
                     total_steps=config.epochs * trainer.steps_per_epoch,
@@ -232,51 +235,13 @@ class Session:
                 self._model.running(),
             ):
                 finished = trainer.fit()
-        if finished.completed:
+        if finished.completed and folder is None:  # the first process evaluates what it has saved
+            self._evaluate(setup.predictor, step=finished.step, final=True)
+        elif finished.completed and folder is not None:
             # 5. test
             weights = folder.when_made_again() / WEIGHTS_FILE
             self.evaluate_file(weights, step=finished.step, report_to=folder)
         return finished
-
-    def _build(
-        self,
-        config: TrainConfig,
-        choice: BackendChoice,
-        train: ImageSplit,
-        *,
-        create_folder: Callable[[], RunFolder] | None = None,
-        resumed: Mapping[str, Any] | None = None,
-    ) -> TrainingSetup:
-        """Build the net, create the folder of the run if it has one, and build what trains the net."""
-        if self.dataset is None:
-            raise AssertionError("images are loaded before a model is built")
-        class_names, device = self.dataset.class_names, train.targets.device
-        net = self._model.build(config, train, class_names, resumed=resumed is not None)
-        last = None if create_folder is None else create_folder().path / LAST_FILE
-        precision = restore = None
-        if resumed is not None and last is not None:
-            restore = partial(load_state, state=resumed, path=last)
-            # another device type may not support this precision, or not gain from it
-            if same_kind_of_device(resumed["provenance"], device):
-                precision = precision_of(resumed["steps"])
-        with self._model.preparing():
-            if choice.backend.name != "eager" or compiles(config, device):
-                self._emit(PhaseChanged(phase=Phase.LOADING, message="compiling the training step"))
-            with gc_frozen():  # imports what an optimizer needs of PyTorch
-                setup = build_training(
-                    config,
-                    choice,
-                    num_classes=len(class_names),
-                    train=train,
-                    log=self._log,
-                    cancelled=lambda: self.control.stop_requested,
-                    resumed_precision=precision,
-                    restore=restore,
-                    net=net,
-                )
-            self._log(setup.choice.sentence())
-        self._model.check_precision(setup, len(class_names))
-        return setup
 
     def evaluate_file(
         self,
@@ -327,22 +292,6 @@ class Session:
             self._emit(Message(text=line, printed=True))
         return report
 
-    def _log(self, text: str) -> None:
-        self._emit(Message(text=text))
-
-    def _load_data(
-        self, config: TrainConfig, match: Match | None = None, trained_on: TrainedOn | None = None
-    ) -> Dataset:
-        """Load the images, with the classes of the weights that `match` knows, as they were `trained_on`."""
-        self.dataset = load_images(
-            config,
-            self._emit,
-            lambda: self.control.stop_requested,
-            match,
-            trained_on=trained_on or TrainedOn(),
-        )
-        return self.dataset
-
     def _evaluate(self, net: nn.Module, *, step: int, final: bool) -> EvalReport:
         dataset, test = self.dataset, self._test
         if dataset is None or test is None:
@@ -354,12 +303,14 @@ class Session:
             dataset.class_names,
             progress=self._emit,
             cancelled=lambda: self.control.stop_requested,
+            ranks=self._ranks,
         )
         if not math.isfinite(report.loss):  # every prediction would be the first class
             where = f" at step {step:,}" if step else ""
             reason = f"no accuracy{where}: the outputs for the test images are not finite"
             if final:
-                raise RunFailedError(f"{reason}; use precision fp32, or an earlier checkpoint")
+                error = RunFailedError(f"{reason}; use precision fp32, or an earlier checkpoint")
+                raise self._ranks.reported(error)
             self._emit(Alert(text=reason))
             return report
         self.report = report
@@ -378,6 +329,12 @@ class Session:
     def _validate(self, net: nn.Module, split: ImageSplit, class_names: tuple[str, ...]) -> EvalReport | None:
         """Evaluate on the validation images between two training steps; None if a stop cancelled it."""
         try:
-            return evaluate(net, split, class_names, cancelled=lambda: self.control.stop_requested)
+            return evaluate(
+                net,
+                split,
+                class_names,
+                cancelled=lambda: self.control.stop_requested,
+                ranks=self._ranks,
+            )
         except CancelledError:
             return None

@@ -24,7 +24,7 @@ _MOST_COUNTED = 2**53
 _LONGEST_TEXT = 1 << 20
 _MOST_EXIT_CODE = 255
 
-_SHARES = {"accuracy", "best_accuracy", "last_accuracy", "val_accuracy", "confidences"}
+_SHARES = {"accuracy", "best_accuracy", "last_accuracy", "val_accuracy", "confidences", "waited"}
 _SECONDS = {"time", "train_seconds", "updated", "started", "first_started"}
 _ANY_SIGN = {"loss", "final_loss", "seconds_left"}
 

@@ -23,6 +23,7 @@ from cifar_tui.engine.events import (
     Message,
     Phase,
     PhaseChanged,
+    RanksMeasured,
     Resumed,
     RunEnded,
     SamplesPredicted,
@@ -57,6 +58,7 @@ _SNAPSHOT_FIELDS: dict[type[Event], str] = {
     Evaluated: "evaluated",
     Validated: "validated",
     CheckpointSaved: "checkpoint",
+    RanksMeasured: "ranks",
     Alert: "alert",
     RunEnded: "ended",
 }
@@ -135,6 +137,7 @@ class RunSnapshot(RunProgress):
     finished: TrainingFinished | None = None
     checkpoint: CheckpointSaved | None = None
     ended: RunEnded | None = None
+    ranks: RanksMeasured | None = None
     alert: Alert | None = None
     first_started: float | None = None
     updated: float = 0.0

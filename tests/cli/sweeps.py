@@ -27,7 +27,7 @@ from cifar_tui.runs.sweep.processes import lock_process
 from cifar_tui.runs.sweep.store import output_file
 from cifar_tui.terminal.signals import STOP_SIGNALS
 from tests.cli.command import wait_until
-from tests.programs import ForkedProgram, fork_server, stream
+from tests.programs import FORKSERVER, ForkedProgram, stream
 
 FORK = """
 from cifar_tui.runs.sweep import processes
@@ -111,7 +111,7 @@ class MemberServer:
     def __init__(self, folder):
         address = str(folder / "members")
         self.changes = MEMBERS_FROM_SERVER.format(address=address)
-        self._process = fork_server().Process(target=_serve, args=(address,))
+        self._process = FORKSERVER.Process(target=_serve, args=(address,))
         self._process.start()
         wait_until(Path(address).exists)
 

@@ -21,6 +21,7 @@ from cifar_tui.engine.events import (
     Validated,
 )
 from cifar_tui.engine.models.registry import create_model
+from cifar_tui.engine.training import run_parts
 from tests.engine.made_session import Run
 
 
@@ -116,8 +117,10 @@ def test_every_setting_is_followed_and_saved_weights_are_evaluated_again_the_sam
         "checkpoint_every_epochs": 0,
         "checkpoint_every_minutes": 1.0,
         "seed": 3,
+        "accumulate": 2,
+        "rank_timeout": 5.0,
     }
-    followed_elsewhere = {"preset", "compile", "backend", "pretrained", "optimizer_options"}
+    followed_elsewhere = {"preset", "compile", "backend", "pretrained", "sync_batchnorm", "optimizer_options"}
     assert recipe.keys() | {"data", "data_dir", "device"} == SETTINGS.keys() - followed_elsewhere
     run = Run(tmp_path, data=image_folder, **recipe)
     run.train()
@@ -140,7 +143,7 @@ def made_current(monkeypatch):
         yield
         inside.pop()
 
-    monkeypatch.setattr("cifar_tui.engine.session.current_device", make_current)
+    monkeypatch.setattr(run_parts, "current_device", make_current)
     return inside
 
 
@@ -307,7 +310,9 @@ def test_the_same_seed_gives_the_same_weights_and_another_does_not(tmp_path, ima
 
 def test_memory_for_a_gpu_is_given_back_when_a_run_ends_well_or_not(tmp_path, image_folder, monkeypatch):
     released = []
-    monkeypatch.setattr("cifar_tui.engine.session.release_gpu_memory", lambda: released.append(True))
+    monkeypatch.setattr(
+        "cifar_tui.engine.training.run_parts.release_gpu_memory", lambda: released.append(True)
+    )
     run = Run(tmp_path, data=image_folder, epochs=1, backend="eager")
     for ending in (run.create_folder, lambda: 1 / 0):
         released.clear()
@@ -318,7 +323,9 @@ def test_memory_for_a_gpu_is_given_back_when_a_run_ends_well_or_not(tmp_path, im
 
 
 def test_why_a_gpu_is_not_used_is_said_once(tmp_path, image_folder, monkeypatch):
-    monkeypatch.setattr("cifar_tui.engine.session.unused_gpu", lambda: "the driver is too old; update it")
+    monkeypatch.setattr(
+        "cifar_tui.engine.training.run_parts.unused_gpu", lambda: "the driver is too old; update it"
+    )
     run = Run(tmp_path, data=image_folder, epochs=1, backend="eager", device="auto")
     run.train()
     run.session.evaluate_file(run.folder / "cifar_net.pth")

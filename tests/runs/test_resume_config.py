@@ -38,6 +38,7 @@ CHANGEABLE = {
     "patience": 3,
     "checkpoint_every_epochs": 0,
     "checkpoint_every_minutes": 0.5,
+    "rank_timeout": 5.0,
 }
 OTHERS = {
     "image_size": 64,
@@ -72,6 +73,8 @@ OTHERS = {
     "cutmix": 1.0,
     "precision": "bf16",
     "channels_last": True,
+    "accumulate": 2,
+    "sync_batchnorm": True,
     "compile": "yes",
     "seed": 6,
     "log_every": 10,

@@ -12,6 +12,7 @@ from cifar_tui.app.widgets.figures import RunFigures
 from cifar_tui.app.widgets.line import Line
 from cifar_tui.app.widgets.loading import LoadingView
 from cifar_tui.app.widgets.pane import Pane
+from cifar_tui.app.widgets.ranks_line import ranks_line
 from cifar_tui.app.widgets.state_line import state_line
 from cifar_tui.engine.events import Phase
 from cifar_tui.runs.curves import Curves
@@ -32,10 +33,12 @@ class TrainingPane(Pane, can_focus=True):
         layout: vertical;
 
         #state { height: auto; max-height: 3; text-wrap: wrap; text-overflow: ellipsis; }
-        #loading, #figures, #charts { display: none; }
+        #loading, #figures, #charts, #ranks { display: none; }
+        #ranks { height: auto; max-height: 2; text-wrap: wrap; text-overflow: ellipsis; }
         &.-loading #loading { display: block; height: 1fr; align: center middle; padding: 1 2; }
         &.-started {
             #figures, #charts { display: block; }
+            &.-ranks #ranks { display: block; }
         }
         #charts { height: 1fr; }
         &.-tall RunCharts { margin-top: 1; }
@@ -68,6 +71,7 @@ class TrainingPane(Pane, can_focus=True):
         yield from super().compose()
         yield LoadingView(id="loading")
         yield RunFigures(id="figures")
+        yield Line(id="ranks")
         yield RunCharts(id="charts")
 
     def on_mount(self) -> None:
@@ -116,6 +120,9 @@ class TrainingPane(Pane, can_focus=True):
         self.set_class(loading, "-loading")
         self.set_class(started and not loading, "-started")
         self.query_one("#state", Line).show(state_line(snapshot))
+        ranks = ranks_line(snapshot)
+        self.set_class(bool(ranks) and self.size.height >= LOW_HEIGHT, "-ranks")
+        self.query_one("#ranks", Line).show(ranks)
         if loading:
             self.query_one(LoadingView).show(snapshot.loading)
         if started:

@@ -19,6 +19,42 @@ RETRY_SECONDS = 5.0
 _FINAL_RETRIES_SECONDS = 600.0
 
 
+def create_saver(
+    folder: RunFolder | None,
+    *,
+    make: Callable[[str], Checkpoint],
+    emit: Callable[[Event], None],
+    control: RunControl,
+    minutes: float,
+) -> "Saver | NoSaver":
+    """Return what saves a run in `folder`, or nothing without one; for the arguments see `Saver`."""
+    if folder is None:
+        return NoSaver()
+    return Saver(folder, make=make, emit=emit, control=control, minutes=minutes)
+
+
+class NoSaver:
+    """Saves nothing, in a process that does not own the run's folder."""
+
+    due = False
+    retry_due = False
+
+    def try_save(self, reason: str, *, wait: bool = False) -> None:
+        """Leave it to the process that owns the folder."""
+        del reason, wait
+
+    def save_final(self, reason: str) -> None:
+        """Leave it to the process that owns the folder."""
+        del reason
+
+    def kept(self) -> str:
+        """Say what is left of the run: only the owner of the folder knows."""
+        return "rank 0 says what was saved"
+
+    def drain(self) -> None:
+        """Nothing is being written."""
+
+
 class Saver:
     """Saves a run in the background, at intervals and on request.
 

@@ -24,11 +24,13 @@ _DIFFERENCES = {
     "processor": "CPU {new} instead of {old}",
     "backend": "backend {new} instead of {old}",
     "threads": "{new} threads instead of {old}",
+    "processes": "trained by {new} instead of {old}",
 }
+_ONE_PROCESS = "1 process"
 
 
 def describe_provenance(
-    dataset: Dataset, device: str, threads: int, backend: str, source: str = ""
+    dataset: Dataset, device: str, threads: int, backend: str, source: str = "", *, processes: int = 1
 ) -> dict[str, str]:
     """Return the provenance to store in a checkpoint.
 
@@ -38,6 +40,7 @@ def describe_provenance(
         threads: number of intra-op threads, on which the order of sums depends.
         backend: what runs the steps.
         source: the SHA-256 of the source of a user's net; "" for a registered model.
+        processes: how many train it together.
     """
     return {
         "images": describe_images(dataset),
@@ -48,6 +51,7 @@ def describe_provenance(
         "processor": f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}",
         "backend": backend,
         "threads": str(threads),
+        "processes": _ONE_PROCESS if processes == 1 else f"{processes} processes",
     }
 
 
@@ -107,7 +111,7 @@ def provenance_differences(old: Mapping[str, str], new: Mapping[str, str], *, va
     differences = [
         difference.format(old=old.get(name, "unknown"), new=new[name])
         for name, difference in _DIFFERENCES.items()
-        if old.get(name, "") != new[name]
+        if old.get(name, _ONE_PROCESS if name == "processes" else "") != new[name]
     ]
     if val_size and old.get("images") != new["images"]:
         differences.append("some of the validation images may have been trained on")

@@ -125,6 +125,34 @@ class TrainConfig(RecipeSettings):
         description="keep the channels of a pixel together in memory: often faster convolutions",
         group=Group.MACHINE,
     )
+    accumulate: int = setting(
+        1,
+        "parts of a batch, computed one after the other where a batch does not fit into memory: the same "
+        "arithmetic, except that batch norm sees the parts",
+        whole(1, 65_536),
+        in_recipe=False,
+        group=Group.MACHINE,
+        words={"none": 1},
+        later=True,
+    )
+    sync_batchnorm: bool = switch(
+        default=False,
+        description="batch norm over the whole batch with several processes, on GPUs; otherwise each sees "
+        "its part, and the statistics of the first one are saved",
+        in_recipe=False,
+        group=Group.MACHINE,
+        later=True,
+    )
+    rank_timeout: float = setting(
+        30.0,
+        "minutes until one of several processes that does not answer counts as lost",
+        number(0, 100_000, above=True),
+        in_step=False,
+        in_recipe=False,
+        resumable=True,
+        group=Group.MACHINE,
+        later=True,
+    )
     compile: str = choice(
         "no",
         "compile the model with torch.compile; auto: on a CUDA GPU",

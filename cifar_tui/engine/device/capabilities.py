@@ -33,6 +33,12 @@ def check_device(config: TrainConfig, device: torch.device) -> None:
         raise ConfigError(
             f"precision 'bf16' is not supported by {device}; set precision to auto", field="precision"
         )
+    if config.sync_batchnorm and device.type != "cuda":
+        raise ConfigError(
+            f"sync_batchnorm 'yes' needs CUDA GPUs, and the device is {device.type}: PyTorch has it "
+            "for these only; set sync_batchnorm to no",
+            field="sync_batchnorm",
+        )
     if config.compile == "yes" and device.type == "mps":
         raise ConfigError("compile 'yes' is not supported on mps; set compile to 'no'", field="compile")
     if config.compile == "yes" and (missing := missing_for_compiling(device)):

@@ -50,15 +50,15 @@ def describe_device(device: torch.device) -> str:
     return str(device)
 
 
-def training_threads(device: torch.device, batch_size: int) -> int:
-    """Return the number of intra-op threads to train with.
+def training_threads(device: torch.device, batch_size: int, *, processes: int = 1) -> int:
+    """Return the number of intra-op threads to train with, of each of so many processes on this machine.
 
     One for a small batch on the CPU: splitting it costs more than it saves, and on a busy machine every step
     waits for the slowest thread.
     """
     if device.type == "cpu" and batch_size <= _SMALL_BATCH:
         return 1
-    return available_threads()
+    return max(1, available_threads() // processes)
 
 
 def available_threads() -> int:

@@ -13,12 +13,15 @@ from cifar_tui.engine.data.dataset import ImageSplit, images_at_a_time
 from cifar_tui.engine.device.memory import FREE_MEMORY, memory_advice
 from cifar_tui.engine.device.random_state import randomness_kept
 from cifar_tui.engine.device.select import available_threads, intra_op_threads
+from cifar_tui.engine.distributed.ranks import ALONE, Ranks
 from cifar_tui.engine.errors import CancelledError
 from cifar_tui.engine.events import ClassAccuracy, Evaluated, EvaluationProgress, SamplesPredicted
 from cifar_tui.engine.models.classifier import logits_in
 
 BATCH_SIZE = 500
 """Images that an evaluation takes at a time, of 32x32 pixels; fewer of larger ones."""
+
+_SUMS = torch.float64
 
 TOP_CLASSES = 5
 """Classes of each image whose probabilities are kept."""
@@ -122,8 +125,11 @@ def evaluate(
     *,
     progress: Callable[[EvaluationProgress], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
+    ranks: Ranks = ALONE,
 ) -> EvalReport:
     """Evaluate `net` on all of `split`, on the device of the split.
+
+    Several processes take turns with its batches; each returns the report on all of them.
 
     Args:
         net: returns logits (N, C); its mode (training or evaluation) is restored.
@@ -131,41 +137,53 @@ def evaluate(
         class_names: C names.
         progress: called after each batch.
         cancelled: checked before each batch.
+        ranks: the processes that call this; of their nets, the buffers of the first one's are used in all.
 
     Raises:
         CancelledError: the user requested a stop.
     """
-    logits = []
-    loss_sum, correct = 0.0, 0
+    logits: list[Tensor] = []
+    losses: list[Tensor] = []
+    correct = 0
+    ranks.share_buffers(net)
     size = images_at_a_time(BATCH_SIZE, split.image_size)
     with (
         memory_advice(f"an evaluation takes {size} images at a time: {FREE_MEMORY}"),
         _evaluation_mode(net, split.targets.device),
-        intra_op_threads(available_threads()),
+        intra_op_threads(max(1, available_threads() // ranks.local_size)),
     ):
-        starts = range(0, len(split), size)
-        for batch, first in enumerate(starts, start=1):
-            if cancelled is not None and cancelled():
+        batches = -(-len(split) // size)
+        for turn in range(0, batches, ranks.size):
+            if cancelled is not None and ranks.highest([int(cancelled())])[0]:
                 raise CancelledError
-            part = slice(first, first + size)
-            batch_logits = net(split.inputs(part))
-            loss_sum += functional.cross_entropy(batch_logits, split.targets[part], reduction="sum").item()
-            logits.append(batch_logits.float().cpu())
+            batch = turn + ranks.rank
+            right = 0
+            if batch < batches:
+                part = slice(batch * size, (batch + 1) * size)
+                batch_logits = net(split.inputs(part))
+                loss = functional.cross_entropy(batch_logits, split.targets[part], reduction="sum")
+                losses.append(loss.to("cpu", _SUMS).view(1))
+                logits.append(batch_logits.float().cpu())
+                if progress is not None:
+                    right = int((logits[-1].argmax(dim=1) == split.targets[part].cpu()).sum())
             if progress is not None:
-                correct += int((logits[-1].argmax(dim=1) == split.targets[part].cpu()).sum())
+                correct += int(ranks.add(torch.tensor(right)))
+                done = min(turn + ranks.size, batches)
                 progress(
                     EvaluationProgress(
-                        done=min(first + size, len(split)),
+                        done=min(done * size, len(split)),
                         total=len(split),
                         correct=correct,
-                        batch=batch,
-                        batches=len(starts),
+                        batch=done,
+                        batches=batches,
                     )
                 )
+    classes = len(class_names)
+    logits = _in_order(logits, torch.empty(0, classes), batches, ranks)
+    loss_sum = sum(loss.item() for loss in _in_order(losses, torch.empty(0, dtype=_SUMS), batches, ranks))
     all_logits, targets = torch.cat(logits), split.targets.cpu()
     # stable: of equal probabilities the first class is predicted, as by argmax
     confidences, ranked = all_logits.softmax(dim=1).sort(dim=1, descending=True, stable=True)
-    classes = len(class_names)
     confusion = torch.bincount(targets * classes + ranked[:, 0], minlength=classes * classes)
     return EvalReport(
         class_names=class_names,
@@ -176,6 +194,20 @@ def evaluate(
         confusion=confusion.view(classes, classes),
         loss=loss_sum / len(split),
     )
+
+
+def _in_order(own: list[Tensor], empty: Tensor, batches: int, ranks: Ranks) -> list[Tensor]:
+    """The values of all batches, in their order, of those that each process has: every so many-th batch."""
+    if ranks.size == 1:
+        return own
+    lengths = torch.zeros(batches, dtype=torch.int64)
+    lengths[ranks.rank :: ranks.size] = torch.tensor([len(values) for values in own], dtype=torch.int64)
+    lengths = ranks.add(lengths)
+    parts = [
+        torch.split(part, lengths[rank :: ranks.size].tolist())
+        for rank, part in enumerate(ranks.collect(torch.cat([empty, *own])))
+    ]
+    return [parts[batch % ranks.size][batch // ranks.size] for batch in range(batches)]
 
 
 @torch.no_grad()

@@ -17,6 +17,7 @@ from cifar_tui.engine.models.freezing import Freezing
 from cifar_tui.engine.models.own.trial import net_kept
 from cifar_tui.engine.models.source import ModelSource
 from cifar_tui.engine.optim.build import create_optimizer
+from cifar_tui.engine.steps.accumulated import part_sizes
 from cifar_tui.engine.training.augment import downscale
 from cifar_tui.engine.training.batches import epoch_size, low_res_epochs
 
@@ -32,6 +33,7 @@ def check_net(
     *,
     num_classes: int,
     precision: str,
+    processes: int = 1,
 ) -> None:
     """Train and evaluate `net` on batches of the sizes that the run will have.
 
@@ -44,16 +46,21 @@ def check_net(
         config: the settings.
         num_classes: logits per image that it must return.
         precision: of the steps.
+        processes: among which batches are divided.
 
     Raises:
         ConfigError: it fails, or returns something else; the sentence names the user's line.
     """
     images, batch_size = epoch_size(net, len(train), config.batch_size).images, config.batch_size
     device = train.targets.device
-    for size in sorted({min(batch_size, images), images % batch_size} - {0}, reverse=True):
+    wholes = {min(batch_size, images), images % batch_size} - {0}
+    sizes = {size: whole for whole in sorted(wholes) for size in _parts(whole, processes, config.accumulate)}
+    for size, whole in sorted(sizes.items(), reverse=True):
         for inputs in _inputs(train, size, config):
             where = f"a training batch of {_counted(size)}{_of_size(inputs)}"
-            if size != batch_size and size == images % batch_size:
+            if size != whole:
+                where += f", a part of {whole:,}: set a higher batch_size"
+            elif size != batch_size and size == images % batch_size:
                 where += f", which batch_size {batch_size:,} leaves of {images:,}: set another"
             for epoch in _epochs(config):
                 with _trial(source, net, device, where), autocast(precision, device):
@@ -79,6 +86,12 @@ def check_net(
         with _trial(source, net, device, where), torch.no_grad():
             copied = copy.deepcopy(net)  # before it has run, so that its hooks have filled nothing of it yet
             _check_output(source, net, copied.eval()(inputs), 1, num_classes, where)
+
+
+def _parts(images: int, processes: int, accumulate: int) -> set[int]:
+    """How many images the net gets at a time, of a batch of `images`; at least one in each process."""
+    own = {max(1, len(part)) for part in torch.arange(images).tensor_split(processes)}
+    return {size for part in own for size in part_sizes(part, accumulate)}
 
 
 def count_logits(source: ModelSource, net: nn.Module, image_size: int) -> int:

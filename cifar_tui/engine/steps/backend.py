@@ -10,6 +10,8 @@ from torch.optim import Optimizer
 
 from cifar_tui.engine.config.schema import SETTINGS, TrainConfig
 from cifar_tui.engine.data.dataset import ImageSplit
+from cifar_tui.engine.distributed.ranks import ALONE, Ranks
+from cifar_tui.engine.events import Event, ignore_event
 from cifar_tui.engine.optim.weight_averaging import WeightAverage
 
 
@@ -83,6 +85,8 @@ class StepParts:
         num_classes: number of logits per image.
         class_weights: float32 (C,), of the loss, on the device of `train`; None: all classes the same.
         log: takes a line for the log.
+        ranks: the processes that train it.
+        emit: takes an event.
     """
 
     config: TrainConfig
@@ -94,6 +98,8 @@ class StepParts:
     num_classes: int
     class_weights: Tensor | None
     log: Callable[[str], None]
+    ranks: Ranks = ALONE
+    emit: Callable[[Event], None] = ignore_event
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

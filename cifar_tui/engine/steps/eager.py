@@ -16,7 +16,7 @@ from cifar_tui.engine.errors import CancelledError, ConfigError
 from cifar_tui.engine.models.classifier import logits_in
 from cifar_tui.engine.models.freezing import Freezing
 from cifar_tui.engine.optim.lr_schedule import lr_factor
-from cifar_tui.engine.steps.backend import StepBackend, StepParts, StepResult
+from cifar_tui.engine.steps.backend import StepParts, StepResult
 from cifar_tui.engine.steps.in_flight import limit_in_flight
 from cifar_tui.engine.training.augment import Augmentation, downscale, sample_augmentation
 from cifar_tui.engine.training.batches import augmented_batches, epoch_size, low_res_epochs
@@ -98,7 +98,8 @@ class EagerSteps:
         if not self._compile or cancelled():
             return
         images, batch_size = self._epoch.images, self._batch_size
-        sizes = {min(batch_size, images), images % batch_size or min(batch_size, images)}
+        batch_sizes = {min(batch_size, images), images % batch_size or min(batch_size, images)}
+        sizes = {size for images in batch_sizes for size in self.forward_sizes(images)}
         whole = self._formatted(self._train.inputs(slice(1)))
         small = self._formatted(downscale(whole)) if self._low_res_epochs else whole
         variants: dict[object, Variant] = {}
@@ -134,14 +135,14 @@ class EagerSteps:
                 with self._limit:
                     pending.append((*self.train_step(inputs, targets), dominant(targets)))
                 if len(pending) >= limit or time.monotonic() >= due:
-                    yield _result(pending)
+                    yield step_result(pending)
                     pending.clear()
         except Exception:
             if pending:
-                yield _result(pending)
+                yield step_result(pending)
             raise
         if pending:
-            yield _result(pending)
+            yield step_result(pending)
 
     def train_step(self, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         """One update on one batch.
@@ -155,6 +156,15 @@ class EagerSteps:
         """
         self._set_learning_rates()
         self._optimizer.zero_grad()
+        loss, logits = self.compute_gradients(inputs, targets)
+        self._optimizer.step()
+        self._step += 1
+        if self._average is not None:
+            self._average.update(self._step, self._total_steps)
+        return loss, logits
+
+    def compute_gradients(self, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """Forward and backward of one batch; takes and returns what `train_step` does."""
         with autocast(self._precision, inputs.device):
             output = self._forward(inputs)
         logits = logits_in(output)
@@ -162,11 +172,11 @@ class EagerSteps:
             logits, targets, weight=self._class_weights, label_smoothing=self._label_smoothing
         )
         self._backward(loss, len(targets))
-        self._optimizer.step()
-        self._step += 1
-        if self._average is not None:
-            self._average.update(self._step, self._total_steps)
         return loss.detach(), logits.detach()
+
+    def forward_sizes(self, images: int) -> set[int]:
+        """How many images the model gets at a time, of a batch of `images`."""
+        return {images}
 
     def state_dict(self) -> dict[str, Any]:
         """The precision, and the weights being trained where their average is saved."""
@@ -183,6 +193,11 @@ class EagerSteps:
             self._net.load_state_dict(state["trained"])
 
     def _batches(self, order: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        places = torch.arange(len(order), device=order.device)
+        return self._augmented(order, places, self._batch_size)
+
+    def _augmented(self, order: Tensor, places: Tensor, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Batches of the images at `places`, int64 (N,), of `order`."""
         epoch, batch = divmod(self._step, self._epoch.steps)
         params = sample_augmentation(
             self._augmentation,
@@ -194,11 +209,11 @@ class EagerSteps:
         )
         batches = augmented_batches(
             self._train,
-            order,
-            self._batch_size,
+            order[places],
+            batch_size,
             self._augmentation,
             params,
-            first_draw=batch * self._batch_size if self._repeats_images else None,
+            draws=places + batch * self._batch_size if self._repeats_images else None,
             low_res=epoch < self._low_res_epochs,
             memory_format=self._memory_format,
         )
@@ -224,12 +239,9 @@ class EagerSteps:
             torch._foreach_mul_(gradients, 1 / scale)
 
 
-def _result(steps: Sequence[tuple[Tensor, Tensor, Tensor]]) -> StepResult:
+def step_result(steps: Sequence[tuple[Tensor, Tensor, Tensor]]) -> StepResult:
     """Sum up steps from their losses, logits and targets; counting them all at once takes less time."""
     losses, logits, targets = zip(*steps, strict=True)
     all_targets = torch.cat(targets)
     correct = (torch.cat(logits).argmax(dim=1) == all_targets).sum()
     return StepResult(losses=torch.stack(losses), correct=correct, images=len(all_targets))
-
-
-BACKEND = StepBackend(name="eager", label="eager", create=EagerSteps)

@@ -36,7 +36,7 @@ def get_backend(name: str) -> StepBackend:
 
 
 def resolve_backend(
-    config: TrainConfig, device: torch.device, *, images: int, resumed: str | None = None
+    config: TrainConfig, device: torch.device, *, images: int, resumed: str | None = None, processes: int = 1
 ) -> BackendChoice:
     """Choose the backend of a run; the same for the same settings, images and installation.
 
@@ -45,10 +45,15 @@ def resolve_backend(
         device: where it trains.
         images: training images over all epochs.
         resumed: the identity of the backend that the resumed run began with, which it keeps.
+        processes: how many train it together.
 
     Raises:
         ConfigError: a new run requests a backend that cannot run it.
     """
+    if processes > 1:
+        if resumed is None and config.backend not in {"auto", "eager"}:
+            raise not_available(config.backend, f"it trains in one process, and there are {processes}")
+        return eager(f"{processes} processes train together")
     if resumed is not None:
         name = resumed.partition(" ")[0]
         if name not in BACKENDS:

@@ -32,7 +32,7 @@ def epoch_size(net: nn.Module, count: int, batch_size: int) -> EpochSize:
     such layers leaves out a last batch smaller than a quarter of the others; every epoch draws other images.
     """
     rest = count % batch_size
-    spoils = any(isinstance(module, nn.BatchNorm2d) for module in net.modules())
+    spoils = any(isinstance(module, nn.BatchNorm2d | nn.SyncBatchNorm) for module in net.modules())
     left_out = rest if spoils and rest < min(count, _SMALLEST_LAST_BATCH * batch_size) else 0
     return EpochSize(images=count - left_out, steps=math.ceil((count - left_out) / batch_size))
 
@@ -99,7 +99,7 @@ def augmented_batches(
     augmentation: Augmentation,
     params: AugmentParams,
     *,
-    first_draw: int | None = None,
+    draws: Tensor | None = None,
     low_res: bool,
     memory_format: torch.memory_format,
 ) -> Iterator[tuple[Tensor, Tensor]]:
@@ -114,8 +114,8 @@ def augmented_batches(
         batch_size: images per batch.
         augmentation: how they are augmented.
         params: sampled for it, in this epoch.
-        first_draw: where `order` begins in the epoch, if it has images several times, which then differ in
-            their augmentation; None if it has each only once.
+        draws: int64 (N,), the place in the epoch of each image of `order`, if that has images several
+            times, which then differ in their augmentation; None if it has each only once.
         low_res: whether images are downscaled to 3/4 of their size.
         memory_format: of the inputs.
 
@@ -124,7 +124,7 @@ def augmented_batches(
     """
     prepared = max(1, images_at_a_time(_PREPARED_IMAGES, train.image_size) // batch_size) * batch_size
     order = order.to(train.targets.device)
-    draws = order if first_draw is None else torch.arange(len(order), device=order.device) + first_draw
+    draws = order if draws is None else draws.to(order.device)
     for indices, rows in zip(torch.split(order, prepared), torch.split(draws, prepared), strict=True):
         inputs = augment(train, indices, params, augmentation, draws=rows)
         if low_res:

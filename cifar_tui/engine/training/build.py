@@ -16,7 +16,9 @@ from cifar_tui.engine.data.dataset import ImageSplit, images_at_a_time
 from cifar_tui.engine.device.capabilities import missing_for_compiling
 from cifar_tui.engine.device.precision import evaluation_precision, matrix_precision, select_precision
 from cifar_tui.engine.device.select import fastest_convolutions
+from cifar_tui.engine.distributed.ranks import ALONE, Ranks
 from cifar_tui.engine.evaluation.tta import TestTimeAugmentation
+from cifar_tui.engine.events import Event, ignore_event
 from cifar_tui.engine.models.classifier import Classifier
 from cifar_tui.engine.optim.build import create_optimizer
 from cifar_tui.engine.optim.weight_averaging import WeightAverage
@@ -74,6 +76,8 @@ def build_training(
     train: ImageSplit,
     log: Callable[[str], None],
     cancelled: Callable[[], bool],
+    ranks: Ranks = ALONE,
+    emit: Callable[[Event], None] = ignore_event,
     resumed_precision: str | None = None,
     restore: Callable[[TrainingSetup], None] | None = None,
 ) -> TrainingSetup:
@@ -89,6 +93,8 @@ def build_training(
         train: the training images.
         log: receives log lines about choices the settings do not show.
         cancelled: whether to stop early; then nothing is prepared.
+        ranks: the processes that train it; all have the weights of the first one.
+        emit: takes an event about these processes.
         resumed_precision: of the run that is resumed, which it keeps; None to choose one.
         restore: loads the checkpoint of the run that is resumed, before anything is compiled or recorded for
             it; such a run may have to change its backend.
@@ -101,8 +107,11 @@ def build_training(
         net.init_from_images(train)
     if config.channels_last:
         net = net.to(memory_format=torch.channels_last)
+    if config.sync_batchnorm and ranks.size > 1:
+        net = nn.SyncBatchNorm.convert_sync_batchnorm(net, ranks.group)  # type: ignore[no-untyped-call]
+    ranks.share_net(net)
     optimizer = create_optimizer(net, config)
-    precision = _resolve_precision(config, net, train, log, resumed_precision)
+    precision = ranks.share(_resolve_precision(config, net, train, log, resumed_precision))
     kind, decay = config.weight_averaging, config.ema_decay
     average = None if kind == "none" else WeightAverage(net, kind=kind, decay=decay)
     parts = StepParts(
@@ -115,6 +124,8 @@ def build_training(
         num_classes=num_classes,
         class_weights=_class_weights(config, train, num_classes, log),
         log=log,
+        ranks=ranks,
+        emit=emit,
     )
     _log_what_settings_hide(config, train.targets.device, log)
     evaluated = net if average is None else average.net

@@ -8,6 +8,7 @@ from cifar_tui.engine.control import RunControl
 from cifar_tui.engine.data.normalization import Normalization
 from cifar_tui.engine.data.scales import Scales
 from cifar_tui.engine.disk.run_folder import RunFolder
+from cifar_tui.engine.distributed.ranks import ALONE, Ranks
 from cifar_tui.engine.events import Event
 
 
@@ -16,7 +17,7 @@ class RunContext:
     """The run that a trainer belongs to.
 
     Attributes:
-        folder: where checkpoints are written.
+        folder: where checkpoints are written; None in a process that leaves that to another.
         emit: takes every event; it must not block.
         control: what others request of the run.
         interactive: whether somebody can resume a run that paused itself; if not, it fails instead.
@@ -25,9 +26,10 @@ class RunContext:
         class_names: what the model's logits stand for; saved too.
         scales: what is black and white in images of more than 8 bits; saved too.
         normalization: of the inputs; saved too.
+        ranks: the processes that train it.
     """
 
-    folder: RunFolder
+    folder: RunFolder | None
     emit: Callable[[Event], None]
     control: RunControl
     interactive: bool
@@ -36,3 +38,4 @@ class RunContext:
     class_names: tuple[str, ...]
     scales: Scales
     normalization: Normalization
+    ranks: Ranks = ALONE

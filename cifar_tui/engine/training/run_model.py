@@ -87,7 +87,13 @@ class RunModel:
             self._alert(change)
 
     def build(
-        self, config: TrainConfig, train: ImageSplit, class_names: Sequence[str], *, resumed: bool
+        self,
+        config: TrainConfig,
+        train: ImageSplit,
+        class_names: Sequence[str],
+        *,
+        resumed: bool,
+        processes: int = 1,
     ) -> nn.Module:
         """Build the net on the device of `train`, and try it on what the training will give it.
 
@@ -98,6 +104,7 @@ class RunModel:
             train: the training images.
             class_names: those of the dataset.
             resumed: whether a checkpoint has its weights, so that it starts from no others.
+            processes: that train it.
 
         Raises:
             ConfigError: it cannot be trained; the sentence names the user's line.
@@ -125,7 +132,15 @@ class RunModel:
                 net = net.to(device)
             create_optimizer(net, config)  # torch may refuse its options: say so before there is a folder
             if source.is_tried:
-                check_net(source, net, train, self._config, num_classes=num_classes, precision="fp32")
+                check_net(
+                    source,
+                    net,
+                    train,
+                    self._config,
+                    num_classes=num_classes,
+                    precision="fp32",
+                    processes=processes,
+                )
         return net
 
     def _start(
@@ -149,7 +164,7 @@ class RunModel:
             return
         self._log(start_from(path, net, self.loaded, class_names, train=train, published=published))
 
-    def check_precision(self, setup: TrainingSetup, num_classes: int) -> None:
+    def check_precision(self, setup: TrainingSetup, num_classes: int, processes: int = 1) -> None:
         """Try it in the precision of `setup`, if that is not what `build` tried.
 
         Raises:
@@ -163,6 +178,7 @@ class RunModel:
                 self._config,
                 num_classes=num_classes,
                 precision=setup.precision,
+                processes=processes,
             )
 
     def keep(self, folder: RunFolder) -> None:

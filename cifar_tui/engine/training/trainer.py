@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from cifar_tui.engine.checkpoint.files import Checkpoint, all_finite, serialized
-from cifar_tui.engine.checkpoint.policy import RETRY_SECONDS, Saver
+from cifar_tui.engine.checkpoint.policy import RETRY_SECONDS, create_saver
 from cifar_tui.engine.checkpoint.state import check_position, has_trained
 from cifar_tui.engine.config.schema import TrainConfig
 from cifar_tui.engine.data.dataset import ImageSplit
@@ -94,7 +94,7 @@ class Trainer:
             if validate is None
             else BestEpoch(evaluate=validate, weights=self._weights, patience=config.patience)
         )
-        self._saver = Saver(
+        self._saver = create_saver(
             run.folder,
             make=self._checkpoint,
             emit=run.emit,
@@ -125,13 +125,8 @@ class Trainer:
             self._saver.drain()
 
     def rescue(self, error: Exception, *, cause: str = "out of memory") -> str:
-        """Free what `error` holds and save the steps before it; says so in words that go on.
-
-        Args:
-            error: stopped the training.
-            cause: the same in a few words, for the log.
-        """
-        if self.step == self._first_step:
+        """Free what `error` holds and save the steps before it because of `cause`; says so in words."""
+        if self.step == self._first_step or self._run.ranks.size > 1:  # the others are in another step
             return ""
         traceback.clear_frames(error.__traceback__)
         self._setup.optimizer.zero_grad()
@@ -157,6 +152,8 @@ class Trainer:
         self._emit(PhaseChanged(phase=Phase.TRAINING))
         if self.step == 0:
             self._reporter.predict_samples(self.step)
+            if self._run.ranks.size > 1:  # what torchrun starts again can go on from it
+                self._saver.try_save("start of training")
         self._validate_and_evaluate()
         first = self.epoch + 1 if self._epoch_done else self.epoch
         for epoch in range(first, self._epochs + 1):
@@ -192,6 +189,7 @@ class Trainer:
         results = self._runner.run(order, step=self.step, max_steps=self._steps_to_report)
         self._clock.start()
         while self.batch < self.steps_per_epoch:
+            self._control.agree()
             if self._control.pending and not self._answer_requests():
                 return False
             self._count(next(results))
@@ -207,6 +205,7 @@ class Trainer:
                 self._saver.try_save("periodic")
         self._clock.stop()
         self._finish_epoch()
+        self._control.agree()
         return not self._control.pending or self._answer_requests()
 
     def _begin_epoch(self, epoch: int) -> Tensor:
@@ -214,7 +213,8 @@ class Trainer:
         if self.batch == 0 or self._epoch_done:
             self.epoch, self.batch, self._epoch_done = epoch, 0, False
             self._reporter.metrics.begin_epoch()
-            self._epoch_rng_state = torch.get_rng_state()
+            self._epoch_rng_state = self._run.ranks.share(torch.get_rng_state())
+            torch.set_rng_state(self._epoch_rng_state)
             order = self._draw_order()
         else:
             order = redrawn(self._draw_order, self._epoch_rng_state)
@@ -302,7 +302,9 @@ class Trainer:
 
     def _pause_or_fail(self, cause: str) -> None:
         if not self._run.interactive:
-            raise RunFailedError(f"{cause}; {self._saver.kept()}. Train again with a lower learning rate")
+            raise self._run.ranks.reported(
+                RunFailedError(f"{cause}; {self._saver.kept()}. Train again with a lower learning rate")
+            )
         self._emit(Alert(text=f"{cause}; paused"))
         self._pause_cause = f"{cause}; stop and train again with a lower one"
         self._control.request("pause")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from cifar_tui.engine.atomic import disk_errors_explained, remove_leftovers
 from cifar_tui.engine.disk.run_folder import RunFolder
+from cifar_tui.engine.distributed.launch import launched
 from cifar_tui.engine.errors import UserError
 from cifar_tui.engine.events import (
     Alert,
@@ -23,6 +24,7 @@ from cifar_tui.engine.layout import EVENTS_FILE
 from cifar_tui.runs.control.protocol import Request
 from cifar_tui.runs.control.server import ControlServer
 from cifar_tui.runs.disk.event_log import EventLog
+from cifar_tui.runs.disk.job import write_job
 from cifar_tui.runs.disk.run_lock import BEAT_SECONDS, RunLock
 from cifar_tui.runs.disk.summary import summarize, write_summary
 from cifar_tui.runs.progress import progress_of
@@ -89,6 +91,7 @@ class RunWriter:
                 self._lock.acquire()
                 undo.callback(self._lock.release)
                 remove_leftovers(folder)
+                write_job(folder, launched())
             with disk_errors_explained(f"write the event log '{folder / EVENTS_FILE}'"):
                 self._event_log = EventLog(folder)
                 self.folder.hold()

@@ -48,6 +48,7 @@ def test_a_preset_is_valid_and_sets_all_that_a_recipe_is_made_of(name):
     assert config.preset == name
     own = {"preset", "image_size", "data", "data_dir", "device", "seed", "val_size"}
     own |= {"checkpoint_every_minutes", "backend", "class_weights", "sampler", "patience"}
+    own |= {"accumulate", "sync_batchnorm", "rank_timeout"}
     assert preset_values(name).keys() == SETTINGS.keys() - own
     assert all(getattr(config, key) == value for key, value in preset_values(name).items())
     assert f"\n{name}\n    " in presets.__doc__, "it is explained"

@@ -37,14 +37,14 @@ def test_memory_that_runs_out_after_the_last_batch_of_an_epoch_costs_nothing(noi
     assert [event.epoch for event in resumed.of(EpochFinished)] == [1, 2]
 
 
-@pytest.mark.parametrize("where", ["build_training", "Trainer"])
+@pytest.mark.parametrize("where", ["training.run_parts.build_training", "session.Trainer"])
 def test_memory_that_runs_out_before_the_first_step_is_told_with_what_to_lower(
     image_folder, tmp_path, monkeypatch, where
 ):
     def run_out(*_, **__):
         raise torch.AcceleratorError("CUDA error: out of memory\nCUDA kernel errors might be reported")
 
-    monkeypatch.setattr(f"cifar_tui.engine.session.{where}", run_out)
+    monkeypatch.setattr(f"cifar_tui.engine.{where}", run_out)
     config = TrainConfig(data=str(image_folder), data_dir=str(tmp_path), device="cpu", batch_size=8)
     session = Session(config=config, emit=lambda _: None, control=RunControl())
     with pytest.raises(RunFailedError, match=r"^out of memory .*: lower batch_size \(now 8\)"):

@@ -1,0 +1,47 @@
+"""torchrun for `train --gpus`: without its tracebacks, and again only after a process was killed.
+
+Started as `python -m cifar_tui.cli.agent RESTARTS ARGUMENTS`, with torchrun's arguments.
+"""
+
+import logging
+import os
+import signal
+import sys
+
+from cifar_tui.cli.output import print_message
+from cifar_tui.engine.distributed.launch import RESTARTS_VARIABLE
+from cifar_tui.engine.errors import RunFailedError
+
+
+def main() -> int:
+    """Run torchrun until its processes are done, and return the exit code of the run."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # until torchrun has handlers, after its slow import
+    from torch.distributed import run
+    from torch.distributed.elastic.multiprocessing.api import SignalException
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+
+    logging.disable()  # the processes have said why they ended
+    restarts, arguments = int(sys.argv[1]), run.parse_args(sys.argv[2:])
+    for left in range(restarts, -1, -1):
+        try:
+            run.run(arguments)
+        except SignalException as error:
+            return 128 + int(error.sigval)
+        except ChildFailedError as error:
+            codes = {rank: int(failure.exitcode) for rank, failure in error.failures.items()}
+            # torchrun ends the others with SIGTERM
+            killed = {rank: -code for rank, code in codes.items() if code < 0 and code != -signal.SIGTERM}
+            for rank, number in killed.items():
+                print_message(f"cifar-tui: rank {rank} was ended by signal {number}")
+            if not killed or not left:
+                return max(*codes.values(), 0) or RunFailedError.exit_code
+            restart = restarts - left + 1
+            os.environ[RESTARTS_VARIABLE] = str(restart)
+            print_message(f"cifar-tui: restarting all processes ({restart} of {restarts})")
+        else:
+            break
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,169 @@
+"""`cifar-tui train --gpus N`: start torchrun, which trains one run in several processes, and show the run."""
+
+import argparse
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import FrameType
+
+from cifar_tui.app.launch import Attach, Resume, Train
+from cifar_tui.cli.dashboard import has_terminal, open_dashboard
+from cifar_tui.cli.output import print_message, print_result
+from cifar_tui.engine.config.schema import TrainConfig
+from cifar_tui.engine.disk.regular import read_regular
+from cifar_tui.engine.errors import ConfigError, RunFailedError
+from cifar_tui.engine.layout import LOG_FILE
+from cifar_tui.runs.disk.job import run_of_job
+from cifar_tui.runs.disk.store import attach_hint, check_checkpoints
+from cifar_tui.terminal.signals import STOP_SIGNALS
+
+_RESTARTS = 3
+"""How often all processes are started again when one has died."""
+
+_POLL_SECONDS = 0.1
+_MOST_BYTES = 1 << 20
+_OWN = "cifar-tui: "
+_THREADS_VARIABLE = "OMP_NUM_THREADS"
+
+
+def train_on_gpus(options: argparse.Namespace, launch: Train | Resume, checkpoints: Path) -> int:
+    """Train `launch` in as many processes as `options` says, and return the exit code.
+
+    Without --headless or --detach, the dashboard opens on the run; it goes on when that is left.
+
+    Raises:
+        ConfigError: there is no terminal, or a setting does not fit several processes.
+        RunFailedError: the processes ended before the run began; the message is theirs.
+    """
+    config, count = launch.config, options.gpus
+    if config.batch_size < count:
+        raise ConfigError(
+            f"batch_size {config.batch_size} leaves nothing for some of {count} processes; set batch_size to "
+            f"{count} or more",
+            field="batch_size",
+        )
+    in_terminal = not (options.headless or options.json or options.detach)
+    if in_terminal and not has_terminal():
+        raise ConfigError("--gpus opens the dashboard, which needs a terminal: add --headless or --detach")
+    check_checkpoints(checkpoints)
+    job = f"{int(time.time())}-{os.getpid()}"
+    command = torchrun_command(count, job, _words_for_ranks(options.words))
+    if options.headless or options.json:
+        return _in_foreground(command, count)
+    print_message(f"cifar-tui: starting {count} processes…")
+    log = checkpoints / f".job-{job}.log"
+    folder = _start_detached(command, count, checkpoints, job, log)
+    _keep_log(log, folder)
+    if in_terminal:
+        return open_dashboard(Attach(folder=folder, config=TrainConfig(), recap=False), checkpoints)
+    print_result(folder.name)
+    print_message(f"cifar-tui: {attach_hint(folder, 'training in the background')}")
+    return 0
+
+
+def torchrun_command(count: int, job: str, words: Sequence[str]) -> list[str]:
+    """Return the command that has torchrun start `count` processes of this program on this machine."""
+    return [
+        *(sys.executable, "-m", "cifar_tui.cli.agent", str(_RESTARTS)),
+        *("--nnodes=1", f"--nproc-per-node={count}", "--max-restarts=0"),
+        *("--rdzv-backend=c10d", "--rdzv-endpoint=localhost:0", f"--rdzv-id={job}"),
+        *("-m", "cifar_tui", "train", "--headless", *words),
+    ]
+
+
+def _words_for_ranks(words: Sequence[str]) -> list[str]:
+    """The words of the command line without those that this process follows."""
+    kept: list[str] = []
+    skipped = False
+    for word in words:
+        if skipped or word in {"--headless", "--detach"} or word.startswith("--gpus="):
+            skipped = False
+        elif word == "--gpus":
+            skipped = True
+        else:
+            kept.append(word)
+    return kept
+
+
+def _environment(count: int) -> dict[str, str]:
+    cores = os.cpu_count() or 1
+    return {_THREADS_VARIABLE: str(max(1, cores // count))} | os.environ  # or torchrun warns of its own
+
+
+def _in_foreground(command: list[str], count: int) -> int:
+    process = subprocess.Popen(command, env=_environment(count), start_new_session=True)  # noqa: S603 - ours
+    received: list[int] = []
+
+    def forward(number: int, _frame: FrameType | None) -> None:
+        received.append(number)
+        with contextlib.suppress(ProcessLookupError):
+            process.send_signal(signal.SIGINT if number == signal.SIGINT else signal.SIGTERM)
+
+    for number in (*STOP_SIGNALS, signal.SIGHUP):
+        signal.signal(number, forward)
+    code = process.wait()
+    if code and received:
+        return 128 + received[0]
+    return code if code >= 0 else RunFailedError.exit_code
+
+
+def _start_detached(command: list[str], count: int, checkpoints: Path, job: str, log: Path) -> Path:
+    """Start the processes in a session of their own, and return the folder of their run once it has one."""
+    with log.open("wb") as output:
+        process = subprocess.Popen(  # noqa: S603 - ours
+            command,
+            env=_environment(count),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+    with _ended_by_signals(process, log):
+        while True:
+            code = process.poll()
+            if (run := run_of_job(checkpoints, job)) is not None:
+                return run
+            if code is not None:
+                raise _failure(log)
+            time.sleep(_POLL_SECONDS)
+
+
+@contextlib.contextmanager
+def _ended_by_signals(process: "subprocess.Popen[bytes]", log: Path) -> Iterator[None]:
+    """End `process` with this one while the run has no folder, by which it could be stopped."""
+
+    def end(number: int, _frame: FrameType | None) -> None:
+        process.terminate()
+        log.unlink(missing_ok=True)
+        os._exit(128 + number)
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _failure(log: Path) -> RunFailedError:
+    """What the processes said last, before they ended."""
+    with contextlib.suppress(OSError):
+        lines = read_regular(log, limit=_MOST_BYTES).decode(errors="replace").splitlines()
+        said = [line.removeprefix(_OWN) for line in lines if line.startswith(_OWN)]
+        said = [line for line in said if not line.startswith("loading")]
+        if said:
+            log.unlink(missing_ok=True)
+            return RunFailedError(said[-1])
+    return RunFailedError(f"the processes ended before the run began; see '{log}'")
+
+
+def _keep_log(log: Path, folder: Path) -> None:
+    """Have what the processes print be the log of the run, unless it has one already."""
+    with contextlib.suppress(OSError):
+        if not (folder / LOG_FILE).exists():
+            log.rename(folder / LOG_FILE)

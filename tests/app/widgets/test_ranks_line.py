@@ -1,0 +1,28 @@
+"""The line about the processes of a run."""
+
+from cifar_tui.app.widgets.ranks_line import ranks_line
+from cifar_tui.engine.events import RankMeasured, RanksMeasured
+from tests.runs.made_events import STARTED, at, folded
+
+
+def measured(*ranks):
+    names = ("host", "device", "images_per_second", "waited")
+    return RanksMeasured(ranks=tuple(RankMeasured(**dict(zip(names, rank, strict=True))) for rank in ranks))
+
+
+def text(*events):
+    return ranks_line(folded(*events).snapshot()).plain
+
+
+def test_each_process_is_shown_with_its_host_and_the_slowest_is_marked():
+    ranks = measured(("a", "cuda:0", 12345.6, 0.25), ("a", "cuda:1", 9000.0, 0.0), ("b", "cpu", 9001.0, 0.2))
+    assert text(at(1, STARTED), at(2, ranks)) == (
+        "a: rank 0 cuda:0 12,346 images/s, waits 25 % · rank 1 cuda:1 9,000 images/s, waits 0 % ◂ slowest; "
+        "b: rank 2 cpu 9,001 images/s, waits 20 %"
+    )
+
+
+def test_a_run_in_one_process_has_none_even_if_several_began_it():
+    assert text(at(1, STARTED)) == ""
+    ranks = measured(("north", "cpu", 10.0, 0.0), ("north", "cpu", 9.0, 0.0))
+    assert text(at(1, STARTED), at(2, ranks), at(3, STARTED)) == ""

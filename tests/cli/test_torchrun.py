@@ -1,0 +1,150 @@
+"""`cifar-tui train` in processes that torchrun starts: killed, restarted, steered, stopped."""
+
+import platform
+import signal
+
+import pytest
+import torch
+
+from cifar_tui.engine.events import (
+    Alert,
+    CheckpointSaved,
+    EpochFinished,
+    Evaluated,
+    LossPoint,
+    Phase,
+    PhaseChanged,
+    RanksMeasured,
+    Resumed,
+    RunEnded,
+    TrainingFinished,
+)
+from cifar_tui.runs.control.client import send_request
+from cifar_tui.runs.control.protocol import Request
+from cifar_tui.runs.disk.run_lock import owner_of
+from tests.cli.command import run_process, wait_until
+from tests.engine.distributed.jobs import train_together
+from tests.torchrun import OUTPUT, environment, events_in, kill_rank, parent_of, ranks_of, start_job, the_run
+
+SETTINGS = {"batch_size": 4, "chart_every": 6, "eval_every": 40, "checkpoint_every_epochs": 40}
+
+
+def arguments(tmp_path, images, **settings):
+    pairs = [f"--set={name}={value}" for name, value in (SETTINGS | settings).items()]
+    return ["--device=cpu", f"--data={images}", f"--data-dir={tmp_path / 'data'}", *pairs]
+
+
+def weights_of(run):
+    return torch.load(run / "cifar_net.pth", weights_only=True)
+
+
+@pytest.fixture
+def checkpoints(tmp_path):
+    return tmp_path / "checkpoints"
+
+
+def test_a_job_whose_processes_are_killed_goes_on_from_its_checkpoint(tmp_path, checkpoints, image_folder):
+    job = start_job(2, *arguments(tmp_path, image_folder, epochs=200), cwd=tmp_path, restarts=2)
+    try:
+        for restart, rank in enumerate((1, 0)):
+            wait_until(lambda saved=restart: len(events_in(checkpoints, CheckpointSaved)) > 1 + saved)
+            kill_rank(job.pid, rank)
+            wait_until(lambda resumed=restart: len(events_in(checkpoints, Resumed)) > resumed)
+        job.wait(60)
+    finally:
+        job.kill()
+    output = (tmp_path / OUTPUT).read_text()
+    assert job.returncode == 0, output
+    assert "rank 0 lost rank 1" in output
+    assert "rank 1 lost rank 0" in output
+    uninterrupted = train_together(2, tmp_path / "whole", image_folder, epochs=200, **SETTINGS)
+    weights = weights_of(the_run(checkpoints))
+    assert all(torch.equal(weights[name], tensor) for name, tensor in uninterrupted["weights"].items())
+    # the log without what the resumes supersede is that of one run
+    epochs: list[EpochFinished] = []
+    for event in events_in(checkpoints, (EpochFinished, Resumed)):
+        if isinstance(event, Resumed):
+            epochs = [epoch for epoch in epochs if epoch.step <= event.step]
+        else:
+            epochs.append(event)
+    assert [epoch.epoch for epoch in epochs] == list(range(1, 201))
+    assert [ended.exit_code for ended in events_in(checkpoints, RunEnded)] == [4, 0], "one was killed"
+
+
+def test_a_job_started_with_gpus_is_steered_stopped_and_resumed_by_more_processes(
+    tmp_path, checkpoints, image_folder
+):
+    settings = arguments(tmp_path, image_folder, epochs=50_000)
+    started = run_process("train", "--gpus=2", "--detach", *settings, cwd=tmp_path, env=environment())
+    assert started.returncode == 0, started.stderr
+    run = the_run(checkpoints)
+    assert started.stdout == f"{run.name}\n"
+    torchrun = parent_of(owner_of(run).pid)
+    try:
+        wait_until(lambda: events_in(checkpoints, RanksMeasured))
+        ranks = events_in(checkpoints, RanksMeasured)[0].ranks
+        assert [(rank.host, rank.device) for rank in ranks] == [(platform.node(), "cpu")] * 2
+        assert all(rank.images_per_second > 0 <= rank.waited < 1 for rank in ranks)
+        kill_rank(torchrun, 1)
+        wait_until(lambda: events_in(checkpoints, Resumed))
+        send_request(run, Request.PAUSE)
+        wait_until(lambda: events_in(checkpoints, PhaseChanged)[-1].phase is Phase.PAUSED)
+        before = len(events_in(checkpoints, Evaluated))
+        send_request(run, Request.EVALUATE)
+        wait_until(lambda: len(events_in(checkpoints, Evaluated)) > before)
+        steps = events_in(checkpoints, LossPoint)[-1].step
+        send_request(run, Request.RESUME)
+        wait_until(lambda: events_in(checkpoints, LossPoint)[-1].step > steps)
+        send_request(run, Request.STOP)
+        wait_until(lambda: events_in(checkpoints, RunEnded))
+    finally:
+        wait_until(lambda: not ranks_of(torchrun))
+    log = (run / "run.log").read_text()
+    assert "cifar-tui: rank 1 was ended by signal 9\ncifar-tui: restarting all processes (1 of 3)\n" in log
+    finished = events_in(checkpoints, TrainingFinished)[-1]
+    assert not finished.completed
+    assert "Traceback" not in log
+    job = start_job(3, "--resume=latest", cwd=tmp_path)
+    try:
+        wait_until(lambda: events_in(checkpoints, LossPoint)[-1].step > finished.step)
+        job.send_signal(signal.SIGTERM)
+        job.wait(60)
+    finally:
+        job.kill()
+    assert events_in(checkpoints, Resumed)[-1].step == finished.step
+    alerts = [alert.text for alert in events_in(checkpoints, Alert)]
+    assert any("trained by 3 processes instead of 2 processes" in text for text in alerts)
+    assert "(stopped)" in (tmp_path / OUTPUT).read_text()
+    state = torch.load(run / "last.pt", weights_only=True)
+    assert state["step"] == events_in(checkpoints, TrainingFinished)[-1].step > finished.step
+
+
+@pytest.mark.parametrize(
+    ("setting", "code", "sentence"),
+    [
+        ("--data=/nothing", 3, "no such folder: '/nothing'; "),
+        ("--set=learning_rate=100", 4, "the loss is not finite at step "),
+    ],
+    ids=["before the run", "in the run"],
+)
+def test_gpus_says_once_what_a_restart_does_not_mend(tmp_path, image_folder, setting, code, sentence):
+    settings = arguments(tmp_path, image_folder, epochs=50)
+    ended = run_process(
+        "train", "--gpus=2", "--headless", *settings, setting, cwd=tmp_path, env=environment()
+    )
+    assert ended.returncode == code
+    assert ended.stderr.count(f"cifar-tui: {sentence}") == 1
+    assert ended.stderr.splitlines()[-1].startswith(f"cifar-tui: {sentence}")
+    assert "Traceback" not in ended.stderr
+    assert "restarting" not in ended.stderr
+
+
+def test_a_process_of_a_job_has_no_screen(cli, monkeypatch):
+    for name, value in {"RANK": 0, "WORLD_SIZE": 2, "LOCAL_RANK": 0, "LOCAL_WORLD_SIZE": 2}.items():
+        monkeypatch.setenv(name, str(value))
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "job")
+    monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", "0")
+    result = cli.run("train")
+    assert result.returncode == 2
+    assert result.stderr.count("\n") == 1
+    assert "add --headless" in result.stderr

@@ -1,0 +1,121 @@
+"""Jobs of torchrun's that are killed, steered and cut off at random moments, for minutes."""
+
+import os
+import random
+import signal
+import subprocess
+import time
+
+import pytest
+import torch
+
+from cifar_tui.engine.events import LossPoint, Phase, PhaseChanged, Resumed
+from cifar_tui.runs.control.client import send_request
+from cifar_tui.runs.control.protocol import Request
+from tests.cli.command import wait_until
+from tests.engine.distributed.jobs import train_together
+from tests.torchrun import OUTPUT, TORCHRUN, environment, events_in, ranks_of, start_job, the_run
+
+SETTINGS = {"batch_size": 4, "chart_every": 6, "eval_every": 20, "checkpoint_every_epochs": 20}
+KILLS, REQUESTS = 10, 50
+
+
+def arguments(tmp_path, images, **settings):
+    pairs = [f"--set={name}={value}" for name, value in (SETTINGS | settings).items()]
+    return ["--device=cpu", f"--data={images}", f"--data-dir={tmp_path / 'data'}", *pairs]
+
+
+def assert_equals_uninterrupted(tmp_path, checkpoints, images, size, epochs):
+    whole = train_together(size, tmp_path / "whole", images, epochs=epochs, **SETTINGS)
+    weights = torch.load(the_run(checkpoints) / "cifar_net.pth", weights_only=True)
+    assert all(torch.equal(weights[name], tensor) for name, tensor in whole["weights"].items())
+
+
+@pytest.fixture
+def checkpoints(tmp_path):
+    return tmp_path / "checkpoints"
+
+
+def test_ten_kills_at_random_moments_change_nothing(tmp_path, checkpoints, image_folder):
+    chance, epochs = random.Random(1), 1000
+    job = start_job(2, *arguments(tmp_path, image_folder, epochs=epochs), cwd=tmp_path, restarts=KILLS)
+    try:
+        for number in range(KILLS):
+            before = ranks_of(job.pid)
+            wait_until(lambda before=before: len(ranks_of(job.pid)) == 2 or before)
+            if number % 2:  # every other one within the steps
+                now = time.time()
+                wait_until(lambda now=now: any(p.time > now for p in events_in(checkpoints, LossPoint)[-1:]))
+            time.sleep(chance.uniform(0, 4))  # loading, training, saving and evaluating
+            rank = chance.randrange(2)
+            victims = ranks_of(job.pid)
+            if rank in victims:
+                os.kill(victims[rank], signal.SIGKILL)
+                killed = victims[rank]
+                wait_until(lambda killed=killed: killed not in ranks_of(job.pid).values())
+                wait_until(lambda: len(ranks_of(job.pid)) == 2)
+        job.wait(300)
+    finally:
+        job.terminate()
+    assert job.returncode == 0, (tmp_path / OUTPUT).read_text()
+    resumes = events_in(checkpoints, Resumed)
+    print(f"resumed {len(resumes)} times, from steps {[event.step for event in resumes]}")
+    assert_equals_uninterrupted(tmp_path, checkpoints, image_folder, 2, epochs)
+
+
+def test_fifty_requests_at_random_moments_keep_all_processes_at_the_same_step(
+    tmp_path, checkpoints, image_folder
+):
+    chance = random.Random(2)
+    job = start_job(3, *arguments(tmp_path, image_folder, epochs=50_000), cwd=tmp_path)
+    try:
+        wait_until(lambda: events_in(checkpoints, LossPoint))
+        run = the_run(checkpoints)
+        for number in range(REQUESTS):
+            request = chance.choice([Request.PAUSE, Request.SAVE, Request.EVALUATE])
+            send_request(run, request)
+            if request is Request.PAUSE:
+                wait_until(lambda: events_in(checkpoints, PhaseChanged)[-1].phase is Phase.PAUSED)
+                send_request(run, Request.RESUME)
+            before = events_in(checkpoints, LossPoint)[-1].step
+            wait_until(lambda before=before: events_in(checkpoints, LossPoint)[-1].step > before)
+            time.sleep(chance.uniform(0, 0.1))
+            if number == REQUESTS // 2:
+                job.send_signal(signal.SIGTERM)
+                job.wait(60)
+                job = start_job(3, "--resume=latest", cwd=tmp_path)
+                wait_until(lambda: len(events_in(checkpoints, Resumed)) == 1)
+        send_request(run, Request.STOP)
+        assert job.wait(60) == 0
+        epochs = torch.load(run / "last.pt", weights_only=True)["epoch"] + 1
+        job = start_job(3, "--resume=latest", f"--epochs={epochs}", cwd=tmp_path)
+        assert job.wait(120) == 0, (tmp_path / OUTPUT).read_text()
+    finally:
+        job.terminate()
+    print(f"{epochs} epochs")
+    assert_equals_uninterrupted(tmp_path, checkpoints, image_folder, 3, epochs)
+
+
+def test_a_job_that_loses_one_of_its_hosts_goes_on_without_it(tmp_path, checkpoints, image_folder):
+    """Two agents of torchrun, as on two hosts, with one process each."""
+    command = [*TORCHRUN[:-1], "--nnodes=1:2", "--nproc-per-node=1", "--rdzv-backend=c10d", "--rdzv-id=two"]
+    command += ["--rdzv-endpoint=localhost:29544", "--max-restarts=3", "--rdzv-conf=last_call_timeout=3"]
+    command += ["-m", "cifar_tui", "train", "--headless", *arguments(tmp_path, image_folder, epochs=3000)]
+    options = {"cwd": tmp_path, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    agents = []
+    try:
+        for _ in range(2):
+            agents.append(subprocess.Popen(command, env=environment(), **options))
+            time.sleep(2)  # the first one is host of the rendezvous
+        wait_until(lambda: events_in(checkpoints, LossPoint))
+        victim = agents[1]
+        for process in (*ranks_of(victim.pid).values(), victim.pid):
+            os.kill(process, signal.SIGKILL)
+        wait_until(lambda: events_in(checkpoints, Resumed), seconds=120)
+        step = events_in(checkpoints, Resumed)[0].step
+        wait_until(lambda: events_in(checkpoints, LossPoint)[-1].step > step)
+        send_request(the_run(checkpoints), Request.STOP)
+        assert agents[0].wait(60) == 0
+    finally:
+        for agent in agents:
+            agent.kill()
