@@ -199,7 +199,7 @@ def setting_field(name: str) -> "dataclasses.Field[Any]":
         ConfigError: there is no such setting.
     """
     if name not in SETTINGS:
-        hint = suggestion(name, SETTINGS) or f"; valid settings: {', '.join(SETTINGS)}"
+        hint = suggestion(name, SETTINGS) or "; cifar-tui train --help lists them"
         raise ConfigError(f"unknown setting {name!r}{hint}")
     return SETTINGS[name]
 
