@@ -36,10 +36,6 @@ class LostRanksError(RunFailedError):
 class ReportedError(UserError):
     """What ended this process is reported by the first one."""
 
-    def __init__(self, exit_code: int) -> None:
-        super().__init__("see rank 0")
-        self.exit_code = exit_code
-
 
 class Ranks:
     """The processes of a run, of which this is one. Alone it has no others, and every method returns at once.
@@ -179,7 +175,7 @@ class Ranks:
             raise CancelledError
         rank, code, sentence = failures[0]
         if self.rank:
-            raise ReportedError(code)
+            raise _reported(code)
         if failure is not None:
             raise failure
         raise _ERRORS[code](f"{self._name(rank)}: {sentence}")
@@ -211,7 +207,7 @@ class Ranks:
 
     def reported(self, error: UserError) -> UserError:
         """Return `error`, which all processes have at once; for the others, that the first one reports it."""
-        return error if self.is_first else ReportedError(error.exit_code)
+        return error if self.is_first else _reported(error.exit_code)
 
     @contextmanager
     def explained(self) -> Iterator[None]:
@@ -286,6 +282,12 @@ def joined(launch: Launch | None) -> Iterator[Ranks]:
         yield ranks
     finally:
         distributed.destroy_process_group()
+
+
+def _reported(exit_code: int) -> ReportedError:
+    error = ReportedError("see rank 0")
+    error.exit_code = exit_code
+    return error
 
 
 def _described(failure: UserError | CancelledError) -> tuple[int, str]:
