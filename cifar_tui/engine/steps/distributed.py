@@ -102,7 +102,9 @@ class DistributedSteps(AccumulatedSteps):
                     self._module,
                     process_group=self._ranks.group,
                     init_sync=False,  # the weights are equal already
-                    find_unused_parameters=not self._is_registered,
+                    # otherwise torch orders the gradients anew after its first step, which rounds their sums
+                    # differently in three processes or more: a resumed run would not have the same bits
+                    find_unused_parameters=not self._is_registered or self._device.type == "cpu",
                 )
             self._ddp._set_ddp_runtime_logging_sample_rate(_MEASURED_STEPS)  # noqa: SLF001 - there is no other
             self._forward = self._ddp
