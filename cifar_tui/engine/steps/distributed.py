@@ -102,7 +102,7 @@ class DistributedSteps(AccumulatedSteps):
                     self._module,
                     process_group=self._ranks.group,
                     init_sync=False,  # the weights are equal already
-                    # otherwise torch orders the gradients anew after its first step, which rounds their sums
+                    # without it torch reorders the gradients after its first step, and Gloo rounds their sums
                     # differently in three processes or more: a resumed run would not have the same bits
                     find_unused_parameters=not self._is_registered or self._device.type == "cpu",
                 )
