@@ -87,9 +87,14 @@ def test_a_dashboard_that_is_stopped_from_outside_reads_its_keys_once_and_saves_
     terminal.until("‖ paused")
     pid = pid_of_the_run(tmp_path / "checkpoints")
     threads = field_of(pid, "Threads")
-    for _ in range(2):
+
+    def is_stopped():
+        # again: the parent may still be forwarding the last SIGCONT, which undoes a stop just before it
         os.killpg(terminal.pid, signal.SIGSTOP)
-        terminal.until_true(lambda: field_of(pid, "State") == "T")
+        return field_of(pid, "State") == "T"
+
+    for _ in range(2):
+        terminal.until_true(is_stopped)
         os.killpg(terminal.pid, signal.SIGCONT)
         terminal.until_true(lambda: field_of(pid, "State") != "T")
     terminal.press("?")
