@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import hashlib
+import os
 import threading
 from collections.abc import Callable, Iterator
 from http.server import ThreadingHTTPServer
@@ -12,8 +13,10 @@ import pytest
 from PIL import Image
 
 from cifar_tui.engine.data import cifar10
+from cifar_tui.engine.data import folder as folder_module
 from cifar_tui.engine.data.fetch import Archive
 from tests.engine.data.loopback import LoopbackServer, batch_files, handler, official_archive
+from tests.engine.data.photos import write_photos
 
 
 @pytest.fixture
@@ -87,3 +90,37 @@ def both(tmp_path: Path, picture: Callable[..., Path]) -> Path:
         picture(root / "train" / "ape" / f"{value}.png", 200 + value)
         picture(root / "test" / "cat" / f"{value}.png", 50 + value)
     return root
+
+
+@pytest.fixture
+def decoded_files(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many files each call decoded."""
+    counts: list[int] = []
+    real = folder_module.decode_files
+
+    def counting(paths, **options):
+        counts.append(len(paths))
+        return real(paths, **options)
+
+    monkeypatch.setattr(folder_module, "decode_files", counting)
+    return counts
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """Two classes, each with 6 training and 3 test photos of 120x90 pixels."""
+    return write_photos(tmp_path / "photos", train=6, test=3)
+
+
+@pytest.fixture
+def bytes_read(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many bytes of pixels each read took."""
+    counts: list[int] = []
+    preadv = os.preadv
+
+    def counted(descriptor, buffers, offset):
+        counts.append(sum(map(len, buffers)))
+        return preadv(descriptor, buffers, offset)
+
+    monkeypatch.setattr(os, "preadv", counted)
+    return counts

@@ -1,9 +1,20 @@
-"""Writes photos: smooth noise, each another one."""
+"""Photos: smooth noise, each another one; and what becomes of them."""
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import pytest
+import torch
 from PIL import Image
+
+from cifar_tui.engine.data import decode
+from cifar_tui.engine.data.dataset import Dataset
+from cifar_tui.engine.data.decode import UnreadableImageError
+from cifar_tui.engine.data.registry import Progress
+
+QUIET = Progress(lambda _: None, lambda: False)
 
 
 def write_photo(path: Path, seed: int, size: tuple[int, int] = (120, 90)) -> Path:
@@ -31,3 +42,28 @@ def expected_photo(path: Path, size: int) -> np.ndarray:
         left, top = (image.width - side) / 2, (image.height - side) / 2
         box = (left, top, left + side, top + side)
         return np.asarray(image.convert("RGB").resize((size, size), Image.Resampling.LANCZOS, box=box))
+
+
+def cached(photos: Path) -> list[str]:
+    """The names of the files in the cache of the data folder beside `photos`."""
+    return sorted(path.name for path in (photos.parent / "data" / "cache").iterdir())
+
+
+def pixels(dataset: Dataset) -> torch.Tensor:
+    """All training images."""
+    return dataset.train.take(slice(None))
+
+
+@contextlib.contextmanager
+def unreadable(name: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Has a disk that does not give the files called `name` in a block."""
+    real = decode.decode_image
+
+    def failing(path, size):
+        if path.name == name:
+            raise UnreadableImageError("Input/output error", passing=True)
+        return real(path, size)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("cifar_tui.engine.data.decode_files.decode_image", failing)
+        yield

@@ -9,22 +9,7 @@ import pytest
 import torch
 
 from cifar_tui.engine.data import decode
-from cifar_tui.engine.data import folder as folder_module
 from tests.engine.data.folders import load, skipped
-
-
-@pytest.fixture
-def decoded_files(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """How many files each call decoded."""
-    counts: list[int] = []
-    real = folder_module.decode_files
-
-    def counting(paths, **options):
-        counts.append(len(paths))
-        return real(paths, **options)
-
-    monkeypatch.setattr(folder_module, "decode_files", counting)
-    return counts
 
 
 def failing(monkeypatch: pytest.MonkeyPatch, name: str, error: Exception) -> None:
