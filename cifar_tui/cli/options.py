@@ -278,7 +278,7 @@ example:
                 ),
                 Option(
                     flags=("--eta",),
-                    help="with --stop-hopeless: after epochs 1, N, N², … about one run in N goes on "
+                    help="with --stop-hopeless: after epochs 1, N, N², … about one run in N continues "
                     "(default: 3)",
                     metavar="N",
                     dest="eta",

@@ -34,7 +34,7 @@ _THREADS_VARIABLE = "OMP_NUM_THREADS"
 def train_on_gpus(options: argparse.Namespace, launch: Train | Resume, checkpoints: Path) -> int:
     """Train `launch` in as many processes as `options` says, and return the exit code.
 
-    Without --headless or --detach, the dashboard opens on the run; it goes on when that is left.
+    Without --headless or --detach, the dashboard opens on the run, which continues when that is closed.
 
     Raises:
         ConfigError: there is no terminal, or a setting does not fit several processes.
@@ -92,11 +92,11 @@ def _words_for_ranks(words: Sequence[str]) -> list[str]:
 
 def _environment(count: int) -> dict[str, str]:
     cores = os.cpu_count() or 1
-    return {_THREADS_VARIABLE: str(max(1, cores // count))} | os.environ  # or torchrun warns of its own
+    return {_THREADS_VARIABLE: str(max(1, cores // count))} | os.environ  # without it torchrun warns
 
 
 def _in_foreground(command: list[str], count: int) -> int:
-    process = subprocess.Popen(command, env=_environment(count), start_new_session=True)  # noqa: S603 - ours
+    process = subprocess.Popen(command, env=_environment(count), start_new_session=True)  # noqa: S603 - this program itself
     received: list[int] = []
 
     def forward(number: int, _frame: FrameType | None) -> None:
@@ -115,7 +115,7 @@ def _in_foreground(command: list[str], count: int) -> int:
 def _start_detached(command: list[str], count: int, checkpoints: Path, job: str, log: Path) -> Path:
     """Start the processes in a session of their own, and return the folder of their run once it has one."""
     with log.open("wb") as output:
-        process = subprocess.Popen(  # noqa: S603 - ours
+        process = subprocess.Popen(  # noqa: S603 - this program itself
             command,
             env=_environment(count),
             stdin=subprocess.DEVNULL,
@@ -130,7 +130,7 @@ def _start_detached(command: list[str], count: int, checkpoints: Path, job: str,
                 return run
             if code is not None:
                 raise _failure(log)
-            time.sleep(_POLL_SECONDS)
+            time.sleep(_POLL_SECONDS)  # the folder is made by a process of torchrun's
 
 
 @contextlib.contextmanager

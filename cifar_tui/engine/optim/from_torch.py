@@ -24,7 +24,7 @@ def torch_optimizer(name: str, groups: list[dict[str, Any]], config: TrainConfig
     Its option `momentum`, if it has one, is the setting; all else is torch's default or `optimizer_options`.
 
     Raises:
-        ConfigError: it has no such option, refuses a value, or has no weight decay where that is set.
+        ConfigError: it has no such option, refuses a value, or has no weight decay while weight_decay is set.
     """
     create: Callable[..., Optimizer] = getattr(torch.optim, name)
     known = set(inspect.signature(create).parameters) - {"params"}

@@ -38,7 +38,7 @@ class LrRange:
     Attributes:
         low: the first one.
         high: the last one.
-        steps: training steps, each with a rate of its own.
+        steps: training steps, each with its own rate.
 
     Raises:
         ConfigError: they are no such range; one sentence.

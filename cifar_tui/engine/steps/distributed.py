@@ -106,7 +106,7 @@ class DistributedSteps(AccumulatedSteps):
                     # differently in three processes or more: a resumed run would not have the same bits
                     find_unused_parameters=not self._is_registered or self._device.type == "cpu",
                 )
-            self._ddp._set_ddp_runtime_logging_sample_rate(_MEASURED_STEPS)  # noqa: SLF001 - there is no other
+            self._ddp._set_ddp_runtime_logging_sample_rate(_MEASURED_STEPS)  # noqa: SLF001 - torch has no public one
             self._forward = self._ddp
 
     def _batches(self, order: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
@@ -166,7 +166,7 @@ class DistributedSteps(AccumulatedSteps):
         self._report_at = time.monotonic() + _REPORT_SECONDS
         speed = waited = 0.0
         if self._ddp is not None:
-            measured = self._ddp._get_ddp_logging_data()  # noqa: SLF001 - there is no other
+            measured = self._ddp._get_ddp_logging_data()  # noqa: SLF001 - torch has no public one
             working = measured.get("avg_forward_compute_time", 0)
             working += measured.get("avg_backward_compute_time", 0)
             communicating = measured.get("avg_backward_comm_time", 0)

@@ -1,4 +1,4 @@
-"""Crops and colours of a batch of images, each image with numbers of its own, in few calls.
+"""Crops and colours of a batch of images, each image with its own numbers, in few calls.
 
 The formulas are those of `torchvision.transforms.v2.functional`, which takes one number for all images. A
 pixel is at most one of 255 levels away from theirs: often after a crop, which torchvision rounds twice,

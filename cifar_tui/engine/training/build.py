@@ -108,7 +108,8 @@ def build_training(
     if config.channels_last:
         net = net.to(memory_format=torch.channels_last)
     if config.sync_batchnorm and ranks.size > 1:
-        net = nn.SyncBatchNorm.convert_sync_batchnorm(net, ranks.group)  # type: ignore[no-untyped-call]
+        convert = nn.SyncBatchNorm.convert_sync_batchnorm
+        net = convert(net, ranks.group)  # type: ignore[no-untyped-call]  # torch has no types for it
     ranks.share_net(net)
     optimizer = create_optimizer(net, config)
     precision = ranks.share(_resolve_precision(config, net, train, log, resumed_precision))

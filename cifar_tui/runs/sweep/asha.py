@@ -1,9 +1,9 @@
 """Which runs are hopeless: asynchronous successive halving, on validation accuracy.
 
 Li et al., "A System for Massively Parallel Hyperparameter Tuning", https://arxiv.org/abs/1810.05934. The
-rungs are the epochs 1, eta, eta², …; of the runs that have got to a rung, the best of eta go on. As nothing
-waits for other runs, a run that is alone on a rung goes on, and is judged again at its last rung whenever
-another one gets there.
+rungs are the epochs 1, eta, eta², …; of the runs that have got to a rung, the best of eta continue. As
+nothing waits for other runs, a run that is alone on a rung continues, and is judged again at its last rung
+whenever another one gets there.
 """
 
 import math
@@ -23,7 +23,7 @@ def find_hopeless(
 ) -> dict[int, int]:
     """Return which of the `running` runs to stop, each with the rung at which it is not good enough.
 
-    A run goes on if it is among the best n / eta, rounded up, of the n runs that have got to its last rung,
+    A run continues if it is among the best n / eta, rounded up, of the n runs that have got to its last rung,
     or as good as the last of these, and as long as fewer than eta have got there.
 
     Args:

@@ -22,7 +22,7 @@ class SweepPlan:
         configs: the settings of run 1, 2, …
         varied: the settings that the runs are grouped by: those with several values, but the seed.
         workers: runs at a time; 0 for one a GPU, or one.
-        eta: of the runs that get as far as a rung, about one in `eta` goes on; 0 to stop none.
+        eta: of the runs that get as far as a rung, about one in `eta` continues; 0 to stop none.
 
     Raises:
         ConfigError: hopeless runs are to be stopped, but a run has no validation images.

@@ -1,4 +1,4 @@
-"""Work through the plan of a sweep: start its runs, stop hopeless ones, go on after any interruption."""
+"""Work through the plan of a sweep: start its runs, stop hopeless ones, continue after any interruption."""
 
 import contextlib
 import os
