@@ -36,6 +36,11 @@ PATIENCE_SECONDS = 5.0
 _CLOSED = select.POLLHUP | select.POLLERR | select.POLLNVAL
 
 
+def signal_name(number: int) -> str:
+    """Return the name of the signal `number`; some real-time signals have none."""
+    return signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
+
+
 class StopSignals:
     """The signals that asked a process to stop.
 

@@ -17,7 +17,7 @@ from types import FrameType
 from typing import NoReturn
 
 from cifar_tui.terminal.restore import TerminalState, say
-from cifar_tui.terminal.signals import STOP_SIGNALS
+from cifar_tui.terminal.signals import STOP_SIGNALS, signal_name
 from cifar_tui.terminal.standard_streams import CLOSED, STDERR, STDOUT, discard_stdout
 
 _FORWARDED = (*STOP_SIGNALS, signal.SIGWINCH, signal.SIGTSTP)
@@ -197,7 +197,7 @@ def _forward_signals(pid: int) -> None:
 def _name_of(number: int) -> str:
     if number == signal.SIGKILL:
         return "SIGKILL, perhaps for lack of memory"
-    return signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
+    return signal_name(number)
 
 
 def _die_of(number: int) -> NoReturn:

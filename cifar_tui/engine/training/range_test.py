@@ -15,16 +15,16 @@ from cifar_tui.engine.device.select import describe_device, intra_op_threads, tr
 from cifar_tui.engine.errors import CancelledError
 from cifar_tui.engine.events import Event, Phase, PhaseChanged, TrainingStarted
 from cifar_tui.engine.optim.lr_range import LrRange, RangePoint, SmoothedLoss
-from cifar_tui.engine.session import Session
 from cifar_tui.engine.steps.eager import EagerSteps
 from cifar_tui.engine.steps.select import eager
 from cifar_tui.engine.training.batches import epoch_sampler, epoch_size
 from cifar_tui.engine.training.build import TrainingSetup, training_arithmetic
 from cifar_tui.engine.training.loading import moved
 from cifar_tui.engine.training.metrics import Stopwatch
+from cifar_tui.engine.training.run_parts import RunParts
 
 
-class RangeTestSession(Session):
+class RangeTestSession(RunParts):
     """A range test in the calling thread, on the images and the net that a run would train.
 
     Args:

@@ -26,6 +26,7 @@ from cifar_tui.runs.sweep.store import (
     sweep_command,
     write_outcomes,
 )
+from cifar_tui.terminal.signals import signal_name
 
 _SIGNALLED = 128
 """Exit codes from here on are those of a process that a signal ended."""
@@ -189,7 +190,7 @@ class SweepScheduler:
         if 0 < code < _SIGNALLED and member.status not in FAILED:
             self._note(number, Outcome(error=self._last_words(number)))
             return
-        killed = f", killed by {_signal_name(-code)}" if code < 0 else ""
+        killed = f", killed by {signal_name(-code)}" if code < 0 else ""
         problem = f": {member.error}" if member.error else killed
         how = "interrupted before it had a folder" if member.run is None else member.status
         self._say(f"run {name} ({self.plan.described(number)}): {how}{problem}")
@@ -247,10 +248,6 @@ class SweepScheduler:
                     self._curves[number][event.epoch] = event.accuracy
         except OSError:  # it is not written yet, or not readable now
             return
-
-
-def _signal_name(number: int) -> str:
-    return signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
 
 
 def list_members(
