@@ -61,7 +61,6 @@ class ImageList(ScrollView, can_focus=True):
         Binding("pageup", "page(-1)", "Page up", show=False),
         Binding("home,g", "move(-1000000000)", "First", show=False),
         Binding("end,G", "move(1000000000)", "Last", show=False),
-        Binding("f", "group", "Filter", tooltip="Filter the images by which of the two runs recognises them"),
     ]
 
     place = reactive(0, repaint=False)
@@ -69,9 +68,6 @@ class ImageList(ScrollView, can_focus=True):
 
     class Moved(Message):
         """The cursor is on another image."""
-
-    class NextGroup(Message):
-        """The user wants to see other images."""
 
     def __init__(self) -> None:
         super().__init__(id="image-list")
@@ -130,9 +126,6 @@ class ImageList(ScrollView, can_focus=True):
 
     def action_page(self, pages: int) -> None:
         self.action_move(pages * max(1, self.size.height - 1))
-
-    def action_group(self) -> None:
-        self.post_message(self.NextGroup())
 
     def on_click(self, event: Click) -> None:
         self.action_move(int(event.y + self.scroll_offset.y) - self.place)
@@ -195,6 +188,10 @@ class ComparedImagesPane(Pane):
     }
     """
 
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("f", "group", "Filter", tooltip="Filter the images by which of the two runs recognises them"),
+    ]
+
     BORDER_TITLE = "4 Images"
 
     def __init__(self, *, id: str | None = None) -> None:
@@ -221,7 +218,7 @@ class ComparedImagesPane(Pane):
         self.query_one(".empty", Static).update(Content(reason))
         self._draw()
 
-    def on_image_list_next_group(self) -> None:
+    def action_group(self) -> None:
         self._group = (self._group + 1) % len(_GROUPS)
         self._draw()
 

@@ -191,7 +191,8 @@ class CompareScreen(PanedScreen[None], ModalScreen[None]):
             self.dismiss(None)
 
     def action_keys(self) -> None:
-        bindings = (*ComparedRunsTable.BINDINGS, *ImageList.BINDINGS, *self.BINDINGS)
+        images = (*ImageList.BINDINGS, *ComparedImagesPane.BINDINGS)
+        bindings = (*ComparedRunsTable.BINDINGS, *images, *self.BINDINGS)
         self.app.push_screen(KeysScreen("Compare", bindings, _HELP))
 
     # What is shown
