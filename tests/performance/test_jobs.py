@@ -3,13 +3,14 @@
 import os
 import random
 import signal
+import socket
 import subprocess
 import time
 
 import pytest
 import torch
 
-from cifar_tui.engine.events import LossPoint, Phase, PhaseChanged, Resumed
+from cifar_tui.engine.events import LossPoint, Phase, PhaseChanged, RanksMeasured, Resumed
 from cifar_tui.runs.control.client import send_request
 from cifar_tui.runs.control.protocol import Request
 from tests.cli.command import wait_until
@@ -29,6 +30,11 @@ def assert_equals_uninterrupted(tmp_path, checkpoints, images, size, epochs):
     whole = train_together(size, tmp_path / "whole", images, epochs=epochs, **SETTINGS)
     weights = torch.load(the_run(checkpoints) / "cifar_net.pth", weights_only=True)
     assert all(torch.equal(weights[name], tensor) for name, tensor in whole["weights"].items())
+
+
+def is_listening(port):
+    with socket.socket() as connection:
+        return connection.connect_ex(("localhost", port)) == 0
 
 
 @pytest.fixture
@@ -97,22 +103,29 @@ def test_fifty_requests_at_random_moments_keep_all_processes_at_the_same_step(
 
 
 def test_a_job_that_loses_one_of_its_hosts_goes_on_without_it(tmp_path, checkpoints, image_folder):
-    """Two agents of torchrun, as on two hosts, with one process each."""
+    """Two agents of torchrun, as on two hosts, with one process each.
+
+    torchrun waits 30 s for a second host, and again for another one in its place.
+    """
+    with socket.create_server(("localhost", 0)) as server:
+        port = server.getsockname()[1]
     command = [*TORCHRUN[:-1], "--nnodes=1:2", "--nproc-per-node=1", "--rdzv-backend=c10d", "--rdzv-id=two"]
-    command += ["--rdzv-endpoint=localhost:29544", "--max-restarts=3", "--rdzv-conf=last_call_timeout=3"]
-    command += ["-m", "cifar_tui", "train", "--headless", *arguments(tmp_path, image_folder, epochs=3000)]
-    options = {"cwd": tmp_path, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    command += [f"--rdzv-endpoint=localhost:{port}", "--max-restarts=3", "--rdzv-conf=last_call_timeout=30"]
+    command += ["-m", "cifar_tui", "train", "--headless", *arguments(tmp_path, image_folder, epochs=50_000)]
     agents = []
     try:
-        for _ in range(2):
-            agents.append(subprocess.Popen(command, env=environment(), **options))
-            time.sleep(2)  # the first one is host of the rendezvous
-        wait_until(lambda: events_in(checkpoints, LossPoint))
+        for number in range(2):
+            with (tmp_path / f"host {number}").open("wb") as output:
+                options = {"cwd": tmp_path, "stdout": output, "stderr": output}
+                agents.append(subprocess.Popen(command, env=environment(), **options))
+            wait_until(lambda: is_listening(port))  # the first one is host of the rendezvous
+        wait_until(lambda: any(len(e.ranks) == 2 for e in events_in(checkpoints, RanksMeasured)), seconds=120)
+        before = len(events_in(checkpoints, Resumed))
         victim = agents[1]
         for process in (*ranks_of(victim.pid).values(), victim.pid):
             os.kill(process, signal.SIGKILL)
-        wait_until(lambda: events_in(checkpoints, Resumed), seconds=120)
-        step = events_in(checkpoints, Resumed)[0].step
+        wait_until(lambda: len(events_in(checkpoints, Resumed)) > before, seconds=120)
+        step = events_in(checkpoints, Resumed)[-1].step
         wait_until(lambda: events_in(checkpoints, LossPoint)[-1].step > step)
         send_request(the_run(checkpoints), Request.STOP)
         assert agents[0].wait(60) == 0
