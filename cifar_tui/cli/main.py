@@ -16,13 +16,19 @@ def main(arguments: list[str] | None = None) -> int:
         except KeyboardInterrupt:
             return _INTERRUPTED
     from cifar_tui.cli.output import print_message
+    from cifar_tui.engine.distributed.launch import launched
     from cifar_tui.engine.errors import UserError
 
     try:
-        return _run(arguments)
+        code = _run(arguments)
     except UserError as error:
         print_message(f"cifar-tui: {error}")
-        return error.exit_code
+        code = error.exit_code
+    if arguments is None and launched() is not None:
+        from cifar_tui.cli.rank import end_rank
+
+        end_rank(code)
+    return code
 
 
 def _own_process() -> None:

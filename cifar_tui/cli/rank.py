@@ -3,9 +3,12 @@
 import os
 import platform
 import signal
+import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
+from typing import NoReturn
 
 from cifar_tui.cli.output import print_message
 from cifar_tui.engine.config.schema import TrainConfig
@@ -72,6 +75,17 @@ def follow_first(launch: Launch) -> int:
     while thread.is_alive():
         thread.join(_POLL_SECONDS)
     return (codes[0] if codes else 1) or received.exit_code
+
+
+def end_rank(code: int) -> NoReturn:
+    """End this process, which has saved everything, with exit code `code`.
+
+    Threads of Gloo's outlive their process group, and may abort an interpreter that is being finalized.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError):  # nobody reads it
+            stream.flush()
+    os._exit(code)
 
 
 def _follow(launch: Launch, control: RunControl, begun: threading.Event) -> int:

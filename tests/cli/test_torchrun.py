@@ -29,6 +29,32 @@ from tests.torchrun import OUTPUT, environment, events_in, kill_rank, parent_of,
 SETTINGS = {"batch_size": 4, "chart_every": 6, "eval_every": 40, "checkpoint_every_epochs": 40}
 
 
+FINALIZED_NET = """\
+import os
+import sys
+from torch import nn
+
+
+class Witness:
+    def __init__(self):
+        os.write(2, f"an object lives in rank {os.environ['RANK']}\\n".encode())
+
+    def __del__(self, write=os.write):
+        write(2, b"an object is finalized\\n")
+
+
+class Net(nn.Module):
+    def __init__(self, num_classes=10):
+        super().__init__()
+        self.fc = nn.Linear(3 * 32 * 32, num_classes)
+        if not hasattr(sys, "witness"):
+            sys.witness = Witness()
+
+    def forward(self, x):
+        return self.fc(x.flatten(1))
+"""
+
+
 def arguments(tmp_path, images, **settings):
     pairs = [f"--set={name}={value}" for name, value in (SETTINGS | settings).items()]
     return ["--device=cpu", f"--data={images}", f"--data-dir={tmp_path / 'data'}", *pairs]
@@ -137,6 +163,17 @@ def test_gpus_says_once_what_a_restart_does_not_mend(tmp_path, image_folder, set
     assert ended.stderr.splitlines()[-1].startswith(f"cifar-tui: {sentence}")
     assert "Traceback" not in ended.stderr
     assert "restarting" not in ended.stderr
+
+
+def test_the_processes_of_a_job_end_without_finalizing_the_interpreter(tmp_path, image_folder):
+    """Threads of Gloo's would run on while it is finalized, and abort the process now and then."""
+    (tmp_path / "net.py").write_text(FINALIZED_NET)
+    settings = arguments(tmp_path, image_folder, epochs=1, model="net.py:Net")
+    ended = run_process("train", "--gpus=2", "--headless", *settings, cwd=tmp_path, env=environment())
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stderr.count("an object lives in rank") == 2
+    assert "an object is finalized" not in ended.stderr
+    assert "Test accuracy" in ended.stdout, "what was printed last is not lost"
 
 
 def test_a_process_of_a_job_has_no_screen(cli, monkeypatch):
