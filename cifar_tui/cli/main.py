@@ -19,14 +19,17 @@ def main(arguments: list[str] | None = None) -> int:
     from cifar_tui.engine.distributed.launch import launched
     from cifar_tui.engine.errors import UserError
 
+    in_job = arguments is None and launched() is not None
+    if in_job:
+        from cifar_tui.cli.rank import end_rank, hide_native_warnings
+
+        hide_native_warnings()
     try:
         code = _run(arguments)
     except UserError as error:
         print_message(f"cifar-tui: {error}")
         code = error.exit_code
-    if arguments is None and launched() is not None:
-        from cifar_tui.cli.rank import end_rank
-
+    if in_job:
         end_rank(code)
     return code
 

@@ -77,6 +77,15 @@ def follow_first(launch: Launch) -> int:
     return (codes[0] if codes else 1) or received.exit_code
 
 
+def hide_native_warnings() -> None:
+    """Have torch's native code print its errors only; call it before torch is imported.
+
+    It warns in every job of the setting by which gradients keep their order; see `DistributedSteps`. Warnings
+    of Python are none of these.
+    """
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
+
+
 def end_rank(code: int) -> NoReturn:
     """End this process, which has saved everything, with exit code `code`.
 

@@ -1,6 +1,7 @@
 """`cifar-tui train` in processes that torchrun starts: killed, restarted, steered, stopped."""
 
 import platform
+import re
 import signal
 
 import pytest
@@ -49,6 +50,25 @@ class Net(nn.Module):
         self.fc = nn.Linear(3 * 32 * 32, num_classes)
         if not hasattr(sys, "witness"):
             sys.witness = Witness()
+
+    def forward(self, x):
+        return self.fc(x.flatten(1))
+"""
+
+
+UNREACHABLE_STORE_NET = """\
+import socket
+from contextlib import suppress
+from torch import distributed, nn
+
+
+class Net(nn.Module):
+    def __init__(self, num_classes=10):
+        super().__init__()
+        self.fc = nn.Linear(3 * 32 * 32, num_classes)
+        with socket.create_server(("0.0.0.0", 0)) as taken, suppress(distributed.DistError):
+            port = taken.getsockname()[1]
+            distributed.TCPStore("127.0.0.1", port, is_master=True, use_libuv=False)
 
     def forward(self, x):
         return self.fc(x.flatten(1))
@@ -163,6 +183,31 @@ def test_gpus_says_once_what_a_restart_does_not_mend(tmp_path, image_folder, set
     assert ended.stderr.splitlines()[-1].startswith(f"cifar-tui: {sentence}")
     assert "Traceback" not in ended.stderr
     assert "restarting" not in ended.stderr
+
+
+@pytest.mark.parametrize("starter", ["gpus", "torchrun"])
+def test_a_job_prints_nothing_but_sentences_of_this_program(tmp_path, image_folder, starter):
+    settings = arguments(tmp_path, image_folder, epochs=2)
+    if starter == "gpus":
+        job = run_process("train", "--gpus=2", "--headless", *settings, cwd=tmp_path, env=environment())
+        code, printed = job.returncode, job.stderr
+    else:
+        code = start_job(2, *settings, "--json", cwd=tmp_path).wait(60)
+        printed = (tmp_path / OUTPUT).read_text()
+        printed = "".join(line for line in printed.splitlines(keepends=True) if not line.startswith("{"))
+    assert code == 0, printed
+    own = re.compile(r"cifar-tui: |Finished Training|(GroundTruth|Predicted|Accuracy|Test accuracy)\b")
+    assert [line for line in printed.splitlines() if not own.match(line)] == []
+
+
+def test_a_job_prints_errors_of_native_code(tmp_path, image_folder):
+    (tmp_path / "net.py").write_text(UNREACHABLE_STORE_NET)
+    settings = arguments(tmp_path, image_folder, epochs=1, model="net.py:Net")
+    ended = run_process("train", "--gpus=2", "--headless", *settings, cwd=tmp_path, env=environment())
+    assert ended.returncode == 0, ended.stderr
+    native = [line for line in ended.stderr.splitlines() if not line.startswith("cifar-tui: ")]
+    assert len(native) >= 2, "one of each process"
+    assert all("The server socket has failed to listen" in line for line in native)
 
 
 def test_the_processes_of_a_job_end_without_finalizing_the_interpreter(tmp_path, image_folder):
