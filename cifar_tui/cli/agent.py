@@ -1,14 +1,16 @@
 """torchrun for `train --gpus`: without its tracebacks, and again only after a process was killed.
 
-Started as `python -m cifar_tui.cli.agent RESTARTS ARGUMENTS`, with torchrun's arguments.
+Started as `python -m cifar_tui.cli.agent RESTARTS CHECKPOINTS ARGUMENTS`, with torchrun's arguments.
 """
 
 import logging
 import os
 import signal
 import sys
+from pathlib import Path
 
 from cifar_tui.cli.output import print_message
+from cifar_tui.cli.rank import leave_lost_terminal
 from cifar_tui.engine.distributed.launch import RESTARTS_VARIABLE
 from cifar_tui.engine.errors import RunFailedError
 
@@ -21,7 +23,7 @@ def main() -> int:
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
     logging.disable()  # the processes have said why they ended
-    restarts, arguments = int(sys.argv[1]), run.parse_args(sys.argv[2:])
+    restarts, checkpoints, arguments = int(sys.argv[1]), Path(sys.argv[2]), run.parse_args(sys.argv[3:])
     for left in range(restarts, -1, -1):
         try:
             run.run(arguments)
@@ -31,6 +33,7 @@ def main() -> int:
             codes = {rank: int(failure.exitcode) for rank, failure in error.failures.items()}
             # torchrun ends the others with SIGTERM
             killed = {rank: -code for rank, code in codes.items() if code < 0 and code != -signal.SIGTERM}
+            leave_lost_terminal(checkpoints, arguments.rdzv_id)
             for rank, number in killed.items():
                 print_message(f"cifar-tui: rank {rank} was ended by signal {number}")
             if not killed or not left:

@@ -52,7 +52,7 @@ def train_on_gpus(options: argparse.Namespace, launch: Train | Resume, checkpoin
         raise ConfigError("--gpus opens the dashboard, which needs a terminal: add --headless or --detach")
     check_checkpoints(checkpoints)
     job = f"{int(time.time())}-{os.getpid()}"
-    command = torchrun_command(count, job, _words_for_ranks(options.words))
+    command = torchrun_command(count, job, checkpoints, _words_for_ranks(options.words))
     if options.headless or options.json:
         return _in_foreground(command, count)
     print_message(f"cifar-tui: starting {count} processes…")
@@ -66,10 +66,10 @@ def train_on_gpus(options: argparse.Namespace, launch: Train | Resume, checkpoin
     return 0
 
 
-def torchrun_command(count: int, job: str, words: Sequence[str]) -> list[str]:
+def torchrun_command(count: int, job: str, checkpoints: Path, words: Sequence[str]) -> list[str]:
     """Return the command that has torchrun start `count` processes of this program on this machine."""
     return [
-        *(sys.executable, "-m", "cifar_tui.cli.agent", str(_RESTARTS)),
+        *(sys.executable, "-m", "cifar_tui.cli.agent", str(_RESTARTS), str(checkpoints)),
         *("--nnodes=1", f"--nproc-per-node={count}", "--max-restarts=0"),
         *("--rdzv-backend=c10d", "--rdzv-endpoint=localhost:0", f"--rdzv-id={job}"),
         *("-m", "cifar_tui", "train", "--headless", *words),
@@ -104,8 +104,10 @@ def _in_foreground(command: list[str], count: int) -> int:
         with contextlib.suppress(ProcessLookupError):
             process.send_signal(signal.SIGINT if number == signal.SIGINT else signal.SIGTERM)
 
-    for number in (*STOP_SIGNALS, signal.SIGHUP):
+    for number in STOP_SIGNALS:
         signal.signal(number, forward)
+    # the processes have their own sessions: they notice that the terminal is gone, and go on
+    signal.signal(signal.SIGHUP, lambda _number, _frame: None)
     code = process.wait()
     if code and received:
         return 128 + received[0]
