@@ -3,11 +3,13 @@
 Started as `python -m cifar_tui.cli.agent RESTARTS CHECKPOINTS ARGUMENTS`, with torchrun's arguments.
 """
 
+import argparse
 import logging
 import os
 import signal
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from cifar_tui.cli.output import print_message
 from cifar_tui.cli.rank import leave_lost_terminal
@@ -19,11 +21,18 @@ def main() -> int:
     """Run torchrun until its processes are done, and return the exit code of the run."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # until torchrun has handlers, after its slow import
     from torch.distributed import run
+
+    logging.disable()  # the processes have said why they ended
+    restarts, checkpoints, arguments = int(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:]
+    with TemporaryDirectory(prefix="cifar-tui-job-") as folder:  # torchrun would leave its own behind
+        return _train(run.parse_args([f"--log-dir={folder}", *arguments]), checkpoints, restarts)
+
+
+def _train(arguments: argparse.Namespace, checkpoints: Path, restarts: int) -> int:
+    from torch.distributed import run
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
-    logging.disable()  # the processes have said why they ended
-    restarts, checkpoints, arguments = int(sys.argv[1]), Path(sys.argv[2]), run.parse_args(sys.argv[3:])
     for left in range(restarts, -1, -1):
         try:
             run.run(arguments)

@@ -16,7 +16,7 @@ from cifar_tui.app.launch import Evaluate
 from cifar_tui.cli.output import json_text, print_line, print_message, results_lost
 from cifar_tui.cli.progress import ProgressBar
 from cifar_tui.engine.config.schema import TrainConfig
-from cifar_tui.engine.distributed.launch import launched
+from cifar_tui.engine.distributed.launch import launched, report_failure
 from cifar_tui.engine.events import Phase
 from cifar_tui.engine.layout import LOG_FILE, WEIGHTS_FILE
 from cifar_tui.engine.text import escaped
@@ -97,6 +97,8 @@ def train_headless(
     if as_json and run.snapshot().finished is not None:
         terminal.print(json_text(_training_results(run)))
     code = _exit_code(run.snapshot(), received)
+    if run.snapshot().phase is Phase.FAILED:
+        report_failure(escaped(run.snapshot().message))
     # closed by whoever started a run whose results are in its folder
     if code == 0 and terminal.lost and (as_json or terminal.lost != CLOSED):
         raise results_lost(terminal.lost)

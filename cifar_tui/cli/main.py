@@ -16,8 +16,9 @@ def main(arguments: list[str] | None = None) -> int:
         except KeyboardInterrupt:
             return _INTERRUPTED
     from cifar_tui.cli.output import print_message
-    from cifar_tui.engine.distributed.launch import launched
+    from cifar_tui.engine.distributed.launch import launched, report_failure
     from cifar_tui.engine.errors import UserError
+    from cifar_tui.engine.text import escaped
 
     in_job = arguments is None and launched() is not None
     if in_job:
@@ -28,6 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
         code = _run(arguments)
     except UserError as error:
         print_message(f"cifar-tui: {error}")
+        report_failure(escaped(str(error)))
         code = error.exit_code
     if in_job:
         end_rank(code)

@@ -15,9 +15,10 @@ from cifar_tui.cli.parser import checkpoints_folder, parse
 from cifar_tui.engine.config.schema import TrainConfig
 from cifar_tui.engine.control import RunControl
 from cifar_tui.engine.disk.regular import is_regular
-from cifar_tui.engine.distributed.launch import Launch
+from cifar_tui.engine.distributed.launch import Launch, report_failure
 from cifar_tui.engine.errors import UserError
 from cifar_tui.engine.layout import LAST_FILE, LOG_FILE
+from cifar_tui.engine.text import escaped
 from cifar_tui.runs.control.protocol import Request
 from cifar_tui.runs.disk.config import read_run_config, with_absolute_folders
 from cifar_tui.runs.disk.job import run_of_job
@@ -119,11 +120,16 @@ def _follow(launch: Launch, control: RunControl, begun: threading.Event) -> int:
     try:
         follow(launch, control, begun=begun.set)
     except ReportedError as error:
-        return error.exit_code
+        return _failed(error, str(error), is_reported=True)
     except LostRanksError as error:
-        print_message(f"cifar-tui: {error}")
-        return error.exit_code
+        return _failed(error, str(error))
     except UserError as error:
-        print_message(f"cifar-tui: rank {launch.rank} on {platform.node()}: {error}")
-        return error.exit_code
+        return _failed(error, f"rank {launch.rank} on {platform.node()}: {error}")
     return 0
+
+
+def _failed(error: UserError, sentence: str, *, is_reported: bool = False) -> int:
+    if not is_reported:
+        print_message(f"cifar-tui: {sentence}")
+    report_failure(escaped(sentence))
+    return error.exit_code

@@ -131,7 +131,7 @@ def _start_detached(command: list[str], count: int, checkpoints: Path, job: str,
             if (run := run_of_job(checkpoints, job)) is not None:
                 return run
             if code is not None:
-                raise _failure(log)
+                raise _failure(log, code)
             time.sleep(_POLL_SECONDS)  # the folder is made by a process of torchrun's
 
 
@@ -152,16 +152,18 @@ def _ended_by_signals(process: "subprocess.Popen[bytes]", log: Path) -> Iterator
             signal.signal(number, handler)
 
 
-def _failure(log: Path) -> RunFailedError:
-    """What the processes said last, before they ended."""
+def _failure(log: Path, code: int) -> RunFailedError:
+    """What the processes said last, before they ended with exit code `code`."""
+    failure = RunFailedError(f"the processes ended before the run began; see '{log}'")
     with contextlib.suppress(OSError):
         lines = read_regular(log, limit=_MOST_BYTES).decode(errors="replace").splitlines()
         said = [line.removeprefix(_OWN) for line in lines if line.startswith(_OWN)]
         said = [line for line in said if not line.startswith("loading")]
         if said:
             log.unlink(missing_ok=True)
-            return RunFailedError(said[-1])
-    return RunFailedError(f"the processes ended before the run began; see '{log}'")
+            failure = RunFailedError(said[-1])
+    failure.exit_code = code if code > 0 else RunFailedError.exit_code
+    return failure
 
 
 def _keep_log(log: Path, folder: Path) -> None:

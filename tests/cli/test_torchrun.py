@@ -168,10 +168,12 @@ def test_a_job_started_with_gpus_is_steered_stopped_and_resumed_by_more_processe
 @pytest.mark.parametrize(
     ("setting", "code", "sentence"),
     [
+        ("--set=model=nothing", 2, "model 'nothing' must be one of "),
+        ("--set=batch_size=1", 2, "batch_size 1 leaves nothing for some of 2 processes; "),
         ("--data=/nothing", 3, "no such folder: '/nothing'; "),
         ("--set=learning_rate=100", 4, "the loss is not finite at step "),
     ],
-    ids=["before the run", "in the run"],
+    ids=["model", "batch", "before the run", "in the run"],
 )
 def test_gpus_says_once_what_a_restart_does_not_mend(tmp_path, image_folder, setting, code, sentence):
     settings = arguments(tmp_path, image_folder, epochs=50)
@@ -219,6 +221,35 @@ def test_the_processes_of_a_job_end_without_finalizing_the_interpreter(tmp_path,
     assert ended.stderr.count("an object lives in rank") == 2
     assert "an object is finalized" not in ended.stderr
     assert "Test accuracy" in ended.stdout, "what was printed last is not lost"
+
+
+def test_a_job_in_the_background_that_does_not_begin_says_why_and_leaves_nothing(tmp_path, checkpoints):
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    options = {"cwd": tmp_path, "env": environment() | {"TMPDIR": str(temporary)}}
+    started = run_process("train", "--gpus=2", "--detach", "--device=cpu", "--data=/nothing", **options)
+    assert started.returncode == 3
+    assert started.stderr.splitlines()[1].startswith("cifar-tui: no such folder: '/nothing'; ")
+    assert list(checkpoints.iterdir()) == list(temporary.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("setting", "sentence"),
+    [
+        ("--nothing", "unknown option --nothing"),
+        ("--data=/nothing", "no such folder: '/nothing'; "),
+        ("--set=learning_rate=100", "the loss is not finite at step "),
+    ],
+    ids=["usage", "before the run", "in the run"],
+)
+def test_torchrun_prints_the_sentence_as_the_reason_of_the_failure(tmp_path, image_folder, setting, sentence):
+    settings = arguments(tmp_path, image_folder, epochs=50)
+    job = start_job(2, *settings, setting, cwd=tmp_path, restarts=1)
+    assert job.wait(120) != 0
+    output = (tmp_path / OUTPUT).read_text()
+    assert output.count(f"cifar-tui: {sentence}") == 2, "once for each attempt"
+    _, _, cause = output.partition("Root Cause")
+    assert f"traceback : {sentence}" in cause
 
 
 def test_a_process_of_a_job_has_no_screen(cli, monkeypatch):
