@@ -29,6 +29,11 @@ _POLL_SECONDS = 0.1
 _MOST_BYTES = 1 << 20
 _OWN = "cifar-tui: "
 _THREADS_VARIABLE = "OMP_NUM_THREADS"
+_SHUTDOWN_VARIABLE, _SHUTDOWN_SECONDS = "TORCH_ELASTIC_SHUTDOWN_TIMEOUT", 600
+"""How long torchrun, once it is stopped, leaves its processes to save before it kills them.
+
+Its default of 30 s is less than a slow disk takes; a second signal ends them at once.
+"""
 
 
 def train_on_gpus(options: argparse.Namespace, launch: Train | Resume, checkpoints: Path) -> int:
@@ -91,8 +96,10 @@ def _words_for_ranks(words: Sequence[str]) -> list[str]:
 
 
 def _environment(count: int) -> dict[str, str]:
-    cores = os.cpu_count() or 1
-    return {_THREADS_VARIABLE: str(max(1, cores // count))} | os.environ  # without it torchrun warns
+    """The environment of torchrun, where what the user has set takes precedence."""
+    threads = max(1, (os.cpu_count() or 1) // count)  # without it torchrun warns
+    own = {_THREADS_VARIABLE: str(threads), _SHUTDOWN_VARIABLE: str(_SHUTDOWN_SECONDS)}
+    return own | os.environ
 
 
 def _in_foreground(command: list[str], count: int) -> int:

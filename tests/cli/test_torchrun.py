@@ -3,6 +3,7 @@
 import platform
 import re
 import signal
+from pathlib import Path
 
 import pytest
 import torch
@@ -127,6 +128,8 @@ def test_a_job_started_with_gpus_is_steered_stopped_and_resumed_by_more_processe
     assert started.stdout == f"{run.name}\n"
     torchrun = parent_of(owner_of(run).pid)
     try:
+        given = Path(f"/proc/{torchrun}/environ").read_text().split("\0")
+        assert "TORCH_ELASTIC_SHUTDOWN_TIMEOUT=600" in given, "a slow save needs more than torchrun's 30 s"
         wait_until(lambda: events_in(checkpoints, RanksMeasured))
         ranks = events_in(checkpoints, RanksMeasured)[0].ranks
         assert [(rank.host, rank.device) for rank in ranks] == [(platform.node(), "cpu")] * 2
