@@ -12,7 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from cifar_tui.cli.output import print_message
-from cifar_tui.cli.rank import leave_lost_terminal
+from cifar_tui.cli.rank import end_process, leave_lost_terminal
 from cifar_tui.engine.distributed.launch import RESTARTS_VARIABLE
 from cifar_tui.engine.errors import RunFailedError
 
@@ -56,4 +56,4 @@ def _train(arguments: argparse.Namespace, checkpoints: Path, restarts: int) -> i
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end_process(main())  # threads of torch's store live on

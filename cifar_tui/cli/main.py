@@ -22,7 +22,7 @@ def main(arguments: list[str] | None = None) -> int:
 
     in_job = arguments is None and launched() is not None
     if in_job:
-        from cifar_tui.cli.rank import end_rank, hide_native_warnings
+        from cifar_tui.cli.rank import end_process, hide_native_warnings
 
         hide_native_warnings()
     try:
@@ -32,7 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
         report_failure(escaped(str(error)))
         code = error.exit_code
     if in_job:
-        end_rank(code)
+        end_process(code)
     return code
 
 

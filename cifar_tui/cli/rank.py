@@ -102,10 +102,10 @@ def hide_native_warnings() -> None:
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
 
 
-def end_rank(code: int) -> NoReturn:
+def end_process(code: int) -> NoReturn:
     """End this process, which has saved everything, with exit code `code`.
 
-    Threads of Gloo's outlive their process group, and may abort an interpreter that is being finalized.
+    Native threads of torch.distributed live on, and may abort an interpreter that is being finalized.
     """
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError):  # nobody reads it
