@@ -7,6 +7,7 @@ from textual.binding import Binding
 from textual.keys import format_key
 
 from cifar_tui.app.views.train import PANES
+from cifar_tui.app.widgets.ranks_line import ranks_of
 from cifar_tui.engine.events import Phase
 from cifar_tui.runs.control.protocol import Request, is_allowed
 from cifar_tui.runs.resume_config import has_finished
@@ -131,6 +132,7 @@ COMMAND_GROUPS: dict[str, tuple[Command, ...]] = {
             "y", "Copy", "Copy what is at the cursor: a setting, an image, a chart's point", "copy_value"
         ),
         Command("X", "X axis", "Switch the x axis between steps, epochs and training time", "x_axis"),
+        Command("p", "Processes", "Show the speed and the waits of each process of a job", "processes"),
     ),
     "Program": (
         Command("question_mark", "Help", "Show all keys", "help", footer="Help"),
@@ -193,6 +195,8 @@ def is_enabled(
             return run is None or not run.live
         case "results":
             return run is not None and (run.live or run.snapshot().evaluated is not None)
+        case "processes":
+            return run is not None and bool(ranks_of(run.snapshot()))
         case "detach":
             return run is not None and run.live and run.folder is not None
         case "resume_run":

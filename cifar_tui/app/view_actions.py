@@ -145,6 +145,13 @@ class ViewActions(LinkedApp):
         self.presenter.show_curves()
         return self.dashboard.training.charts
 
+    def action_processes(self) -> None:
+        from cifar_tui.app.dialogs.processes import ProcessesScreen
+
+        run = self.presenter.run
+        if run is not None:
+            self.push_screen(ProcessesScreen(run.snapshot))
+
     def action_save_screenshot(self) -> None:
         """Save what is on the screen once the palette is closed."""
         self.call_after_refresh(self._save_screenshot)

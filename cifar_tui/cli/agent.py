@@ -1,14 +1,18 @@
 """torchrun for `train --gpus`: without its tracebacks, and again only after a process was killed.
 
-Started as `python -m cifar_tui.cli.agent RESTARTS ARGUMENTS`, with torchrun's arguments.
+Started as `python -m cifar_tui.cli.agent RESTARTS CHECKPOINTS ARGUMENTS`, with torchrun's arguments.
 """
 
+import argparse
 import logging
 import os
 import signal
 import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from cifar_tui.cli.output import print_message
+from cifar_tui.cli.rank import end_process, leave_lost_terminal
 from cifar_tui.engine.distributed.launch import RESTARTS_VARIABLE
 from cifar_tui.engine.errors import RunFailedError
 
@@ -17,11 +21,18 @@ def main() -> int:
     """Run torchrun until its processes are done, and return the exit code of the run."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # until torchrun has handlers, after its slow import
     from torch.distributed import run
+
+    logging.disable()  # the processes have said why they ended
+    restarts, checkpoints, arguments = int(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:]
+    with TemporaryDirectory(prefix="cifar-tui-job-") as folder:  # torchrun would leave its own behind
+        return _train(run.parse_args([f"--log-dir={folder}", *arguments]), checkpoints, restarts)
+
+
+def _train(arguments: argparse.Namespace, checkpoints: Path, restarts: int) -> int:
+    from torch.distributed import run
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
-    logging.disable()  # the processes have said why they ended
-    restarts, arguments = int(sys.argv[1]), run.parse_args(sys.argv[2:])
     for left in range(restarts, -1, -1):
         try:
             run.run(arguments)
@@ -31,6 +42,7 @@ def main() -> int:
             codes = {rank: int(failure.exitcode) for rank, failure in error.failures.items()}
             # torchrun ends the others with SIGTERM
             killed = {rank: -code for rank, code in codes.items() if code < 0 and code != -signal.SIGTERM}
+            leave_lost_terminal(checkpoints, arguments.rdzv_id)
             for rank, number in killed.items():
                 print_message(f"cifar-tui: rank {rank} was ended by signal {number}")
             if not killed or not left:
@@ -44,4 +56,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end_process(main())  # threads of torch's store live on

@@ -16,7 +16,7 @@ from cifar_tui.app.launch import Evaluate
 from cifar_tui.cli.output import json_text, print_line, print_message, results_lost
 from cifar_tui.cli.progress import ProgressBar
 from cifar_tui.engine.config.schema import TrainConfig
-from cifar_tui.engine.distributed.launch import launched
+from cifar_tui.engine.distributed.launch import launched, report_failure
 from cifar_tui.engine.events import Phase
 from cifar_tui.engine.layout import LOG_FILE, WEIGHTS_FILE
 from cifar_tui.engine.text import escaped
@@ -29,7 +29,7 @@ from cifar_tui.runs.state import RunSnapshot
 from cifar_tui.terminal.native_output import detach_standard_streams
 from cifar_tui.terminal.process_tuning import keep_freed_memory
 from cifar_tui.terminal.restore import show_cursor
-from cifar_tui.terminal.signals import STOP_SIGNALS, StopSignals, stop_process
+from cifar_tui.terminal.signals import STOP_SIGNALS, StopSignals, is_hung_up, stop_process
 from cifar_tui.terminal.standard_streams import (
     CLOSED,
     STDERR,
@@ -97,6 +97,8 @@ def train_headless(
     if as_json and run.snapshot().finished is not None:
         terminal.print(json_text(_training_results(run)))
     code = _exit_code(run.snapshot(), received)
+    if run.snapshot().phase is Phase.FAILED:
+        report_failure(escaped(run.snapshot().message))
     # closed by whoever started a run whose results are in its folder
     if code == 0 and terminal.lost and (as_json or terminal.lost != CLOSED):
         raise results_lost(terminal.lost)
@@ -235,9 +237,7 @@ def _stop_on_signals(
             run.request(Request.STOP)
 
     def leave(number: int, frame: FrameType | None) -> None:
-        if terminal.log is not None and run.folder is not None:
-            terminal.log = run.folder / LOG_FILE  # it may have been renamed
-        terminal.leave()
+        _leave(terminal, run)
         if only_for_stdout and terminal.has_stdout:
             stop(number, frame)
 
@@ -256,6 +256,12 @@ def _stop_on_signals(
             signal.signal(number, earlier)
 
 
+def _leave(terminal: _Terminal, run: _Followed) -> None:
+    if terminal.log is not None and run.folder is not None:
+        terminal.log = run.folder / LOG_FILE  # it may have been renamed
+    terminal.leave()
+
+
 def _follow(run: _Followed, terminal: _Terminal, *, results_to_stderr: bool, bar: bool = True) -> None:
     """Print the log and the progress of the run until its thread has returned."""
     printed = 0
@@ -267,6 +273,8 @@ def _follow(run: _Followed, terminal: _Terminal, *, results_to_stderr: bool, bar
         while not ended:
             ended = run.wait(_POLL_SECONDS)
             snapshot = run.snapshot()
+            if not terminal.left and is_hung_up(STDERR):  # a process of a job gets no signal of it
+                _leave(terminal, run)
             for line in run.log_since(printed):
                 if terminal.left:
                     stack.close()  # lines go to the log, and no longer above a bar

@@ -16,13 +16,24 @@ def main(arguments: list[str] | None = None) -> int:
         except KeyboardInterrupt:
             return _INTERRUPTED
     from cifar_tui.cli.output import print_message
+    from cifar_tui.engine.distributed.launch import launched, report_failure
     from cifar_tui.engine.errors import UserError
+    from cifar_tui.engine.text import escaped
 
+    in_job = arguments is None and launched() is not None
+    if in_job:
+        from cifar_tui.cli.rank import end_process, hide_native_warnings
+
+        hide_native_warnings()
     try:
-        return _run(arguments)
+        code = _run(arguments)
     except UserError as error:
         print_message(f"cifar-tui: {error}")
-        return error.exit_code
+        report_failure(escaped(str(error)))
+        code = error.exit_code
+    if in_job:
+        end_process(code)
+    return code
 
 
 def _own_process() -> None:

@@ -12,7 +12,9 @@ from cifar_tui.cli.option import Command, Completion
 from cifar_tui.cli.options import COMMANDS
 from cifar_tui.cli.output import print_message, printing_results
 from cifar_tui.cli.usage import check_options, command_named, split_command, unexpected
+from cifar_tui.engine.distributed.launch import report_failure
 from cifar_tui.engine.errors import ConfigError
+from cifar_tui.engine.text import escaped
 
 if TYPE_CHECKING:
     from _typeshed import SupportsWrite
@@ -65,8 +67,7 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Print `message` and exit with code 2."""
         message = re.sub(r"^argument (\S+): ", r"\1 ", message)
-        print_message(f"cifar-tui: {message}; see '{self.prog} --help'")
-        self.exit(ConfigError.exit_code)
+        _refuse(f"{message}; see '{self.prog} --help'")
 
     def format_help(self) -> str:
         """Return what `--help` prints."""
@@ -81,6 +82,13 @@ class _Parser(argparse.ArgumentParser):
             print(message, end="", file=file)
 
 
+def _refuse(sentence: str) -> NoReturn:
+    """Print what is wrong with the command line and exit with code 2."""
+    print_message(f"cifar-tui: {sentence}")
+    report_failure(escaped(sentence))
+    sys.exit(ConfigError.exit_code)
+
+
 def parse(arguments: list[str] | None) -> argparse.Namespace:
     """Parse the command line; on bad usage, print one sentence and exit with code 2."""
     words = sys.argv[1:] if arguments is None else arguments
@@ -92,8 +100,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         if rest:
             raise ConfigError(unexpected(rest[0], name))
     except ConfigError as error:
-        print_message(f"cifar-tui: {error}")
-        sys.exit(error.exit_code)
+        _refuse(str(error))
     options.command, options.words = name, words
     return options
 

@@ -29,6 +29,11 @@ _POLL_SECONDS = 0.1
 _MOST_BYTES = 1 << 20
 _OWN = "cifar-tui: "
 _THREADS_VARIABLE = "OMP_NUM_THREADS"
+_SHUTDOWN_VARIABLE, _SHUTDOWN_SECONDS = "TORCH_ELASTIC_SHUTDOWN_TIMEOUT", 600
+"""How long torchrun, once it is stopped, leaves its processes to save before it kills them.
+
+Its default of 30 s is less than a slow disk takes; a second signal ends them at once.
+"""
 
 
 def train_on_gpus(options: argparse.Namespace, launch: Train | Resume, checkpoints: Path) -> int:
@@ -52,7 +57,7 @@ def train_on_gpus(options: argparse.Namespace, launch: Train | Resume, checkpoin
         raise ConfigError("--gpus opens the dashboard, which needs a terminal: add --headless or --detach")
     check_checkpoints(checkpoints)
     job = f"{int(time.time())}-{os.getpid()}"
-    command = torchrun_command(count, job, _words_for_ranks(options.words))
+    command = torchrun_command(count, job, checkpoints, _words_for_ranks(options.words))
     if options.headless or options.json:
         return _in_foreground(command, count)
     print_message(f"cifar-tui: starting {count} processes…")
@@ -66,10 +71,10 @@ def train_on_gpus(options: argparse.Namespace, launch: Train | Resume, checkpoin
     return 0
 
 
-def torchrun_command(count: int, job: str, words: Sequence[str]) -> list[str]:
+def torchrun_command(count: int, job: str, checkpoints: Path, words: Sequence[str]) -> list[str]:
     """Return the command that has torchrun start `count` processes of this program on this machine."""
     return [
-        *(sys.executable, "-m", "cifar_tui.cli.agent", str(_RESTARTS)),
+        *(sys.executable, "-m", "cifar_tui.cli.agent", str(_RESTARTS), str(checkpoints)),
         *("--nnodes=1", f"--nproc-per-node={count}", "--max-restarts=0"),
         *("--rdzv-backend=c10d", "--rdzv-endpoint=localhost:0", f"--rdzv-id={job}"),
         *("-m", "cifar_tui", "train", "--headless", *words),
@@ -91,8 +96,10 @@ def _words_for_ranks(words: Sequence[str]) -> list[str]:
 
 
 def _environment(count: int) -> dict[str, str]:
-    cores = os.cpu_count() or 1
-    return {_THREADS_VARIABLE: str(max(1, cores // count))} | os.environ  # without it torchrun warns
+    """The environment of torchrun, where what the user has set takes precedence."""
+    threads = max(1, (os.cpu_count() or 1) // count)  # without it torchrun warns
+    own = {_THREADS_VARIABLE: str(threads), _SHUTDOWN_VARIABLE: str(_SHUTDOWN_SECONDS)}
+    return own | os.environ
 
 
 def _in_foreground(command: list[str], count: int) -> int:
@@ -104,8 +111,10 @@ def _in_foreground(command: list[str], count: int) -> int:
         with contextlib.suppress(ProcessLookupError):
             process.send_signal(signal.SIGINT if number == signal.SIGINT else signal.SIGTERM)
 
-    for number in (*STOP_SIGNALS, signal.SIGHUP):
+    for number in STOP_SIGNALS:
         signal.signal(number, forward)
+    # the processes have their own sessions: they notice that the terminal is gone, and go on
+    signal.signal(signal.SIGHUP, lambda _number, _frame: None)
     code = process.wait()
     if code and received:
         return 128 + received[0]
@@ -129,7 +138,7 @@ def _start_detached(command: list[str], count: int, checkpoints: Path, job: str,
             if (run := run_of_job(checkpoints, job)) is not None:
                 return run
             if code is not None:
-                raise _failure(log)
+                raise _failure(log, code)
             time.sleep(_POLL_SECONDS)  # the folder is made by a process of torchrun's
 
 
@@ -150,16 +159,18 @@ def _ended_by_signals(process: "subprocess.Popen[bytes]", log: Path) -> Iterator
             signal.signal(number, handler)
 
 
-def _failure(log: Path) -> RunFailedError:
-    """What the processes said last, before they ended."""
+def _failure(log: Path, code: int) -> RunFailedError:
+    """What the processes said last, before they ended with exit code `code`."""
+    failure = RunFailedError(f"the processes ended before the run began; see '{log}'")
     with contextlib.suppress(OSError):
         lines = read_regular(log, limit=_MOST_BYTES).decode(errors="replace").splitlines()
         said = [line.removeprefix(_OWN) for line in lines if line.startswith(_OWN)]
         said = [line for line in said if not line.startswith("loading")]
         if said:
             log.unlink(missing_ok=True)
-            return RunFailedError(said[-1])
-    return RunFailedError(f"the processes ended before the run began; see '{log}'")
+            failure = RunFailedError(said[-1])
+    failure.exit_code = code if code > 0 else RunFailedError.exit_code
+    return failure
 
 
 def _keep_log(log: Path, folder: Path) -> None:

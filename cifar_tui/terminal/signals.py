@@ -8,6 +8,7 @@ continues. If the screen hangs, the watching thread takes over.
 import os
 import select
 import signal
+import stat
 import threading
 import time
 from collections.abc import Callable
@@ -65,6 +66,15 @@ class StopSignals:
     def exit_code(self) -> int:
         """128 + the number of the first signal; 0 without one."""
         return 128 + self.first if self.first else 0
+
+
+def is_hung_up(descriptor: int) -> bool:
+    """Whether `descriptor` is a terminal that is gone, of which another session gets no signal."""
+    if not stat.S_ISCHR(os.fstat(descriptor).st_mode):
+        return False
+    poll = select.poll()
+    poll.register(descriptor, 0)
+    return any(happened & _CLOSED for _, happened in poll.poll(0))
 
 
 def stop_process(_number: int, _frame: FrameType | None) -> None:

@@ -1,7 +1,9 @@
 """`cifar-tui train` in processes that torchrun starts: killed, restarted, steered, stopped."""
 
 import platform
+import re
 import signal
+from pathlib import Path
 
 import pytest
 import torch
@@ -27,6 +29,51 @@ from tests.engine.distributed.jobs import train_together
 from tests.torchrun import OUTPUT, environment, events_in, kill_rank, parent_of, ranks_of, start_job, the_run
 
 SETTINGS = {"batch_size": 4, "chart_every": 6, "eval_every": 40, "checkpoint_every_epochs": 40}
+
+
+FINALIZED_NET = """\
+import os
+import sys
+from torch import nn
+
+
+class Witness:
+    def __init__(self):
+        os.write(2, f"an object lives in rank {os.environ['RANK']}\\n".encode())
+
+    def __del__(self, write=os.write):
+        write(2, b"an object is finalized\\n")
+
+
+class Net(nn.Module):
+    def __init__(self, num_classes=10):
+        super().__init__()
+        self.fc = nn.Linear(3 * 32 * 32, num_classes)
+        if not hasattr(sys, "witness"):
+            sys.witness = Witness()
+
+    def forward(self, x):
+        return self.fc(x.flatten(1))
+"""
+
+
+UNREACHABLE_STORE_NET = """\
+import socket
+from contextlib import suppress
+from torch import distributed, nn
+
+
+class Net(nn.Module):
+    def __init__(self, num_classes=10):
+        super().__init__()
+        self.fc = nn.Linear(3 * 32 * 32, num_classes)
+        with socket.create_server(("0.0.0.0", 0)) as taken, suppress(distributed.DistError):
+            port = taken.getsockname()[1]
+            distributed.TCPStore("127.0.0.1", port, is_master=True, use_libuv=False)
+
+    def forward(self, x):
+        return self.fc(x.flatten(1))
+"""
 
 
 def arguments(tmp_path, images, **settings):
@@ -81,6 +128,8 @@ def test_a_job_started_with_gpus_is_steered_stopped_and_resumed_by_more_processe
     assert started.stdout == f"{run.name}\n"
     torchrun = parent_of(owner_of(run).pid)
     try:
+        given = Path(f"/proc/{torchrun}/environ").read_text().split("\0")
+        assert "TORCH_ELASTIC_SHUTDOWN_TIMEOUT=600" in given, "a slow save needs more than torchrun's 30 s"
         wait_until(lambda: events_in(checkpoints, RanksMeasured))
         ranks = events_in(checkpoints, RanksMeasured)[0].ranks
         assert [(rank.host, rank.device) for rank in ranks] == [(platform.node(), "cpu")] * 2
@@ -122,10 +171,12 @@ def test_a_job_started_with_gpus_is_steered_stopped_and_resumed_by_more_processe
 @pytest.mark.parametrize(
     ("setting", "code", "sentence"),
     [
+        ("--set=model=nothing", 2, "model 'nothing' must be one of "),
+        ("--set=batch_size=1", 2, "batch_size 1 leaves nothing for some of 2 processes; "),
         ("--data=/nothing", 3, "no such folder: '/nothing'; "),
         ("--set=learning_rate=100", 4, "the loss is not finite at step "),
     ],
-    ids=["before the run", "in the run"],
+    ids=["model", "batch", "before the run", "in the run"],
 )
 def test_gpus_says_once_what_a_restart_does_not_mend(tmp_path, image_folder, setting, code, sentence):
     settings = arguments(tmp_path, image_folder, epochs=50)
@@ -137,6 +188,71 @@ def test_gpus_says_once_what_a_restart_does_not_mend(tmp_path, image_folder, set
     assert ended.stderr.splitlines()[-1].startswith(f"cifar-tui: {sentence}")
     assert "Traceback" not in ended.stderr
     assert "restarting" not in ended.stderr
+
+
+@pytest.mark.parametrize("starter", ["gpus", "torchrun"])
+def test_a_job_prints_nothing_but_sentences_of_this_program(tmp_path, image_folder, starter):
+    settings = arguments(tmp_path, image_folder, epochs=2)
+    if starter == "gpus":
+        job = run_process("train", "--gpus=2", "--headless", *settings, cwd=tmp_path, env=environment())
+        code, printed = job.returncode, job.stderr
+    else:
+        code = start_job(2, *settings, "--json", cwd=tmp_path).wait(60)
+        printed = (tmp_path / OUTPUT).read_text()
+        printed = "".join(line for line in printed.splitlines(keepends=True) if not line.startswith("{"))
+    assert code == 0, printed
+    own = re.compile(r"cifar-tui: |Finished Training|(GroundTruth|Predicted|Accuracy|Test accuracy)\b")
+    assert [line for line in printed.splitlines() if not own.match(line)] == []
+
+
+def test_a_job_prints_errors_of_native_code(tmp_path, image_folder):
+    (tmp_path / "net.py").write_text(UNREACHABLE_STORE_NET)
+    settings = arguments(tmp_path, image_folder, epochs=1, model="net.py:Net")
+    ended = run_process("train", "--gpus=2", "--headless", *settings, cwd=tmp_path, env=environment())
+    assert ended.returncode == 0, ended.stderr
+    native = [line for line in ended.stderr.splitlines() if not line.startswith("cifar-tui: ")]
+    assert len(native) >= 2, "one of each process"
+    assert all("The server socket has failed to listen" in line for line in native)
+
+
+def test_the_processes_of_a_job_end_without_finalizing_the_interpreter(tmp_path, image_folder):
+    """Threads of Gloo's would run on while it is finalized, and abort the process now and then."""
+    (tmp_path / "net.py").write_text(FINALIZED_NET)
+    settings = arguments(tmp_path, image_folder, epochs=1, model="net.py:Net")
+    ended = run_process("train", "--gpus=2", "--headless", *settings, cwd=tmp_path, env=environment())
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stderr.count("an object lives in rank") == 2
+    assert "an object is finalized" not in ended.stderr
+    assert "Test accuracy" in ended.stdout, "what was printed last is not lost"
+
+
+def test_a_job_in_the_background_that_does_not_begin_says_why_and_leaves_nothing(tmp_path, checkpoints):
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    options = {"cwd": tmp_path, "env": environment() | {"TMPDIR": str(temporary)}}
+    started = run_process("train", "--gpus=2", "--detach", "--device=cpu", "--data=/nothing", **options)
+    assert started.returncode == 3
+    assert started.stderr.splitlines()[1].startswith("cifar-tui: no such folder: '/nothing'; ")
+    assert list(checkpoints.iterdir()) == list(temporary.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("setting", "sentence"),
+    [
+        ("--nothing", "unknown option --nothing"),
+        ("--data=/nothing", "no such folder: '/nothing'; "),
+        ("--set=learning_rate=100", "the loss is not finite at step "),
+    ],
+    ids=["usage", "before the run", "in the run"],
+)
+def test_torchrun_prints_the_sentence_as_the_reason_of_the_failure(tmp_path, image_folder, setting, sentence):
+    settings = arguments(tmp_path, image_folder, epochs=50)
+    job = start_job(2, *settings, setting, cwd=tmp_path, restarts=1)
+    assert job.wait(120) != 0
+    output = (tmp_path / OUTPUT).read_text()
+    assert output.count(f"cifar-tui: {sentence}") == 2, "once for each attempt"
+    _, _, cause = output.partition("Root Cause")
+    assert f"traceback : {sentence}" in cause
 
 
 def test_a_process_of_a_job_has_no_screen(cli, monkeypatch):

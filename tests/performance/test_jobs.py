@@ -10,10 +10,18 @@ import time
 import pytest
 import torch
 
-from cifar_tui.engine.events import LossPoint, Phase, PhaseChanged, RanksMeasured, Resumed
+from cifar_tui.engine.events import (
+    LossPoint,
+    Phase,
+    PhaseChanged,
+    RanksMeasured,
+    Resumed,
+    TrainingFinished,
+)
 from cifar_tui.runs.control.client import send_request
 from cifar_tui.runs.control.protocol import Request
-from tests.cli.command import wait_until
+from cifar_tui.runs.disk.run_lock import owner_of
+from tests.cli.command import COMMAND, wait_until
 from tests.engine.distributed.jobs import train_together
 from tests.torchrun import OUTPUT, TORCHRUN, environment, events_in, ranks_of, start_job, the_run
 
@@ -30,6 +38,32 @@ def assert_equals_uninterrupted(tmp_path, checkpoints, images, size, epochs):
     whole = train_together(size, tmp_path / "whole", images, epochs=epochs, **SETTINGS)
     weights = torch.load(the_run(checkpoints) / "cifar_net.pth", weights_only=True)
     assert all(torch.equal(weights[name], tensor) for name, tensor in whole["weights"].items())
+
+
+SLOW_NET = """\
+import time
+from pathlib import Path
+from torch import nn
+
+
+def wait_once(*_):
+    slow = Path("slow")
+    if slow.exists():
+        slow.unlink()
+        time.sleep(SECONDS)
+
+
+class Net(nn.Module):
+    def __init__(self, num_classes=10):
+        super().__init__()
+        self.fc = nn.Linear(3 * 32 * 32, num_classes)
+        self.register_state_dict_pre_hook(wait_once)
+
+    def forward(self, x):
+        return self.fc(x.flatten(1))
+"""
+SLOW_SECONDS = 40
+"""More than torchrun's own 30 s."""
 
 
 def is_listening(port):
@@ -132,3 +166,23 @@ def test_a_job_that_loses_one_of_its_hosts_goes_on_without_it(tmp_path, checkpoi
     finally:
         for agent in agents:
             agent.kill()
+
+
+def test_a_job_that_is_stopped_has_the_time_that_its_save_takes(tmp_path, checkpoints, image_folder):
+    (tmp_path / "net.py").write_text(SLOW_NET.replace("SECONDS", str(SLOW_SECONDS)))
+    settings = arguments(tmp_path, image_folder, epochs=50_000, model="net.py:Net", eval_every=0)
+    command = [*COMMAND, "train", "--gpus=2", "--headless", *settings]
+    job = subprocess.Popen(command, cwd=tmp_path, env=environment(), stderr=subprocess.DEVNULL)
+    try:
+        wait_until(lambda: events_in(checkpoints, LossPoint))
+        (tmp_path / "slow").touch()
+        stopped = time.monotonic()
+        job.send_signal(signal.SIGTERM)
+        assert job.wait(300) == 128 + signal.SIGTERM
+        print(f"saved and ended {time.monotonic() - stopped:.0f} s after the signal")
+        assert time.monotonic() - stopped > SLOW_SECONDS
+    finally:
+        job.terminate()
+    finished = events_in(checkpoints, TrainingFinished)[-1]
+    assert torch.load(the_run(checkpoints) / "last.pt", weights_only=True)["step"] == finished.step > 0
+    assert not owner_of(the_run(checkpoints)).crashed

@@ -120,7 +120,8 @@ class TrainingPane(Pane, can_focus=True):
         self.set_class(loading, "-loading")
         self.set_class(started and not loading, "-started")
         self.query_one("#state", Line).show(state_line(snapshot))
-        ranks = ranks_line(snapshot)
+        rows = 2 if self.size.height >= TALL_HEIGHT else 1
+        ranks = ranks_line(snapshot, width=self.content_size.width, rows=rows)
         self.set_class(bool(ranks) and self.size.height >= LOW_HEIGHT, "-ranks")
         self.query_one("#ranks", Line).show(ranks)
         if loading:

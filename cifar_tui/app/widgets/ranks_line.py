@@ -5,25 +5,73 @@ import itertools
 from textual.content import Content
 
 from cifar_tui.engine.events import RankMeasured
+from cifar_tui.engine.text import escaped
 from cifar_tui.runs.state import RunSnapshot
 
-_SLOWEST = " ◂ slowest"
+SLOWEST = "◂ slowest"
 
 
-def ranks_line(snapshot: RunSnapshot) -> Content:
-    """Describe the processes of a run host by host; nothing for a run in one process."""
+def ranks_of(snapshot: RunSnapshot) -> tuple[RankMeasured, ...]:
+    """Return the processes of the run in the order of their ranks; none for a run in one process."""
     measured, started = snapshot.ranks, snapshot.started
     if measured is None or started is None or measured.time < started.time:  # of processes before a resume
+        return ()
+    return measured.ranks
+
+
+def slowest_of(ranks: tuple[RankMeasured, ...]) -> int:
+    """Return the rank of the process whose own computing is slowest."""
+    return min(range(len(ranks)), key=lambda rank: ranks[rank].images_per_second)
+
+
+def ranks_line(snapshot: RunSnapshot, *, width: int, rows: int) -> Content:
+    """Describe the processes of a run in so many columns and rows: each one, or how many and the slowest."""
+    ranks = ranks_of(snapshot)
+    if not ranks or not width:  # or before its layout
         return Content()
-    ranks = list(enumerate(measured.ranks))
-    slowest = min(ranks, key=lambda entry: entry[1].images_per_second)[0] if ranks else None
+    whole = _each(ranks)
+    if whole.get_height({}, width) <= rows:
+        return whole
+    return _summary(ranks, width)
+
+
+def _each(ranks: tuple[RankMeasured, ...]) -> Content:
+    slowest = slowest_of(ranks)
     hosts = []
-    for host, entries in itertools.groupby(ranks, key=lambda entry: entry[1].host):
-        texts = [_rank(number, rank, slowest=number == slowest) for number, rank in entries]
-        hosts.append(Content.assemble((host, "$text-muted"), ": ", Content(" · ").join(texts)))
+    for host, entries in itertools.groupby(enumerate(ranks), key=lambda entry: entry[1].host):
+        texts = [
+            Content.assemble(
+                f"rank {number} {escaped(rank.device)} {_speed(rank)}, {_waits(rank)}",
+                (f" {SLOWEST}", "$text-warning") if number == slowest else "",
+            )
+            for number, rank in entries
+        ]
+        hosts.append(Content.assemble((escaped(host), "$text-muted"), ": ", Content(" · ").join(texts)))
     return Content("; ").join(hosts)
 
 
-def _rank(number: int, rank: RankMeasured, *, slowest: bool) -> Content:
-    figures = f"rank {number} {rank.device} {rank.images_per_second:,.0f} images/s, waits {rank.waited:.0%}"
-    return Content.assemble(figures.replace("%", " %"), (_SLOWEST, "$text-warning") if slowest else "")
+def _summary(ranks: tuple[RankMeasured, ...], width: int) -> Content:
+    """Say how many there are, and of the slowest what there is room for."""
+    slowest = slowest_of(ranks)
+    rank, hosts = ranks[slowest], len({rank.host for rank in ranks})
+    summary = Content.assemble(
+        f"{len(ranks)} processes{f' on {hosts} hosts' if hosts > 1 else ''} (",
+        ("p", "bold $text-accent"),
+        " all) · ",
+        ("slowest", "$text-warning"),
+        f" rank {slowest}: {_speed(rank)}",
+    )
+    for more in (_waits(rank), f"{escaped(rank.host)} {escaped(rank.device)}"):
+        longer = Content.assemble(summary, f", {more}")
+        if longer.cell_length > width:
+            break
+        summary = longer
+    return summary.truncate(width, ellipsis=True)
+
+
+def _speed(rank: RankMeasured) -> str:
+    return f"{rank.images_per_second:,.0f} images/s"
+
+
+def _waits(rank: RankMeasured) -> str:
+    return f"waits {100 * rank.waited:.0f} %"

@@ -1,11 +1,17 @@
-"""What torchrun tells a process about the job that it belongs to. Imports no torch."""
+"""What torchrun tells a process about the job that it belongs to, and learns from it. Imports no torch."""
 
+import json
 import os
 import platform
+import time
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 _UNNAMED = "none"
 """What torchrun calls a job that was given no name."""
+
+_ERROR_FILE_VARIABLE = "TORCHELASTIC_ERROR_FILE"
 
 RESTARTS_VARIABLE = "CIFAR_TUI_RESTARTS"
 """How often `train --gpus` has started torchrun again."""
@@ -50,3 +56,17 @@ def launched() -> Launch | None:
         job=job,
         restarts=int(os.environ["TORCHELASTIC_RESTART_COUNT"]) + int(os.environ.get(RESTARTS_VARIABLE, 0)),
     )
+
+
+def report_failure(sentence: str) -> None:
+    """Have torchrun print `sentence` as the reason why this process failed; a no-op outside a job.
+
+    Source of the format: `ErrorHandler.record_exception` in torch.distributed.elastic.multiprocessing.errors;
+    what it takes for a traceback is printed as it is.
+    """
+    file = os.environ.get(_ERROR_FILE_VARIABLE)
+    if launched() is None or not file:
+        return
+    told = {"message": sentence, "extraInfo": {"py_callstack": sentence, "timestamp": str(int(time.time()))}}
+    with suppress(OSError):  # it has been printed
+        Path(file).write_text(json.dumps({"message": told}))

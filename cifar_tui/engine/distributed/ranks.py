@@ -34,7 +34,7 @@ class LostRanksError(RunFailedError):
 
 
 class ReportedError(UserError):
-    """What ended this process is reported by the first one."""
+    """What ended this process, as it is reported by the first one."""
 
 
 class Ranks:
@@ -175,7 +175,7 @@ class Ranks:
             raise CancelledError
         rank, code, sentence = failures[0]
         if self.rank:
-            raise _reported(code)
+            raise _reported(code, sentence)
         if failure is not None:
             raise failure
         raise _ERRORS[code](f"{self._name(rank)}: {sentence}")
@@ -207,7 +207,7 @@ class Ranks:
 
     def reported(self, error: UserError) -> UserError:
         """Return `error`, which all processes have at once; for the others, that the first one reports it."""
-        return error if self.is_first else _reported(error.exit_code)
+        return error if self.is_first else _reported(error.exit_code, str(error))
 
     @contextmanager
     def explained(self) -> Iterator[None]:
@@ -284,8 +284,8 @@ def joined(launch: Launch | None) -> Iterator[Ranks]:
         distributed.destroy_process_group()
 
 
-def _reported(exit_code: int) -> ReportedError:
-    error = ReportedError("see rank 0")
+def _reported(exit_code: int, sentence: str) -> ReportedError:
+    error = ReportedError(sentence)
     error.exit_code = exit_code
     return error
 
