@@ -91,7 +91,7 @@ def _words_for_ranks(words: Sequence[str]) -> list[str]:
 
 
 def _environment(count: int) -> dict[str, str]:
-    cores = os.cpu_count() or 1
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return {_THREADS_VARIABLE: str(max(1, cores // count))} | os.environ  # without it torchrun warns
 
 
