@@ -90,13 +90,14 @@ def _words_for_ranks(words: Sequence[str]) -> list[str]:
     return kept
 
 
-def _environment(count: int) -> dict[str, str]:
+def rank_environment(count: int) -> dict[str, str]:
+    """Return the environment of `count` processes, which share the CPU cores that this one may use."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return {_THREADS_VARIABLE: str(max(1, cores // count))} | os.environ  # without it torchrun warns
 
 
 def _in_foreground(command: list[str], count: int) -> int:
-    process = subprocess.Popen(command, env=_environment(count), start_new_session=True)  # noqa: S603 - this program itself
+    process = subprocess.Popen(command, env=rank_environment(count), start_new_session=True)  # noqa: S603 - this program itself
     received: list[int] = []
 
     def forward(number: int, _frame: FrameType | None) -> None:
@@ -117,7 +118,7 @@ def _start_detached(command: list[str], count: int, checkpoints: Path, job: str,
     with log.open("wb") as output:
         process = subprocess.Popen(  # noqa: S603 - this program itself
             command,
-            env=_environment(count),
+            env=rank_environment(count),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,

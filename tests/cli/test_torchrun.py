@@ -1,11 +1,13 @@
 """`cifar-tui train` in processes that torchrun starts: killed, restarted, steered, stopped."""
 
+import os
 import platform
 import signal
 
 import pytest
 import torch
 
+from cifar_tui.cli.torchrun import rank_environment
 from cifar_tui.engine.events import (
     Alert,
     CheckpointSaved,
@@ -137,6 +139,15 @@ def test_gpus_says_once_what_a_restart_does_not_mend(tmp_path, image_folder, set
     assert ended.stderr.splitlines()[-1].startswith(f"cifar-tui: {sentence}")
     assert "Traceback" not in ended.stderr
     assert "restarting" not in ended.stderr
+
+
+@pytest.mark.parametrize(("count", "threads"), [(1, "6"), (2, "3"), (4, "1"), (8, "1")])
+def test_the_processes_share_the_cores_that_a_batch_system_gave(monkeypatch, count, threads):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(40, 46)))
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    assert rank_environment(count)["OMP_NUM_THREADS"] == threads
+    monkeypatch.setenv("OMP_NUM_THREADS", "5")
+    assert rank_environment(count)["OMP_NUM_THREADS"] == "5"
 
 
 def test_a_process_of_a_job_has_no_screen(cli, monkeypatch):

@@ -61,6 +61,14 @@ def test_each_run_has_a_gpu_of_those_that_the_batch_system_gave(monkeypatch, vis
     assert shares_of_machine(made_plan(device="cuda:1"), 0) == [Share()]
 
 
+def test_each_run_has_a_slice_of_a_gpu_though_a_process_sees_one_alone(monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "MIG-89c850dc-38e3,MIG-f2b5fbbd-850e")
+    shares = shares_of_machine(made_plan(device="auto"), 0)
+    assert shares == [Share(gpu="MIG-89c850dc-38e3"), Share(gpu="MIG-f2b5fbbd-850e")]
+
+
 def test_without_gpus_there_are_none_to_divide(monkeypatch):
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     assert visible_gpus() == []
