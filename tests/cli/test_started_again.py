@@ -1,10 +1,12 @@
 """The same command again, as when a batch system starts a job again: what was interrupted is resumed."""
 
+import contextlib
 import json
 import os
 import re
 import signal
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -15,7 +17,7 @@ from cifar_tui.runs.disk.store import run_folders
 from cifar_tui.runs.listing import list_run
 from tests.cli.command import COMMAND, assert_one_sentence, wait_until
 from tests.cli.sweeps import end_all, have_trained, runs_of, states_of
-from tests.torchrun import environment, events_in
+from tests.torchrun import environment, events_in, parent_of
 
 OF_A_JOB = {"SLURM_JOB_ID": "7", "SLURM_JOB_NAME": "wrap", "SLURM_NTASKS": "1", "SLURM_PROCID": "0"}
 NEVER_ENDING = ("--device=cpu", "--epochs=100000", "--set=eval_every=0", "--set=backend=eager")
@@ -60,6 +62,17 @@ def steps_resumed(run):
     return [event.step for event in read_events(run) if isinstance(event, Resumed)]
 
 
+def descendants(process):
+    """The process and those that it or another one of them has started, the children after their parent."""
+    found, parents = [process], {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # it has ended
+            parents[int(folder.name)] = parent_of(folder.name)
+    for parent in found:
+        found += [child for child, of in parents.items() if of == parent]
+    return found
+
+
 def lock_of_another_host(folder):
     """Lock a run as a process on another host does, if the file system shows no lock of another host's."""
     lock = folder / LOCK_FILE
@@ -94,8 +107,11 @@ def test_a_run_of_the_same_name_and_settings_is_resumed(
     words = ("train", f"--data={image_folder}", *NEVER_ENDING, "--headless", "--name=mine", *options)
     first = job(*words)
     wait_until(lambda: events_in(checkpoints, LossPoint))
-    first.send_signal(signal.SIGUSR1)
+    all_processes = descendants(first.pid)
+    for process in all_processes:  # as Slurm does, also to those that pass it on
+        os.kill(process, signal.SIGUSR1)
     assert first.wait(60) == 128 + signal.SIGUSR1
+    assert not any(Path(f"/proc/{process}").exists() for process in all_processes), "Slurm would kill them"
     (run,) = run_folders(checkpoints)
     stopped = list_run(run)
     assert stopped.state == "stopped"
