@@ -12,6 +12,29 @@ TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--nnodes=1"]
 OUTPUT = "torchrun.log"
 ROOT = Path(__file__).resolve().parents[1]
 
+_SLOW_NET = """\
+import time
+from pathlib import Path
+from torch import nn
+
+
+def wait_once(*_):
+    slow = Path("slow")
+    if slow.exists():
+        slow.unlink()
+        time.sleep(SECONDS)
+
+
+class Net(nn.Module):
+    def __init__(self, num_classes=10):
+        super().__init__()
+        self.fc = nn.Linear(3 * 32 * 32, num_classes)
+        self.register_state_dict_pre_hook(wait_once)
+
+    def forward(self, x):
+        return self.fc(x.flatten(1))
+"""
+
 
 def environment():
     """That of these tests, with this checkout first, where torchrun looks for the program."""
@@ -32,6 +55,11 @@ def start_job(size, *arguments, cwd, restarts=0, **options):
             start_new_session=True,
             **options,
         )
+
+
+def write_slow_net(path, seconds):
+    """Write a net to `path`; a file "slow" beside it makes its next save take so long."""
+    path.write_text(_SLOW_NET.replace("SECONDS", str(seconds)))
 
 
 def ranks_of(parent):

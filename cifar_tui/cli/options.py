@@ -81,7 +81,12 @@ COMMANDS: dict[str, Command] = {
         summary="start training, in the dashboard or headless",
         options={
             "training": (
-                value("--name", "NAME", "a name for the run, to use instead of its ID"),
+                value(
+                    "--name",
+                    "NAME",
+                    "a name for the run, to use instead of its ID; the same command again, with --headless, "
+                    "resumes it after an interruption",
+                ),
                 value(
                     "--resume",
                     "RUN",
@@ -266,7 +271,7 @@ example:
                     type=count,
                 ),
                 value("--sweep-seed", "N", "seed of what --random draws (default: 0)"),
-                value("--name", "NAME", "a name for the sweep (default: sweep-1, …)"),
+                value("--name", "NAME", "a name; the same command again resumes it (default: sweep-1, …)"),
                 counted(
                     "--workers",
                     "K",

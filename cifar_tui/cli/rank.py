@@ -12,47 +12,18 @@ from typing import NoReturn
 
 from cifar_tui.cli.output import print_message
 from cifar_tui.cli.parser import checkpoints_folder, parse
-from cifar_tui.engine.config.schema import TrainConfig
 from cifar_tui.engine.control import RunControl
-from cifar_tui.engine.disk.regular import is_regular
 from cifar_tui.engine.distributed.launch import Launch, report_failure
 from cifar_tui.engine.errors import UserError
-from cifar_tui.engine.layout import LAST_FILE, LOG_FILE
+from cifar_tui.engine.layout import LOG_FILE
 from cifar_tui.engine.text import escaped
 from cifar_tui.runs.control.protocol import Request
-from cifar_tui.runs.disk.config import read_run_config, with_absolute_folders
 from cifar_tui.runs.disk.job import run_of_job
-from cifar_tui.runs.listing import delete_run, list_run
 from cifar_tui.terminal.native_output import detach_standard_streams
 from cifar_tui.terminal.signals import STOP_SIGNALS, StopSignals, is_hung_up
 from cifar_tui.terminal.standard_streams import STDERR
 
-_INTERRUPTED = {"crashed", "failed", "stopped"}
 _POLL_SECONDS = 0.1
-
-
-def interrupted_run(checkpoints: Path, launch: Launch, config: TrainConfig) -> Path | None:
-    """Return the folder of the run with `config` that torchrun's job trained before a restart, to resume it.
-
-    A restart with other hosts counts as none; the run of such a job was interrupted, and has these settings.
-    A run without a checkpoint is deleted, as if it had not begun.
-
-    Raises:
-        ConfigError: `checkpoints` or the settings of the run cannot be read.
-        RunFailedError: the run cannot be deleted.
-    """
-    run = run_of_job(checkpoints, launch.job)
-    if run is None or (not launch.restarts and not _is_interrupted(run, config)):
-        return None
-    if not is_regular(run / LAST_FILE):
-        delete_run(run)
-        return None
-    return run
-
-
-def _is_interrupted(run: Path, config: TrainConfig) -> bool:
-    own, config = map(with_absolute_folders, (read_run_config(run), config))
-    return own == config and list_run(run).state in _INTERRUPTED
 
 
 def follow_first(launch: Launch) -> int:

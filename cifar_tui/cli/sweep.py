@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
+from cifar_tui.cli.interrupted import wait_for_lost_owner
 from cifar_tui.cli.output import json_text, print_message, printing_results
 from cifar_tui.cli.parser import (
     assignments,
@@ -33,6 +34,7 @@ from cifar_tui.runs.sweep.store import (
     create_sweep,
     find_sweep,
     free_name,
+    has_plan,
     member_folders,
     read_outcomes,
     read_plan,
@@ -60,6 +62,7 @@ def sweep(options: argparse.Namespace) -> int:
     if options.detach and options.json:
         raise ConfigError("--json and --detach cannot be combined: --json waits for the results")
     name = _existing(options)
+    is_new = name is None
     if name is not None:
         folder = find_sweep(checkpoints, name)
         plan = read_plan(folder)
@@ -74,7 +77,10 @@ def sweep(options: argparse.Namespace) -> int:
         plan = build_plan(options, options.name or free_name(checkpoints))
         check_checkpoints(checkpoints)
         folder = sweeps_folder(checkpoints) / plan.name
-    work = partial(_work, folder, plan, options)
+        if has_plan(folder, plan):  # as when a batch system starts a job again
+            is_new = False
+            print_message(f"cifar-tui: resuming sweep {plan.name}, which has this plan")
+    work = partial(_work, folder, plan, options, is_new=is_new)
     if options.detach:
         return run_in_child(work, reads_terminal=False, how_to_continue=_how_to_continue)
     if sys.stdin.isatty() and sys.stderr.isatty():
@@ -169,11 +175,13 @@ def _workers(folder: Path, plan: SweepPlan, options: argparse.Namespace) -> Work
     return LocalWorkers(folder, command, shares_of_machine(plan, count))
 
 
-def _work(folder: Path, plan: SweepPlan, options: argparse.Namespace, parent: ParentLink | None) -> int:
-    """Work through `plan` and return the exit code."""
+def _work(
+    folder: Path, plan: SweepPlan, options: argparse.Namespace, parent: ParentLink | None, *, is_new: bool
+) -> int:
+    """Work through `plan`, of a sweep that is new or has a folder, and return the exit code."""
     terminal = SweepTerminal(folder, plan, parent)
     workers = _workers(folder, plan, options)  # first: without any there is no sweep
-    if options.resume is None:
+    if is_new:
         create_sweep(folder, plan)
     scheduler = SweepScheduler(
         folder,
@@ -182,6 +190,8 @@ def _work(folder: Path, plan: SweepPlan, options: argparse.Namespace, parent: Pa
         retry_failed=options.retry_failed,
         say=lambda text: print_message(f"cifar-tui: {text}"),
     )
+    if not is_new:
+        wait_for_lost_owner(folder)
     scheduler.take_over()
     if parent is not None:
         parent.note_run(folder)

@@ -16,6 +16,7 @@ from cifar_tui.cli.dashboard import has_terminal, open_dashboard
 from cifar_tui.cli.output import print_message, print_result
 from cifar_tui.engine.config.schema import TrainConfig
 from cifar_tui.engine.disk.regular import read_regular
+from cifar_tui.engine.distributed.launch import SHUTDOWN_VARIABLE
 from cifar_tui.engine.errors import ConfigError, RunFailedError
 from cifar_tui.engine.layout import LOG_FILE
 from cifar_tui.runs.disk.job import run_of_job
@@ -29,11 +30,8 @@ _POLL_SECONDS = 0.1
 _MOST_BYTES = 1 << 20
 _OWN = "cifar-tui: "
 _THREADS_VARIABLE = "OMP_NUM_THREADS"
-_SHUTDOWN_VARIABLE, _SHUTDOWN_SECONDS = "TORCH_ELASTIC_SHUTDOWN_TIMEOUT", 600
-"""How long torchrun, once it is stopped, leaves its processes to save before it kills them.
-
-Its default of 30 s is less than a slow disk takes; a second signal ends them at once.
-"""
+_SHUTDOWN_SECONDS = 600
+"""torchrun's default of 30 s is less than a slow disk takes; a second ctrl+c ends the processes at once."""
 
 
 def train_on_gpus(options: argparse.Namespace, launch: Train | Resume, checkpoints: Path) -> int:
@@ -95,15 +93,19 @@ def _words_for_ranks(words: Sequence[str]) -> list[str]:
     return kept
 
 
-def _environment(count: int) -> dict[str, str]:
-    """The environment of torchrun, where what the user has set takes precedence."""
-    threads = max(1, (os.cpu_count() or 1) // count)  # without it torchrun warns
-    own = {_THREADS_VARIABLE: str(threads), _SHUTDOWN_VARIABLE: str(_SHUTDOWN_SECONDS)}
+def rank_environment(count: int) -> dict[str, str]:
+    """Return the environment of `count` processes, which share the CPU cores that this one may use.
+
+    What the user has set takes precedence.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    threads = max(1, cores // count)  # without it torchrun warns
+    own = {_THREADS_VARIABLE: str(threads), SHUTDOWN_VARIABLE: str(_SHUTDOWN_SECONDS)}
     return own | os.environ
 
 
 def _in_foreground(command: list[str], count: int) -> int:
-    process = subprocess.Popen(command, env=_environment(count), start_new_session=True)  # noqa: S603 - this program itself
+    process = subprocess.Popen(command, env=rank_environment(count), start_new_session=True)  # noqa: S603 - this program itself
     received: list[int] = []
 
     def forward(number: int, _frame: FrameType | None) -> None:
@@ -126,7 +128,7 @@ def _start_detached(command: list[str], count: int, checkpoints: Path, job: str,
     with log.open("wb") as output:
         process = subprocess.Popen(  # noqa: S603 - this program itself
             command,
-            env=_environment(count),
+            env=rank_environment(count),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,

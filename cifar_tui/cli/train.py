@@ -6,14 +6,14 @@ from pathlib import Path
 
 from cifar_tui.app.launch import Resume, Train
 from cifar_tui.cli.dashboard import open_dashboard
-from cifar_tui.cli.output import results_lost
+from cifar_tui.cli.interrupted import interrupted_run
+from cifar_tui.cli.output import print_message, results_lost
 from cifar_tui.cli.parser import build_given, build_settings, checkpoints_folder, given_settings
-from cifar_tui.cli.rank import interrupted_run
-from cifar_tui.engine.distributed.launch import launched
+from cifar_tui.engine.distributed.launch import Launch, launched
 from cifar_tui.engine.errors import ConfigError
 from cifar_tui.runs.disk.config import read_run_config
 from cifar_tui.runs.disk.job import run_of_job
-from cifar_tui.runs.disk.store import check_name, find_run, how_to_continue
+from cifar_tui.runs.disk.store import check_name, find_run, how_to_continue, label_of
 from cifar_tui.runs.resume_config import config_to_resume
 from cifar_tui.terminal.supervisor import ParentLink, run_in_child
 
@@ -23,28 +23,15 @@ def train(options: argparse.Namespace) -> int:
     checkpoints = checkpoints_folder(options)
     if options.resume and options.name:
         raise ConfigError("--name and --resume cannot be combined: a resumed run keeps its name")
+    if options.json and options.detach:
+        raise ConfigError("--json and --detach cannot be combined: --json waits for the results")
     rank = launched()
     if rank is not None:
         _check_in_job(options)
         if options.resume:
             own = run_of_job(checkpoints, rank.job) if rank.restarts else None
             options.resume = options.resume if own is None else own.name  # "latest" may be another run by now
-        else:
-            interrupted = interrupted_run(checkpoints, rank, build_settings(options))
-            if interrupted is not None:
-                resumed = Resume(folder=interrupted, config=config_to_resume(interrupted))
-                return _train_headless(resumed, checkpoints, as_json=options.json)
-    if options.name is not None:
-        check_name(checkpoints, options.name)
-    launch: Train | Resume
-    if options.resume:
-        launch = _resume(checkpoints, options)
-    else:
-        if options.assume_class_order:
-            raise ConfigError("--assume-class-order needs --resume: a new run has no classes yet")
-        launch = Train(config=build_settings(options), name=options.name or "")
-    if options.json and options.detach:
-        raise ConfigError("--json and --detach cannot be combined: --json waits for the results")
+    launch = _resume(checkpoints, options) if options.resume else _start(checkpoints, options, rank)
     if options.gpus is not None:
         from cifar_tui.cli.torchrun import train_on_gpus
 
@@ -57,6 +44,31 @@ def train(options: argparse.Namespace) -> int:
     if options.headless or options.json:
         return _train_headless(launch, checkpoints, as_json=options.json)
     return open_dashboard(launch, checkpoints)
+
+
+def _start(checkpoints: Path, options: argparse.Namespace, rank: Launch | None) -> Train | Resume:
+    """Return what a command without --resume trains: a new run, or the interrupted one that it has begun.
+
+    In the dashboard, the user decides what becomes of an interrupted run.
+
+    Raises:
+        ConfigError: the settings are wrong, or another run has the name.
+    """
+    if options.assume_class_order:
+        raise ConfigError("--assume-class-order needs --resume: a new run has no classes yet")
+    config = build_settings(options)
+    if options.headless or options.json or options.detach:
+        processes = (options.gpus or 1) if rank is None else rank.size
+        interrupted = interrupted_run(
+            checkpoints, config, launch=rank, name=options.name, processes=processes
+        )
+        if interrupted is not None:
+            if options.gpus is None:  # else its processes say so
+                print_message(f"cifar-tui: resuming run {label_of(interrupted)}, which was interrupted")
+            return Resume(folder=interrupted, config=config_to_resume(interrupted))
+    if options.name is not None:
+        check_name(checkpoints, options.name)
+    return Train(config=config, name=options.name or "")
 
 
 def _check_in_job(options: argparse.Namespace) -> None:

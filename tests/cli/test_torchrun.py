@@ -1,5 +1,6 @@
 """`cifar-tui train` in processes that torchrun starts: killed, restarted, steered, stopped."""
 
+import os
 import platform
 import re
 import signal
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from cifar_tui.cli.torchrun import rank_environment
 from cifar_tui.engine.events import (
     Alert,
     CheckpointSaved,
@@ -253,6 +255,15 @@ def test_torchrun_prints_the_sentence_as_the_reason_of_the_failure(tmp_path, ima
     assert output.count(f"cifar-tui: {sentence}") == 2, "once for each attempt"
     _, _, cause = output.partition("Root Cause")
     assert f"traceback : {sentence}" in cause
+
+
+@pytest.mark.parametrize(("count", "threads"), [(1, "6"), (2, "3"), (4, "1"), (8, "1")])
+def test_the_processes_share_the_cores_that_a_batch_system_gave(monkeypatch, count, threads):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(40, 46)))
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    assert rank_environment(count)["OMP_NUM_THREADS"] == threads
+    monkeypatch.setenv("OMP_NUM_THREADS", "5")
+    assert rank_environment(count)["OMP_NUM_THREADS"] == "5"
 
 
 def test_a_process_of_a_job_has_no_screen(cli, monkeypatch):

@@ -20,17 +20,21 @@ _MOST_LISTED = 6
 
 
 class DeleteDialog(Question):
-    """Asks whether to delete the runs `names`: "delete" or "keep"; `live` runs are not deleted."""
+    """Asks whether to delete the runs `names`, or one `sweep`: "delete" or "keep".
 
-    def __init__(self, names: Sequence[str], live: Sequence[str] = ()) -> None:
+    Runs that are `live` are not deleted.
+    """
+
+    def __init__(self, names: Sequence[str], live: Sequence[str] = (), *, sweep: bool = False) -> None:
         answers = (
             Answer(id="delete", keys="y", label="y delete"),
             Answer(id="keep", keys="escape,n,q", label="esc keep", harmless=True),
         )
-        text = f"Delete {_runs(names)}? This cannot be undone.{_list(names)}"
+        text = f"Delete {names[0] if sweep else _runs(names)}? This cannot be undone.{_list(names)}"
         if live:
             text += f"\n\nStill running, so kept: {', '.join(live)}"
-        super().__init__("Delete run" if len(names) == 1 else f"Delete {len(names)} runs", text, answers)
+        title = "Delete run" if len(names) == 1 else f"Delete {len(names)} runs"
+        super().__init__("Delete sweep" if sweep else title, text, answers)
 
 
 class StopDialog(Question):

@@ -17,7 +17,7 @@ class RunList:
 
     Attributes:
         runs: the runs; None while they are being listed.
-        sweeps: the sweeps that they are in, by their names.
+        sweeps: the sweeps, by their names.
         problem: why the folder cannot be read, or "".
     """
 
@@ -35,6 +35,10 @@ class RunList:
             reason = filter_problem(self.runs, needle) or f'No runs match "{needle}"'
             return f"{reason}\nesc to show all"
         return f"No runs in {escaped(str(checkpoints))} yet\nPress esc to go back, then t to train"
+
+    def sweeps_shown(self, needle: str) -> dict[str, ListedSweep]:
+        """Return the sweeps that the table has rows of; a filter leaves those out that have no runs."""
+        return {name: sweep for name, sweep in self.sweeps.items() if sweep.runs or not needle}
 
     def title(
         self, checkpoints: Path, order: Order, *, shown: int | None, width: int

@@ -144,7 +144,7 @@ class RunsScreen(LinkedScreen[RunChoice | None], ModalScreen[RunChoice | None]):
             case "stop":
                 return self._targets_are_live()
             case "delete":
-                return bool(self._targets()) and not self._targets_are_live()
+                return bool(self._targets() or self._current_sweep()) and not self._targets_are_live()
             case "compare":
                 return bool(self._marked)
             case "try_resume" | "try_compare" | "mark" | "mark_all" | "rename" | "sort" | "reverse":
@@ -287,7 +287,11 @@ class RunsScreen(LinkedScreen[RunChoice | None], ModalScreen[RunChoice | None]):
                 if sweep is not None and len(ended) == len(sweep.runs):
                     self._work("delete", partial(delete_sweep, sweep.folder))
 
-        self.app.push_screen(DeleteDialog([run_label(run) for run in ended], live), on_answer)
+        if sweep is not None and not sweep.runs:
+            dialog = DeleteDialog([sweep.label], sweep=True)
+        else:
+            dialog = DeleteDialog([run_label(run) for run in ended], live)
+        self.app.push_screen(dialog, on_answer)
 
     def action_keys(self) -> None:
         self.app.push_screen(KeysScreen("Runs", (*RunTable.BINDINGS, *self.BINDINGS), _HELP))
@@ -353,25 +357,26 @@ class RunsScreen(LinkedScreen[RunChoice | None], ModalScreen[RunChoice | None]):
 
     def _draw(self) -> None:
         """Show the known runs and keep the cursor on its run."""
-        runs, sweeps, table = self._found.runs or [], self._found.sweeps, self.query_one(RunTable)
+        runs, table = self._found.runs or [], self.query_one(RunTable)
+        sweeps = self._found.sweeps_shown(self._needle)
         self._marked &= {run.name for run in runs}
         room = self.size.width - _MARGIN
         self._table = build_table(
             runs, needle=self._needle, order=self._order, width=room, headings=heading_rows(sweeps)
         )
-        self._draw_title()
         tree = arrange(self._table, sweeps, self._unusual)
+        self._draw_title(is_empty=not tree)
         table.show(self._table.columns, tree, self._marked)
         self._draw_details()
         self.refresh_bindings()
 
-    def _draw_title(self) -> None:
+    def _draw_title(self, *, is_empty: bool) -> None:
         shown = len(self._table.runs) if self._needle else None
         title = self._found.title(self._checkpoints, self._order, shown=shown, width=self.size.width)
         self.query_one("#runs-title", Line).show(Content.assemble(*title))
         words, table = self.query_one("#no-runs", Static), self.query_one(RunTable)
         words.update(self._found.why_empty(self._checkpoints, self._needle))
-        words.display, table.display = not self._table.runs, bool(self._table.runs)
+        words.display, table.display = is_empty, not is_empty
         if self.focused is None:
             self.set_focus(table)
 

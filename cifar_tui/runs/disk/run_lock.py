@@ -119,6 +119,14 @@ def check_not_live(folder: Path) -> None:
         )
 
 
+def last_beat(folder: Path) -> float:
+    """Return when the owner of the run in `folder` has last touched its lock, in seconds; 0 without one."""
+    try:
+        return (folder / LOCK_FILE).stat().st_mtime
+    except OSError:
+        return 0.0
+
+
 def owner_of(folder: Path) -> Owner:
     """Read the owner of the run in `folder` from its lock; nobody owns a run without one."""
     nobody = Owner(live=False, crashed=False)

@@ -25,10 +25,14 @@ def shares_of_machine(plan: SweepPlan, workers: int) -> list[Share]:
 def visible_gpus() -> list[str]:
     """Return the CUDA devices that this process may use, as `CUDA_VISIBLE_DEVICES` names them.
 
-    A batch system such as Slurm sets it to the GPUs of the job.
+    A batch system such as Slurm sets it to the GPUs of the job. Of slices of GPUs (MIG) a process sees only
+    the first, but each run can have its own. Source:
+    https://docs.nvidia.com/datacenter/tesla/mig-user-guide/mig-device-names.html#cuda-device-enumeration
     """
     import torch
 
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     named = [name.strip() for name in os.environ.get(GPUS_VARIABLE, "").split(",") if name.strip()]
+    if count and named and all(name.startswith("MIG-") for name in named):
+        return named
     return named[:count] if named else list(map(str, range(count)))

@@ -104,10 +104,13 @@ class ChildProcess:
         return self._process.poll()
 
     def stop(self) -> None:
-        """Ask it to save and end, once: a second signal would end it at once."""
+        """Ask it to save and end, once.
+
+        A batch system signals all processes of a job with SIGTERM: a second one would end it at once.
+        """
         if not self._stopped:
             self._stopped = True
-            self._process.send_signal(signal.SIGTERM)
+            self._process.send_signal(signal.SIGUSR1)
 
 
 class AdoptedProcess:

@@ -53,7 +53,8 @@ class RayWorkers:
             raise ConfigError("--ray needs Ray: pip install 'cifar-tui[sweep]'") from error
         _check_reachable(address)
         try:
-            local = {"num_cpus": max(workers, os.cpu_count() or 1)} if address == _LOCAL else {}
+            cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+            local = {"num_cpus": max(workers, cores)} if address == _LOCAL else {}
             ray.init(address=address, log_to_driver=False, logging_level="ERROR", **local)
         except (ConnectionError, ValueError, RuntimeError) as error:
             raise _unreachable(address, str(error).split("\n")[0].split(". ")[0].rstrip(".")) from None

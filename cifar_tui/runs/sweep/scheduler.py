@@ -137,6 +137,8 @@ class SweepScheduler:
             if code is not None:
                 del self._at_work[number]
                 self._note_end(number, code)
+                if isinstance(process, AdoptedProcess) and self.members()[number].status == "crashed":
+                    self._waiting.appendleft(number)  # as if known to be dead when this one took over
         if self._stopping:
             for _, process in self._at_work.values():
                 process.stop()

@@ -6,6 +6,7 @@ each of which has a file that says which run of which sweep it is: a sweep can b
 """
 
 import contextlib
+import dataclasses
 import itertools
 import json
 import shutil
@@ -90,6 +91,12 @@ def create_sweep(folder: Path, plan: SweepPlan) -> None:
     checkpoints = folder.parent.parent
     if plan.name in {".", ".."}:
         raise ConfigError(f"the name {plan.name!r} is that of a folder; choose another --name")
+    taken_by_sweep = ConfigError(
+        f"there is a sweep {plan.name!r} with other settings; choose another --name, or resume it with: "
+        f"{sweep_command('--resume', folder)}"
+    )
+    if (folder / PLAN_FILE).exists():  # its runs have the names too, and say less
+        raise taken_by_sweep
     check_name(checkpoints, plan.run_name(len(plan.configs)))
     taken = {read_name(folder): folder.name for folder in run_folders(checkpoints)}
     for run in map(plan.run_name, plan.numbers):
@@ -102,10 +109,7 @@ def create_sweep(folder: Path, plan: SweepPlan) -> None:
     with disk_errors_explained(f"write '{folder / PLAN_FILE}'"):
         folder.parent.mkdir(parents=True, exist_ok=True)
         if not _make_folder(folder):
-            resume = sweep_command("--resume", folder)
-            raise ConfigError(
-                f"there is a sweep {plan.name!r} already; choose another --name, or resume it with: {resume}"
-            )
+            raise taken_by_sweep
         try:
             write_text_atomically(folder / PLAN_FILE, tomli_w.dumps(plan_to_values(plan)))
         except OSError:
@@ -151,6 +155,14 @@ def read_plan(folder: Path) -> SweepPlan:
         raise ConfigError(f"'{path}': {error}", field=error.field) from None
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         raise ConfigError(f"'{path}' is not the plan of a sweep; start another sweep") from None
+
+
+def has_plan(folder: Path, plan: SweepPlan) -> bool:
+    """Whether there is a sweep in `folder` that has `plan`, with as many workers or others."""
+    try:
+        return dataclasses.replace(read_plan(folder), workers=plan.workers) == plan
+    except ConfigError:
+        return False
 
 
 def sweep_names(checkpoints: Path) -> list[str]:

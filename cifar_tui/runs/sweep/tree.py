@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import itertools
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +23,14 @@ from cifar_tui.runs.sweep.results import (
     member_of,
     spread_text,
 )
-from cifar_tui.runs.sweep.store import PLAN_FILE, Outcome, read_outcomes, read_plan, sweeps_folder
+from cifar_tui.runs.sweep.store import (
+    PLAN_FILE,
+    Outcome,
+    read_outcomes,
+    read_plan,
+    sweep_names,
+    sweeps_folder,
+)
 from cifar_tui.runs.table import RunsTable
 
 OPEN, FOLDED = "▾", "▸"
@@ -32,7 +40,7 @@ _LONGEST_NAME, _LONGEST_LABEL = 14, 24
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ListedSweep:
-    """A sweep some of whose runs are listed.
+    """A sweep, with those of its runs that have begun.
 
     Attributes:
         plan: its plan.
@@ -66,7 +74,9 @@ class ListedSweep:
             for group in self.groups
             if group.best
         )
-        return " · ".join([self.label, counts_text(self.members), *best])
+        # a run that failed before it had a folder has no row that says why
+        why = (member.error for member in self.members.values() if member.run is None and member.error)
+        return " · ".join([self.label, counts_text(self.members), *best, *itertools.islice(why, 1)])
 
     def described(self, group: SweepGroup) -> str:
         """Say what settings `group` has."""
@@ -97,8 +107,8 @@ class TreeRow:
 
 
 def list_sweeps(checkpoints: Path, runs: Iterable[ListedRun]) -> dict[str, ListedSweep]:
-    """List the sweeps that `runs` are in; one whose plan cannot be read is left out."""
-    found: dict[str, dict[int, ListedRun]] = {}
+    """List the sweeps with those of `runs` that are in them; one whose plan cannot be read is left out."""
+    found: dict[str, dict[int, ListedRun]] = {name: {} for name in sweep_names(checkpoints)}
     for run in runs:
         if run.membership is not None:
             found.setdefault(run.membership.sweep, {})[run.membership.number] = run
@@ -146,7 +156,7 @@ def heading_rows(sweeps: Mapping[str, ListedSweep]) -> list[Mapping[str, str]]:
 def arrange(
     table: RunsTable, sweeps: Mapping[str, ListedSweep], unusual: Collection[str]
 ) -> tuple[TreeRow, ...]:
-    """Put the runs of each sweep together, where the first of them is in `table`.
+    """Put the runs of each sweep together, where the first of them is in `table`; those without any go first.
 
     Args:
         table: the runs in their order.
@@ -157,7 +167,8 @@ def arrange(
         run.name: dict(zip((column.key for column in table.columns), row, strict=True))
         for run, row in zip(table.runs, table.rows, strict=True)
     }
-    rows: list[TreeRow] = []
+    empty = [sweep for sweep in sweeps.values() if not sweep.runs]
+    rows = [row for sweep in empty for row in _sweep_rows(sweep, (), {}, unusual)]
     done: set[str] = set()
     for run in table.runs:
         sweep = sweeps.get(run.membership.sweep) if run.membership is not None else None

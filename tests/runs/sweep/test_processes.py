@@ -22,6 +22,27 @@ from tests.runs.sweep.made_sweeps import made_plan
 
 SLEEP = "import time; time.sleep(60)"
 
+STOPPED_TWICE = """
+import os, signal, time
+from cifar_tui.terminal.signals import SIGNAL_DEBOUNCE_SECONDS, STOP_SIGNALS, StopSignals
+received, count = StopSignals(), 0
+def stop(number, frame):
+    global count
+    count += 1
+    if received.receive(number):
+        os._exit(1)
+for number in STOP_SIGNALS:
+    signal.signal(number, stop)
+print("ready", flush=True)
+while not count:
+    time.sleep(0.01)
+time.sleep(SIGNAL_DEBOUNCE_SECONDS)
+print("late", flush=True)
+while count < 2:
+    time.sleep(0.01)
+"""
+"""Ends with 1 if a second signal, a while after the first one, asks it to end without saving."""
+
 
 @pytest.mark.parametrize(
     ("cores", "workers", "shares"),
@@ -61,6 +82,14 @@ def test_each_run_has_a_gpu_of_those_that_the_batch_system_gave(monkeypatch, vis
     assert shares_of_machine(made_plan(device="cuda:1"), 0) == [Share()]
 
 
+def test_each_run_has_a_slice_of_a_gpu_though_a_process_sees_one_alone(monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "MIG-89c850dc-38e3,MIG-f2b5fbbd-850e")
+    shares = shares_of_machine(made_plan(device="auto"), 0)
+    assert shares == [Share(gpu="MIG-89c850dc-38e3"), Share(gpu="MIG-f2b5fbbd-850e")]
+
+
 def test_without_gpus_there_are_none_to_divide(monkeypatch):
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     assert visible_gpus() == []
@@ -77,9 +106,21 @@ def test_a_process_is_seen_at_work_until_it_ends_whoever_started_it(tmp_path):
     assert (process.exit_code(), adopted.exit_code()) == (None, None)
     process.stop()
     wait_until(lambda: process.exit_code() is not None)
-    assert process.exit_code() == -signal.SIGTERM
+    assert process.exit_code() == -signal.SIGUSR1
     assert adopted.exit_code() == 0
     assert not is_at_work(tmp_path, 3)
+
+
+def test_a_stop_after_the_signal_of_a_batch_system_lets_a_run_save(tmp_path):
+    """Slurm signals all processes of a job; a second SIGTERM a second later asks to end without saving."""
+    workers = LocalWorkers(tmp_path, lambda number, cores: [sys.executable, "-c", STOPPED_TWICE], [Share()])
+    process = workers.start(1, 0)
+    wait_until(lambda: (tmp_path / "1.log").read_text() == "ready\n")
+    os.kill(int(next(iter(_holders(tmp_path / "1.lock")))), signal.SIGTERM)
+    wait_until(lambda: "late" in (tmp_path / "1.log").read_text())
+    process.stop()
+    wait_until(lambda: process.exit_code() is not None)
+    assert process.exit_code() == 0
 
 
 def test_the_process_of_a_run_outlives_the_one_that_started_it(tmp_path):

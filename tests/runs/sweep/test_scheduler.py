@@ -1,5 +1,6 @@
 """The scheduler of a sweep: what it takes over, whom it judges, and what it notes."""
 
+import json
 import os
 import resource
 import shutil
@@ -9,7 +10,7 @@ import pytest
 
 from cifar_tui.engine.errors import ConfigError
 from cifar_tui.engine.events import Phase, PhaseChanged, RunEnded, Validated
-from cifar_tui.engine.layout import EVENTS_FILE
+from cifar_tui.engine.layout import EVENTS_FILE, LOCK_FILE
 from cifar_tui.runs.disk.event_log import EventLog
 from cifar_tui.runs.disk.membership import Membership
 from cifar_tui.runs.disk.run_lock import RunLock
@@ -119,6 +120,25 @@ def test_a_run_that_the_user_has_resumed_is_followed_and_not_started_twice(take_
     sweep.step()
     assert sweep.ended
     assert [text.split(" (")[0] for text in said] == ["run rates-2", "run rates-1"]
+
+
+def test_a_run_whose_host_turns_out_to_be_lost_is_resumed_once(take_over, workers, run_of, said):
+    """Of an owner on another host only the age of its lock tells that it is dead, a minute later."""
+    plan = made_plan(seeds=(0,))
+    take_over(plan).release()
+    lock = run_of(plan, 1) / LOCK_FILE
+    lock.write_text(json.dumps({"pid": 1, "host": "lost"}))
+    sweep = take_over(plan)
+    sweep.step()
+    assert set(workers.started) == {2}
+    os.utime(lock, (0, 0))
+    sweep.step()
+    assert set(workers.started) == {1, 2}
+    assert said[-1].endswith(": crashed")
+    for process in workers.started.values():
+        process.code = -signal.SIGKILL
+    sweep.step()
+    assert sweep.ended, "what it has started itself is not started again"
 
 
 def test_a_worker_that_is_free_gets_the_next_run(take_over, workers):

@@ -1,5 +1,6 @@
 """The folder of a sweep: its plan comes back as it was, and damaged files are errors in a sentence."""
 
+import dataclasses
 import resource
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from cifar_tui.runs.sweep.store import (
     create_sweep,
     find_sweep,
     free_name,
+    has_plan,
     member_folders,
     read_outcomes,
     read_plan,
@@ -63,8 +65,20 @@ def test_names_are_not_taken_twice(folder, tmp_path):
     assert free_name(tmp_path) == "sweep-1"
     (sweeps_folder(tmp_path) / "sweep-1").mkdir()
     assert free_name(tmp_path) == "sweep-2"
-    with pytest.raises(ConfigError, match="a sweep 'rates' already; choose another --name, or resume it"):
+    with pytest.raises(
+        ConfigError, match="a sweep 'rates' with other settings; choose another --name, or resume it"
+    ):
         create_sweep(folder, made_plan())
+
+
+@pytest.mark.parametrize(
+    ("changes", "same"),
+    [({}, True), ({"eta": 3, "val_size": 9}, False), ({"momentum": 0.5}, False), ({"seeds": (0,)}, False)],
+)
+def test_a_plan_is_known_again_whatever_its_workers(folder, changes, same):
+    plan = dataclasses.replace(made_plan(**changes), workers=7)
+    assert has_plan(folder, plan) is same
+    assert not has_plan(folder.with_name("other"), plan)
 
 
 def test_the_names_of_its_runs_must_be_free(tmp_path):

@@ -180,3 +180,23 @@ async def test_runs_of_a_sweep_that_is_gone_are_ordinary_ones(app, tmp_path):
     async with app.run_test(size=(80, 23)) as pilot:
         await listed(pilot, 7)
         assert not any("rates" in name for name in cells(app, "run"))
+
+
+async def test_a_sweep_whose_runs_failed_before_they_had_folders_is_listed_and_deleted(tmp_path):
+    folder = sweeps_folder(tmp_path) / PLAN.name
+    create_sweep(folder, PLAN)
+    write_outcomes(folder, {number: Outcome(error="no such folder: '/photos'") for number in PLAN.numbers})
+    app = RunsApp(tmp_path)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await listed(pilot, 1)
+        assert (cells(app, "run"), cells(app, "state")) == (["▾ rates"], ["■ 0/6 done"])
+        await until(pilot, lambda: "sweep rates · 6 failed · no such folder: '/photos'" in app.text())
+        await pilot.press("slash", *"rates", "enter")
+        await until(pilot, lambda: not app.table.display)
+        await pilot.press("escape")
+        await listed(pilot, 1)
+        await pilot.press("x")
+        await until(pilot, lambda: "Delete sweep rates?" in app.text())
+        await pilot.press("y")
+        await until(pilot, lambda: not folder.exists())
+        await until(pilot, lambda: "No runs in" in app.text())

@@ -1,0 +1,144 @@
+"""The same command again, as when a batch system starts a job again: what was interrupted is resumed."""
+
+import contextlib
+import json
+import os
+import re
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from cifar_tui.engine.events import LossPoint, Resumed
+from cifar_tui.engine.layout import LOCK_FILE
+from cifar_tui.runs.disk.event_log import read_events
+from cifar_tui.runs.disk.store import run_folders
+from cifar_tui.runs.listing import list_run
+from tests.cli.command import COMMAND, assert_one_sentence, wait_until
+from tests.cli.sweeps import end_all, have_trained, runs_of, states_of
+from tests.torchrun import environment, events_in, parent_of
+
+OF_A_JOB = {"SLURM_JOB_ID": "7", "SLURM_JOB_NAME": "wrap", "SLURM_NTASKS": "1", "SLURM_PROCID": "0"}
+NEVER_ENDING = ("--device=cpu", "--epochs=100000", "--set=eval_every=0", "--set=backend=eager")
+OTHER_HOST = "node-of-yesterday"
+
+
+@pytest.fixture
+def checkpoints(tmp_path):
+    return tmp_path / "checkpoints"
+
+
+@pytest.fixture
+def job(tmp_path, checkpoints):
+    """Starts a command as a batch system does: no terminal, a session of its own, output to one file."""
+    jobs = []
+
+    def job(*words, **variables):
+        with (tmp_path / "job.out").open("ab") as output:
+            jobs.append(
+                subprocess.Popen(
+                    [*COMMAND, *map(str, words)],
+                    cwd=tmp_path,
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=output,
+                    env=environment() | OF_A_JOB | variables,
+                    start_new_session=True,
+                )
+            )
+        return jobs[-1]
+
+    yield job
+    for process in jobs:
+        if process.poll() is None:
+            process.terminate()  # passed on to processes in sessions of their own
+            process.wait(60)
+    if checkpoints.exists():
+        end_all(checkpoints)
+
+
+def steps_resumed(run):
+    return [event.step for event in read_events(run) if isinstance(event, Resumed)]
+
+
+def descendants(process):
+    """The process and those that it or another one of them has started, the children after their parent."""
+    found, parents = [process], {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # it has ended
+            parents[int(folder.name)] = parent_of(folder.name)
+    for parent in found:
+        found += [child for child, of in parents.items() if of == parent]
+    return found
+
+
+def lock_of_another_host(folder):
+    """Lock a run as a process on another host does, if the file system shows no lock of another host's."""
+    lock = folder / LOCK_FILE
+    lock.write_text(json.dumps({"pid": 1, "host": OTHER_HOST}))
+    return lock
+
+
+def test_a_sweep_of_the_same_name_and_plan_is_resumed(job, checkpoints, tmp_path, image_folder, cli):
+    words = ("sweep", f"--data={image_folder}", *NEVER_ENDING, "--seeds=0-1", "--name=mine")
+    first = job(*words)
+    wait_until(lambda: have_trained(checkpoints, "mine"))
+    first.send_signal(signal.SIGUSR1)
+    assert first.wait(60) == 128 + signal.SIGUSR1
+    assert states_of(checkpoints, "mine") == {1: "stopped"}
+    run = runs_of(checkpoints, "mine")[1]
+    again = job(*words, "--workers=2", SLURM_RESTART_COUNT="1")
+    wait_until(lambda: len(states_of(checkpoints, "mine")) == 2 and steps_resumed(run.folder))
+    again.send_signal(signal.SIGTERM)
+    assert again.wait(60) == 128 + signal.SIGTERM
+    assert steps_resumed(run.folder) == [run.summary.step]
+    output = (tmp_path / "job.out").read_text()
+    assert "cifar-tui: resuming sweep mine, which has this plan\n" in output
+    assert not re.search(r"[\x1b\r]", output)
+    other = cli.run(*words, "--set=momentum=0.5")
+    assert_one_sentence(other, 2, "a sweep 'mine' with other settings", "--resume mine")
+
+
+@pytest.mark.parametrize("options", [(), ("--gpus=2",)], ids=["one process", "two"])
+def test_a_run_of_the_same_name_and_settings_is_resumed(
+    job, checkpoints, tmp_path, image_folder, cli, options
+):
+    words = ("train", f"--data={image_folder}", *NEVER_ENDING, "--headless", "--name=mine", *options)
+    first = job(*words)
+    wait_until(lambda: events_in(checkpoints, LossPoint))
+    all_processes = descendants(first.pid)
+    for process in all_processes:  # as Slurm does, also to those that pass it on
+        os.kill(process, signal.SIGUSR1)
+    assert first.wait(60) == 128 + signal.SIGUSR1
+    assert not any(Path(f"/proc/{process}").exists() for process in all_processes), "Slurm would kill them"
+    (run,) = run_folders(checkpoints)
+    stopped = list_run(run)
+    assert stopped.state == "stopped"
+    lock = lock_of_another_host(run)
+    again = job(*words, SLURM_RESTART_COUNT="1")
+    wait_until(lambda: f"waiting until {OTHER_HOST} has left" in (tmp_path / "job.out").read_text())
+    os.utime(lock, (0, 0))  # a minute without a heartbeat
+    wait_until(lambda: events_in(checkpoints, Resumed))
+    again.send_signal(signal.SIGTERM)
+    assert again.wait(60) == 128 + signal.SIGTERM
+    assert steps_resumed(run) == [stopped.summary.step]
+    assert run_folders(checkpoints) == [run]
+    output = (tmp_path / "job.out").read_text()
+    assert output.count("cifar-tui: resuming run mine, which was interrupted\n") == 1
+    assert not re.search(r"[\x1b\r]", output)
+    other = cli.run(*words, "--set=momentum=0.5")
+    assert_one_sentence(other, 2, "the name 'mine' belongs to run", run.name)
+
+
+def test_a_run_whose_owner_lives_on_another_host_is_not_taken_from_it(
+    job, checkpoints, tmp_path, image_folder, cli
+):
+    words = ("train", f"--data={image_folder}", "--device=cpu", "--headless", "--name=mine")
+    assert cli.run(*words).returncode == 0
+    lock = lock_of_another_host(run_folders(checkpoints)[0])
+    again = job(*words)
+    wait_until(lambda: f"waiting until {OTHER_HOST} has left" in (tmp_path / "job.out").read_text())
+    os.utime(lock)  # its heartbeat
+    assert again.wait(60) == 2
+    assert f"already running in process 1 on {OTHER_HOST}" in (tmp_path / "job.out").read_text()
