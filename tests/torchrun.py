@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from cifar_tui.runs.disk.event_log import read_events
@@ -48,6 +49,29 @@ def ranks_of(parent):
         if int(own[1]) == parent and own[0] != "Z" and "TORCHELASTIC_RUN_ID" in variables:
             found[int(variables["RANK"])] = int(folder.name)
     return found
+
+
+def kill_job(parent):
+    """Kill process `parent` and all that it has started, if they live; the processes of a job outlive it."""
+    children = {}
+    for file in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):  # it has ended
+            own = int(file.parent.name)
+            children.setdefault(parent_of(own), []).append(own)
+    processes = [parent]
+    for process in processes:
+        processes += children.get(process, ())
+    for process in processes:
+        with suppress(ProcessLookupError):
+            os.kill(process, signal.SIGKILL)
+
+
+def is_running(process):
+    """Whether `process` has not ended, whether or not anybody has collected it."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 def parent_of(process):

@@ -6,15 +6,20 @@ Started as `python -m cifar_tui.cli.agent RESTARTS CHECKPOINTS ARGUMENTS`, with 
 import argparse
 import logging
 import os
+import shutil
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import FrameType
 
 from cifar_tui.cli.output import print_message
 from cifar_tui.cli.rank import end_process, leave_lost_terminal
 from cifar_tui.engine.distributed.launch import RESTARTS_VARIABLE
 from cifar_tui.engine.errors import RunFailedError
+from cifar_tui.terminal.signals import STOP_SIGNALS, StopSignals
 
 
 def main() -> int:
@@ -25,7 +30,40 @@ def main() -> int:
     logging.disable()  # the processes have said why they ended
     restarts, checkpoints, arguments = int(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:]
     with TemporaryDirectory(prefix="cifar-tui-job-") as folder:  # torchrun would leave its own behind
-        return _train(run.parse_args([f"--log-dir={folder}", *arguments]), checkpoints, restarts)
+        _stop_on_signals(folder)
+        # torchrun would wait once more for its processes after a second signal
+        own = [f"--log-dir={folder}", f"--signals-to-handle={signal.SIGHUP.name}"]
+        return _train(run.parse_args([*own, *arguments]), checkpoints, restarts)
+
+
+def _stop_on_signals(folder: str) -> None:
+    """Have the processes save on `STOP_SIGNALS`; on a second one kill them, remove `folder` and exit."""
+    from torch.distributed.elastic.multiprocessing.api import SignalException
+
+    received = StopSignals()
+
+    def stop(number: int, _frame: FrameType | None) -> None:
+        is_first = not received.first
+        if received.receive(number):
+            for process in _children():  # one that hangs may answer no other signal
+                with suppress(ProcessLookupError):
+                    os.kill(process, signal.SIGKILL)
+            shutil.rmtree(folder, ignore_errors=True)
+            os._exit(received.exit_code)
+        if is_first:
+            passed = signal.Signals.SIGINT if number == signal.SIGINT else signal.Signals.SIGTERM
+            raise SignalException(f"received {number}", passed)
+
+    for number in STOP_SIGNALS:
+        signal.signal(number, stop)
+
+
+def _children() -> Iterator[int]:
+    """The processes that this one has started, as far as Linux tells."""
+    for file in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):  # it has ended
+            if int(file.read_text().rpartition(")")[2].split()[1]) == os.getpid():
+                yield int(file.parent.name)
 
 
 def _train(arguments: argparse.Namespace, checkpoints: Path, restarts: int) -> int:

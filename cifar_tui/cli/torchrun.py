@@ -20,7 +20,8 @@ from cifar_tui.engine.errors import ConfigError, RunFailedError
 from cifar_tui.engine.layout import LOG_FILE
 from cifar_tui.runs.disk.job import run_of_job
 from cifar_tui.runs.disk.store import attach_hint, check_checkpoints
-from cifar_tui.terminal.signals import STOP_SIGNALS
+from cifar_tui.terminal.restore import clear_line, show_cursor
+from cifar_tui.terminal.signals import STOP_SIGNALS, StopSignals
 
 _RESTARTS = 3
 """How often all processes are started again when one has died."""
@@ -104,20 +105,27 @@ def _environment(count: int) -> dict[str, str]:
 
 def _in_foreground(command: list[str], count: int) -> int:
     process = subprocess.Popen(command, env=_environment(count), start_new_session=True)  # noqa: S603 - this program itself
-    received: list[int] = []
+    received = StopSignals()
 
     def forward(number: int, _frame: FrameType | None) -> None:
-        received.append(number)
-        with contextlib.suppress(ProcessLookupError):
-            process.send_signal(signal.SIGINT if number == signal.SIGINT else signal.SIGTERM)
+        is_first = not received.first
+        quits = received.receive(number)
+        if is_first:
+            clear_line()
+            again = "ctrl+c" if number == signal.SIGINT else signal.SIGTERM.name
+            print_message(f"cifar-tui: stopping and saving… ({again} to quit now, without saving)")
+        if is_first or quits:
+            with contextlib.suppress(ProcessLookupError):
+                process.send_signal(signal.SIGINT if number == signal.SIGINT else signal.SIGTERM)
 
     for number in STOP_SIGNALS:
         signal.signal(number, forward)
     # the processes have their own sessions: they notice that the terminal is gone, and go on
     signal.signal(signal.SIGHUP, lambda _number, _frame: None)
     code = process.wait()
-    if code and received:
-        return 128 + received[0]
+    if code and received.first:
+        show_cursor()  # the first process may have been killed while it drew a bar
+        return received.exit_code
     return code if code >= 0 else RunFailedError.exit_code
 
 
