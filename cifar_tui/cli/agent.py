@@ -26,14 +26,18 @@ def main() -> int:
     """Run torchrun until its processes are done, and return the exit code of the run."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # until torchrun has handlers, after its slow import
     from torch.distributed import run
+    from torch.distributed.elastic.multiprocessing.api import SignalException
 
     logging.disable()  # the processes have said why they ended
     restarts, checkpoints, arguments = int(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:]
     with TemporaryDirectory(prefix="cifar-tui-job-") as folder:  # torchrun would leave its own behind
-        _stop_on_signals(folder)
         # torchrun would wait once more for its processes after a second signal
         own = [f"--log-dir={folder}", f"--signals-to-handle={signal.SIGHUP.name}"]
-        return _train(run.parse_args([*own, *arguments]), checkpoints, restarts)
+        try:
+            _stop_on_signals(folder)
+            return _train(run.parse_args([*own, *arguments]), checkpoints, restarts)
+        except SignalException as error:
+            return 128 + int(error.sigval)
 
 
 def _stop_on_signals(folder: str) -> None:
@@ -68,14 +72,11 @@ def _children() -> Iterator[int]:
 
 def _train(arguments: argparse.Namespace, checkpoints: Path, restarts: int) -> int:
     from torch.distributed import run
-    from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
     for left in range(restarts, -1, -1):
         try:
             run.run(arguments)
-        except SignalException as error:
-            return 128 + int(error.sigval)
         except ChildFailedError as error:
             codes = {rank: int(failure.exitcode) for rank, failure in error.failures.items()}
             # torchrun ends the others with SIGTERM

@@ -26,6 +26,12 @@ from cifar_tui.terminal.signals import STOP_SIGNALS, StopSignals
 _RESTARTS = 3
 """How often all processes are started again when one has died."""
 
+_QUIT_NOW: dict[int, str] = {
+    signal.SIGINT: " (ctrl+c to quit now, without saving)",
+    signal.SIGTERM: " (SIGTERM to quit now, without saving)",
+}
+"""What a second signal does, by the first one."""
+
 _POLL_SECONDS = 0.1
 _MOST_BYTES = 1 << 20
 _OWN = "cifar-tui: "
@@ -112,8 +118,7 @@ def _in_foreground(command: list[str], count: int) -> int:
         quits = received.receive(number)
         if is_first:
             clear_line()
-            again = "ctrl+c" if number == signal.SIGINT else signal.SIGTERM.name
-            print_message(f"cifar-tui: stopping and saving… ({again} to quit now, without saving)")
+            print_message(f"cifar-tui: stopping and saving…{_QUIT_NOW.get(number, '')}")
         if is_first or quits:
             with contextlib.suppress(ProcessLookupError):
                 process.send_signal(signal.SIGINT if number == signal.SIGINT else signal.SIGTERM)
