@@ -3,7 +3,10 @@
 import os
 import select
 import signal
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -67,6 +70,8 @@ def test_a_job_whose_terminal_hangs_up_goes_on_into_the_log_of_its_run(job, chec
     torchrun = parent_of(owner_of(run).pid)
     os.close(job.descriptor)
     wait_until(lambda: (run / "run.log").exists() and "cifar-tui: epoch " in (run / "run.log").read_text())
+    second = ranks_of(torchrun)[1]
+    wait_until(lambda: Path(f"/proc/{second}/fd/2").readlink().name == "run.log")
     kill_rank(torchrun, 0)
     wait_until(lambda: events_in(checkpoints, Resumed))
     send_request(run, Request.STOP)
@@ -123,3 +128,24 @@ def test_a_signal_that_announces_a_limit_may_come_again_while_a_job_saves(job, c
     wait_until(lambda: read(job) is None or job.poll() is not None)
     assert job.poll() == 128 + signal.SIGUSR1
     assert not events_in(checkpoints, TrainingFinished)[-1].completed
+
+
+def test_runs_that_cannot_be_read_do_not_end_a_process_whose_terminal_hung_up(tmp_path):
+    """As on a network disk that fails for a moment: the next look may succeed."""
+    (tmp_path / "checkpoints").write_text("no folder")
+    ours, terminal = os.openpty()
+    code = (
+        "from cifar_tui.cli.rank import *; input(); leave_lost_terminal(Path('checkpoints'), ''); print('on')"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env=environment(),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=terminal,
+        start_new_session=True,
+    )
+    os.close(terminal)
+    os.close(ours)
+    assert process.communicate(b"\n", timeout=60)[0] == b"on\n"
