@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from cifar_tui.runs.disk.event_log import read_events
@@ -11,29 +12,6 @@ from cifar_tui.runs.disk.event_log import read_events
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--nnodes=1"]
 OUTPUT = "torchrun.log"
 ROOT = Path(__file__).resolve().parents[1]
-
-_SLOW_NET = """\
-import time
-from pathlib import Path
-from torch import nn
-
-
-def wait_once(*_):
-    slow = Path("slow")
-    if slow.exists():
-        slow.unlink()
-        time.sleep(SECONDS)
-
-
-class Net(nn.Module):
-    def __init__(self, num_classes=10):
-        super().__init__()
-        self.fc = nn.Linear(3 * 32 * 32, num_classes)
-        self.register_state_dict_pre_hook(wait_once)
-
-    def forward(self, x):
-        return self.fc(x.flatten(1))
-"""
 
 
 def environment():
@@ -57,11 +35,6 @@ def start_job(size, *arguments, cwd, restarts=0, **options):
         )
 
 
-def write_slow_net(path, seconds):
-    """Write a net to `path`; a file "slow" beside it makes its next save take so long."""
-    path.write_text(_SLOW_NET.replace("SECONDS", str(seconds)))
-
-
 def ranks_of(parent):
     """The processes of the job that torchrun in process `parent` has started: their ids by rank."""
     found = {}
@@ -76,6 +49,29 @@ def ranks_of(parent):
         if int(own[1]) == parent and own[0] != "Z" and "TORCHELASTIC_RUN_ID" in variables:
             found[int(variables["RANK"])] = int(folder.name)
     return found
+
+
+def kill_job(parent):
+    """Kill process `parent` and all that it has started, if they live; the processes of a job outlive it."""
+    children = {}
+    for file in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):  # it has ended
+            own = int(file.parent.name)
+            children.setdefault(parent_of(own), []).append(own)
+    processes = [parent]
+    for process in processes:
+        processes += children.get(process, ())
+    for process in processes:
+        with suppress(ProcessLookupError):
+            os.kill(process, signal.SIGKILL)
+
+
+def is_running(process):
+    """Whether `process` has not ended, whether or not anybody has collected it."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 def parent_of(process):

@@ -4,93 +4,79 @@ Started as `python -m cifar_tui.cli.agent RESTARTS CHECKPOINTS ARGUMENTS`, with 
 """
 
 import argparse
-import contextlib
 import logging
 import os
+import shutil
 import signal
 import sys
-import time
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import FrameType
 
 from cifar_tui.cli.output import print_message
 from cifar_tui.cli.rank import end_process, leave_lost_terminal
-from cifar_tui.engine.distributed.launch import RESTARTS_VARIABLE, SHUTDOWN_VARIABLE
+from cifar_tui.engine.distributed.launch import RESTARTS_VARIABLE
 from cifar_tui.engine.errors import RunFailedError
-from cifar_tui.terminal.signals import STOP_SIGNALS
-
-_OF_TORCHRUN = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT)
-"""Signals that torchrun handles, as its documentation has them."""
-
-_POLL_SECONDS = 0.1
-
-
-def stop_on_signals() -> None:
-    """Handle the signals that torchrun does not as it does SIGTERM: by default they would end it alone."""
-
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        for number in others:
-            signal.signal(number, lambda *_: None)  # not ignored: the processes would inherit that
-        os.kill(os.getpid(), signal.SIGTERM)
-
-    others = [number for number in STOP_SIGNALS if number not in _OF_TORCHRUN]
-    for number in others:
-        signal.signal(number, stop)
-
-
-def _wait_for_processes(received: int) -> None:
-    """Wait until the processes have saved, which a second signal, `received`, keeps torchrun from.
-
-    A batch system signals them all at once, and kills those that outlive the first process of their job. But
-    a second ctrl+c is of somebody who does not want to wait.
-    """
-
-    def pass_on(number: int, _frame: FrameType | None = None) -> None:
-        if number == signal.SIGINT:
-            for process in _children():
-                with contextlib.suppress(ProcessLookupError):  # it has ended
-                    os.kill(process, signal.SIGTERM)
-
-    for number in STOP_SIGNALS:
-        signal.signal(number, pass_on)
-    pass_on(received)
-    end = time.monotonic() + float(os.environ[SHUTDOWN_VARIABLE])
-    with contextlib.suppress(ChildProcessError):  # there are none
-        while time.monotonic() < end:
-            if os.waitpid(-1, os.WNOHANG) == (0, 0):
-                time.sleep(_POLL_SECONDS)
-
-
-def _children() -> list[int]:
-    """The processes that torchrun has started, as far as Linux tells."""
-    lists = Path("/proc/self/task").glob("*/children")
-    return [int(process) for children in lists for process in children.read_text().split()]
+from cifar_tui.terminal.signals import STOP_SIGNALS, StopSignals
 
 
 def main() -> int:
     """Run torchrun until its processes are done, and return the exit code of the run."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # until torchrun has handlers, after its slow import
     from torch.distributed import run
+    from torch.distributed.elastic.multiprocessing.api import SignalException
 
     logging.disable()  # the processes have said why they ended
     restarts, checkpoints, arguments = int(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:]
     with TemporaryDirectory(prefix="cifar-tui-job-") as folder:  # torchrun would leave its own behind
-        return _train(run.parse_args([f"--log-dir={folder}", *arguments]), checkpoints, restarts)
+        # torchrun would wait once more for its processes after a second signal
+        own = [f"--log-dir={folder}", f"--signals-to-handle={signal.SIGHUP.name}"]
+        try:
+            _stop_on_signals(folder)
+            return _train(run.parse_args([*own, *arguments]), checkpoints, restarts)
+        except SignalException as error:
+            return 128 + int(error.sigval)
+
+
+def _stop_on_signals(folder: str) -> None:
+    """Have the processes save on `STOP_SIGNALS`; on a second one kill them, remove `folder` and exit."""
+    from torch.distributed.elastic.multiprocessing.api import SignalException
+
+    received = StopSignals()
+
+    def stop(number: int, _frame: FrameType | None) -> None:
+        is_first = not received.first
+        if received.receive(number):
+            for process in _children():  # one that hangs may answer no other signal
+                with suppress(ProcessLookupError):
+                    os.kill(process, signal.SIGKILL)
+            shutil.rmtree(folder, ignore_errors=True)
+            os._exit(received.exit_code)
+        if is_first:
+            passed = signal.Signals.SIGINT if number == signal.SIGINT else signal.Signals.SIGTERM
+            raise SignalException(f"received {number}", passed)
+
+    for number in STOP_SIGNALS:
+        signal.signal(number, stop)
+
+
+def _children() -> Iterator[int]:
+    """The processes that this one has started, as far as Linux tells."""
+    for file in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):  # it has ended
+            if int(file.read_text().rpartition(")")[2].split()[1]) == os.getpid():
+                yield int(file.parent.name)
 
 
 def _train(arguments: argparse.Namespace, checkpoints: Path, restarts: int) -> int:
     from torch.distributed import run
-    from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
-    stop_on_signals()
     for left in range(restarts, -1, -1):
         try:
             run.run(arguments)
-        except SignalException as error:
-            _wait_for_processes(int(error.sigval))
-            return 128 + int(error.sigval)
         except ChildFailedError as error:
             codes = {rank: int(failure.exitcode) for rank, failure in error.failures.items()}
             # torchrun ends the others with SIGTERM

@@ -66,13 +66,15 @@ def train_headless(
 
     The tutorial's lines go to stdout; with `as_json` they go to stderr and one object of results to stdout.
     With a `parent`, the process leaves the terminal as soon as the run has a folder. When the terminal hangs
-    up, the run continues and its output goes to its log.
+    up, the run continues and its output goes to its log, but what goes to a file or a pipe still goes there.
     """
     keep_freed_memory()
     terminal = _Terminal()
 
     def on_folder(folder: Path) -> None:
         terminal.log = folder / LOG_FILE
+        if parent is not None:
+            terminal.keeps_stdout = False  # whoever reads it waits for its end
         if parent is not None or terminal.left:  # it hung up before there was a log
             terminal.leave()
         if parent is not None:
@@ -192,6 +194,7 @@ class _Terminal:
     Attributes:
         log: the run's log, which takes the output over; None until the run has a folder.
         has_stdout: whether results go to the terminal, not to a file or a pipe.
+        keeps_stdout: whether stdout, a file or a pipe, stays where it is when the terminal is left.
         left: whether the terminal was left or hung up.
         lost: why results could not be written to stdout; "" if all could be, or if their reader has left.
     """
@@ -199,12 +202,13 @@ class _Terminal:
     def __init__(self) -> None:
         self.log: Path | None = None
         self.has_stdout = os.isatty(STDOUT)
+        self.keeps_stdout = not self.has_stdout
         self.left = False
         self.lost = ""
 
     def leave(self) -> None:
         self.left = True
-        detach_standard_streams(self.log, keep_stdout=self.log is None and not self.has_stdout)
+        detach_standard_streams(self.log, keep_stdout=self.keeps_stdout)
 
     def print(self, text: str, *, to_stderr: bool = False) -> None:
         """Print a line; continue without a stream that cannot be written."""
@@ -212,10 +216,16 @@ class _Terminal:
             # looked up each time: the progress bar replaces a stream that is a terminal
             print_line(text, sys.stderr if to_stderr else sys.stdout, flush=True)
         except OSError as error:
-            if to_stderr or self.left:
-                redirect_to_devnull(STDERR if to_stderr else STDOUT)
-            else:
-                self.lost = discard_stdout(error)
+            if to_stderr:
+                redirect_to_devnull(STDERR)
+                return
+            self.lost = discard_stdout(error)
+            with contextlib.suppress(OSError):
+                sys.stdout.flush()  # else it would come again with the next line
+            if self.left and self.keeps_stdout:  # its reader, such as `tee`, was closed with the terminal
+                self.keeps_stdout = False
+                self.leave()
+                self.print(text)
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from cifar_tui.cli.output import print_message
 from cifar_tui.cli.parser import checkpoints_folder, parse
 from cifar_tui.engine.control import RunControl
 from cifar_tui.engine.distributed.launch import Launch, report_failure
-from cifar_tui.engine.errors import UserError
+from cifar_tui.engine.errors import ConfigError, UserError
 from cifar_tui.engine.layout import LOG_FILE
 from cifar_tui.engine.text import escaped
 from cifar_tui.runs.control.protocol import Request
@@ -55,13 +55,12 @@ def follow_first(launch: Launch) -> int:
 
 
 def leave_lost_terminal(checkpoints: Path, job: str) -> None:
-    """If the terminal is gone, print to the log of the run in `checkpoints` that `job` trains.
-
-    Raises:
-        ConfigError: `checkpoints` cannot be read.
-    """
-    if is_hung_up(STDERR) and (run := run_of_job(checkpoints, job)) is not None:
-        detach_standard_streams(run / LOG_FILE)
+    """If the terminal is gone, print to the log of the run in `checkpoints` that `job` trains, if found."""
+    if is_hung_up(STDERR):
+        with suppress(ConfigError):  # a disk that cannot be read for a moment; the next look may succeed
+            run = run_of_job(checkpoints, job)
+            if run is not None:
+                detach_standard_streams(run / LOG_FILE)
 
 
 def hide_native_warnings() -> None:

@@ -16,22 +16,31 @@ from cifar_tui.cli.dashboard import has_terminal, open_dashboard
 from cifar_tui.cli.output import print_message, print_result
 from cifar_tui.engine.config.schema import TrainConfig
 from cifar_tui.engine.disk.regular import read_regular
-from cifar_tui.engine.distributed.launch import SHUTDOWN_VARIABLE
 from cifar_tui.engine.errors import ConfigError, RunFailedError
 from cifar_tui.engine.layout import LOG_FILE
 from cifar_tui.runs.disk.job import run_of_job
 from cifar_tui.runs.disk.store import attach_hint, check_checkpoints
-from cifar_tui.terminal.signals import STOP_SIGNALS
+from cifar_tui.terminal.restore import clear_line, show_cursor
+from cifar_tui.terminal.signals import STOP_SIGNALS, StopSignals
 
 _RESTARTS = 3
 """How often all processes are started again when one has died."""
+
+_QUIT_NOW: dict[int, str] = {
+    signal.SIGINT: " (ctrl+c to quit now, without saving)",
+    signal.SIGTERM: " (SIGTERM to quit now, without saving)",
+}
+"""What a second signal does, by the first one."""
 
 _POLL_SECONDS = 0.1
 _MOST_BYTES = 1 << 20
 _OWN = "cifar-tui: "
 _THREADS_VARIABLE = "OMP_NUM_THREADS"
-_SHUTDOWN_SECONDS = 600
-"""torchrun's default of 30 s is less than a slow disk takes; a second ctrl+c ends the processes at once."""
+_SHUTDOWN_VARIABLE, _SHUTDOWN_SECONDS = "TORCH_ELASTIC_SHUTDOWN_TIMEOUT", 600
+"""How long torchrun, once it is stopped, leaves its processes to save before it kills them.
+
+Its default of 30 s is less than a slow disk takes; a second signal ends them at once.
+"""
 
 
 def train_on_gpus(options: argparse.Namespace, launch: Train | Resume, checkpoints: Path) -> int:
@@ -100,26 +109,32 @@ def rank_environment(count: int) -> dict[str, str]:
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     threads = max(1, cores // count)  # without it torchrun warns
-    own = {_THREADS_VARIABLE: str(threads), SHUTDOWN_VARIABLE: str(_SHUTDOWN_SECONDS)}
+    own = {_THREADS_VARIABLE: str(threads), _SHUTDOWN_VARIABLE: str(_SHUTDOWN_SECONDS)}
     return own | os.environ
 
 
 def _in_foreground(command: list[str], count: int) -> int:
     process = subprocess.Popen(command, env=rank_environment(count), start_new_session=True)  # noqa: S603 - this program itself
-    received: list[int] = []
+    received = StopSignals()
 
     def forward(number: int, _frame: FrameType | None) -> None:
-        received.append(number)
-        with contextlib.suppress(ProcessLookupError):
-            process.send_signal(signal.SIGINT if number == signal.SIGINT else signal.SIGTERM)
+        is_first = not received.first
+        quits = received.receive(number)
+        if is_first:
+            clear_line()
+            print_message(f"cifar-tui: stopping and saving…{_QUIT_NOW.get(number, '')}")
+        if is_first or quits:
+            with contextlib.suppress(ProcessLookupError):
+                process.send_signal(signal.SIGINT if number == signal.SIGINT else signal.SIGTERM)
 
     for number in STOP_SIGNALS:
         signal.signal(number, forward)
     # the processes have their own sessions: they notice that the terminal is gone, and go on
     signal.signal(signal.SIGHUP, lambda _number, _frame: None)
     code = process.wait()
-    if code and received:
-        return 128 + received[0]
+    if code and received.first:
+        show_cursor()  # the first process may have been killed while it drew a bar
+        return received.exit_code
     return code if code >= 0 else RunFailedError.exit_code
 
 

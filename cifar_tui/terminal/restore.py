@@ -10,6 +10,7 @@ from typing import Any
 from cifar_tui.terminal.standard_streams import STDERR
 
 _SHOW_CURSOR = "\x1b[?25h"
+_CLEAR_LINE = "\r\x1b[2K"
 LEAVE_SCREEN = (
     "\x1b\\"  # ends a sequence that was cut off
     "\x1b[0m\x1b[?2026l\x1b[?2004l\x1b[?7h\x1b[?2048l"
@@ -69,6 +70,12 @@ def show_cursor() -> None:
     """Show the cursor, which a progress bar on stderr has hidden."""
     if os.isatty(STDERR):
         say(STDERR, _SHOW_CURSOR, seconds=0)
+
+
+def clear_line() -> None:
+    """Clear the line of a progress bar on stderr, which another process draws."""
+    if os.isatty(STDERR):
+        say(STDERR, _CLEAR_LINE, seconds=0)
 
 
 def _attributes_of(descriptor: int) -> list[Any] | None:

@@ -187,6 +187,37 @@ def test_a_closed_terminal_ends_nothing_where_hangups_are_ignored(open_terminal,
     assert_complete(the_run(tmp_path), 600)
 
 
+@pytest.mark.parametrize("stdout", ["a file", "a pipe whose reader has left"])
+def test_results_stay_in_their_file_or_go_to_the_log_when_the_terminal_closes(image_folder, tmp_path, stdout):
+    """In a session without this terminal, which gets no signal of its end."""
+    ours, terminal = os.openpty()
+    read, write = os.pipe()
+    results = tmp_path / "results.json"
+    with results.open("wb") as file:
+        process = subprocess.Popen(
+            [*COMMAND, "train", "--headless", "--json", *arguments(image_folder, "--epochs", "200")],
+            cwd=tmp_path,
+            stdin=subprocess.DEVNULL,
+            stdout=file if stdout == "a file" else write,
+            stderr=terminal,
+        )
+    for descriptor in (terminal, read, write):
+        os.close(descriptor)
+    try:
+        wait_until(lambda: the_run(tmp_path) or process.poll() is not None)
+        os.close(ours)
+        assert process.wait(60) == 0
+    finally:
+        process.kill()
+    folder = the_run(tmp_path)
+    log = (folder / "run.log").read_text()
+    assert "Finished Training" in log
+    lines = results.read_text() if stdout == "a file" else log
+    (found,) = (json.loads(line) for line in lines.splitlines() if line.startswith("{"))
+    assert found["run"] == folder.name
+    assert (log.count('{"run"') == 1) is (stdout != "a file")
+
+
 def test_with_nohup_a_hangup_stays_ignored_and_the_output_where_it_was(image_folder, tmp_path):
     with (tmp_path / "nohup.out").open("w") as output:
         process = subprocess.Popen(

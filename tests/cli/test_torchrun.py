@@ -28,7 +28,17 @@ from cifar_tui.runs.control.protocol import Request
 from cifar_tui.runs.disk.run_lock import owner_of
 from tests.cli.command import run_process, wait_until
 from tests.engine.distributed.jobs import train_together
-from tests.torchrun import OUTPUT, environment, events_in, kill_rank, parent_of, ranks_of, start_job, the_run
+from tests.torchrun import (
+    OUTPUT,
+    environment,
+    events_in,
+    kill_job,
+    kill_rank,
+    parent_of,
+    ranks_of,
+    start_job,
+    the_run,
+)
 
 SETTINGS = {"batch_size": 4, "chart_every": 6, "eval_every": 40, "checkpoint_every_epochs": 40}
 
@@ -101,7 +111,7 @@ def test_a_job_whose_processes_are_killed_goes_on_from_its_checkpoint(tmp_path, 
             wait_until(lambda resumed=restart: len(events_in(checkpoints, Resumed)) > resumed)
         job.wait(60)
     finally:
-        job.kill()
+        kill_job(job.pid)
     output = (tmp_path / OUTPUT).read_text()
     assert job.returncode == 0, output
     assert "rank 0 lost rank 1" in output
@@ -148,8 +158,9 @@ def test_a_job_started_with_gpus_is_steered_stopped_and_resumed_by_more_processe
         wait_until(lambda: events_in(checkpoints, LossPoint)[-1].step > steps)
         send_request(run, Request.STOP)
         wait_until(lambda: events_in(checkpoints, RunEnded))
-    finally:
         wait_until(lambda: not ranks_of(torchrun))
+    finally:
+        kill_job(torchrun)
     log = (run / "run.log").read_text()
     assert "cifar-tui: rank 1 was ended by signal 9\ncifar-tui: restarting all processes (1 of 3)\n" in log
     finished = events_in(checkpoints, TrainingFinished)[-1]
@@ -161,7 +172,7 @@ def test_a_job_started_with_gpus_is_steered_stopped_and_resumed_by_more_processe
         job.send_signal(signal.SIGTERM)
         job.wait(60)
     finally:
-        job.kill()
+        kill_job(job.pid)
     assert events_in(checkpoints, Resumed)[-1].step == finished.step
     alerts = [alert.text for alert in events_in(checkpoints, Alert)]
     assert any("trained by 3 processes instead of 2 processes" in text for text in alerts)
@@ -199,7 +210,11 @@ def test_a_job_prints_nothing_but_sentences_of_this_program(tmp_path, image_fold
         job = run_process("train", "--gpus=2", "--headless", *settings, cwd=tmp_path, env=environment())
         code, printed = job.returncode, job.stderr
     else:
-        code = start_job(2, *settings, "--json", cwd=tmp_path).wait(60)
+        job = start_job(2, *settings, "--json", cwd=tmp_path)
+        try:
+            code = job.wait(60)
+        finally:
+            kill_job(job.pid)
         printed = (tmp_path / OUTPUT).read_text()
         printed = "".join(line for line in printed.splitlines(keepends=True) if not line.startswith("{"))
     assert code == 0, printed
@@ -250,7 +265,10 @@ def test_a_job_in_the_background_that_does_not_begin_says_why_and_leaves_nothing
 def test_torchrun_prints_the_sentence_as_the_reason_of_the_failure(tmp_path, image_folder, setting, sentence):
     settings = arguments(tmp_path, image_folder, epochs=50)
     job = start_job(2, *settings, setting, cwd=tmp_path, restarts=1)
-    assert job.wait(120) != 0
+    try:
+        assert job.wait(120) != 0
+    finally:
+        kill_job(job.pid)
     output = (tmp_path / OUTPUT).read_text()
     assert output.count(f"cifar-tui: {sentence}") == 2, "once for each attempt"
     _, _, cause = output.partition("Root Cause")

@@ -8,7 +8,7 @@ from cifar_tui.engine.config.presets import PRESETS
 from cifar_tui.engine.events import Evaluated, LossPoint
 from cifar_tui.runs.disk.samples import read_predictions
 from tests.engine.distributed.jobs import LOSSES, WEIGHTS, largest_difference, train_alone, write_pictures
-from tests.torchrun import OUTPUT, events_in, start_job, the_run
+from tests.torchrun import OUTPUT, events_in, kill_job, start_job, the_run
 
 TUTORIAL = {"epochs": 2, "batch_size": 12, "backend": "eager", "chart_every": 1}
 
@@ -28,7 +28,7 @@ def train_with_torchrun(size, folder, data, **settings):
     try:
         job.wait(120)
     finally:
-        job.kill()
+        kill_job(job.pid)
     assert job.returncode == 0, (folder / OUTPUT).read_text()
     checkpoints = folder / "checkpoints"
     predictions = read_predictions(the_run(checkpoints), classes=10)

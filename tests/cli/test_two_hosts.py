@@ -9,7 +9,7 @@ import pytest
 
 from cifar_tui.engine.events import Alert, CheckpointSaved, LossPoint, RunEnded
 from tests.cli.command import wait_until
-from tests.torchrun import environment, events_in
+from tests.torchrun import environment, events_in, kill_job
 
 ADDRESSES = ("10.77.0.1", "10.77.0.2")
 
@@ -67,7 +67,7 @@ def test_a_cut_link_is_a_sentence_on_both_hosts_and_the_checkpoint_is_kept(hosts
             assert job.wait(60) == 1, "torchrun's own"
     finally:
         for job in jobs:
-            job.kill()
+            kill_job(job.pid)
     ended = events_in(checkpoints, RunEnded)[-1]
     assert ended.exit_code == 4
     assert ended.error.startswith("rank 0 lost rank 1 on ")

@@ -23,16 +23,7 @@ from cifar_tui.runs.control.protocol import Request
 from cifar_tui.runs.disk.run_lock import owner_of
 from tests.cli.command import COMMAND, wait_until
 from tests.engine.distributed.jobs import train_together
-from tests.torchrun import (
-    OUTPUT,
-    TORCHRUN,
-    environment,
-    events_in,
-    ranks_of,
-    start_job,
-    the_run,
-    write_slow_net,
-)
+from tests.torchrun import OUTPUT, TORCHRUN, environment, events_in, ranks_of, start_job, the_run
 
 SETTINGS = {"batch_size": 4, "chart_every": 6, "eval_every": 20, "checkpoint_every_epochs": 20}
 KILLS, REQUESTS = 10, 50
@@ -49,6 +40,28 @@ def assert_equals_uninterrupted(tmp_path, checkpoints, images, size, epochs):
     assert all(torch.equal(weights[name], tensor) for name, tensor in whole["weights"].items())
 
 
+SLOW_NET = """\
+import time
+from pathlib import Path
+from torch import nn
+
+
+def wait_once(*_):
+    slow = Path("slow")
+    if slow.exists():
+        slow.unlink()
+        time.sleep(SECONDS)
+
+
+class Net(nn.Module):
+    def __init__(self, num_classes=10):
+        super().__init__()
+        self.fc = nn.Linear(3 * 32 * 32, num_classes)
+        self.register_state_dict_pre_hook(wait_once)
+
+    def forward(self, x):
+        return self.fc(x.flatten(1))
+"""
 SLOW_SECONDS = 40
 """More than torchrun's own 30 s."""
 
@@ -156,7 +169,7 @@ def test_a_job_that_loses_one_of_its_hosts_goes_on_without_it(tmp_path, checkpoi
 
 
 def test_a_job_that_is_stopped_has_the_time_that_its_save_takes(tmp_path, checkpoints, image_folder):
-    write_slow_net(tmp_path / "net.py", SLOW_SECONDS)
+    (tmp_path / "net.py").write_text(SLOW_NET.replace("SECONDS", str(SLOW_SECONDS)))
     settings = arguments(tmp_path, image_folder, epochs=50_000, model="net.py:Net", eval_every=0)
     command = [*COMMAND, "train", "--gpus=2", "--headless", *settings]
     job = subprocess.Popen(command, cwd=tmp_path, env=environment(), stderr=subprocess.DEVNULL)

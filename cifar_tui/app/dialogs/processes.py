@@ -49,7 +49,10 @@ class ProcessesScreen(KeyHelp):
 
 
 def _table(ranks: tuple[RankMeasured, ...]) -> Table:
-    """A row for each process, the slowest marked; long names are cut, figures never."""
+    """A row for each process, the slowest marked; long names are cut, figures never.
+
+    Hosts of one domain are named without it: what tells them apart comes first.
+    """
     table = Table(box=None, padding=(0, 2, 0, 0), expand=True)
     table.add_column("rank", justify="right", no_wrap=True)
     for name in ("host", "device"):
@@ -58,11 +61,12 @@ def _table(ranks: tuple[RankMeasured, ...]) -> Table:
     table.add_column("images/s", justify="right", min_width=max(widest, len("images/s")))
     table.add_column("waits", justify="right", min_width=len("100 %"))
     table.add_column("", min_width=len(SLOWEST))
+    in_one_domain = len({rank.host.partition(".")[2] for rank in ranks}) == 1
     slowest = slowest_of(ranks)
     for number, rank in enumerate(ranks):
         table.add_row(
             str(number),
-            Text(escaped(rank.host)),
+            Text(escaped(rank.host.partition(".")[0] if in_one_domain else rank.host)),
             Text(escaped(rank.device)),
             _speed(rank),
             f"{100 * rank.waited:.0f} %",

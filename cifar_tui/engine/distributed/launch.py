@@ -16,9 +16,6 @@ _ERROR_FILE_VARIABLE = "TORCHELASTIC_ERROR_FILE"
 RESTARTS_VARIABLE = "CIFAR_TUI_RESTARTS"
 """How often `train --gpus` has started torchrun again."""
 
-SHUTDOWN_VARIABLE = "TORCH_ELASTIC_SHUTDOWN_TIMEOUT"
-"""For how many seconds torchrun, once it is stopped, leaves its processes to save before it kills them."""
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Launch:

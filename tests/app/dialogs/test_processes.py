@@ -61,6 +61,26 @@ async def test_each_of_eight_processes_on_two_hosts_has_a_row_and_the_slowest_is
         assert not isinstance(app.screen, ProcessesScreen)
 
 
+@pytest.mark.parametrize(
+    ("hosts", "shown"),
+    [
+        (
+            ("ip-172-31-44-1.compute.internal", "ip-172-31-44-2.compute.internal"),
+            ["ip-172-31-44-1", "ip-172-31-44-2"],
+        ),
+        (("gpu.one", "gpu.two"), ["gpu.one", "gpu.two"]),
+    ],
+    ids=["one domain", "two domains"],
+)
+async def test_hosts_of_one_domain_are_told_apart_by_their_names_in_it(app, hosts, shown):
+    ranks = tuple(RankMeasured(host=host, device="cpu", images_per_second=9.0, waited=0.0) for host in hosts)
+    state = folded(at(1, STARTED), at(2, RanksMeasured(ranks=ranks)))
+    async with app.run_test(size=(80, 23)) as pilot:
+        app.push_screen(ProcessesScreen(state.snapshot))
+        await until(pilot, lambda: len(rows(app)) == 2)
+        assert [row[1] for row in rows(app)] == shown
+
+
 async def test_the_names_of_hosts_and_devices_are_cut_before_the_figures(app):
     ranks = (
         RankMeasured(host="h" * 70, device="cuda:0 " + "d" * 70, images_per_second=1_234_567.0, waited=1.0),
