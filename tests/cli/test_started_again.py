@@ -5,15 +5,16 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 from pathlib import Path
 
 import pytest
 
 from cifar_tui.engine.events import LossPoint, Resumed
-from cifar_tui.engine.layout import LOCK_FILE
+from cifar_tui.engine.layout import LAST_FILE, LOCK_FILE, WEIGHTS_FILE
 from cifar_tui.runs.disk.event_log import read_events
-from cifar_tui.runs.disk.store import run_folders
+from cifar_tui.runs.disk.store import read_name, run_folders
 from cifar_tui.runs.listing import list_run
 from tests.cli.command import COMMAND, assert_one_sentence, wait_until
 from tests.cli.sweeps import end_all, have_trained, runs_of, states_of
@@ -80,6 +81,11 @@ def lock_of_another_host(folder):
     return lock
 
 
+def kill_owner_of(folder):
+    """Leave the lock of a run as a process leaves it that was killed."""
+    (folder / LOCK_FILE).write_text(json.dumps({"pid": 1, "host": socket.gethostname()}))
+
+
 def test_a_sweep_of_the_same_name_and_plan_is_resumed(job, checkpoints, tmp_path, image_folder, cli):
     words = ("sweep", f"--data={image_folder}", *NEVER_ENDING, "--seeds=0-1", "--name=mine")
     first = job(*words)
@@ -129,6 +135,22 @@ def test_a_run_of_the_same_name_and_settings_is_resumed(
     assert not re.search(r"[\x1b\r]", output)
     other = cli.run(*words, "--set=momentum=0.5")
     assert_one_sentence(other, 2, "the name 'mine' belongs to run", run.name)
+
+
+def test_only_a_run_that_has_saved_nothing_is_deleted(checkpoints, image_folder, cli):
+    """Whoever wants room removes last.pt, the larger file, and keeps the weights."""
+    words = ("train", f"--data={image_folder}", "--device=cpu", "--headless", "--name=mine")
+    assert cli.run(*words).returncode == 0
+    (run,) = run_folders(checkpoints)
+    kill_owner_of(run)
+    (run / LAST_FILE).unlink()
+    assert_one_sentence(cli.run(*words), 2, "the name 'mine' belongs to run", run.name)
+    (run / WEIGHTS_FILE).unlink()
+    again = cli.run(*words)
+    assert again.returncode == 0
+    assert "run mine was interrupted before its first checkpoint; starting again" in again.stderr
+    assert [read_name(folder) for folder in run_folders(checkpoints)] == ["mine"]
+    assert not run.exists()
 
 
 def test_a_run_whose_owner_lives_on_another_host_is_not_taken_from_it(
