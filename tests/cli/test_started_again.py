@@ -106,6 +106,17 @@ def test_a_sweep_of_the_same_name_and_plan_is_resumed(job, checkpoints, tmp_path
     assert_one_sentence(other, 2, "a sweep 'mine' with other settings", "--resume mine")
 
 
+def test_of_two_sweeps_of_one_name_begun_at_the_same_moment_one_works(job, tmp_path, image_folder):
+    words = ("sweep", f"--data={image_folder}", *NEVER_ENDING, "--seeds=0-1", "--name=mine")
+    both = job(*words), job(*words)
+    wait_until(lambda: any(sweep.poll() is not None for sweep in both))
+    (refused,) = (sweep for sweep in both if sweep.poll() is not None)
+    assert refused.wait() == 2
+    assert re.search(
+        r"cifar-tui: sweep 'mine' is already running in process \d+", (tmp_path / "job.out").read_text()
+    )
+
+
 @pytest.mark.parametrize("options", [(), ("--gpus=2",)], ids=["one process", "two"])
 def test_a_run_of_the_same_name_and_settings_is_resumed(
     job, checkpoints, tmp_path, image_folder, cli, options
@@ -149,8 +160,8 @@ def test_only_a_run_that_has_saved_nothing_is_deleted(checkpoints, image_folder,
     again = cli.run(*words)
     assert again.returncode == 0
     assert "run mine was interrupted before its first checkpoint; starting again" in again.stderr
-    assert [read_name(folder) for folder in run_folders(checkpoints)] == ["mine"]
-    assert not run.exists()
+    (run,) = run_folders(checkpoints)
+    assert (read_name(run), steps_resumed(run), list_run(run).state) == ("mine", [], "done")
 
 
 def test_a_run_whose_owner_lives_on_another_host_is_not_taken_from_it(
