@@ -12,7 +12,14 @@ from cifar_tui.engine.distributed.launch import Launch
 from cifar_tui.engine.layout import BEST_FILE, LAST_FILE, WEIGHTS_FILE
 from cifar_tui.runs.disk.config import read_run_config, with_absolute_folders
 from cifar_tui.runs.disk.job import run_of_job
-from cifar_tui.runs.disk.run_lock import BEAT_SECONDS, STALE_SECONDS, check_not_live, last_beat, owner_of
+from cifar_tui.runs.disk.run_lock import (
+    BEAT_SECONDS,
+    STALE_SECONDS,
+    check_not_live,
+    last_beat,
+    note_dead,
+    owner_of,
+)
 from cifar_tui.runs.disk.store import label_of, read_name, run_folders
 from cifar_tui.runs.listing import delete_run, list_run
 
@@ -70,7 +77,8 @@ def wait_for_lost_owner(folder: Path) -> None:
     """Wait until the owner of `folder` on another host counts as dead, or shows that it lives.
 
     A job that is started again on another host may find a lock of which only the heartbeat tells that nobody
-    holds it any more.
+    holds it any more. Where the clock of this host is behind, it seems to be of now for longer: once it was
+    watched for as long as a dead owner counts as alive, it is dead.
     """
     first, said = last_beat(folder), False
     end = time.monotonic() + STALE_SECONDS + BEAT_SECONDS
@@ -84,3 +92,5 @@ def wait_for_lost_owner(folder: Path) -> None:
             print_message(f"cifar-tui: waiting until {owner.host} has left '{folder}'…")
             said = True
         time.sleep(_POLL_SECONDS)
+    if said and last_beat(folder) == first and time.monotonic() >= end:
+        note_dead(folder)

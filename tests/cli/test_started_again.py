@@ -7,13 +7,16 @@ import re
 import signal
 import socket
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
 
+from cifar_tui.cli import interrupted
 from cifar_tui.engine.events import LossPoint, Resumed
 from cifar_tui.engine.layout import LAST_FILE, LOCK_FILE, WEIGHTS_FILE
 from cifar_tui.runs.disk.event_log import read_events
+from cifar_tui.runs.disk.run_lock import owner_of
 from cifar_tui.runs.disk.store import read_name, run_folders
 from cifar_tui.runs.listing import list_run
 from tests.cli.command import COMMAND, assert_one_sentence, wait_until
@@ -175,3 +178,16 @@ def test_a_run_whose_owner_lives_on_another_host_is_not_taken_from_it(
     os.utime(lock)  # its heartbeat
     assert again.wait(60) == 2
     assert f"already running in process 1 on {OTHER_HOST}" in (tmp_path / "job.out").read_text()
+
+
+def test_an_owner_without_heartbeat_is_dead_whatever_the_clock_says(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(interrupted, "STALE_SECONDS", 0.3)
+    monkeypatch.setattr(interrupted, "BEAT_SECONDS", 0.1)
+    lock = lock_of_another_host(tmp_path)
+    in_an_hour = time.time() + 3600
+    os.utime(lock, (in_an_hour, in_an_hour))
+    interrupted.wait_for_lost_owner(tmp_path)
+    assert f"waiting until {OTHER_HOST} has left" in capsys.readouterr().err
+    assert owner_of(tmp_path).crashed
+    os.utime(lock)  # it was cut off, and is back
+    assert owner_of(tmp_path).live
