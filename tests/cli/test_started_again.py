@@ -167,6 +167,18 @@ def test_only_a_run_that_has_saved_nothing_is_deleted(checkpoints, image_folder,
     assert (read_name(run), steps_resumed(run), list_run(run).state) == ("mine", [], "done")
 
 
+@pytest.mark.parametrize(("setting", "code"), [("seed=1", 0), ("learning_rate=100", 4)])
+def test_a_run_that_is_done_or_has_failed_is_not_resumed(checkpoints, image_folder, cli, setting, code):
+    words = ("train", f"--data={image_folder}", "--device=cpu", "--headless", "--name=mine", "--epochs=50")
+    words += (f"--set={setting}",)
+    assert cli.run(*words).returncode == code
+    (run,) = run_folders(checkpoints)
+    assert list_run(run).state == ("failed" if code else "done")
+    assert_one_sentence(cli.run(*words), 2, "the name 'mine' belongs to run", run.name)
+    assert run_folders(checkpoints) == [run]
+    assert not steps_resumed(run)
+
+
 def test_a_run_whose_owner_lives_on_another_host_is_not_taken_from_it(
     job, checkpoints, tmp_path, image_folder, cli
 ):
