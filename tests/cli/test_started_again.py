@@ -157,6 +157,8 @@ def test_only_a_run_that_has_saved_nothing_is_deleted(checkpoints, image_folder,
     assert cli.run(*words).returncode == 0
     (run,) = run_folders(checkpoints)
     kill_owner_of(run)
+    in_dashboard = [word for word in words if word != "--headless"]
+    assert_one_sentence(cli.run(*in_dashboard), 2, "the name 'mine' belongs to run", run.name)
     (run / LAST_FILE).unlink()
     assert_one_sentence(cli.run(*words), 2, "the name 'mine' belongs to run", run.name)
     (run / WEIGHTS_FILE).unlink()
