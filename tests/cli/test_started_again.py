@@ -97,7 +97,10 @@ def test_a_sweep_of_the_same_name_and_plan_is_resumed(job, checkpoints, tmp_path
     assert first.wait(60) == 128 + signal.SIGUSR1
     assert states_of(checkpoints, "mine") == {1: "stopped"}
     run = runs_of(checkpoints, "mine")[1]
+    lock = lock_of_another_host(checkpoints / "sweeps" / "mine")
     again = job(*words, "--workers=2", SLURM_RESTART_COUNT="1")
+    wait_until(lambda: f"waiting until {OTHER_HOST} has left" in (tmp_path / "job.out").read_text())
+    os.utime(lock, (0, 0))  # a minute without a heartbeat
     wait_until(lambda: len(states_of(checkpoints, "mine")) == 2 and steps_resumed(run.folder))
     again.send_signal(signal.SIGTERM)
     assert again.wait(60) == 128 + signal.SIGTERM
