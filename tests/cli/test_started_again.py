@@ -15,6 +15,7 @@ import pytest
 from cifar_tui.cli import interrupted
 from cifar_tui.engine.events import LossPoint, Resumed
 from cifar_tui.engine.layout import LAST_FILE, LOCK_FILE, WEIGHTS_FILE
+from cifar_tui.runs.disk.config import read_run_config
 from cifar_tui.runs.disk.event_log import read_events
 from cifar_tui.runs.disk.run_lock import owner_of
 from cifar_tui.runs.disk.store import read_name, run_folders
@@ -182,6 +183,11 @@ def test_a_run_that_is_done_or_has_failed_is_not_resumed(checkpoints, image_fold
     assert_one_sentence(cli.run(*words), 2, "the name 'mine' belongs to run", run.name)
     assert run_folders(checkpoints) == [run]
     assert not steps_resumed(run)
+    (run / LAST_FILE).touch()
+    of_several = interrupted.interrupted_run(
+        checkpoints, read_run_config(run), launch=None, name="mine", processes=2
+    )
+    assert of_several == (run if code else None), "the others fail when one process is lost"
 
 
 def test_a_run_whose_owner_lives_on_another_host_is_not_taken_from_it(
