@@ -182,7 +182,11 @@ def _work(
     terminal = SweepTerminal(folder, plan, parent)
     workers = _workers(folder, plan, options)  # first: without any there is no sweep
     if is_new:
-        create_sweep(folder, plan)
+        try:
+            create_sweep(folder, plan)
+        except ConfigError:
+            if not has_plan(folder, plan):  # else the same command was started at the same moment
+                raise
     scheduler = SweepScheduler(
         folder,
         plan,

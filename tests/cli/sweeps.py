@@ -64,7 +64,7 @@ class ForkedProcess:
     def stop(self):
         if not self._stopped:
             self._stopped = True
-            os.kill(self._pid, signal.SIGTERM)
+            os.kill(self._pid, signal.SIGUSR1)
 
 
 def fork_process(command, environment, folder, number, worker):

@@ -5,15 +5,20 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
 
+from cifar_tui.cli import interrupted
 from cifar_tui.engine.events import LossPoint, Resumed
-from cifar_tui.engine.layout import LOCK_FILE
+from cifar_tui.engine.layout import LAST_FILE, LOCK_FILE, WEIGHTS_FILE
+from cifar_tui.runs.disk.config import read_run_config
 from cifar_tui.runs.disk.event_log import read_events
-from cifar_tui.runs.disk.store import run_folders
+from cifar_tui.runs.disk.run_lock import owner_of
+from cifar_tui.runs.disk.store import read_name, run_folders
 from cifar_tui.runs.listing import list_run
 from tests.cli.command import COMMAND, assert_one_sentence, wait_until
 from tests.cli.sweeps import end_all, have_trained, runs_of, states_of
@@ -80,6 +85,11 @@ def lock_of_another_host(folder):
     return lock
 
 
+def kill_owner_of(folder):
+    """Leave the lock of a run as a process leaves it that was killed."""
+    (folder / LOCK_FILE).write_text(json.dumps({"pid": 1, "host": socket.gethostname()}))
+
+
 def test_a_sweep_of_the_same_name_and_plan_is_resumed(job, checkpoints, tmp_path, image_folder, cli):
     words = ("sweep", f"--data={image_folder}", *NEVER_ENDING, "--seeds=0-1", "--name=mine")
     first = job(*words)
@@ -88,7 +98,10 @@ def test_a_sweep_of_the_same_name_and_plan_is_resumed(job, checkpoints, tmp_path
     assert first.wait(60) == 128 + signal.SIGUSR1
     assert states_of(checkpoints, "mine") == {1: "stopped"}
     run = runs_of(checkpoints, "mine")[1]
+    lock = lock_of_another_host(checkpoints / "sweeps" / "mine")
     again = job(*words, "--workers=2", SLURM_RESTART_COUNT="1")
+    wait_until(lambda: f"waiting until {OTHER_HOST} has left" in (tmp_path / "job.out").read_text())
+    os.utime(lock, (0, 0))  # a minute without a heartbeat
     wait_until(lambda: len(states_of(checkpoints, "mine")) == 2 and steps_resumed(run.folder))
     again.send_signal(signal.SIGTERM)
     assert again.wait(60) == 128 + signal.SIGTERM
@@ -98,6 +111,17 @@ def test_a_sweep_of_the_same_name_and_plan_is_resumed(job, checkpoints, tmp_path
     assert not re.search(r"[\x1b\r]", output)
     other = cli.run(*words, "--set=momentum=0.5")
     assert_one_sentence(other, 2, "a sweep 'mine' with other settings", "--resume mine")
+
+
+def test_of_two_sweeps_of_one_name_begun_at_the_same_moment_one_works(job, tmp_path, image_folder):
+    words = ("sweep", f"--data={image_folder}", *NEVER_ENDING, "--seeds=0-1", "--name=mine")
+    both = job(*words), job(*words)
+    wait_until(lambda: any(sweep.poll() is not None for sweep in both))
+    (refused,) = (sweep for sweep in both if sweep.poll() is not None)
+    assert refused.wait() == 2
+    assert re.search(
+        r"cifar-tui: sweep 'mine' is already running in process \d+", (tmp_path / "job.out").read_text()
+    )
 
 
 @pytest.mark.parametrize("options", [(), ("--gpus=2",)], ids=["one process", "two"])
@@ -131,6 +155,41 @@ def test_a_run_of_the_same_name_and_settings_is_resumed(
     assert_one_sentence(other, 2, "the name 'mine' belongs to run", run.name)
 
 
+def test_only_a_run_that_has_saved_nothing_is_deleted(checkpoints, image_folder, cli):
+    """Whoever wants room removes last.pt, the larger file, and keeps the weights."""
+    words = ("train", f"--data={image_folder}", "--device=cpu", "--headless", "--name=mine")
+    assert cli.run(*words).returncode == 0
+    (run,) = run_folders(checkpoints)
+    kill_owner_of(run)
+    in_dashboard = [word for word in words if word != "--headless"]
+    assert_one_sentence(cli.run(*in_dashboard), 2, "the name 'mine' belongs to run", run.name)
+    (run / LAST_FILE).unlink()
+    assert_one_sentence(cli.run(*words), 2, "the name 'mine' belongs to run", run.name)
+    (run / WEIGHTS_FILE).unlink()
+    again = cli.run(*words)
+    assert again.returncode == 0
+    assert "run mine was interrupted before its first checkpoint; starting again" in again.stderr
+    (run,) = run_folders(checkpoints)
+    assert (read_name(run), steps_resumed(run), list_run(run).state) == ("mine", [], "done")
+
+
+@pytest.mark.parametrize(("setting", "code"), [("seed=1", 0), ("learning_rate=100", 4)])
+def test_a_run_that_is_done_or_has_failed_is_not_resumed(checkpoints, image_folder, cli, setting, code):
+    words = ("train", f"--data={image_folder}", "--device=cpu", "--headless", "--name=mine", "--epochs=50")
+    words += (f"--set={setting}",)
+    assert cli.run(*words).returncode == code
+    (run,) = run_folders(checkpoints)
+    assert list_run(run).state == ("failed" if code else "done")
+    assert_one_sentence(cli.run(*words), 2, "the name 'mine' belongs to run", run.name)
+    assert run_folders(checkpoints) == [run]
+    assert not steps_resumed(run)
+    (run / LAST_FILE).touch()
+    of_several = interrupted.interrupted_run(
+        checkpoints, read_run_config(run), launch=None, name="mine", processes=2
+    )
+    assert of_several == (run if code else None), "the others fail when one process is lost"
+
+
 def test_a_run_whose_owner_lives_on_another_host_is_not_taken_from_it(
     job, checkpoints, tmp_path, image_folder, cli
 ):
@@ -142,3 +201,16 @@ def test_a_run_whose_owner_lives_on_another_host_is_not_taken_from_it(
     os.utime(lock)  # its heartbeat
     assert again.wait(60) == 2
     assert f"already running in process 1 on {OTHER_HOST}" in (tmp_path / "job.out").read_text()
+
+
+def test_an_owner_without_heartbeat_is_dead_whatever_the_clock_says(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(interrupted, "STALE_SECONDS", 0.3)
+    monkeypatch.setattr(interrupted, "BEAT_SECONDS", 0.1)
+    lock = lock_of_another_host(tmp_path)
+    in_an_hour = time.time() + 3600
+    os.utime(lock, (in_an_hour, in_an_hour))
+    interrupted.wait_for_lost_owner(tmp_path)
+    assert f"waiting until {OTHER_HOST} has left" in capsys.readouterr().err
+    assert owner_of(tmp_path).crashed
+    os.utime(lock)  # it was cut off, and is back
+    assert owner_of(tmp_path).live

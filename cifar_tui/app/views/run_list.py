@@ -31,7 +31,7 @@ class RunList:
             return self.problem
         if self.runs is None:
             return "Listing runs…"
-        if self.runs:
+        if self.runs or (self.sweeps and needle):
             reason = filter_problem(self.runs, needle) or f'No runs match "{needle}"'
             return f"{reason}\nesc to show all"
         return f"No runs in {escaped(str(checkpoints))} yet\nPress esc to go back, then t to train"

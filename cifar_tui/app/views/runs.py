@@ -260,6 +260,8 @@ class RunsScreen(LinkedScreen[RunChoice | None], ModalScreen[RunChoice | None]):
 
     def action_stop(self) -> None:
         runs, sweep = self._targets(), self._current_sweep()
+        if sweep is not None and not sweep.live:  # its process was killed, its runs continue
+            sweep = None
         labels = [run_label(run) for run in runs] if sweep is None else [sweep.label]
 
         def on_answer(answer: str | None) -> None:
@@ -350,8 +352,8 @@ class RunsScreen(LinkedScreen[RunChoice | None], ModalScreen[RunChoice | None]):
         return [run for run in self._table.runs if run.name in self._marked]
 
     def _targets_are_live(self) -> bool:
-        if (sweep := self._current_sweep()) is not None:
-            return sweep.live
+        if (sweep := self._current_sweep()) is not None and sweep.live:
+            return True
         states = [run.state for run in self._targets()]
         return bool(states) and all(state in LIVE for state in states)
 

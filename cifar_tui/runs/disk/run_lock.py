@@ -127,6 +127,12 @@ def last_beat(folder: Path) -> float:
         return 0.0
 
 
+def note_dead(folder: Path) -> None:
+    """Have the owner of the run in `folder` on another host count as dead until it touches its lock."""
+    with contextlib.suppress(OSError):  # then it counts as alive
+        os.utime(folder / LOCK_FILE, (0, 0), follow_symlinks=False)
+
+
 def owner_of(folder: Path) -> Owner:
     """Read the owner of the run in `folder` from its lock; nobody owns a run without one."""
     nobody = Owner(live=False, crashed=False)

@@ -1,10 +1,13 @@
 """The checkpoints folder: create a run's folder, name it, find one by its name."""
 
 import contextlib
+import fcntl
 import itertools
 import os
 import stat
 import tempfile
+import time
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
@@ -23,6 +26,7 @@ from cifar_tui.runs.disk.run_lock import owner_of
 
 _LATEST = "latest"
 _STAMP = "%Y%m%d-%H%M%S"
+_TRIES, _TRY_SECONDS = 250, 0.02
 _LONGEST_NAME = 64
 _MOST_NAME_BYTES = 4 * _LONGEST_NAME
 
@@ -55,8 +59,35 @@ def create_run_folder(
         ConfigError: `name` is not a valid name, or another run has it.
         RunFailedError: the folder cannot be written.
     """
-    if name:
+    if not name:
+        return _create_run_folder(checkpoints, config, "", membership)
+    with one_at_a_time(checkpoints):
         check_name(checkpoints, name)
+        return _create_run_folder(checkpoints, config, name, membership)
+
+
+@contextlib.contextmanager
+def one_at_a_time(checkpoints: Path) -> Iterator[None]:
+    """Let one process after the other see which names in `checkpoints` are free, and take one.
+
+    A batch system may start several at the same moment. A file system without locks of folders, such as NFS,
+    lets them all pass.
+    """
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(OSError):
+            descriptor = os.open(checkpoints, os.O_RDONLY | os.O_DIRECTORY)
+            stack.callback(os.close, descriptor)
+            for _ in range(_TRIES):  # not for ever: its holder may be a process that was suspended
+                with contextlib.suppress(BlockingIOError):
+                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                time.sleep(_TRY_SECONDS)
+        yield
+
+
+def _create_run_folder(
+    checkpoints: Path, config: TrainConfig, name: str, membership: Membership | None
+) -> Path:
     stamp = datetime.now().astimezone().strftime(_STAMP)
     for number in itertools.count(1):
         folder = checkpoints / (stamp if number == 1 else f"{stamp}-{number}")

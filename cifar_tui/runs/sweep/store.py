@@ -24,7 +24,7 @@ from cifar_tui.engine.errors import ConfigError
 from cifar_tui.runs.disk.hints import command
 from cifar_tui.runs.disk.membership import read_membership
 from cifar_tui.runs.disk.run_lock import owner_of
-from cifar_tui.runs.disk.store import check_name, is_run, read_name, run_folders
+from cifar_tui.runs.disk.store import check_name, is_run, one_at_a_time, read_name, run_folders
 from cifar_tui.runs.sweep.plan import SweepPlan, plan_from_values, plan_to_values
 
 SWEEPS_FOLDER = "sweeps"
@@ -95,27 +95,28 @@ def create_sweep(folder: Path, plan: SweepPlan) -> None:
         f"there is a sweep {plan.name!r} with other settings; choose another --name, or resume it with: "
         f"{sweep_command('--resume', folder)}"
     )
-    if (folder / PLAN_FILE).exists():  # its runs have the names too, and say less
-        raise taken_by_sweep
-    check_name(checkpoints, plan.run_name(len(plan.configs)))
-    taken = {read_name(folder): folder.name for folder in run_folders(checkpoints)}
-    for run in map(plan.run_name, plan.numbers):
-        if run in taken:
-            raise ConfigError(f"the name {run!r} belongs to run {taken[run]}; choose another --name")
-    if earlier := member_folders(checkpoints, plan.name, {}):  # its folder was removed, its runs were renamed
-        raise ConfigError(
-            f"run {min(earlier.values()).name} is of an earlier sweep {plan.name!r}; choose another --name"
-        )
-    with disk_errors_explained(f"write '{folder / PLAN_FILE}'"):
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        if not _make_folder(folder):
+    with one_at_a_time(checkpoints):
+        if (folder / PLAN_FILE).exists():  # its runs have the names too, and say less
             raise taken_by_sweep
-        try:
-            write_text_atomically(folder / PLAN_FILE, tomli_w.dumps(plan_to_values(plan)))
-        except OSError:
-            with contextlib.suppress(OSError):
-                folder.rmdir()
-            raise
+        check_name(checkpoints, plan.run_name(len(plan.configs)))
+        taken = {read_name(folder): folder.name for folder in run_folders(checkpoints)}
+        for run in map(plan.run_name, plan.numbers):
+            if run in taken:
+                raise ConfigError(f"the name {run!r} belongs to run {taken[run]}; choose another --name")
+        # its folder was removed, its runs were renamed
+        if earlier := member_folders(checkpoints, plan.name, {}):
+            first = min(earlier.values()).name
+            raise ConfigError(f"run {first} is of an earlier sweep {plan.name!r}; choose another --name")
+        with disk_errors_explained(f"write '{folder / PLAN_FILE}'"):
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            if not _make_folder(folder):
+                raise taken_by_sweep
+            try:
+                write_text_atomically(folder / PLAN_FILE, tomli_w.dumps(plan_to_values(plan)))
+            except OSError:
+                with contextlib.suppress(OSError):
+                    folder.rmdir()
+                raise
 
 
 def _make_folder(folder: Path) -> bool:

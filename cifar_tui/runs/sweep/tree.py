@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cifar_tui.engine.errors import ConfigError
-from cifar_tui.engine.text import cut, escaped_name
+from cifar_tui.engine.text import cut, escaped, escaped_name
 from cifar_tui.runs.comparison import BEST_MARK
 from cifar_tui.runs.disk.run_lock import owner_of
 from cifar_tui.runs.listing import LIVE, SIGNS, ListedRun
@@ -76,7 +76,9 @@ class ListedSweep:
         )
         # a run that failed before it had a folder has no row that says why
         why = (member.error for member in self.members.values() if member.run is None and member.error)
-        return " · ".join([self.label, counts_text(self.members), *best, *itertools.islice(why, 1)])
+        return " · ".join(
+            [self.label, counts_text(self.members), *best, *map(escaped, itertools.islice(why, 1))]
+        )
 
     def described(self, group: SweepGroup) -> str:
         """Say what settings `group` has."""
@@ -117,6 +119,7 @@ def list_sweeps(checkpoints: Path, runs: Iterable[ListedRun]) -> dict[str, Liste
         folder = sweeps_folder(checkpoints) / name
         try:
             plan = _known_plan(folder, (folder / PLAN_FILE).stat().st_mtime_ns)
+            plan = dataclasses.replace(plan, name=name)  # that of another one if its folder is a copy
         except (OSError, ConfigError):  # its folder was removed: its runs are ordinary ones
             continue
         outcomes = read_outcomes(folder)

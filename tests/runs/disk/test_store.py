@@ -4,6 +4,8 @@ import json
 import os
 import socket
 import subprocess
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -29,6 +31,23 @@ from cifar_tui.runs.disk.store import (
 )
 from tests.hostile import FILE_NAMES
 from tests.runs.made_events import at, record
+
+
+def test_of_runs_that_begin_at_the_same_moment_one_gets_the_name(tmp_path):
+    """As when several jobs of a batch system run the same line."""
+    count, begin, refused = 8, threading.Barrier(8), []
+
+    def create(_):
+        begin.wait()
+        try:
+            create_run_folder(tmp_path, TrainConfig(), name="mine")
+        except ConfigError as error:
+            refused.append(str(error))
+
+    with ThreadPoolExecutor(count) as pool:
+        list(pool.map(create, range(count)))
+    (run,) = run_folders(tmp_path)
+    assert refused == [f"the name 'mine' belongs to run {run.name}; choose another name"] * (count - 1)
 
 
 def test_two_runs_of_one_second_get_two_folders(tmp_path):

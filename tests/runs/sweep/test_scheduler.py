@@ -141,6 +141,21 @@ def test_a_run_whose_host_turns_out_to_be_lost_is_resumed_once(take_over, worker
     assert sweep.ended, "what it has started itself is not started again"
 
 
+def test_a_run_whose_host_turns_out_to_be_lost_is_the_next_one(take_over, workers, run_of):
+    """What it has trained is of use first when the time of the job ends."""
+    plan = made_plan(rates=(0.1, 0.2, 0.3), seeds=(0,))
+    workers.count = 1
+    take_over(plan).release()
+    lock = run_of(plan, 1) / LOCK_FILE
+    lock.write_text(json.dumps({"pid": 1, "host": "lost"}))
+    sweep = take_over(plan)
+    sweep.step()
+    assert not workers.started
+    os.utime(lock, (0, 0))
+    sweep.step()
+    assert set(workers.started) == {1}
+
+
 def test_a_worker_that_is_free_gets_the_next_run(take_over, workers):
     workers.count = 2
     sweep = take_over(made_plan())

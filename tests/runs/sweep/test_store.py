@@ -1,7 +1,10 @@
 """The folder of a sweep: its plan comes back as it was, and damaged files are errors in a sentence."""
 
+import contextlib
 import dataclasses
 import resource
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -69,6 +72,23 @@ def test_names_are_not_taken_twice(folder, tmp_path):
         ConfigError, match="a sweep 'rates' with other settings; choose another --name, or resume it"
     ):
         create_sweep(folder, made_plan())
+
+
+def test_of_sweeps_that_begin_at_the_same_moment_one_gets_the_name(tmp_path):
+    """Else the plan of one would be followed by the process of another."""
+    folder = sweeps_folder(tmp_path) / "rates"
+    plans = [made_plan(momentum=momentum / 10) for momentum in range(8)]
+    begin, created = threading.Barrier(len(plans)), []
+
+    def create(plan):
+        begin.wait()
+        with contextlib.suppress(ConfigError):
+            create_sweep(folder, plan)
+            created.append(plan)
+
+    with ThreadPoolExecutor(len(plans)) as pool:
+        list(pool.map(create, plans))
+    assert created == [read_plan(folder)]
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,15 @@
 """The Runs view keeps the runs of a sweep together: folded and unfolded, marked, stopped and deleted."""
 
+import shutil
+
 import pytest
 
 from cifar_tui.app.views import runs as runs_screen
 from cifar_tui.engine.config.file import config_to_toml
 from cifar_tui.engine.events import Phase, PhaseChanged, RunEnded, Validated
+from cifar_tui.runs.control.protocol import Request
 from cifar_tui.runs.disk.membership import Membership, write_membership
-from cifar_tui.runs.disk.run_lock import Owner
+from cifar_tui.runs.disk.run_lock import Owner, RunLock
 from cifar_tui.runs.sweep import tree
 from cifar_tui.runs.sweep.store import Outcome, create_sweep, sweeps_folder, write_outcomes
 from tests.app.views.runs_app import NEW, OLD, RunsApp, listed, until
@@ -185,14 +188,14 @@ async def test_runs_of_a_sweep_that_is_gone_are_ordinary_ones(app, tmp_path):
 async def test_a_sweep_whose_runs_failed_before_they_had_folders_is_listed_and_deleted(tmp_path):
     folder = sweeps_folder(tmp_path) / PLAN.name
     create_sweep(folder, PLAN)
-    write_outcomes(folder, {number: Outcome(error="no such folder: '/photos'") for number in PLAN.numbers})
+    write_outcomes(folder, {number: Outcome(error="no such folder: '/a\x1b'") for number in PLAN.numbers})
     app = RunsApp(tmp_path)
     async with app.run_test(size=(120, 40)) as pilot:
         await listed(pilot, 1)
         assert (cells(app, "run"), cells(app, "state")) == (["▾ rates"], ["■ 0/6 done"])
-        await until(pilot, lambda: "sweep rates · 6 failed · no such folder: '/photos'" in app.text())
+        await until(pilot, lambda: r"sweep rates · 6 failed · no such folder: '/a\x1b'" in app.text())
         await pilot.press("slash", *"rates", "enter")
-        await until(pilot, lambda: not app.table.display)
+        await until(pilot, lambda: 'No runs match "rates"' in app.text())
         await pilot.press("escape")
         await listed(pilot, 1)
         await pilot.press("x")
@@ -200,3 +203,37 @@ async def test_a_sweep_whose_runs_failed_before_they_had_folders_is_listed_and_d
         await pilot.press("y")
         await until(pilot, lambda: not folder.exists())
         await until(pilot, lambda: "No runs in" in app.text())
+
+
+async def test_the_cursor_stays_on_a_copy_of_the_folder_of_a_sweep_and_x_deletes_the_copy(tmp_path):
+    folder = sweeps_folder(tmp_path) / PLAN.name
+    create_sweep(folder, PLAN)
+    copy = shutil.copytree(folder, folder.with_name("a-copy"))
+    app = RunsApp(tmp_path)
+    async with app.run_test(size=(80, 23)) as pilot:
+        await listed(pilot, 2)
+        assert cells(app, "run") == ["▾ a-copy", "▾ rates"]
+        await pilot.press("down", "enter")
+        await until(pilot, lambda: cells(app, "run") == ["▾ a-copy", "▸ rates"])
+        assert app.current() == "▸ rates"
+        await pilot.press("up", "x")
+        await until(pilot, lambda: "Delete sweep a-copy?" in app.text())
+        await pilot.press("y")
+        await until(pilot, lambda: not copy.exists())
+        assert folder.exists()
+
+
+async def test_x_stops_the_runs_of_a_sweep_whose_own_process_was_killed(make_member, monkeypatch, tmp_path):
+    create_sweep(sweeps_folder(tmp_path) / PLAN.name, PLAN)
+    run, asked = make_member(1, 50), []
+    lock = RunLock(run)
+    lock.acquire()
+    monkeypatch.setattr(runs_screen, "send_request", lambda *request: asked.append(request))
+    app = RunsApp(tmp_path)
+    async with app.run_test(size=(80, 23)) as pilot:
+        await listed(pilot, 2)
+        await pilot.press("x")
+        await until(pilot, lambda: f'Stop run "{run.name}"?' in app.text())
+        await pilot.press("s")
+        await until(pilot, lambda: asked == [(run, Request.STOP)])
+    lock.release()
