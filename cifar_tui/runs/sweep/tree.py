@@ -159,7 +159,7 @@ def heading_rows(sweeps: Mapping[str, ListedSweep]) -> list[Mapping[str, str]]:
 def arrange(
     table: RunsTable, sweeps: Mapping[str, ListedSweep], unusual: Collection[str]
 ) -> tuple[TreeRow, ...]:
-    """Put the runs of each sweep together, where the first of them is in `table`; those without any go first.
+    """Put the runs of each sweep together, where the first of them is in `table`; those without any go last.
 
     Args:
         table: the runs in their order.
@@ -170,8 +170,7 @@ def arrange(
         run.name: dict(zip((column.key for column in table.columns), row, strict=True))
         for run, row in zip(table.runs, table.rows, strict=True)
     }
-    empty = [sweep for sweep in sweeps.values() if not sweep.runs]
-    rows = [row for sweep in empty for row in _sweep_rows(sweep, (), {}, unusual)]
+    rows: list[TreeRow] = []
     done: set[str] = set()
     for run in table.runs:
         sweep = sweeps.get(run.membership.sweep) if run.membership is not None else None
@@ -181,6 +180,8 @@ def arrange(
             done.add(sweep.plan.name)
             own = [other for other in table.runs if _is_in(other, sweep)]
             rows += _sweep_rows(sweep, own, texts, unusual)
+    empty = [sweep for sweep in sweeps.values() if not sweep.runs]
+    rows += [row for sweep in empty for row in _sweep_rows(sweep, (), {}, unusual)]
     return tuple(rows)
 
 

@@ -205,6 +205,15 @@ async def test_a_sweep_whose_runs_failed_before_they_had_folders_is_listed_and_d
         await until(pilot, lambda: "No runs in" in app.text())
 
 
+async def test_a_sweep_without_runs_is_below_all_runs(make_run, tmp_path):
+    make_run(OLD)
+    create_sweep(sweeps_folder(tmp_path) / PLAN.name, PLAN)
+    app = RunsApp(tmp_path)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await listed(pilot, 2)
+        assert cells(app, "run") == [OLD, "▾ rates"], "enter opens a run"
+
+
 async def test_the_cursor_stays_on_a_copy_of_the_folder_of_a_sweep_and_x_deletes_the_copy(tmp_path):
     folder = sweeps_folder(tmp_path) / PLAN.name
     create_sweep(folder, PLAN)
