@@ -253,6 +253,9 @@ class CifarApp(RunActions):
                 from cifar_tui.app.dialogs.questions import QuitDialog
 
                 phase, folder = self.own_run.snapshot().phase, self.own_run.folder
+                if phase in {Phase.DONE, Phase.FAILED}:  # its thread is about to return
+                    self._exit_when_stopped()
+                    return
                 name = label_of_run(self.own_run) if self.viewing else ""
                 dialog = QuitDialog(phase, can_detach=folder is not None, name=name)
                 self.push_screen(dialog, self._on_quit_answer)

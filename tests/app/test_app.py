@@ -112,6 +112,22 @@ async def test_the_exit_code_is_that_of_the_run_it_was_launched_with(started, tm
     assert app.return_value == code
 
 
+@pytest.mark.usefixtures("started")
+async def test_q_asks_nothing_of_a_run_that_is_done_and_waits_for_its_thread(app):
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("t")
+        await until(pilot, lambda: app.own_run)
+        app.own_run._emit(PhaseChanged(phase=Phase.DONE))
+        assert app.own_run.live
+        await pilot.press("q")
+        await until(pilot, lambda: app.leaving)
+        assert not isinstance(app.screen, QuitDialog)
+        assert app.is_running
+        app.own_run._emit(RunEnded(exit_code=0))
+        await until(pilot, lambda: not app.is_running)
+    assert app.return_value == 0
+
+
 @pytest.fixture
 def other_run(tmp_path):
     """A finished run of two epochs in the checkpoints folder."""
