@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from cifar_tui.engine.device.cores import available_threads
+
 _CPU_INFO = Path("/proc/cpuinfo")
 _GPU_DRIVERS = ("/proc/driver/nvidia/version", "/dev/nvidiactl", "/dev/dxg", "/dev/kfd")
 """One of these exists where torch may find a GPU; the last two are those of WSL and AMD."""
@@ -25,7 +27,7 @@ def describe_machine() -> dict[str, Any]:
     return {
         "platform": platform.platform(),
         "cpus": os.cpu_count(),
-        "usable_cpus": len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count(),
+        "usable_cpus": available_threads(),
         **describe_processor(_CPU_INFO),
         **_describe_gpus(),
         "python": platform.python_version(),

@@ -91,6 +91,6 @@ def wait_for_lost_owner(folder: Path) -> None:
         if not said:
             print_message(f"cifar-tui: waiting until {owner.host} has left '{folder}'…")
             said = True
-        time.sleep(_POLL_SECONDS)
+        time.sleep(_POLL_SECONDS)  # nothing tells when another host touches a file
     if said and last_beat(folder) == first and time.monotonic() >= end:
         note_dead(folder)

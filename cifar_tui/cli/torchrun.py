@@ -15,6 +15,7 @@ from cifar_tui.app.launch import Attach, Resume, Train
 from cifar_tui.cli.dashboard import has_terminal, open_dashboard
 from cifar_tui.cli.output import print_message, print_result
 from cifar_tui.engine.config.schema import TrainConfig
+from cifar_tui.engine.device.cores import available_threads
 from cifar_tui.engine.disk.regular import read_regular
 from cifar_tui.engine.errors import ConfigError, RunFailedError
 from cifar_tui.engine.layout import LOG_FILE
@@ -107,8 +108,7 @@ def rank_environment(count: int) -> dict[str, str]:
 
     What the user has set takes precedence.
     """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    threads = max(1, cores // count)  # without it torchrun warns
+    threads = max(1, available_threads() // count)  # without it torchrun warns
     own = {_THREADS_VARIABLE: str(threads), _SHUTDOWN_VARIABLE: str(_SHUTDOWN_SECONDS)}
     return own | os.environ
 

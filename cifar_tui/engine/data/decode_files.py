@@ -16,7 +16,7 @@ from cifar_tui.engine.data.convert import SIDE, DeepImage, Pixels, shared_scale,
 from cifar_tui.engine.data.decode import UnreadableImageError, decode_image
 from cifar_tui.engine.data.registry import Progress
 from cifar_tui.engine.data.scales import DEEP, FLOATING, Scales
-from cifar_tui.engine.device.select import available_threads
+from cifar_tui.engine.device.cores import available_threads
 
 _FILES_PER_TASK = 64
 _MAXIMUM_THREADS = 16

@@ -1,11 +1,11 @@
 """Select the device and its threads."""
 
-import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 
 import torch
 
+from cifar_tui.engine.device.cores import available_threads
 from cifar_tui.engine.device.nvidia import GpuUnavailableError, usable_gpu
 from cifar_tui.engine.errors import ConfigError
 
@@ -59,11 +59,6 @@ def training_threads(device: torch.device, batch_size: int, *, processes: int = 
     if device.type == "cpu" and batch_size <= _SMALL_BATCH:
         return 1
     return max(1, available_threads() // processes)
-
-
-def available_threads() -> int:
-    """Return how many CPU cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @contextmanager

@@ -10,9 +10,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from cifar_tui.engine.data.dataset import ImageSplit, images_at_a_time
+from cifar_tui.engine.device.cores import available_threads
 from cifar_tui.engine.device.memory import FREE_MEMORY, memory_advice
 from cifar_tui.engine.device.random_state import randomness_kept
-from cifar_tui.engine.device.select import available_threads, intra_op_threads
+from cifar_tui.engine.device.select import intra_op_threads
 from cifar_tui.engine.distributed.ranks import ALONE, Ranks
 from cifar_tui.engine.errors import CancelledError
 from cifar_tui.engine.events import ClassAccuracy, Evaluated, EvaluationProgress, SamplesPredicted

@@ -20,6 +20,7 @@ from cifar_tui.engine.data.normalization import TUTORIAL, Normalization
 from cifar_tui.engine.data.notes import conversion_notes, resizing, scale_sentence
 from cifar_tui.engine.data.registry import Progress
 from cifar_tui.engine.data.scales import Scales
+from cifar_tui.engine.device.cores import available_threads
 from cifar_tui.engine.device.memory import (
     FREE_MEMORY,
     memory_advice,
@@ -27,12 +28,7 @@ from cifar_tui.engine.device.memory import (
     release_gpu_memory,
 )
 from cifar_tui.engine.device.nvidia import unused_gpu
-from cifar_tui.engine.device.select import (
-    available_threads,
-    current_device,
-    intra_op_threads,
-    select_device,
-)
+from cifar_tui.engine.device.select import current_device, intra_op_threads, select_device
 from cifar_tui.engine.errors import ConfigError, RunFailedError
 from cifar_tui.engine.evaluation.evaluate import BATCH_SIZE
 from cifar_tui.engine.events import LoadingProgress

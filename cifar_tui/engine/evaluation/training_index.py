@@ -17,9 +17,10 @@ from cifar_tui.engine.config.schema import TrainConfig
 from cifar_tui.engine.data.dataset import Dataset, ImageSplit, split_positions
 from cifar_tui.engine.data.registry import Progress, user_path
 from cifar_tui.engine.data.sources import is_downloaded, load_dataset
+from cifar_tui.engine.device.cores import available_threads
 from cifar_tui.engine.device.memory import FREE_MEMORY, out_of_memory_explained, release_gpu_memory
 from cifar_tui.engine.device.random_state import randomness_kept
-from cifar_tui.engine.device.select import available_threads, current_device, intra_op_threads, select_device
+from cifar_tui.engine.device.select import current_device, intra_op_threads, select_device
 from cifar_tui.engine.errors import ConfigError, DataUnavailableError
 from cifar_tui.engine.evaluation.neighbours import last_features, nearest
 from cifar_tui.engine.events import LoadingProgress

@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from cifar_tui.engine.device.cores import available_threads
 from cifar_tui.engine.errors import ConfigError
 from cifar_tui.runs.sweep.plan import SweepPlan
 from cifar_tui.runs.sweep.processes import MemberProcess, start_process
@@ -53,8 +54,7 @@ class RayWorkers:
             raise ConfigError("--ray needs Ray: pip install 'cifar-tui[sweep]'") from error
         _check_reachable(address)
         try:
-            cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-            local = {"num_cpus": max(workers, cores)} if address == _LOCAL else {}
+            local = {"num_cpus": max(workers, available_threads())} if address == _LOCAL else {}
             ray.init(address=address, log_to_driver=False, logging_level="ERROR", **local)
         except (ConnectionError, ValueError, RuntimeError) as error:
             raise _unreachable(address, str(error).split("\n")[0].split(". ")[0].rstrip(".")) from None
