@@ -28,6 +28,9 @@ _PATIENCE = timedelta(days=7)
 
 _SOURCE_LINE = re.compile(r"^\[[^\]]*\]\s*")
 
+_IS_OF_GLOO = re.compile("gloo|caused pair closure", re.IGNORECASE)
+"""Gloo has no type of error of its own, and names its source in all but that of a sum ended by another."""
+
 
 class LostRanksError(RunFailedError):
     """Another process of the run does not answer."""
@@ -219,8 +222,7 @@ class Ranks:
         try:
             yield
         except RuntimeError as error:
-            # Gloo has no type of error of its own
-            if not isinstance(error, distributed.DistError) and "gloo" not in str(error).lower():
+            if not isinstance(error, distributed.DistError) and not _IS_OF_GLOO.search(str(error)):
                 raise
             raise self._lost(error) from error
 

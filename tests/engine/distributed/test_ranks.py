@@ -3,11 +3,14 @@
 import os
 import signal
 
+import pytest
 import torch
+from torch import distributed
 
 from cifar_tui.engine.distributed.launch import Launch, launched
 from cifar_tui.engine.distributed.ranks import ALONE, joined
 from cifar_tui.engine.errors import RunFailedError
+from tests.cli.command import wait_until
 from tests.ranks import LOST, run_ranks
 
 CPU = torch.device("cpu")
@@ -64,6 +67,31 @@ def test_a_process_that_is_lost_is_said_in_a_sentence():
     assert sentence.startswith("rank 0 lost rank 1 (")
     assert sentence.endswith("); resume from the last checkpoint")
     assert "\n" not in sentence
+
+
+def wait_in_vain(done):
+    """The errors of sums under way at once, as DDP has them, which the second process takes no part in."""
+    with joined(launched()) as ranks:
+        ranks.begin(CPU, timeout_minutes=0.02)
+        if not ranks.is_first:
+            wait_until(done.exists)
+            return []
+        sums = [distributed.all_reduce(torch.ones(1), group=ranks.group, async_op=True) for _ in range(4)]
+        sentences = []
+        for pending in sums:
+            with pytest.raises(RunFailedError) as lost, ranks.explained():
+                pending.wait()
+            sentences.append(str(lost.value))
+        done.touch()
+        return sentences
+
+
+def test_every_sum_that_a_silent_process_fails_is_said_in_a_sentence(tmp_path):
+    sentences, _ = run_ranks(2, wait_in_vain, tmp_path / "done")
+    assert len(sentences) == 4
+    for sentence in sentences:
+        assert sentence.startswith("rank 0 lost rank 1 (")
+        assert sentence.endswith("); resume from the last checkpoint")
 
 
 def test_the_place_in_a_job_is_what_torchrun_says(monkeypatch):
