@@ -1,5 +1,6 @@
 """Jobs of torchrun's that are killed, steered and cut off at random moments, for minutes."""
 
+import itertools
 import os
 import random
 import signal
@@ -76,29 +77,40 @@ def checkpoints(tmp_path):
     return tmp_path / "checkpoints"
 
 
+def last_line(run):
+    return (run / "events.jsonl").read_bytes().rstrip().rpartition(b"\n")[2]
+
+
+MOMENTS = {
+    "loading": lambda run: True,
+    "training": lambda run: True,
+    "evaluating": lambda run: b'"evaluating"' in last_line(run),
+    "saving": lambda run: any(run.glob(".last.pt.*.tmp")),
+}
+
+
 def test_ten_kills_at_random_moments_change_nothing(tmp_path, checkpoints, image_folder):
-    chance, epochs = random.Random(1), 1000
-    job = start_job(2, *arguments(tmp_path, image_folder, epochs=epochs), cwd=tmp_path, restarts=KILLS)
+    chance, epochs = random.Random(1), 1500
+    settings = arguments(tmp_path, image_folder, epochs=epochs, eval_every=1, checkpoint_every_epochs=1)
+    job = start_job(2, *settings, cwd=tmp_path, restarts=KILLS)
     try:
-        for number in range(KILLS):
-            before = ranks_of(job.pid)
-            wait_until(lambda before=before: len(ranks_of(job.pid)) == 2 or before)
-            if number % 2:  # every other one within the steps
+        moments = list(itertools.islice(itertools.cycle(MOMENTS), KILLS))
+        for moment in moments:
+            wait_until(lambda: len(ranks_of(job.pid)) == 2)
+            if moment != "loading":
                 now = time.time()
                 wait_until(lambda now=now: any(p.time > now for p in events_in(checkpoints, LossPoint)[-1:]))
-            time.sleep(chance.uniform(0, 4))  # loading, training, saving and evaluating
-            rank = chance.randrange(2)
-            victims = ranks_of(job.pid)
-            if rank in victims:
-                os.kill(victims[rank], signal.SIGKILL)
-                killed = victims[rank]
-                wait_until(lambda killed=killed: killed not in ranks_of(job.pid).values())
-                wait_until(lambda: len(ranks_of(job.pid)) == 2)
+            time.sleep(chance.uniform(0, 3))
+            victim = ranks_of(job.pid)[chance.randrange(2)]
+            wait_until(lambda moment=moment: MOMENTS[moment](the_run(checkpoints)))
+            os.kill(victim, signal.SIGKILL)
+            wait_until(lambda victim=victim: victim not in ranks_of(job.pid).values())
         job.wait(300)
     finally:
         job.terminate()
     assert job.returncode == 0, (tmp_path / OUTPUT).read_text()
     resumes = events_in(checkpoints, Resumed)
+    assert len(resumes) >= KILLS - moments.count("loading")
     print(f"resumed {len(resumes)} times, from steps {[event.step for event in resumes]}")
     assert_equals_uninterrupted(tmp_path, checkpoints, image_folder, 2, epochs)
 
