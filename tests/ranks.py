@@ -3,10 +3,10 @@
 import io
 import multiprocessing
 import os
-import socket
 import traceback
 
 import torch
+from torch import distributed
 
 from tests.programs import FORKSERVER
 
@@ -18,8 +18,7 @@ _SECONDS = 60
 
 def run_ranks(size, work, *arguments):
     """Run `work(*arguments)` in `size` processes, set up as by torchrun; return what each returns."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    store = distributed.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
     pipes, processes = [], []
     for rank in range(size):
         ours, theirs = multiprocessing.Pipe(duplex=False)
@@ -29,7 +28,8 @@ def run_ranks(size, work, *arguments):
             "WORLD_SIZE": str(size),
             "LOCAL_WORLD_SIZE": str(size),
             "MASTER_ADDR": "127.0.0.1",
-            "MASTER_PORT": str(port),
+            "MASTER_PORT": str(store.port),
+            "TORCHELASTIC_USE_AGENT_STORE": "True",
             "TORCHELASTIC_RUN_ID": "test",
             "TORCHELASTIC_RESTART_COUNT": "0",
         }

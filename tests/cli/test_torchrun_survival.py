@@ -112,6 +112,24 @@ def test_a_second_ctrl_c_ends_a_job_at_once_even_where_a_process_hangs(job, chec
     wait_until(lambda: not any(map(is_running, ranks.values())))
 
 
+def test_a_job_that_is_stopped_while_its_processes_look_for_each_other_leaves_at_once(tmp_path, image_folder):
+    command = [*COMMAND, "train", "--gpus=2", "--headless", "--device=cpu", f"--data={image_folder}"]
+    program = ExecutedProgram(command, cwd=tmp_path, environment=environment() | {"TERM": "xterm"})
+    printed = bytearray()
+
+    def loads():
+        printed.extend(read(program))
+        return b"loading" in printed
+
+    try:
+        wait_until(loads)
+        os.write(program.descriptor, b"\x03")
+        wait_until(lambda: read(program) is None or program.poll() is not None)
+    finally:
+        kill_job(program.pid)
+    assert program.poll() == 128 + signal.SIGINT
+
+
 def test_a_signal_that_announces_a_limit_may_come_again_while_a_job_saves(job, checkpoints):
     ranks = ranks_of(parent_of(owner_of(the_run(checkpoints)).pid))
     os.kill(ranks[1], signal.SIGSTOP)  # the first one waits for it before it saves

@@ -3,6 +3,7 @@
 import os
 import platform
 import re
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
@@ -12,6 +13,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, distributed, nn
 
+from cifar_tui.engine.control import RunControl
 from cifar_tui.engine.distributed.launch import Launch
 from cifar_tui.engine.errors import (
     CancelledError,
@@ -25,6 +27,8 @@ T = TypeVar("T")
 
 _PATIENCE = timedelta(days=7)
 """For what takes one process long while the others wait, such as a download."""
+
+_POLL_SECONDS = 0.1
 
 _SOURCE_LINE = re.compile(r"^\[[^\]]*\]\s*")
 
@@ -263,10 +267,11 @@ _ERRORS: dict[int, type[UserError]] = {
 
 
 @contextmanager
-def joined(launch: Launch | None) -> Iterator[Ranks]:
+def joined(launch: Launch | None, control: RunControl) -> Iterator[Ranks]:
     """Be one of the processes that torchrun started, in a block; `ALONE` without a `launch`.
 
     Raises:
+        CancelledError: `control` was asked to stop before all have come.
         LostRanksError: the others do not come, or are lost in the block.
     """
     if launch is None or launch.size == 1:
@@ -276,14 +281,34 @@ def joined(launch: Launch | None) -> Iterator[Ranks]:
         rank=launch.rank, size=launch.size, local_rank=launch.local_rank, local_size=launch.local_size
     )
     with ranks._explained():  # noqa: SLF001 - of this module
-        store, rank, size = next(distributed.rendezvous("env://", timeout=_PATIENCE))
-        # after a restart, torchrun's store may still have the addresses of the processes before it
-        store = distributed.PrefixStore(f"start {launch.restarts}", store)
-        distributed.init_process_group("gloo", store=store, rank=rank, world_size=size, timeout=_PATIENCE)
+        _meet(launch, control)
     try:
         yield ranks
     finally:
         distributed.destroy_process_group()
+
+
+def _meet(launch: Launch, control: RunControl) -> None:
+    """Wait for the other processes of `launch`, in a thread, as torch's call cannot be interrupted."""
+    failures: list[Exception] = []
+
+    def meet() -> None:
+        try:
+            store, rank, size = next(distributed.rendezvous("env://", timeout=_PATIENCE))
+            # after a restart, torchrun's store may still have the addresses of the processes before it
+            store = distributed.PrefixStore(f"start {launch.restarts}", store)
+            distributed.init_process_group("gloo", store=store, rank=rank, world_size=size, timeout=_PATIENCE)
+        except Exception as error:  # noqa: BLE001 - raised by the thread that waits
+            failures.append(error)
+
+    thread = threading.Thread(target=meet, name="cifar-tui-meet", daemon=True)
+    thread.start()
+    while thread.is_alive():
+        thread.join(_POLL_SECONDS)
+        if thread.is_alive() and control.stop_requested:
+            raise CancelledError
+    if failures:
+        raise failures[0]
 
 
 def _reported(exit_code: int, sentence: str) -> ReportedError:

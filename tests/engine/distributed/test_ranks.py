@@ -7,9 +7,10 @@ import pytest
 import torch
 from torch import distributed
 
+from cifar_tui.engine.control import RunControl
 from cifar_tui.engine.distributed.launch import Launch, launched
 from cifar_tui.engine.distributed.ranks import ALONE, joined
-from cifar_tui.engine.errors import RunFailedError
+from cifar_tui.engine.errors import CancelledError, RunFailedError
 from tests.cli.command import wait_until
 from tests.ranks import LOST, run_ranks
 
@@ -17,7 +18,7 @@ CPU = torch.device("cpu")
 
 
 def exchange():
-    with joined(launched()) as ranks:
+    with joined(launched(), RunControl()) as ranks:
         ranks.begin(CPU, timeout_minutes=1)
         rank = ranks.rank
         return {
@@ -46,12 +47,12 @@ def test_alone_there_is_nobody_to_wait_for():
     assert ALONE.highest([3, 1]) == [3, 1]
     assert ALONE.add(tensor) is tensor
     assert ALONE.collect(tensor)[0] is tensor
-    with joined(None) as ranks:
+    with joined(None, RunControl()) as ranks:
         assert ranks is ALONE
 
 
 def lose_the_second():
-    with joined(launched()) as ranks:
+    with joined(launched(), RunControl()) as ranks:
         ranks.begin(CPU, timeout_minutes=1)
         if not ranks.is_first:
             os.kill(os.getpid(), signal.SIGKILL)
@@ -69,10 +70,24 @@ def test_a_process_that_is_lost_is_said_in_a_sentence():
     assert "\n" not in sentence
 
 
+def wait_for_one_that_left():
+    if launched().rank:
+        return None
+    control = RunControl()
+    control.request("stop")
+    with pytest.raises(CancelledError), joined(launched(), control):
+        pass
+    return "stopped"
+
+
+def test_a_process_stops_although_another_one_never_comes():
+    assert run_ranks(2, wait_for_one_that_left) == ["stopped", None]
+
+
 def wait_in_vain(done):
     """The errors of sums under way at once, as DDP has them, which the second process takes no part in."""
-    with joined(launched()) as ranks:
-        ranks.begin(CPU, timeout_minutes=0.02)
+    with joined(launched(), RunControl()) as ranks:
+        ranks.begin(CPU, timeout_minutes=0.05)
         if not ranks.is_first:
             wait_until(done.exists)
             return []
