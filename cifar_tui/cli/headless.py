@@ -327,7 +327,8 @@ class _ProgressLines:
         share = f"({100 * done // total} %)" if total else ""
         first = " ".join(filter(None, (what, share)))
         text = ", ".join(filter(None, (first, *rest)))
-        print_message(f"cifar-tui: {snapshot.status}" + (f": {text}" if text else ""))
+        said = [snapshot.status] if text in ("", snapshot.status) else [snapshot.status, text]
+        print_message(f"cifar-tui: {': '.join(said)}")
 
 
 class _RunBar(ProgressBar):
