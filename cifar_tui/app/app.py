@@ -96,6 +96,9 @@ class CifarApp(RunActions):
         self.call_after_refresh(self.start, self._launch)
         self.call_after_refresh(self.import_other_screens)
 
+    def on_unmount(self) -> None:
+        self.presenter.close()
+
     @property
     def live(self) -> bool:
         """Whether some process works on the shown run."""

@@ -52,11 +52,15 @@ class RunPresenter:
 
     def follow(self, run: RunSource, *, recap: bool = False) -> None:
         """Show `run` from now on; with `recap`, say what happened since it was last viewed."""
-        if isinstance(self.run, AttachedRun):
-            self.run.close()
+        self.close()
         self.run = run
         self._recap_shown = not recap
         self._app.dashboard.forget_run()
+
+    def close(self) -> None:
+        """Let go of the run of another process, which continues."""
+        if isinstance(self.run, AttachedRun):
+            self.run.close()
 
     def show(self, *, only_figures: bool = False) -> None:
         """Draw state and figures as they are now, and everything else but the charts."""

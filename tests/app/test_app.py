@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from textual.widgets._toast import Toast
 from cifar_tui.app.app import CifarApp
 from cifar_tui.app.dialogs.questions import QuitDialog
 from cifar_tui.app.dialogs.run_questions import ResumeDialog
-from cifar_tui.app.launch import Evaluate, Idle, Resume, Train
+from cifar_tui.app.launch import Attach, Evaluate, Idle, Resume, Train
 from cifar_tui.app.run import exit_message
 from cifar_tui.app.views.runs import RunChoice, RunsScreen
 from cifar_tui.app.widgets.header import RunHeader
@@ -26,7 +27,7 @@ from cifar_tui.runs.disk.config import with_absolute_folders
 from cifar_tui.runs.disk.run_lock import Owner, RunLock
 from cifar_tui.runs.disk.store import write_config
 from cifar_tui.runs.live import LiveRun
-from tests.app.views.runs_app import until
+from tests.app.panes.pane_app import until
 from tests.runs.made_events import STARTED, evaluated, finished, record
 
 CONFIG = TrainConfig(epochs=7, learning_rate=1 / 3)
@@ -225,6 +226,16 @@ async def test_u_takes_more_epochs_from_the_form_and_names_what_stays(app, start
         (run,) = started.trained
         expected = with_absolute_folders(TrainConfig(data="synthetic", epochs=4))
         assert (run.config, run.folder) == (expected, other_run)
+
+
+async def test_a_run_of_another_process_is_followed_until_the_dashboard_is_left(app, other_run):
+    async with app.run_test(size=(120, 40)) as pilot:
+        app.start(Attach(folder=other_run, config=TrainConfig()))
+        await until(pilot, lambda: app.presenter.run is not None)
+        follower = next(thread for thread in threading.enumerate() if thread.name == "cifar-tui-follow")
+        assert follower.is_alive()
+    follower.join(60)
+    assert not follower.is_alive()
 
 
 def test_leaving_a_run_of_another_process_says_how_to_come_back(tmp_path, other_run):

@@ -29,8 +29,8 @@ class Choices(Dialog[str]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q", "dismiss", "Close"),
-        Binding("j", "app.simulate_key('down')", "Down", show=False),
-        Binding("k", "app.simulate_key('up')", "Up", show=False),
+        Binding("j", "down", "Down", show=False),
+        Binding("k", "up", "Up", show=False),
     ]
 
     def __init__(self, title: str, choices: Mapping[str, str], current: str) -> None:
@@ -48,6 +48,12 @@ class Choices(Dialog[str]):
         choices.border_subtitle = "enter choose · esc cancel"
         choices.highlighted = list(self._choices).index(self._current)
         yield choices
+
+    def action_down(self) -> None:
+        self.query_one(OptionList).action_cursor_down()
+
+    def action_up(self) -> None:
+        self.query_one(OptionList).action_cursor_up()
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         self.dismiss(event.option.id)

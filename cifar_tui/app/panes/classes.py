@@ -138,7 +138,11 @@ class ClassTable(DataTable[Content]):
     @property
     def current(self) -> ClassRow | None:
         """The class under the cursor; None without any."""
-        return self._shown[self.cursor_row] if 0 <= self.cursor_row < len(self._shown) else None
+        return self.row_at(self.cursor_row)
+
+    def row_at(self, place: int) -> ClassRow | None:
+        """The class at `place`, from 0 at the top; None where there is none."""
+        return self._shown[place] if 0 <= place < len(self._shown) else None
 
     def value_to_copy(self) -> str:
         """Return the figures of the class under the cursor, all of them."""
@@ -256,8 +260,8 @@ class ClassesPane(Pane):
         if results is not None:
             self.query_one(ClassTable).show_rows(class_rows(results))
 
-    def on_data_table_row_selected(self) -> None:
-        row = self.query_one(ClassTable).current
+    def on_data_table_row_selected(self, event: DataTable.RowSelected) -> None:
+        row = self.query_one(ClassTable).row_at(event.cursor_row)
         if row is not None:
             self.post_message(ShowImages(ImageFilter(truth=row.index)))
 

@@ -49,7 +49,11 @@ class RunTable(DataTable[Content]):
     @property
     def current_row(self) -> TreeRow | None:
         """The row under the cursor; None without any."""
-        return self._rows[self.cursor_row] if 0 <= self.cursor_row < len(self._rows) else None
+        return self.row_at(self.cursor_row)
+
+    def row_at(self, place: int) -> TreeRow | None:
+        """The row at `place`, from 0 at the top; None where there is none."""
+        return self._rows[place] if 0 <= place < len(self._rows) else None
 
     @property
     def current(self) -> ListedRun | None:

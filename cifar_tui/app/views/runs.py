@@ -152,8 +152,8 @@ class RunsScreen(LinkedScreen[RunChoice | None], ModalScreen[RunChoice | None]):
             case _:
                 return True
 
-    def on_data_table_row_selected(self) -> None:
-        row = self.query_one(RunTable).current_row
+    def on_data_table_row_selected(self, event: DataTable.RowSelected) -> None:
+        row = self.query_one(RunTable).row_at(event.cursor_row)  # a key typed since may have moved the cursor
         if row is not None and row.run is not None:
             self.dismiss(RunChoice(action="open", folder=row.run.folder))
         elif row is not None:

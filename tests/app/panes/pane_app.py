@@ -1,11 +1,13 @@
 """An app of panes alone, and made-up runs for them."""
 
 import math
+import time
 from collections.abc import Callable
 
 import numpy as np
 import pytest
 from textual.app import App, ComposeResult
+from textual.css.query import NoMatches
 from textual.pilot import Pilot
 
 from cifar_tui.app.widgets.pane import Pane
@@ -48,12 +50,25 @@ class PaneApp(App[None]):
 
 
 async def until(pilot: Pilot[None], condition: Callable[[], object]) -> None:
-    """Let the app work until `condition` holds."""
-    for _ in range(100):
-        if condition():
-            return
+    """Let the app work until `condition` holds; widgets that are not mounted yet may be in it."""
+    deadline = time.monotonic() + 60
+    while not _holds(condition):
+        assert time.monotonic() < deadline, "the condition did not become true"
         await pilot.pause(0.02)
-    assert condition()
+
+
+def _holds(condition: Callable[[], object]) -> bool:
+    try:
+        return bool(condition())
+    except NoMatches:
+        return False
+
+
+async def resized(pilot: Pilot[None], width: int, height: int) -> None:
+    """Have the terminal resized, and let the app work until it has painted everything anew."""
+    await pilot.resize_terminal(width, height)
+    await until(pilot, lambda: pilot.app.screen.size == (width, height))
+    await settled(pilot)
 
 
 def count_layouts(app: App[None], monkeypatch: pytest.MonkeyPatch) -> list[object]:

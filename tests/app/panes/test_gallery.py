@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from textual.events import MouseScrollDown
+from textual.events import Key, MouseScrollDown
 
 from cifar_tui.app.charts import gallery as charts
 from cifar_tui.app.dialogs.choices import Choices
@@ -109,6 +109,17 @@ async def test_a_class_is_chosen_from_a_list_with_its_images(open_gallery):
         assert gallery.pane.filter == ImageFilter(truth=1, predicted=1)
         await gallery.press("c", "k", "k", "enter")
         assert gallery.pane.filter == ImageFilter(predicted=1)
+
+
+async def test_keys_that_are_typed_at_once_choose_from_a_list_in_their_order(open_gallery):
+    async with open_gallery() as pilot:
+        gallery = Gallery(pilot)
+        await gallery.show(hundred())
+        await gallery.press("c")
+        for key in ("j", "j", "k", "enter"):
+            pilot.app.post_message(Key(key, key))
+        await until(pilot, lambda: not isinstance(pilot.app.screen, Choices))
+        assert gallery.pane.filter.truth == 0
 
 
 async def test_classes_of_any_name_can_be_chosen(open_gallery):

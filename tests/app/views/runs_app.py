@@ -1,6 +1,5 @@
 """An app of the screen of all runs alone."""
 
-import time
 from pathlib import Path
 from typing import ClassVar
 
@@ -9,6 +8,7 @@ from textual.app import App
 import cifar_tui
 from cifar_tui.app.views.run_table import RunTable
 from cifar_tui.app.views.runs import RunChoice, RunsScreen
+from tests.app.panes.pane_app import until
 
 STYLES = Path(cifar_tui.__file__).parent / "app"
 OLD, STOPPED, NEW = "20260101-100000", "20260102-100000", "20260103-100000"
@@ -61,14 +61,6 @@ class RunsApp(App[None]):
     def text(self) -> str:
         """What the screen shows."""
         return "\n".join(line.text for line in self.screen._compositor.render_strips())
-
-
-async def until(pilot, condition):
-    """Let the app work until `condition` holds."""
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline, "the condition did not become true"
-        await pilot.pause(0.02)
 
 
 async def listed(pilot, count=3):

@@ -12,7 +12,8 @@ from cifar_tui.app.views.runs import RunChoice
 from cifar_tui.runs.control.protocol import Request
 from cifar_tui.runs.disk.store import read_name, write_name
 from cifar_tui.runs.listing import list_runs
-from tests.app.views.runs_app import NEW, OLD, STOPPED, listed, until
+from tests.app.panes.pane_app import until
+from tests.app.views.runs_app import NEW, OLD, STOPPED, listed
 
 
 def compared(app):

@@ -12,7 +12,8 @@ from cifar_tui.app.views import runs as runs_screen
 from cifar_tui.app.views.run_table import FilterInput
 from cifar_tui.app.views.runs import RunChoice
 from cifar_tui.engine.events import Phase, PhaseChanged
-from tests.app.views.runs_app import NEW, OLD, STOPPED, RunsApp, listed, until
+from tests.app.panes.pane_app import until
+from tests.app.views.runs_app import NEW, OLD, STOPPED, RunsApp, listed
 from tests.runs.made_events import record
 
 
@@ -61,6 +62,15 @@ async def test_j_k_home_and_end_move_and_enter_opens(app, tmp_path):
         await pilot.press("j", "j", "k", "enter")
         await until(pilot, lambda: app.choices)
         assert app.choices == [RunChoice(action="open", folder=tmp_path / STOPPED)]
+
+
+async def test_enter_opens_the_run_under_the_cursor_whatever_is_typed_next(app, tmp_path):
+    async with app.run_test(size=(80, 24)) as pilot:
+        await listed(pilot)
+        for key in ("enter", "j"):
+            app.post_message(Key(key, key))
+        await until(pilot, lambda: app.choices)
+        assert app.choices == [RunChoice(action="open", folder=tmp_path / NEW)]
 
 
 @pytest.mark.parametrize("key", ["escape", "q", "h"])

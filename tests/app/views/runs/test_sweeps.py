@@ -12,7 +12,8 @@ from cifar_tui.runs.disk.membership import Membership, write_membership
 from cifar_tui.runs.disk.run_lock import Owner, RunLock
 from cifar_tui.runs.sweep import tree
 from cifar_tui.runs.sweep.store import Outcome, create_sweep, sweeps_folder, write_outcomes
-from tests.app.views.runs_app import NEW, OLD, RunsApp, listed, until
+from tests.app.panes.pane_app import until
+from tests.app.views.runs_app import NEW, OLD, RunsApp, listed
 from tests.runs.made_events import STARTED, at, evaluated, finished, record
 from tests.runs.sweep.made_sweeps import made_plan
 
@@ -85,6 +86,7 @@ async def test_enter_unfolds_a_group_and_folds_the_sweep(app):
         await pilot.press("enter")
         await listed(pilot, 8)
         await pilot.press("down", "down", "down", "enter")
+        await until(pilot, lambda: app.choices)
         assert [choice.folder.name for choice in app.choices] == ["20260104-120000"]
 
 
