@@ -23,7 +23,7 @@ from cifar_tui.engine.errors import ConfigError
 from cifar_tui.engine.events import LoadingProgress, Phase
 from cifar_tui.engine.text import cut, escaped
 from cifar_tui.runs.resume_config import ResumePlan
-from tests.app.views.runs_app import until
+from tests.app.panes.pane_app import until
 from tests.hostile import TEXTS, hostile_run, write_hostile_runs
 
 SMALL = [(80, 24), (60, 16)]
@@ -168,7 +168,7 @@ async def test_every_dialog_and_notice_shows_names_and_errors_literally(app, nam
             assert begin in screen_of(app), dialog
             if isinstance(dialog, RenameDialog):
                 await pilot.press("enter")
-                assert "✗ the run name" in screen_of(app)
+                await until(pilot, lambda: "✗ the run name" in screen_of(app))
             app.pop_screen()
         app.screen.notify(text, title=text)
         await until(pilot, lambda: begin in screen_of(app))

@@ -26,11 +26,11 @@ def command(image_folder, *arguments):
 
 
 def losses(folder):
-    """Every loss that counts: a resume takes back those after its checkpoint."""
+    """Every loss that counts: a resume takes back those after its checkpoint, and what was not reported."""
     found = []
     for event in read_events(folder):
         if isinstance(event, Resumed):
-            found = [entry for entry in found if entry[1] <= event.step]
+            found = [entry for entry in found if entry[1] <= event.step and entry[0] != "final"]
         elif isinstance(event, LossPoint | LossWindow | EpochFinished):
             found.append((type(event).__name__, event.step, event.loss))
         elif isinstance(event, Evaluated):

@@ -69,7 +69,7 @@ def test_training_goes_on_while_the_disk_is_full_and_saves_again_when_there_is_r
             [*command, "--checkpoints", str(small_disk)], stdout=subprocess.DEVNULL, stderr=stderr
         )
     try:
-        wait_until(lambda: list(small_disk.glob("*/last.pt")))
+        wait_until(lambda: any(saved_steps(path.parent) for path in small_disk.glob("*/last.pt")))
         (folder,) = (path.parent for path in small_disk.glob("*/last.pt"))
 
         def said(text):

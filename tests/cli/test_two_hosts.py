@@ -48,7 +48,7 @@ def test_a_cut_link_is_a_sentence_on_both_hosts_and_the_checkpoint_is_kept(hosts
             command = [sys.executable, "-m", "torch.distributed.run", "--nnodes=2", "--nproc-per-node=1"]
             command += [f"--node-rank={number}", f"--master-addr={ADDRESSES[0]}", "--master-port=29500"]
             command += ["-m", "cifar_tui", "train", "--headless", "--device=cpu", f"--data={image_folder}"]
-            command += ["--set=epochs=100000", "--set=eval_every=0", "--set=rank_timeout=0.03"]
+            command += ["--set=epochs=100000", "--set=eval_every=0", "--set=rank_timeout=0.1"]
             with logs[-1].open("wb") as output:
                 jobs.append(
                     subprocess.Popen(

@@ -1,6 +1,7 @@
 """A real pseudo-terminal around the program, with a terminal emulator that reads what it draws."""
 
 import codecs
+import contextlib
 import fcntl
 import os
 import re
@@ -144,7 +145,8 @@ class Terminal:
         for folder in self.cwd.glob("checkpoints/*"):
             owner = owner_of(folder)
             if owner.live and owner.pid is not None:
-                os.kill(owner.pid, signal.SIGKILL)
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(owner.pid, signal.SIGKILL)
 
 
 @pytest.fixture

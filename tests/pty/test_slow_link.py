@@ -53,8 +53,8 @@ def test_a_slow_link_gets_fewer_frames_and_keeps_neither_the_training_nor_a_key_
     wait_until(lambda: not owner_of(folder).live)
 
     terminal.bytes_per_second = None
-    terminal.until("stopped at step", seconds=3)
-    terminal.until_gone("slow connection", seconds=10)
+    terminal.until("stopped at step", seconds=30)
+    terminal.until_gone("slow connection", seconds=30)
     terminal.press("q")
     assert terminal.wait_for_exit() == 0
     assert terminal.left_clean()

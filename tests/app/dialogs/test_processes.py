@@ -12,7 +12,7 @@ from cifar_tui.engine.config.schema import TrainConfig
 from cifar_tui.engine.events import RankMeasured, RanksMeasured
 from cifar_tui.runs.control.client import send_request
 from cifar_tui.runs.control.protocol import Request
-from tests.app.views.runs_app import until
+from tests.app.panes.pane_app import until
 from tests.cli.command import wait_until
 from tests.runs.made_events import STARTED, at, folded
 from tests.torchrun import events_in, start_job, the_run

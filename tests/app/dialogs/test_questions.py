@@ -10,7 +10,7 @@ from cifar_tui.app.dialogs.run_questions import DeleteDialog, EpochsDialog, Stop
 from cifar_tui.engine.data.cifar10 import ARCHIVE
 from cifar_tui.engine.data.registry import ALTERNATIVES
 from cifar_tui.engine.events import Phase
-from tests.app.views.runs_app import until
+from tests.app.panes.pane_app import until
 
 
 def data_dialog():

@@ -11,7 +11,7 @@ from cifar_tui.engine.config.schema import TrainConfig
 from cifar_tui.engine.optim.lr_range import LrSuggestion
 from cifar_tui.runs.live import LiveRun
 from cifar_tui.runs.range_test import LiveRangeTest
-from tests.app.views.runs_app import until
+from tests.app.panes.pane_app import until
 
 
 @pytest.fixture

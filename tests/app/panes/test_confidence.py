@@ -5,7 +5,7 @@ import pytest
 
 from cifar_tui.app.panes.confidence import ConfidencePane
 from cifar_tui.app.panes.run_charts import Chart
-from tests.app.panes.pane_app import PaneApp, settled
+from tests.app.panes.pane_app import PaneApp, resized, settled
 from tests.runs.made_results import make_results
 
 SIZE = (42, 24)
@@ -28,10 +28,9 @@ async def test_the_calibration_error_is_said_in_as_many_words_as_fit():
         text = await shown(pilot, targets, predicted, confidences=np.full(100, 0.75))
         assert "Expected calibration error 25.0 % · overconfident: 75.0 % confident, 50.0 % right" in text
         for width, words in ((80, "ECE 25.0 % · overconfident"), (42, "Calibration error (ECE) 25.0 %")):
-            await pilot.resize_terminal(width, 24)
-            await settled(pilot)
+            await resized(pilot, width, 24)
             assert words in pilot.app.text()
-        await pilot.resize_terminal(100, 24)
+        await resized(pilot, 100, 24)
         text = await shown(pilot, predicted, predicted, confidences=np.full(100, 0.75))
         assert "underconfident: 75.0 % confident, 100.0 % right" in text
         text = await shown(pilot, targets, predicted, confidences=np.full(100, 0.5))

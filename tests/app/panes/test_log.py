@@ -7,7 +7,7 @@ from textual.pilot import Pilot
 
 from cifar_tui.app.panes.log import SIGNS, LogPane, LogView, wrapped
 from cifar_tui.runs.log_line import LogLine
-from tests.app.panes.pane_app import PaneApp, count_layouts, settled
+from tests.app.panes.pane_app import PaneApp, count_layouts, resized, settled
 
 
 def lines(*texts: str, kind: str = "message") -> list[LogLine]:
@@ -115,7 +115,7 @@ async def test_long_lines_wrap_and_wrap_again_when_the_width_changes() -> None:
         pilot.app.query_one(LogPane).add(lines(" ".join(words)))
         narrow = await screen(pilot)
         assert all(word in narrow for word in words)
-        await pilot.resize_terminal(100, 20)
+        await resized(pilot, 100, 20)
         wide = await screen(pilot)
         assert all(word in wide for word in words)
         assert sum("word" in line for line in wide.splitlines()) < sum(
@@ -131,7 +131,7 @@ async def test_a_reader_keeps_the_line_at_the_top_when_the_width_changes() -> No
         view.scroll_to(y=60, animate=False)
         top = (await screen(pilot)).splitlines()[1].split("and")[0].strip("│ ")
         assert "line 20." in top
-        await pilot.resize_terminal(90, 10)
+        await resized(pilot, 90, 10)
         assert top in (await screen(pilot)).splitlines()[1]
 
 

@@ -11,7 +11,7 @@ from cifar_tui.app.panes.samples import SamplesPane, arrange
 from cifar_tui.app.widgets.line import Line
 from cifar_tui.app.widgets.strip_view import StripView
 from cifar_tui.runs.source import SampleBatch
-from tests.app.panes.pane_app import PaneApp, batch, settled, until
+from tests.app.panes.pane_app import PaneApp, batch, resized, settled, until
 
 
 async def show(pilot: Pilot[None], shown: SampleBatch | None) -> list[str]:
@@ -78,8 +78,7 @@ async def test_nothing_is_cut_off_at_any_size() -> None:
         pane, table = pilot.app.query_one(SamplesPane), pilot.app.query_one("#labels", Line)
         await show(pilot, batch())
         for size in ((78, 18), (80, 18), (68, 48), (150, 20)):
-            await pilot.resize_terminal(*size)
-            await until(pilot, lambda size=size: pane.outer_size == size)
+            await resized(pilot, *size)
             lines = await show(pilot, batch())
             for widget in (pilot.app.query_one(StripView), table):
                 assert pane.content_region.contains_region(widget.region), size

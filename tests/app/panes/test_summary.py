@@ -67,8 +67,7 @@ async def test_hundreds_of_classes_scroll_by_keys() -> None:
         await show(pilot, [*trained(), evaluated(tuple(range(300)))])
         pilot.app.query_one(SummaryPane).focus()
         await pilot.press("j")
-        await settled(pilot)
-        assert pilot.app.query_one(SummaryPane).scroll_y == 1
+        await until(pilot, lambda: pilot.app.query_one(SummaryPane).scroll_y == 1)
         await pilot.press("G")
         await settled(pilot)
         assert "class 299" in (await show(pilot, [*trained(), evaluated(tuple(range(300)))]))

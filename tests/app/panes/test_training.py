@@ -23,7 +23,17 @@ from cifar_tui.engine.events import (
 )
 from cifar_tui.runs.curves import Curves
 from cifar_tui.runs.state import PendingRequest, with_pending
-from tests.app.panes.pane_app import PaneApp, count_layouts, evaluated, loaded, settled, state, trained, until
+from tests.app.panes.pane_app import (
+    PaneApp,
+    count_layouts,
+    evaluated,
+    loaded,
+    resized,
+    settled,
+    state,
+    trained,
+    until,
+)
 
 SIZES = {
     (60, 13): "loss",
@@ -88,9 +98,7 @@ async def test_at_every_size_nothing_is_cut_off_and_the_charts_fill_the_room() -
         pane = pilot.app.query_one(TrainingPane)
         await show(pilot, [*trained(), evaluated(final=False)])
         for size, arrangement in SIZES.items():
-            await pilot.resize_terminal(*size)
-            await until(pilot, lambda size=size: pane.outer_size == size)
-            await settled(pilot)
+            await resized(pilot, *size)
             for chart in pane.query(Chart):
                 lines = chart.plain.split("\n")
                 assert not chart.size.area or (len(lines[0]), len(lines)) == chart.size, size

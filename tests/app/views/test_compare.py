@@ -24,7 +24,7 @@ from cifar_tui.engine.config.schema import TrainConfig
 from cifar_tui.engine.events import ClassAccuracy, Evaluated
 from cifar_tui.runs.disk.event_log import EventLog
 from cifar_tui.runs.listing import list_runs
-from tests.app.views.runs_app import until
+from tests.app.panes.pane_app import until
 from tests.runs.made_evaluations import evaluate
 from tests.runs.made_events import STARTED, at, point, record
 
@@ -229,8 +229,9 @@ async def test_the_list_of_images_has_the_keys_when_it_is_there(make_run, tmp_pa
         await until(pilot, lambda: "run-2 has no stored predictions" in app.text())
         record(live, evaluate(live, [0, 1, 2], [1, 0, 0], step=50))
         await until(pilot, lambda: "only run-1 right 2" in app.text())
-        await pilot.press("f")
         images = app.compare.query_one(ImageList)
+        await until(pilot, lambda: images.has_focus)
+        await pilot.press("f")
         await until(pilot, lambda: images.current == 0)
         await pilot.press("down")
         assert images.current == 1

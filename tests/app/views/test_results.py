@@ -10,7 +10,7 @@ from cifar_tui.app.panes.confusion import MatrixView, PairList
 from cifar_tui.app.views.results import ResultsHelp, ResultsScreen
 from cifar_tui.app.widgets.header import PaneTabs
 from cifar_tui.runs.results import ImageFilter, SortKey
-from tests.app.panes.pane_app import count_layouts, settled, until
+from tests.app.panes.pane_app import count_layouts, resized, settled, until
 from tests.app.views.results_app import ResultsApp, three_classes
 from tests.runs.made_results import make_results
 
@@ -179,8 +179,7 @@ async def test_where_there_is_room_the_gallery_is_below_the_matrix_or_at_its_rig
         assert (classes.y, confidence.y) == (confusion.y, gallery.y)
         assert gallery.y == confusion.bottom
         assert gallery.width > confidence.width
-        await pilot.resize_terminal(200, 50)
-        await settled(pilot)
+        await resized(pilot, 200, 50)
         confusion, classes, gallery, confidence = (app.view.pane(name).region for name in app.view.PANES)
         assert confusion.x == classes.x == confidence.x
         assert (gallery.x, gallery.y) == (confusion.right, confusion.y)
@@ -307,8 +306,7 @@ async def test_the_title_says_where_the_other_views_are_if_there_is_room(app):
     async with app.run_test(size=SIZE) as pilot:
         await settled(pilot)
         assert app.text().splitlines()[0].rstrip().endswith("Train f1 · Results f2 · Runs f3")
-        await pilot.resize_terminal(80, 24)
-        await settled(pilot)
+        await resized(pilot, 80, 24)
         assert "Train f1" not in app.text()
         assert "test 70.00 % · 42 of 60 correct · step 100" in app.text()
 

@@ -14,7 +14,7 @@ from cifar_tui.runs.attached import AttachedRun
 from cifar_tui.runs.curves import Curves
 from cifar_tui.runs.disk.samples import read_predictions
 from cifar_tui.runs.live import LiveRun
-from tests.app.views.runs_app import until
+from tests.app.panes.pane_app import until
 from tests.runs.export.made_runs import made_run
 from tests.runs.made_evaluations import evaluate
 from tests.runs.made_events import STARTED, point, record

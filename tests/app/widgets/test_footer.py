@@ -7,7 +7,7 @@ from textual.binding import Binding, BindingType
 from textual.widgets._footer import FooterKey
 
 from cifar_tui.app.widgets.footer import Footer
-from tests.app.views.runs_app import until
+from tests.app.panes.pane_app import until
 
 
 class KeysApp(App[None]):

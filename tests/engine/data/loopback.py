@@ -78,9 +78,9 @@ def handler(state: LoopbackServer) -> type[BaseHTTPRequestHandler]:
             state.bytes_sent[-1] = 0
             with contextlib.suppress(OSError):  # the client has left
                 for block in throttled(sent, plan.bytes_per_second):
+                    state.bytes_sent[-1] += len(block)  # before the client can have them
                     self.wfile.write(block)
                     self.wfile.flush()
-                    state.bytes_sent[-1] += len(block)
             if plan.stall_after is not None:
                 state.stalled.set()
                 state.released.wait(60)

@@ -114,7 +114,7 @@ def test_cancelled_while_the_server_is_silent(
     asked = time.monotonic()
     watcher.stop.set()
     thread.join(20)
-    assert time.monotonic() - asked < 1
+    assert time.monotonic() - asked < 10, "less than the time that a silent server has"
     assert errors
     assert names(tmp_path) <= {PART}
     server.released.set()

@@ -1,6 +1,7 @@
 """An archive that several servers have: which one is read, and what happens where one fails or is slow."""
 
 import dataclasses
+import statistics
 import time
 from pathlib import Path
 
@@ -139,10 +140,11 @@ def test_a_slow_server_is_told_with_the_time_left_and_the_alternatives(
     (tmp_path / PART).write_bytes(server.payload[: -bytes_per_second * 3 // 2])
     watcher = Watcher()
     fetch_small(small_archive, tmp_path, watcher)
-    notes = {event.note for event in watcher.stage("downloading")} - {""}
+    notes = [event.note for event in watcher.stage("downloading") if event.note]
     assert bool(notes) == slow
+    speeds = [int(note.partition("slow (")[2].partition(" kB/s")[0]) for note in notes]
+    if slow:  # at the median: neither side is always given the processor
+        assert 0.4 * bytes_per_second < 1000 * statistics.median(speeds) < 1.6 * bytes_per_second
     for note in notes:
-        kilobytes = int(note.partition("slow (")[2].partition(" kB/s")[0])
-        assert 0.4 * bytes_per_second < 1000 * kilobytes < 1.6 * bytes_per_second
         assert note.endswith(f"kB/s, about 1 min left): wait, or stop and {ALTERNATIVES}")
     assert not any(event.note for event in watcher.stage("unpacking"))
