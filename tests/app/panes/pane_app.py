@@ -67,7 +67,7 @@ def _holds(condition: Callable[[], object]) -> bool:
 async def resized(pilot: Pilot[None], width: int, height: int) -> None:
     """Have the terminal resized, and let the app work until it has painted everything anew."""
     await pilot.resize_terminal(width, height)
-    await until(pilot, lambda: pilot.app.screen.size == (width, height))
+    await until(pilot, lambda: pilot.app.screen._compositor.size == (width, height))
     await settled(pilot)
 
 
