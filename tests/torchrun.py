@@ -51,8 +51,8 @@ def ranks_of(parent):
     return found
 
 
-def kill_job(parent):
-    """Kill process `parent` and all that it has started, if they live; the processes of a job outlive it."""
+def job_of(parent):
+    """Process `parent` and all that it has started, those of a job."""
     children = {}
     for file in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError):  # it has ended
@@ -61,7 +61,12 @@ def kill_job(parent):
     processes = [parent]
     for process in processes:
         processes += children.get(process, ())
-    for process in processes:
+    return processes
+
+
+def kill_job(parent):
+    """Kill process `parent` and all that it has started, if they live; the processes of a job outlive it."""
+    for process in job_of(parent):
         with suppress(ProcessLookupError):
             os.kill(process, signal.SIGKILL)
 

@@ -16,7 +16,7 @@ from cifar_tui.app.launch import Evaluate
 from cifar_tui.cli.output import json_text, print_line, print_message, results_lost
 from cifar_tui.cli.progress import ProgressBar
 from cifar_tui.engine.config.schema import TrainConfig
-from cifar_tui.engine.distributed.launch import launched, report_failure
+from cifar_tui.engine.distributed.launch import MEETING_CANCELLED, launched, report_failure
 from cifar_tui.engine.events import Phase
 from cifar_tui.engine.layout import LOG_FILE, WEIGHTS_FILE
 from cifar_tui.engine.text import escaped
@@ -243,6 +243,8 @@ def _stop_on_signals(
         if received.receive(number):
             show_cursor()
             os._exit(received.exit_code)
+        if launched() is not None:
+            MEETING_CANCELLED.set()
         if is_first:  # another request would give up a save that is being retried
             run.request(Request.STOP)
 
@@ -327,8 +329,7 @@ class _ProgressLines:
         share = f"({100 * done // total} %)" if total else ""
         first = " ".join(filter(None, (what, share)))
         text = ", ".join(filter(None, (first, *rest)))
-        said = [snapshot.status] if text in ("", snapshot.status) else [snapshot.status, text]
-        print_message(f"cifar-tui: {': '.join(said)}")
+        print_message(f"cifar-tui: {snapshot.status}" + (f": {text}" if text else ""))
 
 
 class _RunBar(ProgressBar):
@@ -351,7 +352,7 @@ def _progress_of(snapshot: RunSnapshot) -> tuple[int, int | None, list[str]]:
         return evaluating.done, evaluating.total, [f"{evaluating.done:,} of {evaluating.total:,} images"]
     started = snapshot.started
     if started is None or snapshot.phase is Phase.LOADING:
-        return 0, None, [snapshot.message]
+        return 0, None, ["" if snapshot.message == snapshot.status else snapshot.message]
     parts = [f"step {snapshot.step:,} of {started.total_steps:,}"]
     if snapshot.images_per_second is not None:
         parts.append(throughput(snapshot.images_per_second, "now"))

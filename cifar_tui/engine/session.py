@@ -105,7 +105,7 @@ class Session(RunParts):
             resumed=resume_from,
             kept=None if resume_from is None else create_folder().path,
         )
-        with joined(launched(), self.control) as ranks:
+        with joined(launched()) as ranks:
             ranks.share(start)
             return self.train_with(ranks, start, create_folder, interactive=interactive)
 

@@ -16,7 +16,14 @@ import pytest
 import torch
 
 from cifar_tui.cli import headless, progress
-from cifar_tui.cli.headless import _follow, _RunBar, _stop_on_signals, _Terminal, _training_results
+from cifar_tui.cli.headless import (
+    _follow,
+    _ProgressLines,
+    _RunBar,
+    _stop_on_signals,
+    _Terminal,
+    _training_results,
+)
 from cifar_tui.engine.config.schema import TrainConfig
 from cifar_tui.engine.data.registry import ALTERNATIVES
 from cifar_tui.engine.errors import CancelledError
@@ -25,6 +32,7 @@ from cifar_tui.engine.session import Session
 from cifar_tui.runs.live import LiveRun
 from cifar_tui.terminal import restore
 from tests.cli.command import COMMAND, assert_one_sentence
+from tests.runs.made_events import folded
 
 
 def test_training_prints_what_the_tutorial_prints(cli, image_folder):
@@ -207,6 +215,11 @@ def wait_for_line(stream, start):
         if line.startswith(f"cifar-tui: {start}"):
             return
     pytest.fail(f"the program ended before it said {start!r}")
+
+
+def test_a_run_that_was_stopped_before_its_first_step_says_so_once(capsys):
+    _ProgressLines().show(folded(PhaseChanged(phase=Phase.DONE, message="stopped")).snapshot())
+    assert capsys.readouterr().err == "cifar-tui: stopped\n"
 
 
 def test_a_stop_in_the_last_evaluation_reports_no_accuracy_of_earlier_weights(

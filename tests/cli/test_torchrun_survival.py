@@ -21,6 +21,7 @@ from tests.torchrun import (
     environment,
     events_in,
     is_running,
+    job_of,
     kill_job,
     kill_rank,
     parent_of,
@@ -112,7 +113,7 @@ def test_a_second_ctrl_c_ends_a_job_at_once_even_where_a_process_hangs(job, chec
     wait_until(lambda: not any(map(is_running, ranks.values())))
 
 
-def test_a_job_that_is_stopped_while_its_processes_look_for_each_other_leaves_at_once(tmp_path, image_folder):
+def test_ctrl_c_ends_a_job_that_loads(tmp_path, image_folder):
     command = [*COMMAND, "train", "--gpus=2", "--headless", "--device=cpu", f"--data={image_folder}"]
     program = ExecutedProgram(command, cwd=tmp_path, environment=environment() | {"TERM": "xterm"})
     printed = bytearray()
@@ -121,13 +122,19 @@ def test_a_job_that_is_stopped_while_its_processes_look_for_each_other_leaves_at
         printed.extend(read(program))
         return b"loading" in printed
 
+    def ended():
+        read(program)
+        return program.poll() is not None
+
     try:
         wait_until(loads)
+        processes = job_of(program.pid)
         os.write(program.descriptor, b"\x03")
-        wait_until(lambda: read(program) is None or program.poll() is not None)
+        wait_until(ended)
     finally:
         kill_job(program.pid)
     assert program.poll() == 128 + signal.SIGINT
+    wait_until(lambda: not any(map(is_running, processes)))
 
 
 def test_a_signal_that_announces_a_limit_may_come_again_while_a_job_saves(job, checkpoints):

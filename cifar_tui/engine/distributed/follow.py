@@ -27,7 +27,7 @@ def follow(launch: Launch, control: RunControl, *, begun: Callable[[], None] = l
         ReportedError: the run failed, and the first process says why.
         UserError: this process failed.
     """
-    with joined(launch, control) as ranks:
+    with joined(launch) as ranks:
         start: JobStart | None = ranks.share(None)
         if start is None:
             raise AssertionError("the first process shares what the run begins with")

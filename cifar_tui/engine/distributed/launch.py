@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+import threading
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,6 +16,9 @@ _ERROR_FILE_VARIABLE = "TORCHELASTIC_ERROR_FILE"
 
 RESTARTS_VARIABLE = "CIFAR_TUI_RESTARTS"
 """How often `train --gpus` has started torchrun again."""
+
+MEETING_CANCELLED = threading.Event()
+"""Set by the handler of a signal that ends all processes of the job: the first one waits for none to come."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

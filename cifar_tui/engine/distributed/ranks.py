@@ -13,8 +13,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, distributed, nn
 
-from cifar_tui.engine.control import RunControl
-from cifar_tui.engine.distributed.launch import Launch
+from cifar_tui.engine.distributed.launch import MEETING_CANCELLED, Launch
 from cifar_tui.engine.errors import (
     CancelledError,
     ConfigError,
@@ -33,7 +32,7 @@ _POLL_SECONDS = 0.1
 _SOURCE_LINE = re.compile(r"^\[[^\]]*\]\s*")
 
 _IS_OF_GLOO = re.compile("gloo|caused pair closure", re.IGNORECASE)
-"""Gloo has no type of error of its own, and names its source in all but that of a sum ended by another."""
+"""Gloo raises plain RuntimeErrors. All name Gloo but that of a sum which fails as another one timed out."""
 
 
 class LostRanksError(RunFailedError):
@@ -267,11 +266,11 @@ _ERRORS: dict[int, type[UserError]] = {
 
 
 @contextmanager
-def joined(launch: Launch | None, control: RunControl) -> Iterator[Ranks]:
+def joined(launch: Launch | None) -> Iterator[Ranks]:
     """Be one of the processes that torchrun started, in a block; `ALONE` without a `launch`.
 
     Raises:
-        CancelledError: `control` was asked to stop before all have come.
+        CancelledError: `MEETING_CANCELLED` was set before all have come.
         LostRanksError: the others do not come, or are lost in the block.
     """
     if launch is None or launch.size == 1:
@@ -281,14 +280,14 @@ def joined(launch: Launch | None, control: RunControl) -> Iterator[Ranks]:
         rank=launch.rank, size=launch.size, local_rank=launch.local_rank, local_size=launch.local_size
     )
     with ranks._explained():  # noqa: SLF001 - of this module
-        _meet(launch, control)
+        _meet(launch)
     try:
         yield ranks
     finally:
         distributed.destroy_process_group()
 
 
-def _meet(launch: Launch, control: RunControl) -> None:
+def _meet(launch: Launch) -> None:
     """Wait for the other processes of `launch`, in a thread, as torch's call cannot be interrupted."""
     failures: list[Exception] = []
 
@@ -305,7 +304,8 @@ def _meet(launch: Launch, control: RunControl) -> None:
     thread.start()
     while thread.is_alive():
         thread.join(_POLL_SECONDS)
-        if thread.is_alive() and control.stop_requested:
+        # not by a request to stop, which the others would not hear of: torchrun would start all again
+        if thread.is_alive() and MEETING_CANCELLED.is_set():
             raise CancelledError
     if failures:
         raise failures[0]

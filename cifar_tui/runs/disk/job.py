@@ -5,7 +5,7 @@ from pathlib import Path
 from cifar_tui.engine.atomic import write_text_atomically
 from cifar_tui.engine.disk.regular import read_regular
 from cifar_tui.engine.distributed.launch import Launch
-from cifar_tui.engine.layout import EVENTS_FILE, JOB_FILE
+from cifar_tui.engine.layout import JOB_FILE
 from cifar_tui.runs.disk.store import run_folders
 
 _MOST_BYTES = 1024
@@ -34,12 +34,7 @@ def write_job(folder: Path, launch: Launch | None) -> None:
 def run_of_job(checkpoints: Path, job: str) -> Path | None:
     """Return the folder of the latest run in `checkpoints` that `job` trains; None if there is none yet.
 
-    A run is there once it has a log, with which it can be attached to.
-
     Raises:
         ConfigError: `checkpoints` cannot be read.
     """
-    for run in reversed(run_folders(checkpoints)):
-        if read_job(run) == job and (run / EVENTS_FILE).exists():
-            return run
-    return None
+    return next((run for run in reversed(run_folders(checkpoints)) if read_job(run) == job), None)

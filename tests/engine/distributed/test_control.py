@@ -26,7 +26,7 @@ def answers(control):
 def request_in_turn():
     """What all see after each request: to the first, to the second, to none."""
     seen = []
-    with joined(launched(), RunControl()) as ranks:
+    with joined(launched()) as ranks:
         ranks.begin(CPU, timeout_minutes=1)
         own = RunControl()
         control = AgreedControl(own, ranks)
@@ -52,7 +52,7 @@ def test_what_any_process_is_asked_for_all_do_and_none_before_the_others():
 
 def pause_and_resume():
     waits = 0
-    with joined(launched(), RunControl()) as ranks:
+    with joined(launched()) as ranks:
         ranks.begin(CPU, timeout_minutes=1)
         own = RunControl()
         control = AgreedControl(own, ranks)

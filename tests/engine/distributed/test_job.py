@@ -28,7 +28,7 @@ def said_by_all(work):
 def fail_together():
     """What each of three processes raises where some of them fail."""
     seen = []
-    with joined(launched(), RunControl()) as ranks:
+    with joined(launched()) as ranks:
         for failing, error in (
             ({0, 2}, ConfigError("wrong")),
             ({1, 2}, DataUnavailableError("missing")),

@@ -7,8 +7,7 @@ import pytest
 import torch
 from torch import distributed
 
-from cifar_tui.engine.control import RunControl
-from cifar_tui.engine.distributed.launch import Launch, launched
+from cifar_tui.engine.distributed.launch import MEETING_CANCELLED, Launch, launched
 from cifar_tui.engine.distributed.ranks import ALONE, joined
 from cifar_tui.engine.errors import CancelledError, RunFailedError
 from tests.cli.command import wait_until
@@ -18,7 +17,7 @@ CPU = torch.device("cpu")
 
 
 def exchange():
-    with joined(launched(), RunControl()) as ranks:
+    with joined(launched()) as ranks:
         ranks.begin(CPU, timeout_minutes=1)
         rank = ranks.rank
         return {
@@ -47,12 +46,12 @@ def test_alone_there_is_nobody_to_wait_for():
     assert ALONE.highest([3, 1]) == [3, 1]
     assert ALONE.add(tensor) is tensor
     assert ALONE.collect(tensor)[0] is tensor
-    with joined(None, RunControl()) as ranks:
+    with joined(None) as ranks:
         assert ranks is ALONE
 
 
 def lose_the_second():
-    with joined(launched(), RunControl()) as ranks:
+    with joined(launched()) as ranks:
         ranks.begin(CPU, timeout_minutes=1)
         if not ranks.is_first:
             os.kill(os.getpid(), signal.SIGKILL)
@@ -73,9 +72,8 @@ def test_a_process_that_is_lost_is_said_in_a_sentence():
 def wait_for_one_that_left():
     if launched().rank:
         return None
-    control = RunControl()
-    control.request("stop")
-    with pytest.raises(CancelledError), joined(launched(), control):
+    MEETING_CANCELLED.set()
+    with pytest.raises(CancelledError), joined(launched()):
         pass
     return "stopped"
 
@@ -86,7 +84,7 @@ def test_a_process_stops_although_another_one_never_comes():
 
 def wait_in_vain(done):
     """The errors of sums under way at once, as DDP has them, which the second process takes no part in."""
-    with joined(launched(), RunControl()) as ranks:
+    with joined(launched()) as ranks:
         ranks.begin(CPU, timeout_minutes=0.05)
         if not ranks.is_first:
             wait_until(done.exists)
