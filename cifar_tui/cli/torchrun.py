@@ -18,7 +18,7 @@ from cifar_tui.engine.config.schema import TrainConfig
 from cifar_tui.engine.device.cores import available_threads
 from cifar_tui.engine.disk.regular import read_regular
 from cifar_tui.engine.errors import ConfigError, RunFailedError
-from cifar_tui.engine.layout import LOG_FILE
+from cifar_tui.engine.layout import EVENTS_FILE, LOG_FILE
 from cifar_tui.runs.disk.job import run_of_job
 from cifar_tui.runs.disk.store import attach_hint, check_checkpoints
 from cifar_tui.terminal.restore import clear_line, show_cursor
@@ -152,11 +152,17 @@ def _start_detached(command: list[str], count: int, checkpoints: Path, job: str,
     with _ended_by_signals(process, log):
         while True:
             code = process.poll()
-            if (run := run_of_job(checkpoints, job)) is not None:
+            if (run := run_to_attach_to(checkpoints, job)) is not None:
                 return run
             if code is not None:
                 raise _failure(log, code)
             time.sleep(_POLL_SECONDS)  # the folder is made by a process of torchrun's
+
+
+def run_to_attach_to(checkpoints: Path, job: str) -> Path | None:
+    """Return the folder of the run that `job` trains; None before it has an event log."""
+    run = run_of_job(checkpoints, job)
+    return run if run is not None and (run / EVENTS_FILE).exists() else None
 
 
 @contextlib.contextmanager

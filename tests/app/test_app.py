@@ -229,11 +229,12 @@ async def test_u_takes_more_epochs_from_the_form_and_names_what_stays(app, start
 
 
 async def test_a_run_of_another_process_is_followed_until_the_dashboard_is_left(app, other_run):
+    before = threading.enumerate()
     async with app.run_test(size=(120, 40)) as pilot:
         app.start(Attach(folder=other_run, config=TrainConfig()))
         await until(pilot, lambda: app.presenter.run is not None)
-        follower = next(thread for thread in threading.enumerate() if thread.name == "cifar-tui-follow")
-        assert follower.is_alive()
+        begun = [thread for thread in threading.enumerate() if thread not in before]
+        (follower,) = (thread for thread in begun if thread.name == "cifar-tui-follow")
     follower.join(60)
     assert not follower.is_alive()
 

@@ -3,11 +3,12 @@
 import re
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from textual._compositor import ChopsUpdate
 
-from cifar_tui.app.presenter import SLOW_FRAME_SECONDS, TICK_SECONDS
+from cifar_tui.app.presenter import SLOW_FRAME_SECONDS, TICK_SECONDS, RunPresenter
 from cifar_tui.app.widgets.header import RunHeader
 from cifar_tui.app.widgets.line import Line
 from cifar_tui.engine.config.schema import TrainConfig
@@ -42,7 +43,7 @@ async def test_figures_are_drawn_twice_a_second_log_and_samples_once_and_charts_
         await pilot.pause()
         app.presenter.follow(run)
         emit(run, trained(4))
-        for step in (250, 300):  # the figures are laid out by the first frame
+        for step in (250, 300):  # the first frame lays the figures out: it counts from the next
             emit(run, [next_point(step)])
             for _ in range(4):
                 app.presenter._on_tick()
@@ -59,6 +60,13 @@ async def test_figures_are_drawn_twice_a_second_log_and_samples_once_and_charts_
             app.presenter._on_tick()
             drawn |= {name: TICK_SECONDS * tick for name in seen if name not in drawn and seen[name]()}
     assert drawn == {"figures": 0.5, "texts": 1, "charts": 2}
+
+
+def test_it_ticks_twice_a_second():
+    timers = []
+    presenter = RunPresenter(SimpleNamespace(set_interval=lambda *timer: timers.append(timer)))
+    presenter.start()
+    assert timers == [(0.5, presenter._on_tick)]
 
 
 async def test_the_name_of_a_run_is_no_markup(app, run):

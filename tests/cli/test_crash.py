@@ -26,7 +26,7 @@ def command(image_folder, *arguments):
 
 
 def losses(folder):
-    """Every loss that counts: a resume takes back those after its checkpoint, and what was not reported."""
+    """Every loss that counts: a resume takes back those after its checkpoint, and a final evaluation."""
     found = []
     for event in read_events(folder):
         if isinstance(event, Resumed):

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from cifar_tui.cli.torchrun import rank_environment
+from cifar_tui.cli.torchrun import rank_environment, run_to_attach_to
+from cifar_tui.engine.config.schema import TrainConfig
+from cifar_tui.engine.distributed.launch import Launch
 from cifar_tui.engine.events import (
     Alert,
     CheckpointSaved,
@@ -25,9 +27,12 @@ from cifar_tui.engine.events import (
 )
 from cifar_tui.runs.control.client import send_request
 from cifar_tui.runs.control.protocol import Request
+from cifar_tui.runs.disk.job import write_job
 from cifar_tui.runs.disk.run_lock import owner_of
+from cifar_tui.runs.disk.store import create_run_folder
 from tests.cli.command import run_process, wait_until
 from tests.engine.distributed.jobs import train_together
+from tests.runs.made_events import STARTED, record
 from tests.torchrun import (
     OUTPUT,
     environment,
@@ -128,6 +133,16 @@ def test_a_job_whose_processes_are_killed_goes_on_from_its_checkpoint(tmp_path, 
             epochs.append(event)
     assert [epoch.epoch for epoch in epochs] == list(range(1, 201))
     assert [ended.exit_code for ended in events_in(checkpoints, RunEnded)] == [4, 0], "one was killed"
+
+
+def test_the_run_of_a_job_can_be_attached_to_once_it_has_a_log(checkpoints):
+    launch = Launch(rank=0, size=2, local_rank=0, local_size=2, job="mine", restarts=0)
+    folder = create_run_folder(checkpoints, TrainConfig())
+    write_job(folder, launch)
+    assert run_to_attach_to(checkpoints, "mine") is None
+    record(folder, STARTED)
+    assert run_to_attach_to(checkpoints, "mine") == folder
+    assert run_to_attach_to(checkpoints, "another") is None
 
 
 def test_a_job_started_with_gpus_is_steered_stopped_and_resumed_by_more_processes(

@@ -50,22 +50,22 @@ class PaneApp(App[None]):
 
 
 async def until(pilot: Pilot[None], condition: Callable[[], object]) -> None:
-    """Let the app work until `condition` holds; widgets that are not mounted yet may be in it."""
+    """Let the app work until `condition` holds; it may look for widgets that are not mounted yet."""
     deadline = time.monotonic() + 60
-    while not _holds(condition):
-        assert time.monotonic() < deadline, "the condition did not become true"
+    while True:
+        missing = None
+        try:
+            if condition():
+                return
+        except NoMatches as error:
+            missing = error
+        if time.monotonic() > deadline:
+            raise AssertionError("the condition did not become true") from missing
         await pilot.pause(0.02)
 
 
-def _holds(condition: Callable[[], object]) -> bool:
-    try:
-        return bool(condition())
-    except NoMatches:
-        return False
-
-
 async def resized(pilot: Pilot[None], width: int, height: int) -> None:
-    """Have the terminal resized, and let the app work until it has painted everything anew."""
+    """Resize the terminal, and wait until the app has painted that size."""
     await pilot.resize_terminal(width, height)
     await until(pilot, lambda: pilot.app.screen._compositor.size == (width, height))
     await settled(pilot)

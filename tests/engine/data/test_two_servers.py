@@ -143,7 +143,7 @@ def test_a_slow_server_is_told_with_the_time_left_and_the_alternatives(
     notes = [event.note for event in watcher.stage("downloading") if event.note]
     assert bool(notes) == slow
     speeds = [int(note.partition("slow (")[2].partition(" kB/s")[0]) for note in notes]
-    if slow:  # at the median: neither side is always given the processor
+    if slow:  # single ones vary on a busy machine
         assert 0.4 * bytes_per_second < 1000 * statistics.median(speeds) < 1.6 * bytes_per_second
     for note in notes:
         assert note.endswith(f"kB/s, about 1 min left): wait, or stop and {ALTERNATIVES}")
