@@ -18,7 +18,7 @@ RESTARTS_VARIABLE = "CIFAR_TUI_RESTARTS"
 """How often `train --gpus` has started torchrun again."""
 
 MEETING_CANCELLED = threading.Event()
-"""Set by the handler of a signal that ends all processes of the job: the first one waits for none to come."""
+"""Set on a signal that ends all processes of the job: this one no longer waits for the others to come."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
